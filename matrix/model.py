@@ -1,0 +1,317 @@
+"""The data types of the project: what is measured, what was found, and the records that hold it.
+
+Imported by the host and, inside the measured interpreter, by the probe: standard library only, Python 3.10 or newer.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    from enum import StrEnum
+else:
+    from enum import Enum
+
+    class StrEnum(str, Enum):
+        """What `enum.StrEnum` is from Python 3.11 on."""
+
+        __str__ = str.__str__
+
+
+SCHEMA = 1
+SHOWN_VALUES = 4
+"""How many wrong elements a finding quotes."""
+
+Scalar = bool | int | float | str
+"""A tensor element as JSON holds it: NaN, infinities and complex numbers are strings."""
+
+
+class Verdict(StrEnum):
+    """The outcome of a case, worst first."""
+
+    CORRUPT = "corrupt"
+    REPORTED = "reported"
+    CRASH = "crash"
+    HANG = "hang"
+    FLAKY = "flaky"
+    NOT_PARTITIONED = "not_partitioned"
+    BASELINE_BROKEN = "baseline_broken"
+    ENVIRONMENT = "environment"
+    UNSUPPORTED = "unsupported"
+    PASS = "pass"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst verdict, rising to the best."""
+        return list(Verdict).index(self)
+
+    @property
+    def wrong_values(self) -> bool:
+        """Whether ZeRO-3 left wrong values, or no model at all: what exit code 1 means."""
+        return self in _WRONG
+
+    @property
+    def infrastructure(self) -> bool:
+        """Whether nothing was measured, so that it never counts as a regression."""
+        return self is Verdict.ENVIRONMENT
+
+
+_WRONG = frozenset(
+    {Verdict.CORRUPT, Verdict.REPORTED, Verdict.CRASH, Verdict.HANG, Verdict.FLAKY, Verdict.NOT_PARTITIONED}
+)
+
+
+class Kind(StrEnum):
+    """How a tensor is wrong, told from evidence; the first that fits."""
+
+    ABSENT = "absent"
+    META = "meta"
+    SHAPE = "shape"
+    DTYPE = "dtype"
+    OTHER_TENSOR = "other_tensor"
+    INIT_VALUE = "init_value"
+    ZEROS = "zeros"
+    NONFINITE = "nonfinite"
+    PARTIAL = "partial"
+    GARBAGE = "garbage"
+
+
+class What(StrEnum):
+    """What a tensor is to its module. Only a non-persistent buffer is in no checkpoint."""
+
+    PARAMETER = "parameter"
+    BUFFER = "buffer"
+    NONPERSISTENT = "nonpersistent"
+
+
+class Loader(StrEnum):
+    """`stock` is what the measured transformers ships, `fixed` our backport of its fix."""
+
+    STOCK = "stock"
+    FIXED = "fixed"
+
+
+class Check(StrEnum):
+    """What is done with the model: plain save and ZeRO-3 load, or ZeRO-3 save and plain load."""
+
+    LOAD = "load"
+    SAVE = "save"
+
+
+class Device(StrEnum):
+    """Where the ranks run: `cpu` speaks gloo, `cuda` NCCL."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+    @property
+    def backend(self) -> str:
+        """The name that torch.distributed knows the backend by."""
+        return "gloo" if self is Device.CPU else "nccl"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A catalog entry: one transformers model class and what differs from the derived tiny recipe.
+
+    `config` is merged into the shrunken default configuration, nested tables into nested configurations.
+    """
+
+    id: str
+    family: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def model_type(self) -> str:
+        """The `model_type` of its configuration."""
+        return self.id.partition(":")[0]
+
+    @property
+    def class_name(self) -> str:
+        """The name of its class in the transformers namespace."""
+        return self.id.partition(":")[2]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One tensor that is wrong in one way, on `ranks`.
+
+    `site` is the module class and the name inside it. `expected` and `actual` quote the first wrong elements as the
+    lowest wrong rank holds them; `elements` counts wrong ones of all. `detail` says what values cannot: two shapes,
+    two dtypes, or whose sentinel this is.
+    """
+
+    tensor: str
+    what: What
+    site: str
+    kind: Kind
+    ranks: tuple[int, ...]
+    reported_missing: bool
+    expected: tuple[Scalar, ...] = ()
+    actual: tuple[Scalar, ...] = ()
+    elements: tuple[int, int] = (0, 0)
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why nothing, or not all, could be measured: an exception with its deepest upstream frame."""
+
+    type: str
+    message: str
+    frame: str = ""
+    ranks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """How many tensors of each sort a case compared."""
+
+    buffers: int = 0
+    parameters: int = 0
+    nonpersistent: int = 0
+
+
+@dataclass(frozen=True)
+class CaseKey:
+    """What names a case inside its cell."""
+
+    architecture: str
+    loader: Loader
+    check: Check
+
+    def __str__(self) -> str:
+        return f"{self.architecture} {self.loader} {self.check}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """The verdict of one case and its evidence.
+
+    `confirmed` is (k, n): k of n runs gave this verdict. `seconds` is the wall time of the case, `load_seconds` the
+    part of it inside `from_pretrained` and `save_pretrained`, both of the slowest rank.
+    """
+
+    architecture: str
+    loader: Loader
+    check: Check
+    verdict: Verdict
+    tensors: Tensors = Tensors()
+    findings: tuple[Finding, ...] = ()
+    error: Failure | None = None
+    confirmed: tuple[int, int] = (1, 1)
+    seconds: float = 0.0
+    load_seconds: float = 0.0
+
+    @property
+    def key(self) -> CaseKey:
+        """What names this case inside its cell."""
+        return CaseKey(self.architecture, self.loader, self.check)
+
+
+@dataclass(frozen=True)
+class EnvironmentInfo:
+    """What a cell really ran on, as the measured interpreter told."""
+
+    id: str
+    python: str
+    torch: str
+    transformers: str
+    deepspeed: str
+    accelerate: str
+    device: Device
+    backend: str
+    world_size: int
+    hardware: str
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All cases of one environment.
+
+    `planned` counts the cases that were asked for; `complete` is False when the file has no `end` record: the cell
+    was cut short, and what is not in `cases` is untested. `error` says why the environment could not be measured.
+    """
+
+    environment: EnvironmentInfo
+    catalog: str
+    probe: str
+    started: str
+    planned: int
+    cases: tuple[Case, ...] = ()
+    complete: bool = False
+    seconds: float = 0.0
+    error: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A set of cells, immutable once written."""
+
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one rank group does with one architecture in one go: load it with `loader`, then each of `checks`."""
+
+    architecture: str
+    loader: Loader
+    checks: tuple[Check, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Task":
+        """The task that `dataclasses.asdict` gave as `values`."""
+        checks = tuple(Check(check) for check in values["checks"])
+        return cls(values["architecture"], Loader(values["loader"]), checks)
+
+    @property
+    def keys(self) -> tuple[CaseKey, ...]:
+        """The cases this task decides."""
+        return tuple(CaseKey(self.architecture, self.loader, check) for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the host asks of the probe. `timeout` is in seconds per task, `confirmations` counts reruns of a red case."""
+
+    architectures: tuple[Architecture, ...]
+    tasks: tuple[Task, ...]
+    device: Device
+    world_size: int = 2
+    timeout: float = 120.0
+    confirmations: int = 2
+
+    @classmethod
+    def from_json(cls, text: str) -> "Job":
+        """The job that `dataclasses.asdict` and `json.dumps` wrote as `text`."""
+        values = json.loads(text)
+        values["architectures"] = tuple(Architecture(**entry) for entry in values["architectures"])
+        values["tasks"] = tuple(Task.from_dict(entry) for entry in values["tasks"])
+        return cls(**{**values, "device": Device(values["device"])})
+
+
+def record(kind: str, values: Mapping[str, Any]) -> str:
+    """One line of a results file: `values` as JSON behind the record's kind."""
+    return json.dumps({"record": kind, **values}, ensure_ascii=True, allow_nan=False)
+
+
+def header_record(cell: Cell) -> str:
+    """The first line of a cell's file: everything known before its cases."""
+    values = asdict(cell)
+    for later in ("cases", "complete", "seconds"):
+        del values[later]
+    return record("cell", {"schema": SCHEMA, **values})
+
+
+def case_record(case: Case) -> str:
+    """One case as a line. A later line for the same case replaces an earlier one."""
+    return record("case", asdict(case))
+
+
+def end_record(cases: Iterable[Case], seconds: float) -> str:
+    """The last line of a cell's file: without it the cell is incomplete."""
+    return record("end", {"cases": len(list(cases)), "seconds": round(seconds, 3)})

@@ -1,0 +1,48 @@
+"""`python -m matrix.probe JOB`: measure, in this interpreter, what the JSON file JOB asks for.
+
+Prints JSON lines on stdout: {"environment": {...}} first, then {"progress": ...} and {"case": {...}} as they come, and
+{"end": {...}} last, or {"failure": {...}} when a package cannot be imported. Everything upstream prints goes to stderr.
+Started by torchrun, srun or deepspeed (RANK is set), it is one rank of their group instead of the zygote of its own.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from matrix.probe.quiet import QUIET
+
+os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})  # before torch is imported
+
+from matrix.model import Job  # noqa: E402
+
+
+def claim_stdout() -> TextIO:
+    """Keep the real stdout for records, and let everything that upstream prints go to stderr, in forked ranks too."""
+    records = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return records
+
+
+def main(job_file: str) -> int:
+    """Measure the job; 0 when everything was measured, 3 when the packages cannot be imported."""
+    started = time.perf_counter()
+    records = claim_stdout()
+
+    def tell(message: dict[str, Any]) -> None:
+        records.write(json.dumps(message) + "\n")
+        records.flush()
+
+    from matrix.probe.zygote import measure
+
+    job = Job.from_json(Path(job_file).read_text())
+    with tempfile.TemporaryDirectory(prefix="zero3-") as root:
+        return measure(job, Path(root), tell, started)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,144 @@
+"""The checks of one rank: load a model under ZeRO-3 and look at every tensor; save it the way users do and look again."""
+
+import gc
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+from torch import Tensor
+
+from matrix.model import Architecture, Check, Task, Tensors
+from matrix.probe import eras, recipes
+from matrix.probe.fixture import Model, flaws, folder, load_reference, put
+from matrix.probe.judge import Flaw, Reference
+from matrix.probe.loaders import loader
+
+ZERO3 = {
+    "train_micro_batch_size_per_gpu": 1,  # never train_batch_size: it is asserted before the ranks are known
+    "zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True},
+    "zero_allow_untested_optimizer": True,
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one rank saw in one check. `missing` are the tensors that the loader reported as missing."""
+
+    flaws: dict[str, list[Flaw]] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    partitioned: bool = True
+    tensors: Tensors = Tensors()
+    seconds: float = 0.0
+    load_seconds: float = 0.0
+
+
+class Stopwatch:
+    """Adds up the seconds spent inside its `running` blocks."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the time until the block ends, also when it raises."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - started
+
+
+def _partitioned(parameters: Iterable[Any]) -> bool:
+    """Whether every parameter really is sharded: each rank holds one part of `world_size`, padded to the same length."""
+    world = torch.distributed.get_world_size()
+    return all(hasattr(p, "ds_tensor") and p.ds_tensor.numel() == -(-p.ds_numel // world) for p in parameters)
+
+
+def _judge_gathered(model: Model, reference: Reference) -> dict[str, list[Flaw]]:
+    sharded = [parameter for parameter in model.parameters() if hasattr(parameter, "ds_id")]
+    with deepspeed.zero.GatheredParameters(sharded):
+        return flaws(model, reference, {**reference.expected, **reference.nonpersistent})
+
+
+def _counts(reference: Reference) -> Tensors:
+    parameters = len(reference.parameters)
+    return Tensors(len(reference.expected) - parameters, parameters, len(reference.nonpersistent))
+
+
+@torch.no_grad()
+def _hold(model: Model, values: dict[str, Tensor]) -> None:
+    """Give a ZeRO-3 model known values: buffers on every rank, parameters from rank 0."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    for name in values.keys() - parameters.keys():
+        put(model, name, values[name])
+    with deepspeed.zero.GatheredParameters(list(model.parameters()), modifier_rank=0):
+        if torch.distributed.get_rank() == 0:
+            for name in values.keys() & parameters.keys():
+                parameters[name].copy_(values[name])
+
+
+class Session:
+    """One architecture on one rank: loaded once, then each check looks at the same model.
+
+    `root` holds the fixtures. Every rank of the group runs the same methods in the same order.
+    """
+
+    def __init__(self, task: Task, architecture: Architecture, root: Path) -> None:
+        self.task = task
+        self.cls = recipes.model_class(architecture)
+        self.path = folder(root, architecture.id)
+        self.reference = load_reference(root, architecture.id)
+        self.model: Model = None
+        self.missing: tuple[str, ...] = ()
+
+    def run(self, check: Check) -> Seen:
+        """Do `check` and tell what this rank saw. Whatever upstream raises goes through."""
+        started, watch = time.perf_counter(), Stopwatch()
+        with eras.zero3_config(ZERO3):
+            if self.model is None:
+                self._load(watch)
+            if check is Check.SAVE:
+                self._save(watch)
+        found = self._reload(watch) if check is Check.SAVE else _judge_gathered(self.model, self.reference)
+        partitioned = check is Check.SAVE or _partitioned(self.model.parameters())
+        seconds = time.perf_counter() - started
+        return Seen(found, self.missing, partitioned, _counts(self.reference), seconds, watch.seconds)
+
+    def _load(self, watch: Stopwatch) -> None:
+        with loader(self.task.loader), watch.running():
+            self.model, info = self.cls.from_pretrained(self.path / "checkpoint", output_loading_info=True)
+        self.missing = tuple(sorted(info["missing_keys"]))
+
+    def _save(self, watch: Stopwatch) -> None:
+        """As users do after training: engine, consolidated 16-bit state, `save_pretrained` on rank 0."""
+        _hold(self.model, self.reference.expected)
+        trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trainable) if trainable else None
+        engine, *_ = deepspeed.initialize(model=self.model, optimizer=optimizer, config=ZERO3)
+        try:
+            state = engine._zero3_consolidated_16bit_state_dict()
+            if torch.distributed.get_rank() == 0:
+                with watch.running():
+                    self.model.save_pretrained(self.path / "saved", state_dict=state)
+        finally:
+            eras.destroy(engine)
+
+    def _reload(self, watch: Stopwatch) -> dict[str, list[Flaw]]:
+        """What is wrong after a plain load of what rank 0 saved: rank 0 looks, the others have nothing to say."""
+        if torch.distributed.get_rank() != 0:
+            return {}
+        with watch.running():
+            model = self.cls.from_pretrained(self.path / "saved")
+        return flaws(model, self.reference, self.reference.expected)
+
+    def close(self) -> None:
+        """Free the model: its parameters, hooks and engine refer to each other."""
+        self.model = None
+        gc.collect()
+
+

@@ -1,0 +1,31 @@
+"""Exceptions as records: type, message and the deepest frame that belongs to upstream."""
+
+import traceback
+from pathlib import Path
+
+from matrix.model import Failure
+
+UPSTREAM = ("transformers", "deepspeed", "accelerate", "safetensors")
+MESSAGE_LIMIT = 2000
+
+
+def _location(filename: str) -> str | None:
+    """The path from the upstream package on, or None when the file belongs to no upstream package."""
+    parts = Path(filename).parts
+    roots = [index for index, part in enumerate(parts) if part in UPSTREAM]
+    return "/".join(parts[roots[-1] :]) if roots and "probe" not in parts else None
+
+
+def deepest_frame(frames: list[tuple[str, int, str]]) -> str:
+    """The last of `frames` (file, line, function; outermost first) in upstream code, else the last one of all."""
+    upstream = [(_location(file), line, function) for file, line, function in frames if _location(file)]
+    if upstream:
+        file, line, function = upstream[-1]
+        return f"{file}:{line} in {function}"
+    return f"{Path(frames[-1][0]).name}:{frames[-1][1]} in {frames[-1][2]}" if frames else ""
+
+
+def failure(error: BaseException) -> Failure:
+    """What `error` says, short enough for a record."""
+    frames = [(f.filename, f.lineno or 0, f.name) for f in traceback.extract_tb(error.__traceback__)]
+    return Failure(type(error).__name__, str(error)[:MESSAGE_LIMIT], deepest_frame(frames))

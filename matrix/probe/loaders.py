@@ -1,0 +1,20 @@
+"""The loaders a case can use: what this transformers ships, or that with our backport of upstream's fix."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from matrix.model import Loader
+from matrix.probe import zero3_buffers
+
+
+@contextmanager
+def loader(which: Loader) -> Iterator[None]:
+    """Load with `which` for as long as the context lasts."""
+    if which is Loader.STOCK:
+        yield
+        return
+    zero3_buffers.install()
+    try:
+        yield
+    finally:
+        zero3_buffers.uninstall()

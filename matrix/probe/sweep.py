@@ -1,0 +1,112 @@
+"""The zygote's work: fixtures, then every task through rank groups, then reruns of what was red."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from matrix.model import Case, CaseKey, Job, Task, Verdict
+from matrix.probe.channel import Channel, fork
+from matrix.probe.fixture import Fixture, build_fixture, load_reference, what_is
+from matrix.probe.group import Group
+from matrix.probe.verdicts import cases, confirm
+
+Tell = Callable[[dict[str, Any]], None]
+
+_STABLE = frozenset({Verdict.PASS, Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN, Verdict.NOT_PARTITIONED})
+"""Verdicts that a rerun cannot change: they are decided without a race between ranks."""
+
+
+def _build_share(job: Job, root: Path, share: int, shares: int, channel: Channel) -> None:
+    for architecture in job.architectures[share::shares]:
+        channel.send(asdict(build_fixture(architecture, root)))
+
+
+def build_fixtures(job: Job, root: Path, tell: Tell) -> dict[str, Fixture]:
+    """Build every fixture in as many processes as there are ranks; one that kills its builder is `baseline_broken`."""
+    shares = job.world_size
+    builders = [
+        fork(lambda channel, share=share: _build_share(job, root, share, shares, channel)) for share in range(shares)
+    ]
+    fixtures: dict[str, Fixture] = {}
+    for share, builder in enumerate(builders):
+        for message in builder.channel:
+            fixture = Fixture.from_dict(message)
+            fixtures[fixture.architecture] = fixture
+            tell({"progress": "fixture", "done": len(fixtures), "of": len(job.architectures), "at": fixture.architecture})
+        builder.channel.close()
+        os.waitpid(builder.pid, 0)
+    return fixtures
+
+
+@dataclass
+class Sweep:
+    """Tasks on their way through rank groups. A group serves until something goes wrong in it; the next is a fork away."""
+
+    job: Job
+    root: Path
+    fixtures: dict[str, Fixture]
+    rss_mb: float = 0.0
+
+    def run(self, tasks: Iterable[Task]) -> Iterable[tuple[Task, list[Case]]]:
+        """The cases of each task, as they are decided."""
+        group: Group | None = None
+        try:
+            for task in tasks:
+                group = group if group and group.alive else Group(self.job, self.root)
+                yield task, self._decide(task, group)
+                self.rss_mb = max(self.rss_mb, group.rss_mb)
+        finally:
+            if group:
+                group.close()
+
+    def _decide(self, task: Task, group: Group) -> list[Case]:
+        started = time.perf_counter()
+        observation = group.run(task)
+        reference = load_reference(self.root, task.architecture)
+        what = {name: what_is(name, reference) for name in reference.sites}
+        decided = cases(task, observation, self.fixtures[task.architecture], what, reference.sites)
+        seconds = round(time.perf_counter() - started, 4)
+        return [case if case.seconds else replace(case, seconds=seconds) for case in decided]
+
+
+def undecided(fixture: Fixture, task: Task) -> list[Case]:
+    """The cases of a task whose architecture cannot be loaded even plainly."""
+    return [
+        Case(task.architecture, task.loader, check, fixture.verdict, error=fixture.error) for check in task.checks
+    ]
+
+
+def sweep(job: Job, root: Path, tell: Tell) -> dict[str, float]:
+    """Do the whole job, telling each case as it is decided; seconds and megabytes for the benchmark."""
+    fixtures = build_fixtures(job, root, tell)
+    runs: dict[CaseKey, list[Case]] = {}
+    ready = []
+    for task in job.tasks:
+        fixture = fixtures.get(task.architecture) or Fixture(task.architecture, Verdict.BASELINE_BROKEN)
+        if fixture.verdict is Verdict.PASS:
+            ready.append(task)
+        else:
+            _tell_cases(undecided(fixture, task), tell)
+    through = Sweep(job, root, fixtures)
+    for attempt in range(1 + job.confirmations):
+        red = []
+        for task, decided in through.run(ready):
+            for case in decided:
+                runs.setdefault(case.key, []).append(case)
+            _tell_cases([confirm(runs[case.key]) for case in decided], tell)
+            checks = tuple(case.check for case in decided if case.verdict not in _STABLE)
+            red += [replace(task, checks=checks)] if checks else []
+        # Other neighbours in a rerun: a verdict that depends on what ran before it shows as flaky.
+        ready = (red if attempt == 0 else ready)[::-1]
+    loading = sum(f.load_seconds for f in fixtures.values()) + sum(c.load_seconds for r in runs.values() for c in r)
+    return {"load_seconds": loading, "rss_mb": through.rss_mb}
+
+
+def _tell_cases(decided: Iterable[Case], tell: Tell) -> None:
+    for case in decided:
+        tell({"case": asdict(case)})
+
+
