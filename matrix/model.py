@@ -229,6 +229,19 @@ class EnvironmentInfo:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """Where a cell's time went, in seconds of wall time; `load` is inside from_pretrained and save_pretrained.
+
+    `rss_mb` is the most memory that a rank ever held, in MiB.
+    """
+
+    seconds: float = 0.0
+    import_seconds: float = 0.0
+    load_seconds: float = 0.0
+    rss_mb: float = 0.0
+
+
+@dataclass(frozen=True)
 class Cell:
     """All cases of one environment.
 
@@ -243,7 +256,7 @@ class Cell:
     planned: int
     cases: tuple[Case, ...] = ()
     complete: bool = False
-    seconds: float = 0.0
+    timing: Timing = Timing()
     error: Failure | None = None
 
 
@@ -302,7 +315,7 @@ def record(kind: str, values: Mapping[str, Any]) -> str:
 def header_record(cell: Cell) -> str:
     """The first line of a cell's file: everything known before its cases."""
     values = asdict(cell)
-    for later in ("cases", "complete", "seconds"):
+    for later in ("cases", "complete", "timing"):
         del values[later]
     return record("cell", {"schema": SCHEMA, **values})
 
@@ -312,6 +325,6 @@ def case_record(case: Case) -> str:
     return record("case", asdict(case))
 
 
-def end_record(cases: Iterable[Case], seconds: float) -> str:
+def end_record(cases: Iterable[Case], timing: Timing) -> str:
     """The last line of a cell's file: without it the cell is incomplete."""
-    return record("end", {"cases": len(list(cases)), "seconds": round(seconds, 3)})
+    return record("end", {"cases": len(list(cases)), **{name: round(value, 3) for name, value in asdict(timing).items()}})

@@ -1,0 +1,114 @@
+"""The command line: `python -m matrix list | run`. Exit codes: 0 as expected, 1 wrong values, 2 usage, 3 infrastructure."""
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from matrix.catalog import FAMILIES, load_catalog
+from matrix.cell import Request, measure
+from matrix.environments import from_id, load_environments
+from matrix.errors import INFRASTRUCTURE, MatrixError
+from matrix.model import Cell, Check, Device, Loader
+from matrix.plan import choices, plan, select
+from matrix.progress import TerminalProgress
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+Architectures = Annotated[
+    list[str] | None, typer.Option("--architecture", help="Only ids, model types or classes that match this glob.")
+]
+
+
+@app.callback()
+def main() -> None:
+    """Does a model survive from_pretrained and save_pretrained under DeepSpeed ZeRO-3, value by value, on every rank?"""
+
+
+@app.command("list")
+def list_catalog(
+    architecture: Architectures = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show the catalog of architectures."""
+    chosen = select(load_catalog(), architecture or [])
+    if as_json:
+        print(json.dumps([asdict(entry) for entry in chosen]))
+        return
+    table = Table("architecture", "family", "which means")
+    for entry in chosen:
+        table.add_row(entry.id, entry.family, FAMILIES[entry.family])
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def run(
+    out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("results"),
+    environment: Annotated[str, typer.Option(help="Install and measure the environment of this id.")] = "",
+    python: Annotated[Path | None, typer.Option(help="Measure this interpreter as it is.")] = None,
+    venv: Annotated[Path | None, typer.Option(help="Where --environment is installed.")] = None,
+    architecture: Architectures = None,
+    loader: Annotated[str, typer.Option(help="stock, fixed or both.")] = "stock,fixed",
+    check: Annotated[str, typer.Option(help="load, save or both.")] = "load,save",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a case hangs.")] = 120.0,
+    confirmations: Annotated[int, typer.Option(help="Reruns of a red case.")] = 2,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what is measured already.")] = False,
+) -> None:
+    """Measure one cell: every case of one environment."""
+    architectures = select(load_catalog(), architecture or [])
+    tasks = plan(architectures, choices("loader", Loader, loader), choices("check", Check, check))
+    if device != "auto":
+        choices("device", Device, device)
+    request = Request(
+        out=out,
+        architectures=architectures,
+        tasks=tasks,
+        environment=from_id(environment, load_environments()) if environment else None,
+        interpreter=None if environment else (python or Path(sys.executable)),
+        venv=venv,
+        device=device,
+        world_size=world_size,
+        timeout=timeout,
+        confirmations=confirmations,
+        resume=resume,
+    )
+    with TerminalProgress() as progress:
+        cell = measure(request, progress)
+    raise typer.Exit(summarise(cell))
+
+
+def summarise(cell: Cell) -> int:
+    """Print one line per loader and return the exit code."""
+    if cell.error:
+        print(f"{cell.environment.id}: environment\n{cell.error.message}")
+        return INFRASTRUCTURE
+    for loader in Loader:
+        counts = Counter(case.verdict for case in cell.cases if case.loader is loader)
+        words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts, key=lambda v: v.rank))
+        if words:
+            print(f"{cell.environment.id} {loader}: {words} of {counts.total()}")
+    return int(any(case.verdict.wrong_values for case in cell.cases))
+
+
+def cli() -> None:
+    """Run the command line; every known failure is one message and its exit code."""
+    try:
+        app()
+    except MatrixError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted: what was measured is kept, the same command with --resume goes on", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,245 @@
+"""Measure one cell: install or look at the environment, run the probe, keep every case as it comes, resume."""
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter
+
+from matrix import runner
+from matrix.catalog import catalog_hash
+from matrix.environments import Environment, label
+from matrix.errors import (
+    EnvironmentFailedError,
+    NotEnoughGpusError,
+    OutputError,
+    ProbeDiedError,
+    ResultsError,
+    WorldSizeError,
+)
+from matrix.model import Architecture, Case, Cell, Device, EnvironmentInfo, Failure, Job, Task, Timing
+from matrix.plan import believed, remaining
+from matrix.store import CellWriter, append, read_cell, set_aside
+
+_CASE = TypeAdapter(Case)
+_INFO = TypeAdapter(EnvironmentInfo)
+_FAILURE = TypeAdapter(Failure)
+
+
+class Progress(Protocol):
+    """Who is told how the measuring goes."""
+
+    def begin(self, environment: str, cases: int) -> None:
+        """A cell begins, with so many cases to decide."""
+
+    def step(self, words: str) -> None:
+        """Something is being prepared."""
+
+    def case(self, case: Case) -> None:
+        """A case was decided, or confirmed."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One cell to measure: where, what, and how. Exactly one of `environment` and `interpreter` is given."""
+
+    out: Path
+    architectures: tuple[Architecture, ...]
+    tasks: tuple[Task, ...]
+    environment: Environment | None = None
+    interpreter: Path | None = None
+    venv: Path | None = None
+    device: str = "auto"
+    world_size: int = 2
+    timeout: float = 120.0
+    confirmations: int = 2
+    resume: bool = False
+    catalog: str = field(default_factory=catalog_hash)
+
+
+def resolve_device(device: str, world_size: int) -> Device:
+    """`auto` is CUDA where there is a GPU for every rank; raises NotEnoughGpusError or WorldSizeError."""
+    if world_size < 2:
+        raise WorldSizeError(world_size)
+    gpus = 0 if device == "cpu" else runner.count_gpus()
+    if device == "cuda" and gpus < world_size:
+        raise NotEnoughGpusError(world_size, gpus)
+    return Device.CUDA if device != "cpu" and gpus >= world_size else Device.CPU
+
+
+def probe_hash() -> str:
+    """Identifies the code that measures: verdicts of different probes are not the same measurement."""
+    digest = hashlib.sha256()
+    for file in sorted([*(runner.ROOT / "matrix/probe").glob("*.py"), runner.ROOT / "matrix/model.py"]):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _planned_info(name: str, versions: dict[str, str], device: Device, world_size: int) -> EnvironmentInfo:
+    """What is known of an environment before it is measured; `name` is its id without the device."""
+    return EnvironmentInfo(
+        id=f"{name}+{device}",
+        python=versions.get("python", ""),
+        torch=versions.get("torch", ""),
+        transformers=versions.get("transformers", ""),
+        deepspeed=versions.get("deepspeed", ""),
+        accelerate=versions.get("accelerate", ""),
+        device=device,
+        backend=device.backend,
+        world_size=world_size,
+        hardware="",
+    )
+
+
+def _new_cell(request: Request, info: EnvironmentInfo, error: Failure | None = None) -> Cell:
+    return Cell(
+        environment=info,
+        catalog=request.catalog,
+        probe=probe_hash(),
+        started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        planned=sum(len(task.checks) for task in request.tasks),
+        error=error,
+    )
+
+
+def _kept(path: Path, request: Request, cell: Cell, progress: Progress) -> Cell | None:
+    """The earlier cell in `path` to go on from; None after an unusable one has been set aside."""
+    if not path.exists():
+        return None
+    try:
+        earlier = read_cell(path)
+    except ResultsError:
+        progress.step(f"{path.name} is no readable results file, kept as {set_aside(path).name}")
+        return None
+    same = (earlier.catalog, earlier.probe, earlier.environment.world_size) == (
+        cell.catalog,
+        cell.probe,
+        cell.environment.world_size,
+    )
+    if not same or earlier.error or (earlier.complete and not request.resume):
+        progress.step(f"earlier results are kept as {set_aside(path).name}")
+        return None
+    return earlier
+
+
+def _prepare(request: Request, device: Device, progress: Progress) -> tuple[Path, EnvironmentInfo]:
+    """The interpreter to measure and what it is; raises EnvironmentFailedError."""
+    environment = request.environment
+    interpreter = request.interpreter
+    if environment is not None:
+        progress.step("installing " + ", ".join(environment.requirements))
+        interpreter = runner.install(environment, request.venv or Path(".zero3/venvs") / environment.id)
+    assert interpreter is not None
+    versions = runner.describe(interpreter)
+    bare = {name: label(version.partition("+")[0]) for name, version in versions.items()}
+    own = f"transformers-{bare['transformers']}+deepspeed-{bare['deepspeed']}+torch-{bare['torch']}"
+    return interpreter, _planned_info(environment.id if environment else own, versions, device, request.world_size)
+
+
+def measure(request: Request, progress: Progress) -> Cell:
+    """Measure one cell and return it, complete and on disk.
+
+    An environment that cannot be installed or imported becomes a cell with `error`. Raises the other classes of
+    `matrix.errors`; what was measured before is on disk then, and a request with `resume` goes on from there.
+    """
+    device = resolve_device(request.device, request.world_size)
+    try:
+        interpreter, info = _prepare(request, device, progress)
+    except EnvironmentFailedError as error:
+        if request.environment is None:
+            raise
+        info = _planned_info(request.environment.id, vars(request.environment), device, request.world_size)
+        return _failed(request, info, Failure(type(error).__name__, error.words), progress)
+    path = request.out / f"{info.id}.jsonl"
+    earlier = _kept(path, request, _new_cell(request, info), progress)
+    settled = [case for case in earlier.cases if believed(case, request.confirmations)] if earlier else []
+    tasks = remaining(request.tasks, [case.key for case in settled])
+    progress.begin(info.id, sum(len(task.checks) for task in tasks))
+    if earlier and not tasks:
+        progress.step(f"already measured {earlier.started}")
+        return earlier
+    names = {task.architecture for task in tasks}
+    architectures = tuple(architecture for architecture in request.architectures if architecture.id in names)
+    job = Job(architectures, tasks, device, request.world_size, request.timeout, request.confirmations)
+    with append(path) as writer:
+        _run(job, interpreter, _Sink(request, info, writer, progress, path, fresh=earlier is None))
+    return read_cell(path)
+
+
+def _failed(request: Request, info: EnvironmentInfo, failure: Failure, progress: Progress) -> Cell:
+    """Write down that nothing could be measured, keeping what an earlier run could."""
+    path = request.out / f"{info.id}.jsonl"
+    cell = _new_cell(request, info, failure)
+    if path.exists():
+        progress.step(f"earlier results are kept as {set_aside(path).name}")
+    with append(path) as writer:
+        writer.header(cell)
+        writer.end((), Timing())
+    return replace(cell, complete=True)
+
+
+@dataclass
+class _Sink:
+    """Where the probe's messages go."""
+
+    request: Request
+    info: EnvironmentInfo
+    writer: CellWriter
+    progress: Progress
+    path: Path
+    fresh: bool
+    cases: dict[object, Case] = field(default_factory=dict)
+
+    def header(self, values: dict[str, Any]) -> None:
+        if self.fresh:
+            info = _INFO.validate_python({**values, "id": self.info.id})
+            self.writer.header(_new_cell(self.request, info))
+
+    def unable(self, failure: Failure) -> None:
+        """The packages cannot be imported, or ranks not started; beside earlier results that is an error of this run."""
+        if not self.fresh:
+            raise EnvironmentFailedError(self.info.id, f"{failure.type}: {failure.message}")
+        self.writer.header(_new_cell(self.request, self.info, failure))
+        self.writer.end((), Timing())
+
+    def case(self, values: dict[str, Any]) -> None:
+        case = _CASE.validate_python(values)
+        self.cases[case.key] = case
+        self.writer.case(case)
+        self.progress.case(case)
+
+
+def _run(job: Job, interpreter: Path, sink: _Sink) -> None:
+    log = sink.path.with_suffix(".log")
+    try:
+        with closing(runner.probe(job, interpreter, log)) as messages:
+            ended = _take_all(messages, sink)
+    except OSError as error:
+        raise OutputError(sink.path, error) from error
+    if not ended:
+        lines = log.read_text(errors="replace").splitlines()
+        raise ProbeDiedError(sink.info.id, log, lines[-1] if lines else "(empty)")
+
+
+def _take_all(messages: Iterable[dict[str, Any]], sink: _Sink) -> bool:
+    """Pass every message on; whether the probe said that it had finished."""
+    for message in messages:
+        if "environment" in message:
+            sink.header(message["environment"])
+        elif "progress" in message:
+            sink.progress.step(f"building {message['at']} ({message['done']} of {message['of']})")
+        elif "case" in message:
+            sink.case(message["case"])
+        elif "failure" in message:
+            sink.unable(_FAILURE.validate_python(message["failure"]))
+            return True
+        else:
+            sink.writer.end(sink.cases.values(), Timing(**message["end"]))
+            return True
+    return False
+
+

@@ -1,0 +1,151 @@
+"""The environments that the matrix crosses, from `environments.toml` or named by the user. Standard library only.
+
+The noxfile imports this, in nox's own interpreter, where nothing of the project is installed.
+"""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.errors import DataFileError, UnknownNameError
+
+ENVIRONMENTS: Final = Path(__file__).with_name("environments.toml")
+_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.dev|\.post)\d+)?(\+[a-z0-9.]+)?")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Pins to measure. A pin is a version, a `git+https://...@commit` address or a source folder.
+
+    `python` is a version specifier for the interpreter, empty when any will do; `needs` are further requirements.
+    """
+
+    transformers: str
+    deepspeed: str
+    torch: str
+    accelerate: str = ""
+    python: str = ""
+    needs: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The stable name, without the device that a cell's id ends with."""
+        pins = {"transformers": self.transformers, "deepspeed": self.deepspeed, "torch": self.torch}
+        if self.accelerate:
+            pins["accelerate"] = self.accelerate
+        return "+".join(f"{name}-{label(pin)}" for name, pin in pins.items())
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What an installer is asked for."""
+        named = (("torch", self.torch), ("transformers", self.transformers), ("deepspeed", self.deepspeed))
+        accelerate = requirement("accelerate", self.accelerate) if self.accelerate else "accelerate"
+        return (*(requirement(name, pin) for name, pin in named), accelerate, *self.needs)
+
+
+def requirement(name: str, pin: str) -> str:
+    """`pin` of package `name` as pip and uv take it."""
+    if _VERSION.fullmatch(pin):
+        return f"{name}=={pin}"
+    return f"{name} @ {pin}" if "://" in pin else str(Path(pin).expanduser().resolve())
+
+
+def label(pin: str) -> str:
+    """What stands for `pin` in an id: the version, the commit, or a digest of the folder's Python files."""
+    if _VERSION.fullmatch(pin):
+        return pin
+    if "://" in pin:
+        ref = pin.partition("#")[0].rpartition("@")[2] if "@" in pin.rpartition("/")[2] else "head"
+        return "git." + re.sub(r"\W", "", ref)[:12]
+    return f"local.{_digest(Path(pin).expanduser())}"
+
+
+def _digest(folder: Path) -> str:
+    """Changes whenever a Python file under `folder` does."""
+    stamps = sorted((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in folder.rglob("*.py"))
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()[:12]
+
+
+def _pairs(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
+    chosen = data["sets"][name]
+    pairs = [tuple(pair.split("+")) for pair in chosen.get("pairs", [])]
+    if "cross" in chosen:
+        pairs += product(data["transformers"], data["deepspeed"])
+    for transformers, deepspeed in pairs:
+        if f"{transformers}+{deepspeed}" not in data["exclusions"]:
+            yield transformers, deepspeed
+
+
+def _problems(data: Mapping[str, Any]) -> Iterator[str]:
+    for part in ("torch", "transformers", "deepspeed", "sets", "exclusions"):
+        if part not in data:
+            yield f"no [{part}]"
+            return
+    named = [(f"sets.{name}", pair) for name, chosen in data["sets"].items() for pair in chosen.get("pairs", [])]
+    for where, pair in [*named, *(("exclusions", pair) for pair in data["exclusions"])]:
+        transformers, _, deepspeed = pair.partition("+")
+        if transformers not in data["transformers"] or deepspeed not in data["deepspeed"]:
+            yield f"[{where}] names {pair!r}, which is not a transformers+deepspeed pair of this file"
+    for pair, reason in data["exclusions"].items():
+        if not isinstance(reason, str) or not reason:
+            yield f"[exclusions] {pair!r} has no reason"
+
+
+def load_environments(path: Path = ENVIRONMENTS) -> tuple[Environment, ...]:
+    """Every environment that some set of `path` holds; raises DataFileError with all of the file's mistakes."""
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    if problems := list(_problems(data)):
+        raise DataFileError(path, problems)
+    sets: dict[tuple[str, str], list[str]] = {}
+    for name in data["sets"]:
+        for pair in _pairs(data, name):
+            sets.setdefault(pair, []).append(name)
+    return tuple(_environment(data, *pair, sets=tuple(names)) for pair, names in sets.items())
+
+
+def _environment(data: Mapping[str, Any], transformers: str, deepspeed: str, sets: tuple[str, ...] = ()) -> Environment:
+    lines = (data["transformers"].get(transformers, {}), data["deepspeed"].get(deepspeed, {}))
+    return Environment(
+        transformers=transformers,
+        deepspeed=deepspeed,
+        torch=data["torch"],
+        python=",".join(line["python"] for line in lines if "python" in line),
+        needs=tuple(need for line in lines for need in line.get("needs", ())),
+        sets=sets,
+    )
+
+
+def chosen_by_name(variables: Mapping[str, str], known: tuple[Environment, ...]) -> Environment | None:
+    """The environment that ZERO3_TRANSFORMERS, _DEEPSPEED, _TORCH and _ACCELERATE name, None when none is set.
+
+    What is not set stays as in the newest pair, the first of the default set.
+    """
+    newest = known[0]
+    pins = {pin: variables.get(f"ZERO3_{pin.upper()}", "") for pin in ("transformers", "deepspeed", "torch", "accelerate")}
+    if not any(pins.values()):
+        return None
+    data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
+    base = _environment(data, pins["transformers"] or newest.transformers, pins["deepspeed"] or newest.deepspeed)
+    return Environment(**{**vars(base), **{name: pin for name, pin in pins.items() if pin}, "sets": ("named",)})
+
+
+def from_id(environment_id: str, known: tuple[Environment, ...]) -> Environment:
+    """The environment of that id: one of `known`, or pins read from the id itself; raises UnknownNameError."""
+    bare = re.sub(r"\+(cpu|cuda)$", "", environment_id)
+    for environment in known:
+        if environment.id == bare:
+            return environment
+    found = re.fullmatch(r"transformers-([^+]+)\+deepspeed-([^+]+)\+torch-([^+]+)(?:\+accelerate-([^+]+))?", bare)
+    pins = [pin or "" for pin in found.groups()] if found else []
+    if not found or not all(_VERSION.fullmatch(pin) for pin in pins if pin):
+        raise UnknownNameError("environment", [environment_id], [environment.id for environment in known])
+    transformers, deepspeed, torch, accelerate = pins
+    data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
+    base = _environment(data, transformers, deepspeed)
+    return Environment(**{**vars(base), "torch": torch, "accelerate": accelerate})

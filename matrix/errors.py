@@ -1,0 +1,117 @@
+"""What can go wrong for a user: one class per cause, with its exit code and what to do next."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+USAGE = 2
+INFRASTRUCTURE = 3
+
+
+class MatrixError(Exception):
+    """A failure that the user can act on; `str()` is the whole message for them."""
+
+    exit_code: ClassVar[int] = USAGE
+
+
+class UnknownNameError(MatrixError):
+    """One or more names that nothing goes by; says the close matches of each."""
+
+    def __init__(self, what: str, names: Iterable[str], known: Iterable[str]) -> None:
+        self.what, self.names, self.known = what, tuple(names), sorted(known)
+        super().__init__("\n".join(self._line(name) for name in self.names))
+
+    def _line(self, name: str) -> str:
+        folded = {known.lower(): known for known in self.known}
+        inside = [known for low, known in folded.items() if name.lower() in low]
+        close = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.4)
+        matches = list(dict.fromkeys([*(folded[match] for match in close), *inside]))[:3]
+        known = self.known if len(self.known) <= 6 else self.known[:3]
+        hint = f"did you mean {', '.join(matches)}?" if matches else f"known are {', '.join(known)} ..."
+        return f"unknown {self.what} {name!r}: {hint}"
+
+
+class DataFileError(MatrixError):
+    """A data file of the project has mistakes; all of them are listed."""
+
+    def __init__(self, path: Path, problems: Iterable[str]) -> None:
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+
+
+class NotEnoughGpusError(MatrixError):
+    """More ranks than GPUs: NCCL cannot put two ranks on one."""
+
+    def __init__(self, world_size: int, gpus: int) -> None:
+        has = {0: "no NVIDIA GPU", 1: "only 1 GPU"}.get(gpus, f"{gpus} GPUs")
+        advice = "use --device cpu" + (f", or --world-size {gpus}" if gpus >= 2 else "")
+        super().__init__(f"--device cuda with {world_size} ranks needs {world_size} GPUs, this machine has {has}: {advice}")
+
+
+class WorldSizeError(MatrixError):
+    """A world of one rank: ZeRO-3 shards nothing there, so the check would say nothing."""
+
+    def __init__(self, world_size: int) -> None:
+        super().__init__(f"--world-size {world_size}: ZeRO-3 shards nothing on fewer than 2 ranks")
+
+
+class OtherSchemaError(MatrixError):
+    """A results file was written by a version of this project with other records."""
+
+    def __init__(self, path: Path, found: object, expected: int) -> None:
+        super().__init__(
+            f"{path} has records of schema {found}, this version reads and writes schema {expected}: "
+            "choose another --out, or move the old results away"
+        )
+
+
+class ResultsError(MatrixError):
+    """A results file that cannot be read as one."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+
+
+class NoResultsError(MatrixError):
+    """A folder without results."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} holds no results (*.jsonl): run `nox -s zero3_matrix` first, or name its --out folder")
+
+
+class BusyError(MatrixError):
+    """Another run is writing the same results."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is being written by another run: wait for it, or choose another --out")
+
+
+class EnvironmentFailedError(MatrixError):
+    """The pins cannot be installed or imported: nothing was measured, which is nobody's regression."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, environment: str, words: str) -> None:
+        self.words = words
+        super().__init__(f"{environment} could not be measured:\n{words}")
+
+
+class ProbeDiedError(MatrixError):
+    """The probe ended without saying that it had finished."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, environment: str, log: Path, last: str) -> None:
+        super().__init__(
+            f"{environment}: the probe ended early; what it had measured is kept, and --resume goes on from there.\n"
+            f"Its log is {log}, the last line: {last}"
+        )
+
+
+class OutputError(MatrixError):
+    """Results cannot be written: no space, no permission, no such folder."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"cannot write {path}: {error.strerror or error}; what was measured before is kept")

@@ -1,0 +1,65 @@
+"""How measuring looks while it goes on: a bar on a terminal, plain lines elsewhere. All of it on stderr."""
+
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from matrix.model import Case, CaseKey, Verdict
+
+STYLES = {
+    Verdict.CORRUPT: "bold red",
+    Verdict.REPORTED: "yellow",
+    Verdict.CRASH: "red",
+    Verdict.HANG: "red",
+    Verdict.FLAKY: "magenta",
+    Verdict.PASS: "green",
+}
+
+
+class TerminalProgress(AbstractContextManager["TerminalProgress"]):
+    """Tells a person how far a cell is: `begin`, `step` and `case` as `matrix.cell.Progress` asks."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self.bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal, transient=True)
+        self.task: TaskID = self.bar.add_task("", total=None)
+        self.cases = 0
+        self.decided: set[CaseKey] = set()
+        self.environment = ""
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def begin(self, environment: str, cases: int) -> None:
+        """A cell begins, with so many cases to decide."""
+        self.environment, self.cases = environment, cases
+        self.bar.update(self.task, total=cases, completed=0)
+        self.console.print(f"[bold]{environment}[/]: {cases} cases to measure")
+
+    def step(self, words: str) -> None:
+        """Something is being prepared."""
+        self.bar.update(self.task, description=words)
+        if not self.console.is_terminal:
+            self.console.print(f"{self.environment} {words}".strip(), markup=False)
+
+    def case(self, case: Case) -> None:
+        """A case was decided, or confirmed by a rerun."""
+        again = case.key in self.decided
+        self.decided.add(case.key)
+        self.bar.update(self.task, completed=len(self.decided), description=f"{case.architecture} {case.loader}")
+        words = f"confirmed {case.confirmed[0]} of {case.confirmed[1]}" if again else str(case.check)
+        counted = f"{len(self.decided)}/{self.cases}"
+        style = STYLES.get(case.verdict, "")
+        if not self.console.is_terminal or case.verdict is not Verdict.PASS:
+            self.console.print(f"{counted:>9} {case.architecture} {case.loader} {words}:", end=" ", markup=False)
+            self.console.print(str(case.verdict), style=style)
