@@ -36,7 +36,9 @@ def load_catalog(path: Path = PATH) -> tuple[Architecture, ...]:
     Raises ValueError with everything that is wrong with the file, a line each, and OSError when it cannot be read.
     """
     entries = _entries(path)
-    problems = [f"{path.name}: {name}: {problem}" for name, entry in entries.items() for problem in _problems(name, entry)]
+    problems = [
+        f"{path.name}: {name}: {problem}" for name, entry in entries.items() for problem in _problems(name, entry)
+    ]
     if problems:
         raise ValueError("\n".join(problems))
     return tuple(Architecture(name, entry["family"], entry.get("config", {})) for name, entry in entries.items())

@@ -83,7 +83,7 @@ def _pairs(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
 
 
 def _problems(data: Mapping[str, Any]) -> Iterator[str]:
-    for part in ("torch", "transformers", "deepspeed", "sets", "exclusions"):
+    for part in ("torch", "optional", "transformers", "deepspeed", "sets", "exclusions"):
         if part not in data:
             yield f"no [{part}]"
             return
@@ -116,7 +116,7 @@ def _environment(data: Mapping[str, Any], transformers: str, deepspeed: str, set
         deepspeed=deepspeed,
         torch=data["torch"],
         python=",".join(line["python"] for line in lines if "python" in line),
-        needs=tuple(need for line in lines for need in line.get("needs", ())),
+        needs=(*data["optional"], *(need for line in lines for need in line.get("needs", ()))),
         sets=sets,
     )
 

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from packaging.specifiers import SpecifierSet
-from uv import find_uv_bin
 
 from matrix.environments import Environment
 from matrix.errors import EnvironmentFailedError
@@ -74,6 +73,8 @@ def _torch_backend(environment: Environment, variables: Mapping[str, str]) -> li
 
 
 def _uv(arguments: Sequence[str], environment: str, variables: Mapping[str, str]) -> None:
+    from uv import find_uv_bin  # not needed to measure an interpreter as it is
+
     done = subprocess.run(
         [find_uv_bin(), *arguments], env=dict(variables), stderr=subprocess.PIPE, text=True, check=False
     )

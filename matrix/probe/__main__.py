@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,8 +38,13 @@ def main(job_file: str) -> int:
         records.write(json.dumps(message) + "\n")
         records.flush()
 
-    from matrix.probe.zygote import measure
+    try:
+        from matrix.probe.zygote import measure
+    except Exception as error:  # whatever the import of a mismatched package raises
+        from matrix.probe.failures import failure
 
+        tell({"failure": asdict(failure(error))})
+        return 3
     job = Job.from_json(Path(job_file).read_text())
     with tempfile.TemporaryDirectory(prefix="zero3-") as root:
         return measure(job, Path(root), tell, started)

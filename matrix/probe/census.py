@@ -3,6 +3,7 @@
 Reads a JSON list of {"id", "family", "config"} from stdin and prints one JSON object per line for each, in order.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -49,6 +50,7 @@ def full_sites(architecture: Architecture) -> list[str]:
 
 def measure(architecture: Architecture) -> dict[str, Any]:
     """The tiny model: seconds to build it, numels of its parameters, and of its persistent buffers by name."""
+    model_class(architecture)  # importing its module is not part of building it
     started = time.perf_counter()
     model = build(architecture)
     seconds = round(time.perf_counter() - started, 3)
@@ -100,7 +102,10 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     for entry in json.load(sys.stdin):
-        print(json.dumps(census(architecture_of(entry))), flush=True)
+        with contextlib.redirect_stdout(sys.stderr):  # some releases print while they import a model
+            line = json.dumps(census(architecture_of(entry)))
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

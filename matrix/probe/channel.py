@@ -38,7 +38,12 @@ class Channel:
 
     def close(self) -> None:
         """Close this end: the other side reads its end."""
+        _ours.discard(self)
         self.socket.close()
+
+
+_ours: set[Channel] = set()
+"""The parent's open ends. A forked child closes its copies: one left open would hide the end from the other side."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,12 @@ def fork(work: Callable[[Channel], None]) -> Child:
     pid = os.fork()
     if pid:
         theirs.close()
-        return Child(pid, Channel(ours))
+        channel = Channel(ours)
+        _ours.add(channel)
+        return Child(pid, channel)
     ours.close()
+    for inherited in list(_ours):
+        inherited.close()
     status = 1
     try:
         work(Channel(theirs))

@@ -137,8 +137,12 @@ class Session:
         return flaws(model, self.reference, self.reference.expected)
 
     def close(self) -> None:
-        """Free the model: its parameters, hooks and engine refer to each other."""
+        """Free the model: its parameters, hooks and engine refer to each other.
+
+        What survives is frozen, because deepspeed.initialize collects garbage over all objects there are, each time.
+        """
         self.model = None
         gc.collect()
+        gc.freeze()
 
 

@@ -4,12 +4,15 @@ import importlib
 import importlib.metadata
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
 import torch
+
+from matrix.model import Architecture
+from matrix.probe import recipes
 
 # What the first load and the first deepspeed.initialize import lazily: 8 s on 2 cores, paid once before the fork.
 _LAZY = (
@@ -41,6 +44,13 @@ def preload() -> None:
     importlib.import_module("transformers")
     for name in _LAZY:
         _import(name)
+
+
+def preload_models(architectures: Iterable[Architecture]) -> None:
+    """Import the module of every architecture, so that no forked process has to; what cannot be imported is told later."""
+    for architecture in architectures:
+        with suppress(Exception):
+            recipes.model_class(architecture)
 
 
 def preload_deepspeed() -> None:
@@ -97,6 +107,8 @@ def pristine() -> bool:
 
 
 def packages() -> dict[str, str]:
-    """Every installed distribution and its version."""
-    found = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
-    return {name: found[name] for name in sorted(found, key=str.lower) if name}
+    """Every installed distribution and its version; of two with the same name the one that is imported."""
+    found: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions():
+        found.setdefault(distribution.metadata["Name"], distribution.version)
+    return {name: found[name] for name in sorted(found, key=str.lower)}

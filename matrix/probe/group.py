@@ -7,6 +7,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,15 @@ START_TIMEOUT = 180.0
 """Seconds for ranks to find each other; NCCL on a busy machine is slow."""
 GRACE = 10.0
 """Seconds that the other ranks have once one has raised: they wait for it in a collective, forever."""
+LEAVE_TIMEOUT = 5.0
+"""Seconds that a dismissed rank has to end by itself."""
+STACK_TIMEOUT = 2.0
+"""Seconds that a hung rank has to write its stack."""
+_LAST_FRAME = "<module>\n"
 
 _numbers = itertools.count()
+_leaving: list[tuple[int, float]] = []
+"""Dismissed ranks that have not been seen to end: process id and when they are killed."""
 
 
 class StartError(Exception):
@@ -49,16 +57,8 @@ class Group:
         self.meeting = root / f"meeting.{os.getpid()}.{next(_numbers)}"
         self.alive = True
         self.rss_mb = 0.0
-        self.children: list[Child] = []
-        for rank in range(job.world_size):
-            others = list(self.children)
-
-            def work(channel: Any, rank: int = rank, others: list[Child] = others) -> None:
-                for other in others:  # an inherited end would keep a dead sibling's channel open
-                    other.channel.close()
-                worker.serve(rank, job, root, self.meeting, channel)
-
-            self.children.append(fork(work))
+        serve = partial(worker.serve, job, root, self.meeting)
+        self.children: list[Child] = [fork(partial(serve, rank)) for rank in range(job.world_size)]
 
     def run(self, task: Task) -> Observation:
         """Send `task` to every rank and wait for all of them, at most `job.timeout` seconds."""
@@ -93,7 +93,7 @@ class Group:
             self.alive = False
             return min(deadline, time.monotonic() + GRACE)
         if "unable" in message:
-            self._kill()
+            self.close()
             raise StartError(Failure(**{**message["unable"], "ranks": (rank,)}))
         if "ready" in message:
             return time.monotonic() + self.job.timeout
@@ -107,48 +107,53 @@ class Group:
     def _bury(self, observation: Observation, hung: set[int]) -> None:
         """End what is left of the group and note how each silent rank ended."""
         for rank in hung:
-            with suppress(ProcessLookupError):
-                os.kill(self.children[rank].pid, signal.SIGUSR1)
-        if hung:
-            time.sleep(0.2)  # faulthandler writes the stacks in the ranks; there is no other sign that it has
-        for rank in hung:
             observation.ended[rank] = Failure("Hang", "no answer", self._stack(rank), (rank,))
-        for rank, status in enumerate(self._kill()):
-            silent = any(outcomes[rank] is None for outcomes in observation.outcomes.values())
-            if silent and rank not in hung:
-                observation.ended[rank] = Failure("RankDied", _exit_words(status), "", (rank,))
+        silent = {
+            rank for outcomes in observation.outcomes.values() for rank, told in enumerate(outcomes) if told is None
+        }
+        children = self.children
+        self.close()
+        for rank in silent - hung:
+            observation.ended[rank] = Failure("RankDied", _exit_words(_reap(children[rank].pid)), "", (rank,))
 
     def _stack(self, rank: int) -> str:
-        """The innermost frame of a hung rank, as faulthandler wrote it."""
-        with suppress(OSError):
-            lines = Path(f"{self.meeting}.stack.{rank}").read_text().splitlines()
-            return next((line.strip() for line in lines if line.startswith("  File") and "probe" not in line), "")
-        return ""
+        """Where a hung rank is: the innermost frame that is not ours, which the rank's signal handler writes."""
+        file = Path(f"{self.meeting}.stack.{rank}")
+        with suppress(ProcessLookupError):
+            os.kill(self.children[rank].pid, signal.SIGUSR1)
+        deadline = time.monotonic() + STACK_TIMEOUT
+        while not file.read_text().endswith(_LAST_FRAME) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        frames = [line.strip() for line in file.read_text().splitlines() if line.startswith("  File")]
+        return next((frame for frame in frames if "matrix/probe" not in frame), "")
 
-    def _kill(self) -> list[int]:
-        """End every rank and return the exit codes, negative for signals."""
+    def close(self) -> None:
+        """Let the ranks go: they end with their channel. Nobody waits for them here, a GPU takes its time to let go."""
         self.alive = False
         for child in self.children:
             child.channel.close()
-        deadline = time.monotonic() + 2.0
-        codes = [_reap(child.pid, deadline) for child in self.children]
+            _leaving.append((child.pid, time.monotonic() + LEAVE_TIMEOUT))
         self.children = []
-        return codes
-
-    def close(self) -> None:
-        """Let the ranks go: they exit when their channel closes."""
-        if self.children:
-            self._kill()
+        reap_leaving()
 
 
-def _reap(pid: int, deadline: float) -> int:
-    """Wait for `pid` until `deadline`, then kill it; its exit code."""
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
+def reap_leaving(*, wait: bool = False) -> None:
+    """Collect ranks that have ended and kill those that had their time; with `wait`, until none is left."""
+    while _leaving:
+        for entry in list(_leaving):
+            pid, deadline = entry
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                _leaving.remove(entry)
+        if not wait:
+            return
         time.sleep(0.01)
-    os.kill(pid, signal.SIGKILL)
+
+
+def _reap(pid: int) -> int:
+    """The exit code of a rank whose channel is closed, so that it is about to end; negative for a signal."""
+    _leaving[:] = [entry for entry in _leaving if entry[0] != pid]
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 

@@ -18,63 +18,60 @@ LAYER_KINDS = ("layer_types", "mlp_layer_types", "layers_block_type")
 """Configuration names that say the kind of every layer: one layer of each kind is kept."""
 
 SIZES: Mapping[float, str] = {
-    VOCAB: "vocab_size input_vocab_size output_vocab_size decoder_vocab_size text_encoder_vocab_size t2u_vocab_size"
-    " unit_hifi_gan_vocab_size vocab_size_per_layer_input",
-    64: "ngram_vocab_size_base num_pos_feats position_embedding_size spectrogram_bins",
-    32: "hidden_size d_model conv_dim upsample_groups n_embd dim hidden_dim encoder_hidden_dim decoder_hidden_size mask_feature_size feature_size"
-    " max_position_embeddings max_source_positions max_target_positions n_positions block_size image_size"
-    " max_encoder_position_embeddings max_decoder_position_embeddings max_text_positions max_speech_positions"
-    " fpn_feature_size fpn_hidden_size mask_dim output_channels projection_dim codebook_dim"
-    " vector_quantization_hidden_dimension text_encoder_width context_length crop_size max_img_size"
-    " text_encoder_context_length task_seq_len max_text_len num_mel_bins backbone_hidden_size output_proj_dims"
-    " fusion_hidden_size encoder_hidden_size speech_encoder_hidden_size d_text text_hidden_size backbone_channel_list"
-    " upsample_initial_channel t2u_max_position_embeddings max_text_seq_len output_hidden_size pooler_output_size"
-    " encoder_in_channels decoder_in_channels in_channels out_channels embed_dims hidden_sizes",
-    24: "intermediate_size encoder_ffn_dim decoder_ffn_dim ffn_dim ffn_hidden_size moe_intermediate_size mlp_dim"
-    " moe_shared_expert_intermediate_size shared_expert_intermediate_size expert_ffn_hidden_size dim_feedforward"
-    " encoder_feedforward_dim iou_head_hidden_dim encoder_linear_units decoder_linear_units moe_ffn_hidden_size"
-    " speech_encoder_intermediate_size t2u_encoder_ffn_dim t2u_decoder_ffn_dim n_inner ffn_size",
-    16: "embed_dim num_conv_pos_embeddings patch_embeds_hidden_size tdnn_dim index_head_dim codebook_size"
-    " stage_in_channels stage_mid_channels stage_out_channels auxiliary_channels classifier_proj_size prompt_length prompt_mid_dim subsampling_conv_channels"
-    " router_hidden_size codevector_dim proj_codevector_dim speaker_embedding_dim speech_decoder_prenet_units"
-    " speech_decoder_postnet_units stem_channels stem_out_channels ple_embed_dim embed_dim_per_stage"
-    " unit_embed_dim lang_embed_dim spkr_embed_dim adaptor_kernel_size horizon_length patch_length"
-    " duration_predictor_channels energy_predictor_channels pitch_predictor_channels num_centroids"
-    " attention_window encoder_max_relative_position ext_pw_out_channel depthwise_separable_out_channel"
-    " nemo_conv_channels neck_hidden_sizes feature_projection_input_dim text_encoder_n_ctx lqe_hidden_dim",
-    9: "embedding_size n_routed_experts num_experts num_local_experts moe_num_experts num_queries"
-    " two_stage_num_proposals head_hidden_size num_codevectors_per_group num_negatives xvector_output_dim"
-    " aspp_out_channels num_denoising",
-    8: "head_dim kv_lora_rank q_lora_rank qk_nope_head_dim v_head_dim ssm_state_size mamba_head_dim linear_head_dim"
-    " linear_key_head_dim linear_value_head_dim o_lora_rank groups_width rotary_dim patch_size hidden_size_per_layer_input"
-    " hc_lowrank d_rel rel_extent chunk_size sliding_window global_head_dim swa_head_dim max_window_layers",
-    4: "num_filters num_attention_heads n_head encoder_attention_heads decoder_attention_heads mamba_num_heads linear_num_heads"
-    " linear_num_value_heads qk_rope_head_dim num_conv_pos_embedding_groups index_n_heads speech_encoder_attention_heads"
-    " t2u_encoder_attention_heads t2u_decoder_attention_heads swa_num_attention_heads key_dim centroid_intermediate_top_k"
-    " num_quantizers n_codebooks vocoder_num_langs vocoder_num_spkrs split_ngram_parts num_register_tokens"
-    " make_ngram_vocab_size_divisible_by",
-    3: "n_group conv_depthwise_kernel_size speech_decoder_postnet_kernel encoder_kernel_size decoder_kernel_size"
-    " window_size conv_kernel_size kernel_size last_kernel_size",
-    2: "stage_numb_of_layers num_kv_shared_layers num_hidden_layers num_layers n_layer encoder_layers decoder_layers num_key_value_heads num_heads"
-    " linear_num_key_heads num_experts_per_tok moe_k moe_topk top_k_experts zero_expert_num n_groups o_groups mlp_ratio"
-    " text_encoder_num_layers t2u_encoder_layers t2u_decoder_layers speech_encoder_layers num_mel_attn_blocks"
-    " swa_num_key_value_heads index_topk text_encoder_num_heads mlp_ratios duration_predictor_num_flows"
-    " prior_encoder_num_flows prior_encoder_num_wavenet_layers posterior_encoder_num_wavenet_layers num_blocks"
-    " variance_predictor_layers speech_decoder_postnet_layers num_attention_heads_per_stage expand_ratios",
-    1: "stage_num_blocks first_k_dense_replace topk_group depths depth blocks_per_stage num_block_repeats num_layers_per_stage",
-    0.125: "depth_multiplier width_coefficient depth_coefficient",
+    VOCAB: "decoder_vocab_size input_vocab_size output_vocab_size t2u_vocab_size text_encoder_vocab_size"
+    " unit_hifi_gan_vocab_size vocab_size vocab_size_per_layer_input",
+    64: "ngram_vocab_size_base num_pos_feats position_embedding_size",
+    32: "backbone_channel_list block_size codebook_dim context_length conv_dim crop_size d_model"
+    " decoder_hidden_size decoder_in_channels embed_dims encoder_hidden_dim encoder_in_channels feature_size"
+    " fpn_feature_size fpn_hidden_size fusion_hidden_size hidden_dim hidden_size hidden_sizes image_size"
+    " in_channels mask_dim mask_feature_size max_decoder_position_embeddings max_encoder_position_embeddings"
+    " max_img_size max_position_embeddings max_source_positions max_speech_positions max_text_positions n_embd"
+    " n_positions num_mel_bins out_channels output_channels output_hidden_size output_proj_dims"
+    " pooler_output_size projection_dim t2u_max_position_embeddings task_seq_len text_encoder_context_length"
+    " text_encoder_width text_hidden_size upsample_groups upsample_initial_channel"
+    " vector_quantization_hidden_dimension",
+    24: "decoder_ffn_dim decoder_linear_units dim_feedforward encoder_feedforward_dim encoder_ffn_dim"
+    " encoder_linear_units expert_ffn_hidden_size ffn_dim ffn_hidden_size intermediate_size iou_head_hidden_dim"
+    " mlp_dim moe_intermediate_size moe_shared_expert_intermediate_size shared_expert_intermediate_size"
+    " speech_encoder_intermediate_size t2u_decoder_ffn_dim t2u_encoder_ffn_dim",
+    16: "attention_window auxiliary_channels classifier_proj_size codebook_size codevector_dim"
+    " depthwise_separable_out_channel duration_predictor_channels embed_dim embed_dim_per_stage"
+    " encoder_max_relative_position energy_predictor_channels ext_pw_out_channel feature_projection_input_dim"
+    " horizon_length index_head_dim lang_embed_dim lqe_hidden_dim mel_vocab_size n_mel_bins neck_hidden_sizes"
+    " nemo_conv_channels num_conv_pos_embeddings patch_embeds_hidden_size patch_length pitch_predictor_channels"
+    " ple_embed_dim proj_codevector_dim prompt_length prompt_mid_dim router_hidden_size speaker_embedding_dim"
+    " speech_decoder_postnet_units speech_decoder_prenet_units spkr_embed_dim stage_in_channels"
+    " stage_mid_channels stage_out_channels stem_channels subsampling_conv_channels tdnn_dim unit_embed_dim",
+    9: "aspp_out_channels embedding_size moe_num_experts n_routed_experts num_codevectors_per_group num_denoising"
+    " num_experts num_local_experts num_negatives num_queries two_stage_num_proposals xvector_output_dim",
+    8: "chunk_size d_rel encoder_hidden_size global_head_dim groups_width hc_lowrank head_dim"
+    " hidden_size_per_layer_input kv_lora_rank linear_head_dim linear_key_head_dim linear_value_head_dim"
+    " mamba_head_dim max_window_layers o_lora_rank patch_size q_lora_rank qk_nope_head_dim rel_extent rotary_dim"
+    " sliding_window ssm_state_size swa_head_dim v_head_dim",
+    4: "decoder_attention_heads encoder_attention_heads index_n_heads key_dim linear_num_heads"
+    " linear_num_value_heads make_ngram_vocab_size_divisible_by mamba_num_heads n_codebooks n_head"
+    " num_attention_heads num_conv_pos_embedding_groups num_filters num_quantizers qk_rope_head_dim"
+    " speech_encoder_attention_heads split_ngram_parts swa_num_attention_heads t2u_decoder_attention_heads"
+    " t2u_encoder_attention_heads vocoder_num_langs vocoder_num_spkrs",
+    3: "conv_depthwise_kernel_size conv_kernel_size decoder_kernel_size encoder_kernel_size kernel_size"
+    " last_kernel_size n_group speech_decoder_postnet_kernel window_size",
+    2: "decoder_layers encoder_layers expand_ratios index_topk linear_num_key_heads mlp_ratio mlp_ratios moe_k"
+    " moe_topk n_groups n_layer num_attention_heads_per_stage num_blocks num_experts_per_tok num_heads"
+    " num_hidden_layers num_key_value_heads num_layers num_mel_attn_blocks o_groups"
+    " speech_decoder_postnet_layers speech_encoder_layers stage_numb_of_layers swa_num_key_value_heads"
+    " t2u_decoder_layers t2u_encoder_layers text_encoder_num_layers zero_expert_num",
+    1: "blocks_per_stage depth depths first_k_dense_replace num_block_repeats stage_num_blocks topk_group",
+    0.125: "depth_coefficient depth_multiplier width_coefficient",
 }
 """The largest value that a size keeps in a tiny model. Sizes must divide where the names' families say so: 4 heads of
 8 in a width of 32, 2 key-value heads, 9 experts in 3 groups."""
 
 LARGEST = {name: size for size, names in SIZES.items() for name in names.split()}
 
-
 NO_TIMM = {"backbone": None, "use_timm_backbone": False, "use_pretrained_backbone": False}
 """What 4.x must be told too when a model gets a backbone of transformers' own."""
 
-
-NO_ARGUMENTS = ("self", "args", "kwargs", "_out_features", "_out_indices")
+NO_ARGUMENTS = ("args", "kwargs", "_out_features", "_out_indices")
 """Names in constructors that are not told: the private two follow from out_features."""
 
 
@@ -84,11 +81,11 @@ class Unsupported(Exception):
 
 def model_class(architecture: Architecture) -> type[PreTrainedModel]:
     """The transformers class of that name. Raises Unsupported where it, or its `model_type`, does not exist."""
-    found = getattr(transformers, architecture.class_name, None)
-    if not isinstance(found, type):
+    found: Any = getattr(transformers, architecture.class_name, None)
+    if found is None:
         raise Unsupported(f"transformers {transformers.__version__} has no {architecture.class_name}")
-    if not issubclass(found, PreTrainedModel):
-        raise Unsupported(f"{architecture.class_name} needs {', '.join(getattr(found, '_backends', ()))}")
+    if lacking := getattr(found, "_backends", ()):  # a placeholder for the class
+        raise Unsupported(f"{architecture.class_name} needs {' and '.join(lacking)}")
     model_type = found.config_class.model_type
     if model_type != architecture.model_type:
         raise Unsupported(f"the model_type of {architecture.class_name} is {model_type} here")
@@ -147,17 +144,18 @@ def shrink_nested(config: PretrainedConfig) -> dict[str, Any]:
 
 def arguments(config: PretrainedConfig) -> dict[str, Any]:
     """The value that `config` has for each keyword argument of its class and, through `**kwargs`, of its bases."""
-    classes = [base for base in type(config).__mro__ if issubclass(base, PretrainedConfig) and base is not PretrainedConfig]
-    names = {name for base in classes for name in inspect.signature(base.__init__).parameters}
-    return {name: default(config, name) for name in sorted(names | {"out_features"}) if name not in NO_ARGUMENTS}
+    classes = [base for base in type(config).__mro__ if issubclass(base, PretrainedConfig)]
+    stated = {name: p.default for base in classes[-2::-1] for name, p in inspect.signature(base).parameters.items()}
+    names = {**stated, "out_features": None}
+    return {name: value_of(config, name, names[name]) for name in sorted(names) if name not in NO_ARGUMENTS}
 
 
-def default(config: PretrainedConfig, name: str) -> Any:
-    """The value of `name`, or None. A per-layer value (5.x) gives the one that the class states."""
+def value_of(config: PretrainedConfig, name: str, stated: Any) -> Any:
+    """What `config` has as `name`, else the default that its constructor states. 5.x refuses what differs by layer."""
     try:
-        return getattr(config, name, None)
+        return getattr(config, name, stated)
     except RuntimeError:
-        return getattr(type(config), name, None)
+        return stated
 
 
 def small(name: str, value: Any) -> Any:
@@ -175,7 +173,7 @@ def small(name: str, value: Any) -> Any:
 def fewer_layers(values: Mapping[str, Any]) -> dict[str, Any]:
     """One layer of each kind, where the configuration lists the kinds; at least two layers."""
     lists = {name: values[name] for name in LAYER_KINDS if isinstance(values.get(name), Sequence)}
-    kinds = list(zip(*lists.values()))
+    kinds = list(zip(*lists.values(), strict=False))
     different = sorted({kinds.index(kind) for kind in kinds})
     kept = different if len(different) > 1 else range(min(2, len(kinds)))
     counts = {name: len(kept) for name in LAYERS if name in values and kinds}

@@ -2,15 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from matrix.model import Case, CaseKey, Job, Task, Verdict
 from matrix.probe.channel import Channel, fork
 from matrix.probe.fixture import Fixture, build_fixture, load_reference, what_is
-from matrix.probe.group import Group
+from matrix.probe.group import Group, reap_leaving
 from matrix.probe.verdicts import cases, confirm
 
 Tell = Callable[[dict[str, Any]], None]
@@ -41,26 +42,40 @@ def build_fixtures(job: Job, root: Path, tell: Tell) -> dict[str, Fixture]:
     return fixtures
 
 
+def _spares(world_size: int) -> int:
+    """How many groups to have started ahead: joining takes a rank seconds on a GPU, and a crash costs a group."""
+    return max(1, min(4, (os.cpu_count() or 1) // (2 * world_size)))
+
+
 @dataclass
 class Sweep:
-    """Tasks on their way through rank groups. A group serves until something goes wrong in it; the next is a fork away."""
+    """Tasks on their way through rank groups. A group serves until something goes wrong in it; then a spare takes over."""
 
     job: Job
     root: Path
     fixtures: dict[str, Fixture]
     rss_mb: float = 0.0
+    _ready: deque[Group] = field(default_factory=deque)
 
-    def run(self, tasks: Iterable[Task]) -> Iterable[tuple[Task, list[Case]]]:
-        """The cases of each task, as they are decided."""
-        group: Group | None = None
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, list[Case]]]:
+        """The cases of each task, as they are decided. Every call works with groups of its own."""
         try:
-            for task in tasks:
-                group = group if group and group.alive else Group(self.job, self.root)
+            for position, task in enumerate(tasks):
+                group = self._group(len(tasks) - position)
                 yield task, self._decide(task, group)
                 self.rss_mb = max(self.rss_mb, group.rss_mb)
         finally:
-            if group:
-                group.close()
+            while self._ready:
+                self._ready.popleft().close()
+            reap_leaving(wait=True)
+
+    def _group(self, tasks_left: int) -> Group:
+        """The group to use next, with as many spares behind it as there may be use for."""
+        if self._ready and not self._ready[0].alive:
+            self._ready.popleft()
+        while len(self._ready) < min(1 + _spares(self.job.world_size), tasks_left):
+            self._ready.append(Group(self.job, self.root))
+        return self._ready[0]
 
     def _decide(self, task: Task, group: Group) -> list[Case]:
         started = time.perf_counter()

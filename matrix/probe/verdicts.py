@@ -10,7 +10,7 @@ from matrix.probe.group import Observation
 Message = Mapping[str, Any]
 
 
-def _merge(seen: list[Message], fixture: Fixture, what: Mapping[str, What], sites: Mapping[str, str]) -> list[Finding]:
+def _merge(seen: list[Message], what: Mapping[str, What], sites: Mapping[str, str]) -> list[Finding]:
     """One finding per tensor and kind, with the ranks that have it and the values of the lowest of them."""
     missing = set.intersection(*(set(entry["missing"]) for entry in seen))
     found: dict[tuple[str, Kind], list[tuple[int, Message]]] = {}
@@ -32,7 +32,6 @@ def _merge(seen: list[Message], fixture: Fixture, what: Mapping[str, What], site
             detail=holders[0][1]["detail"],
         )
         for (name, kind), holders in sorted(found.items())
-        if (name, kind) not in fixture.baseline
     ]
 
 
@@ -41,12 +40,13 @@ def _pair(values: Iterable[int]) -> tuple[int, int]:
     return first, second
 
 
-def _verdict(findings: list[Finding], excused: bool, partitioned: bool) -> Verdict:
-    if findings:
-        return Verdict.REPORTED if all(finding.reported_missing for finding in findings) else Verdict.CORRUPT
+def _verdict(blamed: list[Finding], found: list[Finding], *, partitioned: bool) -> Verdict:
+    """`blamed` are those of `found` that a plain load does not give as well."""
+    if blamed:
+        return Verdict.REPORTED if all(finding.reported_missing for finding in blamed) else Verdict.CORRUPT
     if not partitioned:
         return Verdict.NOT_PARTITIONED
-    return Verdict.BASELINE_BROKEN if excused else Verdict.PASS
+    return Verdict.BASELINE_BROKEN if found else Verdict.PASS
 
 
 def _broken(observation: Observation, check: Check) -> tuple[Verdict, Failure] | None:
@@ -77,9 +77,9 @@ def cases(
             decided.append(Case(task.architecture, task.loader, check, verdict, error=error))
             continue
         seen = [outcome["seen"] for outcome in observation.outcomes[check] if outcome]
-        findings = _merge(seen, fixture, what, sites)
-        excused = any(entry["flaws"] for entry in seen) and not findings
-        verdict = _verdict(findings, excused, all(entry["partitioned"] for entry in seen))
+        found = _merge(seen, what, sites)
+        blamed = [finding for finding in found if (finding.tensor, finding.kind) not in fixture.baseline]
+        verdict = _verdict(blamed, found, partitioned=all(entry["partitioned"] for entry in seen))
         decided.append(
             Case(
                 architecture=task.architecture,
@@ -87,7 +87,7 @@ def cases(
                 check=check,
                 verdict=verdict,
                 tensors=Tensors(**seen[0]["tensors"]),
-                findings=tuple(findings),
+                findings=tuple(blamed or found),
                 seconds=round(max(entry["seconds"] for entry in seen), 4),
                 load_seconds=round(max(entry["load_seconds"] for entry in seen), 4),
             )

@@ -66,7 +66,7 @@ def do_task(task: Task, architecture: Architecture, root: Path, tell: Callable[[
     return eras.pristine()
 
 
-def serve(rank: int, job: Job, root: Path, meeting: Path, channel: Channel) -> None:
+def serve(job: Job, root: Path, meeting: Path, rank: int, channel: Channel) -> None:
     """Be rank `rank` of a group that meets in the file `meeting`: do the tasks that arrive on `channel`."""
     with open(f"{meeting}.stack.{rank}", "w") as stack:
         faulthandler.register(signal.SIGUSR1, file=stack, all_threads=False)

@@ -51,7 +51,7 @@ class Installed:
 
 
 def install() -> Installed:
-    """Makes ZeRO-3 loads put the checkpoint's buffers on every rank; a second call changes nothing.
+    """Make ZeRO-3 loads put the checkpoint's buffers on every rank; a second call changes nothing.
 
     Raises RuntimeError where transformers has no ZeRO-3 loader that this file knows.
     """
@@ -65,7 +65,7 @@ def install() -> Installed:
 
 
 def uninstall() -> None:
-    """Gives transformers its own loader back, if `install` replaced it."""
+    """Give transformers its own loader back, if `install` replaced it."""
     name = _loader()
     loader = getattr(modeling_utils, name)
     setattr(modeling_utils, name, getattr(loader, _STOCK, loader))
@@ -74,7 +74,7 @@ def uninstall() -> None:
 def load_buffers(
     model: torch.nn.Module, state_dict: Mapping[str, torch.Tensor], prefix: str = ""
 ) -> tuple[set[str], list[str]]:
-    """Gives every rank rank 0's values of the persistent buffers that `state_dict` names, and marks them as loaded.
+    """Give every rank rank 0's values of the persistent buffers that `state_dict` names, and mark them as loaded.
 
     A collective call: all ranks pass the same names and shapes, only rank 0's values are read. `prefix` is in front of
     the names in `state_dict`; the model's `base_model_prefix` may be absent from them. Buffers keep their dtype and
@@ -97,7 +97,7 @@ def load_buffers(
 
 
 def persistent_buffers(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The buffers that belong into a checkpoint, by every name that they have in the model."""
+    """Return the buffers that belong into a checkpoint, by every name that they have in the model."""
     return {
         f"{path}.{name}" if path else name: buffer
         for path, module in model.named_modules(remove_duplicate=False)
@@ -110,7 +110,7 @@ def _loader() -> str:
     for name in LOADERS:
         if hasattr(modeling_utils, name):
             return name
-    raise RuntimeError(f"transformers {transformers.__version__} has no ZeRO-3 loader known here: {' or '.join(LOADERS)}")
+    raise RuntimeError(f"transformers {transformers.__version__} has no ZeRO-3 loader that this file knows")
 
 
 def _names(code: CodeType) -> set[str]:
@@ -142,22 +142,23 @@ def _with_buffers(stock: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _converted() -> Iterator[dict[str, torch.Tensor]]:
-    """Collects what the weight conversions give while the loader runs: nothing before 5.0.0."""
+    """Collect what the weight conversions give while the loader runs: nothing before 5.0.0."""
     tensors: dict[str, torch.Tensor] = {}
-    convert = getattr(integration, CONVERSION, None)
+    stock = getattr(integration, CONVERSION, None)
+    if stock is None:
+        yield tensors
+        return
 
-    def collect(*args: Any, **kwargs: Any) -> Any:
-        result = convert(*args, **kwargs)
-        tensors.update(result)
-        return result
+    def convert(*args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
+        converted: dict[str, torch.Tensor] = stock(*args, **kwargs)
+        tensors.update(converted)
+        return converted
 
-    if convert is not None:
-        setattr(integration, CONVERSION, collect)
+    setattr(integration, CONVERSION, convert)
     try:
         yield tensors
     finally:
-        if convert is not None:
-            setattr(integration, CONVERSION, convert)
+        setattr(integration, CONVERSION, stock)
 
 
 def _by_model_name(
@@ -165,13 +166,11 @@ def _by_model_name(
 ) -> dict[str, torch.Tensor]:
     base, buffers = getattr(model, "base_model_prefix", ""), persistent_buffers(model)
     names = {key: key[len(prefix) :] for key in state_dict if key.startswith(prefix)}
-    return {
-        f"{base}.{name}" if f"{base}.{name}" in buffers else name: state_dict[key] for key, name in names.items()
-    }
+    return {f"{base}.{name}" if f"{base}.{name}" in buffers else name: state_dict[key] for key, name in names.items()}
 
 
 def _broadcast(value: torch.Tensor, buffer: torch.Tensor) -> None:
-    """Copies rank 0's `value` into every rank's `buffer`, by way of the device that the backend speaks to."""
+    """Copy rank 0's `value` into every rank's `buffer`, by way of the device that the backend speaks to."""
     from deepspeed.accelerator import get_accelerator
 
     if torch.distributed.get_rank() == 0:

@@ -58,6 +58,7 @@ def warm_up(job: Job) -> None:
     eras.preload()
     if job.device is Device.CPU or not eras.deepspeed_spoils_fork():
         eras.preload_deepspeed()
+    eras.preload_models(job.architectures)
     gc.collect()
     gc.freeze()
 
