@@ -61,6 +61,7 @@ def run(
     timeout: Annotated[float, typer.Option(help="Seconds after which a case hangs.")] = 120.0,
     confirmations: Annotated[int, typer.Option(help="Reruns of a red case.")] = 2,
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is measured already.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure these cases anew, keep the others.")] = False,
 ) -> None:
     """Measure one cell: every case of one environment."""
     architectures = select(load_catalog(), architecture or [])
@@ -79,6 +80,7 @@ def run(
         timeout=timeout,
         confirmations=confirmations,
         resume=resume,
+        again=again,
     )
     with TerminalProgress() as progress:
         cell = measure(request, progress)

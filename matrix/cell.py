@@ -58,6 +58,7 @@ class Request:
     timeout: float = 120.0
     confirmations: int = 2
     resume: bool = False
+    again: bool = False
     catalog: str = field(default_factory=catalog_hash)
 
 
@@ -120,7 +121,7 @@ def _kept(path: Path, request: Request, cell: Cell, progress: Progress) -> Cell 
         cell.probe,
         cell.environment.world_size,
     )
-    if not same or earlier.error or (earlier.complete and not request.resume):
+    if not same or earlier.error or (earlier.complete and not (request.resume or request.again)):
         progress.step(f"earlier results are kept as {set_aside(path).name}")
         return None
     return earlier
@@ -156,8 +157,8 @@ def measure(request: Request, progress: Progress) -> Cell:
         return _failed(request, info, Failure(type(error).__name__, error.words), progress)
     path = request.out / f"{info.id}.jsonl"
     earlier = _kept(path, request, _new_cell(request, info), progress)
-    settled = [case for case in earlier.cases if believed(case, request.confirmations)] if earlier else []
-    tasks = remaining(request.tasks, [case.key for case in settled])
+    known = earlier.cases if earlier and not request.again else ()
+    tasks = remaining(request.tasks, [case.key for case in known if believed(case, request.confirmations)])
     progress.begin(info.id, sum(len(task.checks) for task in tasks))
     if earlier and not tasks:
         progress.step(f"already measured {earlier.started}")

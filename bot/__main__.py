@@ -1,0 +1,70 @@
+"""The command line: `python -m bot report`. Exit codes: 0 written, 2 usage, 3 infrastructure."""
+
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.render import render
+from bot.report import report as report_of
+from bot.terminal import print_report
+from matrix.catalog import FAMILIES, load_catalog
+from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError
+from matrix.store import read_run
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """What the matrix found, for people."""
+
+
+@app.command()
+def report(
+    directory: Annotated[Path, typer.Argument(help="Folder with results (*.jsonl).")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the reports; that of the results when not given.")
+    ] = None,
+) -> None:
+    """Write report.html and report.md from results, and print their summary."""
+    context = report_of(read_run(directory), family_names())
+    paths = [write(out or directory, name, render(name, context)) for name in ("report.html", "report.md")]
+    print_report(context, sys.stdout)
+    for path in paths:
+        typer.echo(path)
+    if context.infrastructure:
+        raise typer.Exit(INFRASTRUCTURE)
+
+
+def family_names() -> dict[str, str]:
+    """The family of each architecture of the catalog, as reports show it."""
+    return {entry.id: f"{entry.family.replace('_', ' ')}: {FAMILIES[entry.family]}" for entry in load_catalog()}
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    """Write `text` to `folder/name` as UTF-8 and return that path; raises OutputError."""
+    path = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(path, error) from error
+    return path
+
+
+def cli() -> None:
+    """Run the command line; every known failure is one message and its exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # records quote tools that draw with more than ASCII
+    try:
+        app()
+    except MatrixError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,208 @@
+"""The frozen context that every template shows. Golden tests compare it, not what is rendered from it."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bot.text import Code, Sentence, count
+from matrix.model import Check, EnvironmentInfo, Kind, Loader, Timing, Verdict, What
+
+
+@dataclass(frozen=True)
+class ErrorView:
+    """An exception as the measured code raised it, clipped."""
+
+    type: Code
+    message: Code
+    frame: Code
+    ranks: str
+
+
+@dataclass(frozen=True)
+class EnvironmentView:
+    """One environment and how far its measurement got. `untested` counts planned cases without a verdict."""
+
+    anchor: str
+    label: Code
+    info: EnvironmentInfo
+    started: str
+    timing: Timing
+    planned: int
+    measured: int
+    untested: int
+    complete: bool
+    error: ErrorView | None
+
+    @property
+    def device(self) -> str:
+        """Where verdicts of this environment were found: `cpu/gloo, 2 ranks`."""
+        return f"{self.info.device}/{self.info.backend}, {count(self.info.world_size, 'rank')}"
+
+    @property
+    def gap(self) -> str:
+        """What was not measured, in words; empty where everything planned was."""
+        if self.error and not self.measured:
+            return "could not be measured"
+        if self.untested:
+            return f"incomplete: {self.measured:,} of {count(self.planned, 'planned case')} measured"
+        return "" if self.complete else "incomplete: it was cut short before its end was recorded"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the heat map: an environment and a loader, with how many of its cases have each verdict."""
+
+    environment: EnvironmentView
+    loader: Loader
+    counts: Counter[Verdict]
+
+    @property
+    def measured(self) -> int:
+        """How many cases have a verdict."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """One case: where its detail is (`anchor`), what it compared, and the command that reproduces it alone."""
+
+    anchor: str
+    environment: EnvironmentView
+    architecture: Code
+    loader: Loader
+    check: Check
+    verdict: Verdict
+    compared: str
+    wrong: int
+    confirmed: tuple[int, int]
+    seconds: float
+    command: Code
+
+
+@dataclass(frozen=True)
+class TensorView:
+    """One wrong tensor: the first wrong elements as they should be and as they are."""
+
+    tensor: Code
+    expected: Code
+    actual: Code
+    elements: str
+    detail: Code
+
+
+@dataclass(frozen=True)
+class SiteView:
+    """Tensors of one site that are wrong in the same way on the same ranks; `more` of them are not shown."""
+
+    site: Code
+    what: What
+    kind: Kind
+    holds: str
+    ranks: str
+    reported: str
+    total: int
+    tensors: tuple[TensorView, ...]
+    more: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one or more cases of an architecture found alike: `total` wrong tensors; `more_sites` are not shown."""
+
+    verdict: Verdict
+    compared: str
+    total: int
+    sites: tuple[SiteView, ...]
+    more_sites: int
+    error: ErrorView | None
+    cases: tuple[CaseView, ...]
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """An architecture in a column: its cases in the order of the report's checks, None where nothing was measured."""
+
+    column: Column
+    worst: Verdict | None
+    cases: tuple[CaseView | None, ...]
+
+
+@dataclass(frozen=True)
+class ArchitectureView:
+    """A row of the heat map and the evidence behind it, worst first."""
+
+    anchor: str
+    id: Code
+    counts: Counter[Verdict]
+    cells: tuple[HeatCell, ...]
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def class_name(self) -> Code:
+        """The model class, or the whole id where it names none."""
+        return Code(self.id.partition(":")[2] or self.id)
+
+    @property
+    def model_type(self) -> Code:
+        """The `model_type` of its configuration."""
+        return Code(self.id.partition(":")[0] if ":" in self.id else "")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Architectures that bear the same sort of buffers; unnamed where the catalog does not say."""
+
+    name: Code
+    architectures: tuple[ArchitectureView, ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One way of going wrong, folded over architectures, loaders and environments, in words.
+
+    `where` names environments and loaders, `sentence` says what happened. `cases` begins with the quoted one.
+    """
+
+    verdict: Verdict
+    where: Sentence
+    sentence: Sentence
+    cases: tuple[CaseView, ...]
+
+    @property
+    def example(self) -> CaseView:
+        """The case that the sentence quotes."""
+        return self.cases[0]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a template may show. `verdicts` are those that occur, worst first."""
+
+    answer: str
+    environments: tuple[EnvironmentView, ...]
+    verdicts: tuple[Verdict, ...]
+    checks: tuple[Check, ...]
+    columns: tuple[Column, ...]
+    families: tuple[Family, ...]
+    findings: tuple[Statement, ...]
+
+    @property
+    def architectures(self) -> tuple[ArchitectureView, ...]:
+        """Every row, in the order of the heat map."""
+        return tuple(view for family in self.families for view in family.architectures)
+
+    @property
+    def gaps(self) -> tuple[EnvironmentView, ...]:
+        """The environments of which not everything planned was measured."""
+        return tuple(view for view in self.environments if view.gap)
+
+    def failing(self, environment: EnvironmentView) -> list[tuple[CaseView, Evidence]]:
+        """The cases of an environment that neither pass nor are unsupported, each with its evidence, worst first."""
+        fine = (Verdict.PASS, Verdict.UNSUPPORTED)
+        pairs = [(case, found) for row in self.architectures for found in row.evidence for case in found.cases]
+        kept = [(case, found) for case, found in pairs if case.environment is environment and case.verdict not in fine]
+        return sorted(kept, key=lambda pair: pair[0].verdict.rank)
+
+    @property
+    def infrastructure(self) -> bool:
+        """Whether an environment, or a case in one, could not be measured for reasons outside of the models."""
+        return Verdict.ENVIRONMENT in self.verdicts or any(view.error for view in self.environments)

@@ -1,0 +1,46 @@
+"""PURE. What an environment is called in a report, and the command that reproduces one of its cases."""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+
+from bot.text import Code, clip
+from matrix.model import Case, Cell, EnvironmentInfo
+
+DEFAULT_WORLD_SIZE = 2
+
+
+def labels(cells: Sequence[Cell]) -> list[Code]:
+    """A short name for each cell, telling them apart: versions, device, and whatever else is not the same for all."""
+    varying = [part for part in ("torch", "accelerate", "python", "world_size") if _varies(cells, part)]
+    names = [_label(cell.environment, varying) for cell in cells]
+    seen = Counter(names)
+    full = [
+        name if seen[name] == 1 else f"{name} ({cell.environment.id})" for name, cell in zip(names, cells, strict=True)
+    ]
+    return [clip(name) for name in full]
+
+
+def command(info: EnvironmentInfo, case: Case) -> Code:
+    """The one line that reproduces just this case."""
+    words = ["--architecture", f"'{case.architecture}'", "--loader", case.loader, "--check", case.check, "--again"]
+    if not re.fullmatch(r"[\w.:/-]+", case.architecture):
+        words[1] = shlex.quote(case.architecture)
+    if info.world_size != DEFAULT_WORLD_SIZE:
+        words += ["--world-size", str(info.world_size)]
+    session = f"zero3_matrix({info.id})"
+    quoted = f'"{session}"' if re.fullmatch(r"[\w.:/+@() =-]+", session) else shlex.quote(session)
+    return Code(f"nox -s {quoted} -- {' '.join(words)}")
+
+
+def _varies(cells: Sequence[Cell], part: str) -> bool:
+    return len({getattr(cell.environment, part) for cell in cells if cell.error is None}) > 1
+
+
+def _label(info: EnvironmentInfo, varying: Sequence[str]) -> str:
+    if not (info.transformers and info.deepspeed):
+        return info.id
+    parts = [f"transformers {info.transformers}", f"deepspeed {info.deepspeed}"]
+    parts += [f"{part.replace('_', ' ')} {getattr(info, part)}" for part in varying]
+    return f"{' + '.join(parts)} on {info.device}"

@@ -1,0 +1,110 @@
+"""PURE. Text from outside made harmless and visible, and small phrases about numbers.
+
+Names, values and messages in records come from measured code and may be hostile. They are marked `Code`, so that each
+outlet shows them verbatim, in its own kind of code span, and never as markup.
+"""
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+from matrix.model import Scalar
+
+NAME_LIMIT = 200
+MESSAGE_LIMIT = 1500
+
+
+class Code(str):
+    """Text from outside: shown verbatim, as code."""
+
+    __slots__ = ()
+
+
+Sentence = tuple[str, ...]
+"""A sentence in parts: plain parts are our own words, `Code` parts are from outside."""
+
+
+def plain(sentence: Sentence) -> str:
+    """The sentence without marks, for outlets where nothing is markup."""
+    return "".join(sentence)
+
+
+def visible(text: str) -> str:
+    """`text` with every control, bidi, surrogate and other invisible character written out, newline and tab kept."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
+
+
+def one_line(text: str) -> str:
+    """`text` visible, with each run of white space as one space."""
+    return visible(" ".join(text.split()))
+
+
+def clip(text: str, limit: int = NAME_LIMIT) -> Code:
+    """The first `limit` characters of `text`, saying how many are left out."""
+    left = len(text) - limit
+    return Code(text if left <= 0 else f"{text[:limit]}… (and {left} more characters)")
+
+
+def markdown_code(text: str) -> str:
+    """`text` as a GitHub Markdown code span, safe inside a table cell too.
+
+    A mention, reference or link is not made inside code, which escaping outside of it cannot promise. Pipes split a
+    table cell even inside backticks, so such text becomes an HTML code element of character references.
+    """
+    shown = one_line(text) or " "
+    if not re.search(r"[`|\\]", shown):
+        return f"`{shown}`"
+    return "<code>" + re.sub(r"[^A-Za-z0-9 ]", lambda match: f"&#{ord(match[0])};", shown) + "</code>"
+
+
+def markdown_text(text: str) -> str:
+    """Our own words for GitHub Markdown: nothing in them is markup, a mention, a reference or a link."""
+    escaped = re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(re.sub(r"\s+", " ", visible(text)), quote=False))
+    return re.sub(r"(@|#|:(?=//)|www(?=\.))", "\\1\N{ZERO WIDTH SPACE}", escaped)
+
+
+def markdown_fence(text: str) -> str:
+    """`text` on one line as a fenced block of shell code; the fence is longer than any run of backticks inside."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}sh\n{one_line(text)}\n{fence}"
+
+
+def html_code(text: str) -> str:
+    """`text` on one line as an HTML code element, for places where Markdown is not read."""
+    return f"<code>{html.escape(one_line(text))}</code>"
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def count(number: int, noun: str) -> str:
+    """`1 tensor`, `1,200 tensors`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def ranks_in_words(ranks: Sequence[int], world_size: int) -> str:
+    """`on ranks 0 and 1`, `on rank 1 only`, `on ranks 0 to 7`; empty where no rank is known."""
+    if not ranks:
+        return ""
+    if len(ranks) == 1:
+        return f"on rank {ranks[0]}" + (" only" if world_size > 1 else "")
+    first, last = min(ranks), max(ranks)
+    if len(ranks) > 2 and last - first + 1 == len(ranks):
+        return f"on ranks {first} to {last}"
+    return f"on ranks {listed([str(rank) for rank in ranks])}"
+
+
+def value(scalar: Scalar) -> str:
+    """A tensor element: as Python writes it, or with the nine digits that tell any two float32 apart."""
+    exact = str(scalar)
+    return exact if not isinstance(scalar, float) or len(exact) <= 12 else f"{scalar:.9g}"
+
+
+def values(scalars: Iterable[Scalar], *, more: bool = False) -> Code:
+    """Tensor elements in a row, with an ellipsis where there are `more`."""
+    shown = [value(scalar) for scalar in scalars]
+    return clip(", ".join([*shown, "…"] if more and shown else shown))

@@ -1,0 +1,108 @@
+# /// script
+# dependencies = ["nox[uv]>=2025.10.14"]
+# ///
+"""What this project does, as sessions: `nox -l` lists them."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import nox
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT))  # the nox command does not look for modules beside the noxfile
+
+from matrix.environments import Environment, chosen_by_name, from_id, load_environments  # noqa: E402
+from matrix.errors import MatrixError  # noqa: E402
+from matrix.pipconfig import uv_variables  # noqa: E402
+
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+
+RESULTS = os.environ.get("ZERO3_RESULTS", "results")
+KNOWN = load_environments()
+NAMED = chosen_by_name(os.environ, KNOWN)
+CHOSEN = (NAMED,) if NAMED else tuple(e for e in KNOWN if "default" in e.sets)
+ASKED = re.findall(r"zero3_matrix\(([^()]+)\)", " ".join(sys.argv[1:]))
+"""Environment ids on the command line. Any id is a session, also of versions that no set crosses."""
+def host_python(session: nox.Session) -> str:
+    """The interpreter of the session `host`, which has what `python -m matrix` and `python -m bot` need."""
+    return str(Path(session.cache_dir).parent / "host" / "bin" / "python")
+
+
+@nox.session(default=False)
+def host(session: nox.Session) -> None:
+    """Install what the command line needs, apart from every measured environment."""
+    session.env.update(uv_variables(os.environ))
+    session.install("-r", "pyproject.toml", silent=True)
+
+
+@nox.session(venv_backend="none", requires=["host"])
+def zero3_matrix(session: nox.Session) -> None:
+    """Measure the default set of environments, or the one ZERO3_TRANSFORMERS, ZERO3_DEEPSPEED ... name; then report."""
+    for environment in CHOSEN:
+        session.notify(f"zero3_matrix({environment.id})", session.posargs)
+    session.notify("report", [])
+
+
+def supported_python(environment: Environment) -> str | None:
+    """The interpreter to measure with: this one where it will do, else the newest that old wheels exist for."""
+    here = ".".join(map(str, sys.version_info[:3]))
+    return None if here in SpecifierSet(environment.python) else "3.12"
+
+
+def cell_session(environment_id: str, environment: Environment) -> None:
+    """Register the session that measures one environment in its own virtual environment."""
+
+    @nox.session(
+        name=f"zero3_matrix({environment_id})",
+        python=supported_python(environment),
+        tags=[*environment.sets],
+        default=False,
+        requires=["host"],
+    )
+    def cell(session: nox.Session) -> None:
+        """Measure one environment."""
+        command = (host_python(session), "-m", "matrix", "run", "--resume", "--out", RESULTS)
+        where = ["--environment", environment.id, "--venv", session.virtualenv.location]
+        device = re.search(r"\+(cpu|cuda)$", environment_id)
+        where += ["--device", device[1]] if device else []
+        # Wrong values are a result; only an environment that could not be measured fails the session.
+        session.run(*command, *where, *session.posargs, external=True, success_codes=[0, 1], silent=False)
+        session.notify("report", [])
+
+
+try:
+    SESSIONS = {e.id: e for e in (*KNOWN, *CHOSEN)} | {asked: from_id(asked, (*KNOWN, *CHOSEN)) for asked in ASKED}
+except MatrixError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+for session_id, pins in SESSIONS.items():
+    cell_session(session_id, pins)
+
+
+@nox.session(venv_backend="none", default=False, requires=["host"])
+def report(session: nox.Session) -> None:
+    """Render report.html and report.md from the results, and print the summary."""
+    session.run(host_python(session), "-m", "bot", "report", RESULTS, *session.posargs, external=True)
+
+
+@nox.session(default=False)
+def lint(session: nox.Session) -> None:
+    """Check style and types."""
+    session.env.update(uv_variables(os.environ))
+    session.install("-r", "pyproject.toml", "--group", "lint", silent=True)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def tests(session: nox.Session) -> None:
+    """Run the tests; the first run installs the measured environments that they need."""
+    session.env.update(uv_variables(os.environ))
+    session.install("-r", "pyproject.toml", "--group", "test", silent=True)
+    session.run("python", "-m", "pytest", *session.posargs)

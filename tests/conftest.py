@@ -1,0 +1,31 @@
+"""Measured environments for tests: real installations, made once and kept in .zero3/venvs."""
+
+from pathlib import Path
+
+import pytest
+
+from matrix import runner
+from matrix.environments import load_environments
+
+
+def _interpreter(transformers: str) -> Path:
+    environment = next(e for e in load_environments() if (e.transformers, e.deepspeed) == (transformers, "0.19.8"))
+    return runner.install(environment, runner.ROOT / ".zero3" / "venvs" / environment.id)
+
+
+@pytest.fixture(scope="session")
+def newest() -> Path:
+    """The interpreter of an environment with transformers 5.23.0."""
+    return _interpreter("5.23.0")
+
+
+@pytest.fixture(scope="session")
+def last_broken() -> Path:
+    """The interpreter of an environment with transformers 5.5.4, the last release with the buffers bug."""
+    return _interpreter("5.5.4")
+
+
+@pytest.fixture(scope="session")
+def last_4x() -> Path:
+    """The interpreter of an environment with transformers 4.57.6."""
+    return _interpreter("4.57.6")
