@@ -112,7 +112,7 @@ def overrides(architecture: Architecture) -> dict[str, Any]:
 
 
 def build(architecture: Architecture) -> PreTrainedModel:
-    """The tiny model: on the CPU in float32, in eval mode, its values the same in every call.
+    """The tiny model: on the CPU, in float32 but for what its constructor pins, in eval mode, the same in every call.
 
     Raises Unsupported also where a package that the model needs is not installed.
     """
