@@ -2,8 +2,7 @@
 
 import gc
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,7 @@ from matrix.probe import eras, recipes
 from matrix.probe.fixture import Model, flaws, folder, load_reference, put
 from matrix.probe.judge import Flaw, Reference
 from matrix.probe.loaders import loader
-
-ZERO3 = {
-    "train_micro_batch_size_per_gpu": 1,  # never train_batch_size: it is asserted before the ranks are known
-    "zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True},
-    "zero_allow_untested_optimizer": True,
-}
-
+from matrix.probe.stopwatch import Stopwatch
 
 @dataclass(frozen=True)
 class Seen:
@@ -35,22 +28,6 @@ class Seen:
     tensors: Tensors = Tensors()
     seconds: float = 0.0
     load_seconds: float = 0.0
-
-
-class Stopwatch:
-    """Adds up the seconds spent inside its `running` blocks."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Count the time until the block ends, also when it raises."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds += time.perf_counter() - started
 
 
 def _partitioned(parameters: Iterable[Any]) -> bool:
@@ -70,16 +47,23 @@ def _counts(reference: Reference) -> Tensors:
     return Tensors(len(reference.expected) - parameters, parameters, len(reference.nonpersistent))
 
 
+def _shard(value: Tensor, length: int) -> Tensor:
+    """This rank's part of `value`, flat and padded to `length` elements, as ZeRO-3 lays it out."""
+    flat = torch.zeros(length * torch.distributed.get_world_size(), dtype=value.dtype)
+    flat[: value.numel()] = value.flatten()
+    return flat[length * torch.distributed.get_rank() :][:length]
+
+
 @torch.no_grad()
 def _hold(model: Model, values: dict[str, Tensor]) -> None:
-    """Give a ZeRO-3 model known values: buffers on every rank, parameters from rank 0."""
+    """Give a ZeRO-3 model known values: whole buffers and this rank's shards, without a word to the other ranks."""
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    for name in values.keys() - parameters.keys():
-        put(model, name, values[name])
-    with deepspeed.zero.GatheredParameters(list(model.parameters()), modifier_rank=0):
-        if torch.distributed.get_rank() == 0:
-            for name in values.keys() & parameters.keys():
-                parameters[name].copy_(values[name])
+    for name, value in values.items():
+        if name in parameters:
+            shard = parameters[name].ds_tensor
+            shard.copy_(_shard(value, shard.numel()))
+        else:
+            put(model, name, value)
 
 
 class Session:
@@ -95,44 +79,46 @@ class Session:
         self.reference = load_reference(root, architecture.id)
         self.model: Model = None
         self.missing: tuple[str, ...] = ()
+        self.watch = Stopwatch()
 
     def run(self, check: Check) -> Seen:
         """Do `check` and tell what this rank saw. Whatever upstream raises goes through."""
-        started, watch = time.perf_counter(), Stopwatch()
-        with eras.zero3_config(ZERO3):
+        started, loading = time.perf_counter(), self.watch.seconds
+        with eras.zero3_config(eras.ZERO3):
             if self.model is None:
-                self._load(watch)
+                self._load()
             if check is Check.SAVE:
-                self._save(watch)
-        found = self._reload(watch) if check is Check.SAVE else _judge_gathered(self.model, self.reference)
+                self._save()
+        found = self._reload() if check is Check.SAVE else _judge_gathered(self.model, self.reference)
         partitioned = check is Check.SAVE or _partitioned(self.model.parameters())
         seconds = time.perf_counter() - started
-        return Seen(found, self.missing, partitioned, _counts(self.reference), seconds, watch.seconds)
+        spent = self.watch.seconds - loading
+        return Seen(found, self.missing, partitioned, _counts(self.reference), seconds, spent)
 
-    def _load(self, watch: Stopwatch) -> None:
-        with loader(self.task.loader), watch.running():
+    def _load(self) -> None:
+        with loader(self.task.loader), self.watch.running():
             self.model, info = self.cls.from_pretrained(self.path / "checkpoint", output_loading_info=True)
         self.missing = tuple(sorted(info["missing_keys"]))
 
-    def _save(self, watch: Stopwatch) -> None:
+    def _save(self) -> None:
         """As users do after training: engine, consolidated 16-bit state, `save_pretrained` on rank 0."""
         _hold(self.model, self.reference.expected)
         trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trainable) if trainable else None
-        engine, *_ = deepspeed.initialize(model=self.model, optimizer=optimizer, config=ZERO3)
+        engine, *_ = deepspeed.initialize(model=self.model, optimizer=optimizer, config=eras.ZERO3)
         try:
             state = engine._zero3_consolidated_16bit_state_dict()
             if torch.distributed.get_rank() == 0:
-                with watch.running():
+                with self.watch.running():
                     self.model.save_pretrained(self.path / "saved", state_dict=state)
         finally:
             eras.destroy(engine)
 
-    def _reload(self, watch: Stopwatch) -> dict[str, list[Flaw]]:
+    def _reload(self) -> dict[str, list[Flaw]]:
         """What is wrong after a plain load of what rank 0 saved: rank 0 looks, the others have nothing to say."""
         if torch.distributed.get_rank() != 0:
             return {}
-        with watch.running():
+        with self.watch.running():
             model = self.cls.from_pretrained(self.path / "saved")
         return flaws(model, self.reference, self.reference.expected)
 

@@ -14,6 +14,12 @@ import torch
 from matrix.model import Architecture
 from matrix.probe import recipes
 
+ZERO3 = {
+    "train_micro_batch_size_per_gpu": 1,  # never train_batch_size: it is asserted before the ranks are known
+    "zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True},
+    "zero_allow_untested_optimizer": True,
+}
+
 # What the first load and the first deepspeed.initialize import lazily: 8 s on 2 cores, paid once before the fork.
 _LAZY = (
     "transformers.modeling_utils",

@@ -5,6 +5,7 @@ import os
 import selectors
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -13,17 +14,16 @@ from typing import Any
 
 from matrix.model import Check, Failure, Job, Task
 from matrix.probe import worker
-from matrix.probe.channel import Child, fork
+from matrix.probe.channel import Child, Message, fork
 
 START_TIMEOUT = 180.0
 """Seconds for ranks to find each other; NCCL on a busy machine is slow."""
-GRACE = 10.0
+GRACE = 3.0
 """Seconds that the other ranks have once one has raised: they wait for it in a collective, forever."""
 LEAVE_TIMEOUT = 5.0
 """Seconds that a dismissed rank has to end by itself."""
 STACK_TIMEOUT = 2.0
 """Seconds that a hung rank has to write its stack."""
-_LAST_FRAME = "<module>\n"
 
 _numbers = itertools.count()
 _leaving: list[tuple[int, float]] = []
@@ -48,6 +48,17 @@ class Observation:
     outcomes: dict[Check, list[dict[str, Any] | None]]
     ended: dict[int, Failure] = field(default_factory=dict)
 
+    @property
+    def raised(self) -> bool:
+        """Whether any rank raised in any check."""
+        return any(told and "failure" in told for outcomes in self.outcomes.values() for told in outcomes)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether every rank raised the same at the same place."""
+        failures = [[told and told.get("failure") for told in outcomes] for outcomes in self.outcomes.values()]
+        return all(told == ranks[0] for ranks in failures for told in ranks)
+
 
 class Group:
     """`job.world_size` forked ranks that have joined a process group; unusable once `alive` is False."""
@@ -56,6 +67,7 @@ class Group:
         self.job = job
         self.meeting = root / f"meeting.{os.getpid()}.{next(_numbers)}"
         self.alive = True
+        self.started = False
         self.rss_mb = 0.0
         serve = partial(worker.serve, job, root, self.meeting)
         self.children: list[Child] = [fork(partial(serve, rank)) for rank in range(job.world_size)]
@@ -63,46 +75,64 @@ class Group:
     def run(self, task: Task) -> Observation:
         """Send `task` to every rank and wait for all of them, at most `job.timeout` seconds."""
         observation = Observation({check: [None] * self.job.world_size for check in task.checks})
-        for child in self.children:
-            with suppress(OSError):
-                child.channel.send(asdict(task))
-        waiting = self._listen(observation, time.monotonic() + START_TIMEOUT + self.job.timeout)
+        self._send(asdict(task))
+        deadline = time.monotonic() + self.job.timeout + (0.0 if self.started else START_TIMEOUT)
+        waiting = self._listen("done", deadline, partial(self._take, observation))
         if waiting or not self.alive:
             self._bury(observation, waiting)
+        elif observation.raised and not (observation.symmetric and self._healthy()):
+            self.close()
         return observation
 
-    def _listen(self, observation: Observation, deadline: float) -> set[int]:
-        """Collect messages until every rank is done or gone, or time is up; the ranks still owing an answer."""
-        waiting = set(range(self.job.world_size))
+    def _send(self, message: Message) -> None:
+        for child in self.children:
+            with suppress(OSError):
+                child.channel.send(message)
+
+    def _listen(self, last: str, deadline: float, take: Callable[[int, Message, float], float]) -> set[int]:
+        """Pass on messages until every rank has sent `last` or is gone, or time is up; the ranks still owing it."""
+        waiting = set(range(len(self.children)))
         with selectors.DefaultSelector() as selector:
             for rank, child in enumerate(self.children):
                 selector.register(child.channel.socket, selectors.EVENT_READ, rank)
             while waiting and (left := deadline - time.monotonic()) > 0:
                 for key, _ in selector.select(left):
-                    messages = self.children[key.data].channel.drain()
-                    if messages is None or any("done" in message for message in messages):
-                        waiting.discard(key.data)
+                    rank, messages = key.data, self.children[key.data].channel.drain()
+                    if messages is None or any(last in message for message in messages):
+                        waiting.discard(rank)
                         selector.unregister(key.fileobj)
-                    for message in messages if messages is not None else [None]:
-                        deadline = self._take(observation, key.data, message, deadline)
+                    if messages is None:
+                        self.alive = False
+                        deadline = min(deadline, time.monotonic() + GRACE)
+                    for message in messages or ():
+                        deadline = take(rank, message, deadline)
         return waiting
 
-    def _take(self, observation: Observation, rank: int, message: dict[str, Any] | None, deadline: float) -> float:
+    def _take(self, observation: Observation, rank: int, message: Message, deadline: float) -> float:
         """Note one message and return the deadline that it leaves to the others."""
-        if message is None:
-            self.alive = False
-            return min(deadline, time.monotonic() + GRACE)
         if "unable" in message:
             self.close()
             raise StartError(Failure(**{**message["unable"], "ranks": (rank,)}))
         if "ready" in message:
+            self.started = True
             return time.monotonic() + self.job.timeout
         if "done" in message:
-            self.alive = self.alive and message["done"]
             self.rss_mb = max(self.rss_mb, message["rss_mb"])
             return deadline
         observation.outcomes[Check(message["check"])][rank] = message
         return min(deadline, time.monotonic() + GRACE) if "failure" in message else deadline
+
+    def _healthy(self) -> bool:
+        """Whether the ranks, which all raised the same, are fit for the next task."""
+        answers: list[bool] = []
+
+        def take(_rank: int, message: Message, deadline: float) -> float:
+            answers.append(message["healthy"])
+            return deadline
+
+        self._send({"health": True})
+        waiting = self._listen("healthy", time.monotonic() + GRACE, take)
+        return not waiting and self.alive and all(answers)
 
     def _bury(self, observation: Observation, hung: set[int]) -> None:
         """End what is left of the group and note how each silent rank ended."""
@@ -121,9 +151,10 @@ class Group:
         file = Path(f"{self.meeting}.stack.{rank}")
         with suppress(ProcessLookupError):
             os.kill(self.children[rank].pid, signal.SIGUSR1)
-        deadline = time.monotonic() + STACK_TIMEOUT
-        while not file.read_text().endswith(_LAST_FRAME) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        deadline, size = time.monotonic() + STACK_TIMEOUT, 0
+        while time.monotonic() < deadline and (size == 0 or file.stat().st_size != size):
+            size = file.stat().st_size
+            time.sleep(0.02)
         frames = [line.strip() for line in file.read_text().splitlines() if line.startswith("  File")]
         return next((frame for frame in frames if "matrix/probe" not in frame), "")
 

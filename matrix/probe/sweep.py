@@ -81,8 +81,8 @@ class Sweep:
         started = time.perf_counter()
         observation = group.run(task)
         reference = load_reference(self.root, task.architecture)
-        what = {name: what_is(name, reference) for name in reference.sites}
-        decided = cases(task, observation, self.fixtures[task.architecture], what, reference.sites)
+        described = {name: (what_is(name, reference), site) for name, site in reference.sites.items()}
+        decided = cases(task, observation, self.fixtures[task.architecture], described)
         seconds = round(time.perf_counter() - started, 4)
         return [case if case.seconds else replace(case, seconds=seconds) for case in decided]
 

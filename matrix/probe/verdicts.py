@@ -1,6 +1,7 @@
 """From what the ranks saw to a case: findings merged over ranks, and the verdict. Pure functions."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from matrix.model import Case, Check, Failure, Finding, Kind, Task, Tensors, Verdict, What
@@ -8,9 +9,11 @@ from matrix.probe.fixture import Fixture
 from matrix.probe.group import Observation
 
 Message = Mapping[str, Any]
+Described = Mapping[str, tuple[What, str]]
+"""What each tensor of an architecture is, and its site."""
 
 
-def _merge(seen: list[Message], what: Mapping[str, What], sites: Mapping[str, str]) -> list[Finding]:
+def _merge(seen: list[Message], described: Described) -> list[Finding]:
     """One finding per tensor and kind, with the ranks that have it and the values of the lowest of them."""
     missing = set.intersection(*(set(entry["missing"]) for entry in seen))
     found: dict[tuple[str, Kind], list[tuple[int, Message]]] = {}
@@ -21,8 +24,8 @@ def _merge(seen: list[Message], what: Mapping[str, What], sites: Mapping[str, st
     return [
         Finding(
             tensor=name,
-            what=what[name],
-            site=sites[name],
+            what=described[name][0],
+            site=described[name][1],
             kind=kind,
             ranks=tuple(rank for rank, _ in holders),
             reported_missing=name in missing,
@@ -33,6 +36,12 @@ def _merge(seen: list[Message], what: Mapping[str, What], sites: Mapping[str, st
         )
         for (name, kind), holders in sorted(found.items())
     ]
+
+
+def _times(told: Message | None) -> tuple[float, float]:
+    """Seconds in all and seconds loading that a rank told of one check."""
+    timed = told.get("seen", told) if told else {}
+    return round(timed.get("seconds", 0.0), 4), round(timed.get("load_seconds", 0.0), 4)
 
 
 def _pair(values: Iterable[int]) -> tuple[int, int]:
@@ -66,32 +75,27 @@ def _broken(observation: Observation, check: Check) -> tuple[Verdict, Failure] |
     return verdict, Failure(first.type, first.message, first.frame, ranks)
 
 
-def cases(
-    task: Task, observation: Observation, fixture: Fixture, what: Mapping[str, What], sites: Mapping[str, str]
-) -> list[Case]:
-    """The case of each check of `task`. `what` and `sites` describe every tensor of its architecture by name."""
+def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: Described) -> Case:
+    """`case` with the verdict and findings of ranks that all came to an end."""
+    seen = [outcome["seen"] for outcome in outcomes]
+    found = _merge(seen, described)
+    blamed = [finding for finding in found if (finding.tensor, finding.kind) not in fixture.baseline]
+    verdict = _verdict(blamed, found, partitioned=all(entry["partitioned"] for entry in seen))
+    tensors = Tensors(**seen[0]["tensors"])
+    return replace(case, verdict=verdict, findings=tuple(blamed or found), tensors=tensors)
+
+
+def cases(task: Task, observation: Observation, fixture: Fixture, described: Described) -> list[Case]:
+    """The case of each check of `task`, whose architecture's tensors are `described`."""
     decided = []
-    for check in task.checks:
+    for check, outcomes in observation.outcomes.items():
+        times = [_times(told) for told in outcomes]
+        seconds, loading = (max(column) for column in zip(*times, strict=True))
+        case = Case(task.architecture, task.loader, check, Verdict.PASS, seconds=seconds, load_seconds=loading)
         if broken := _broken(observation, check):
-            verdict, error = broken
-            decided.append(Case(task.architecture, task.loader, check, verdict, error=error))
-            continue
-        seen = [outcome["seen"] for outcome in observation.outcomes[check] if outcome]
-        found = _merge(seen, what, sites)
-        blamed = [finding for finding in found if (finding.tensor, finding.kind) not in fixture.baseline]
-        verdict = _verdict(blamed, found, partitioned=all(entry["partitioned"] for entry in seen))
-        decided.append(
-            Case(
-                architecture=task.architecture,
-                loader=task.loader,
-                check=check,
-                verdict=verdict,
-                tensors=Tensors(**seen[0]["tensors"]),
-                findings=tuple(blamed or found),
-                seconds=round(max(entry["seconds"] for entry in seen), 4),
-                load_seconds=round(max(entry["load_seconds"] for entry in seen), 4),
-            )
-        )
+            decided.append(replace(case, verdict=broken[0], error=broken[1]))
+        else:
+            decided.append(_judged(case, [told for told in outcomes if told], fixture, described))
     return decided
 
 
@@ -106,4 +110,4 @@ def confirm(runs: list[Case]) -> Case:
     first = runs[0]
     agreeing = sum(signature(run) == signature(first) for run in runs)
     verdict = first.verdict if agreeing == len(runs) else Verdict.FLAKY
-    return Case(**{**vars(first), "verdict": verdict, "confirmed": (agreeing, len(runs))})
+    return replace(first, verdict=verdict, confirmed=(agreeing, len(runs)))

@@ -4,6 +4,7 @@ import faulthandler
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -47,23 +48,34 @@ def _become(rank: int, world_size: int, device: Device) -> None:
     )
 
 
-def do_task(task: Task, architecture: Architecture, root: Path, tell: Callable[[Message], None]) -> bool:
-    """Run every check of `task`, telling each outcome as it comes; False when this process must not be used again."""
+def do_task(task: Task, architecture: Architecture, root: Path, tell: Callable[[Message], None]) -> None:
+    """Run every check of `task`, telling each outcome as it comes; after an exception the rest cannot be reached."""
     from matrix.probe.checks import Session
 
     session: Session | None = None
+    started = time.perf_counter()
     for position, check in enumerate(task.checks):
         try:
             session = session or Session(task, architecture, root)
             seen = session.run(check)
         except Exception as error:
+            spent = {"seconds": time.perf_counter() - started, "load_seconds": session.watch.seconds if session else 0.0}
             for unreached in task.checks[position:]:
-                tell({"check": unreached, "failure": asdict(failure(error))})
-            return False
+                tell({"check": unreached, "failure": asdict(failure(error)), **spent})
+                spent = dict.fromkeys(spent, 0.0)
+            break
         tell({"check": check, "seen": asdict(seen)})
     if session:
         session.close()
-    return eras.pristine()
+
+
+def _is_healthy() -> bool:
+    from matrix.probe.health import healthy
+
+    try:
+        return healthy()
+    except Exception:
+        return False
 
 
 def serve(job: Job, root: Path, meeting: Path, rank: int, channel: Channel) -> None:
@@ -79,8 +91,9 @@ def serve(job: Job, root: Path, meeting: Path, rank: int, channel: Channel) -> N
             return
         channel.send({"ready": True})
         for message in channel:
+            if "health" in message:
+                channel.send({"healthy": _is_healthy()})
+                continue
             task = Task.from_dict(message)
-            clean = do_task(task, architectures[task.architecture], root, channel.send)
-            channel.send({"done": clean, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
-            if not clean:
-                return
+            do_task(task, architectures[task.architecture], root, channel.send)
+            channel.send({"done": True, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
