@@ -28,6 +28,8 @@ NAMED = chosen_by_name(os.environ, KNOWN)
 CHOSEN = (NAMED,) if NAMED else tuple(e for e in KNOWN if "default" in e.sets)
 ASKED = re.findall(r"zero3_matrix\(([^()]+)\)", " ".join(sys.argv[1:]))
 """Environment ids on the command line. Any id is a session, also of versions that no set crosses."""
+
+
 def host_python(session: nox.Session) -> str:
     """The interpreter of the session `host`, which has what `python -m matrix` and `python -m bot` need."""
     return str(Path(session.cache_dir).parent / "host" / "bin" / "python")
@@ -78,7 +80,7 @@ def cell_session(environment_id: str, environment: Environment) -> None:
 try:
     SESSIONS = {e.id: e for e in (*KNOWN, *CHOSEN)} | {asked: from_id(asked, (*KNOWN, *CHOSEN)) for asked in ASKED}
 except MatrixError as error:
-    print(f"error: {error}", file=sys.stderr)
+    sys.stderr.write(f"error: {error}\n")
     sys.exit(error.exit_code)
 for session_id, pins in SESSIONS.items():
     cell_session(session_id, pins)

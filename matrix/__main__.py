@@ -39,7 +39,7 @@ def list_catalog(
     """Show the catalog of architectures."""
     chosen = select(load_catalog(), architecture or [])
     if as_json:
-        print(json.dumps([asdict(entry) for entry in chosen]))
+        typer.echo(json.dumps([asdict(entry) for entry in chosen]))
         return
     table = Table("architecture", "family", "which means")
     for entry in chosen:
@@ -90,13 +90,13 @@ def run(
 def summarise(cell: Cell) -> int:
     """Print one line per loader and return the exit code."""
     if cell.error:
-        print(f"{cell.environment.id}: environment\n{cell.error.message}")
+        typer.echo(f"{cell.environment.id}: environment\n{cell.error.message}")
         return INFRASTRUCTURE
     for loader in Loader:
         counts = Counter(case.verdict for case in cell.cases if case.loader is loader)
         words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts, key=lambda v: v.rank))
         if words:
-            print(f"{cell.environment.id} {loader}: {words} of {counts.total()}")
+            typer.echo(f"{cell.environment.id} {loader}: {words} of {counts.total()}")
     return int(any(case.verdict.wrong_values for case in cell.cases))
 
 
@@ -105,10 +105,10 @@ def cli() -> None:
     try:
         app()
     except MatrixError as error:
-        print(f"error: {error}", file=sys.stderr)
+        typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("interrupted: what was measured is kept, the same command with --resume goes on", file=sys.stderr)
+        typer.echo("interrupted: what was measured is kept, the same command with --resume goes on", err=True)
         sys.exit(130)
 
 

@@ -2,10 +2,11 @@
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 from matrix.model import Architecture
 

@@ -1,6 +1,7 @@
 """Measure one cell: install or look at the environment, run the probe, keep every case as it comes, resume."""
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -45,7 +46,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One cell to measure: where, what, and how. Exactly one of `environment` and `interpreter` is given."""
+    """One cell to measure: where, what, and how. `interpreter` counts without an `environment`."""
 
     out: Path
     architectures: tuple[Architecture, ...]
@@ -130,11 +131,11 @@ def _kept(path: Path, request: Request, cell: Cell, progress: Progress) -> Cell 
 def _prepare(request: Request, device: Device, progress: Progress) -> tuple[Path, EnvironmentInfo]:
     """The interpreter to measure and what it is; raises EnvironmentFailedError."""
     environment = request.environment
-    interpreter = request.interpreter
     if environment is not None:
         progress.step("installing " + ", ".join(environment.requirements))
         interpreter = runner.install(environment, request.venv or Path(".zero3/venvs") / environment.id)
-    assert interpreter is not None
+    else:
+        interpreter = request.interpreter or Path(sys.executable)
     versions = runner.describe(interpreter)
     bare = {name: label(version.partition("+")[0]) for name, version in versions.items()}
     own = f"transformers-{bare['transformers']}+deepspeed-{bare['deepspeed']}+torch-{bare['torch']}"
@@ -242,5 +243,3 @@ def _take_all(messages: Iterable[dict[str, Any]], sink: _Sink) -> bool:
             sink.writer.end(sink.cases.values(), Timing(**message["end"]))
             return True
     return False
-
-

@@ -5,12 +5,13 @@ The noxfile imports this, in nox's own interpreter, where nothing of the project
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
+
+import tomllib
 
 from matrix.errors import DataFileError, UnknownNameError
 
@@ -127,7 +128,9 @@ def chosen_by_name(variables: Mapping[str, str], known: tuple[Environment, ...])
     What is not set stays as in the newest pair, the first of the default set.
     """
     newest = known[0]
-    pins = {pin: variables.get(f"ZERO3_{pin.upper()}", "") for pin in ("transformers", "deepspeed", "torch", "accelerate")}
+    pins = {
+        pin: variables.get(f"ZERO3_{pin.upper()}", "") for pin in ("transformers", "deepspeed", "torch", "accelerate")
+    }
     if not any(pins.values()):
         return None
     data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))

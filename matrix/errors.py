@@ -45,7 +45,9 @@ class NotEnoughGpusError(MatrixError):
     def __init__(self, world_size: int, gpus: int) -> None:
         has = {0: "no NVIDIA GPU", 1: "only 1 GPU"}.get(gpus, f"{gpus} GPUs")
         advice = "use --device cpu" + (f", or --world-size {gpus}" if gpus >= 2 else "")
-        super().__init__(f"--device cuda with {world_size} ranks needs {world_size} GPUs, this machine has {has}: {advice}")
+        super().__init__(
+            f"--device cuda with {world_size} ranks needs {world_size} GPUs, this machine has {has}: {advice}"
+        )
 
 
 class WorldSizeError(MatrixError):
@@ -76,7 +78,9 @@ class NoResultsError(MatrixError):
     """A folder without results."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} holds no results (*.jsonl): run `nox -s zero3_matrix` first, or name its --out folder")
+        super().__init__(
+            f"{path} holds no results (*.jsonl): run `nox -s zero3_matrix` first, or name its --out folder"
+        )
 
 
 class BusyError(MatrixError):

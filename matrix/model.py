@@ -327,4 +327,6 @@ def case_record(case: Case) -> str:
 
 def end_record(cases: Iterable[Case], timing: Timing) -> str:
     """The last line of a cell's file: without it the cell is incomplete."""
-    return record("end", {"cases": len(list(cases)), **{name: round(value, 3) for name, value in asdict(timing).items()}})
+    return record(
+        "end", {"cases": len(list(cases)), **{name: round(value, 3) for name, value in asdict(timing).items()}}
+    )

@@ -23,7 +23,7 @@ _SEPARATORS = {"find-links": ","}
 
 
 def _files(variables: Mapping[str, str]) -> Iterator[Path]:
-    """pip's configuration files, the weakest first."""
+    """Pip's configuration files, the weakest first."""
     if variables.get("PIP_CONFIG_FILE") == os.devnull:
         return
     home = Path(variables.get("HOME", "~")).expanduser()

@@ -36,9 +36,7 @@ def choices(what: str, kind: type[_Choice], text: str) -> tuple[_Choice, ...]:
     return tuple(dict.fromkeys(kind(name) for name in names))
 
 
-def plan(
-    architectures: Iterable[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]
-) -> tuple[Task, ...]:
+def plan(architectures: Iterable[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]) -> tuple[Task, ...]:
     """Every architecture with every loader, both checks in one go: they look at the same loaded model."""
     return tuple(Task(architecture.id, loader, tuple(checks)) for architecture in architectures for loader in loaders)
 

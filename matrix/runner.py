@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -113,7 +113,7 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def probe(job: Job, interpreter: Path, log: Path) -> Iterator[dict[str, Any]]:
+def probe(job: Job, interpreter: Path, log: Path) -> Generator[dict[str, Any]]:
     """Run `job` in `interpreter`; its messages as they come (see `matrix.probe.__main__`), all other output in `log`.
 
     Closing the iterator, or Ctrl-C, ends the probe with all its ranks.

@@ -18,7 +18,7 @@ from matrix.probe.quiet import QUIET
 
 os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})  # before torch is imported
 
-from matrix.model import Job  # noqa: E402
+from matrix.model import Job
 
 
 def claim_stdout() -> TextIO:

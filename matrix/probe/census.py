@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from matrix.model import Architecture
-from matrix.probe.recipes import Unsupported, build, full_config, model_class
+from matrix.probe.recipes import UnsupportedError, build, full_config, model_class
 
 
 class LinspaceOnCpu(TorchFunctionMode):
@@ -84,7 +84,7 @@ def census(architecture: Architecture) -> dict[str, Any]:
     """One object of the output: `status` is ok, unsupported or error, the latter two with a `message`."""
     try:
         measured = measure(architecture)
-    except Unsupported as error:
+    except UnsupportedError as error:
         return {"id": architecture.id, "status": "unsupported", "message": str(error)}
     except Exception as error:
         return {"id": architecture.id, "status": "error", "message": explain(error)}

@@ -18,6 +18,7 @@ from matrix.probe.judge import Flaw, Reference
 from matrix.probe.loaders import loader
 from matrix.probe.stopwatch import Stopwatch
 
+
 @dataclass(frozen=True)
 class Seen:
     """What one rank saw in one check. `missing` are the tensors that the loader reported as missing."""
@@ -25,7 +26,7 @@ class Seen:
     flaws: dict[str, list[Flaw]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     partitioned: bool = True
-    tensors: Tensors = Tensors()
+    tensors: Tensors = field(default_factory=Tensors)
     seconds: float = 0.0
     load_seconds: float = 0.0
 
@@ -48,7 +49,7 @@ def _counts(reference: Reference) -> Tensors:
 
 
 def _shard(value: Tensor, length: int) -> Tensor:
-    """This rank's part of `value`, flat and padded to `length` elements, as ZeRO-3 lays it out."""
+    """What this rank holds of `value`, flat and padded to `length` elements, as ZeRO-3 lays it out."""
     flat = torch.zeros(length * torch.distributed.get_world_size(), dtype=value.dtype)
     flat[: value.numel()] = value.flatten()
     return flat[length * torch.distributed.get_rank() :][:length]
@@ -130,5 +131,3 @@ class Session:
         self.model = None
         gc.collect()
         gc.freeze()
-
-

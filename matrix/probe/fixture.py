@@ -158,7 +158,7 @@ def build_fixture(architecture: Architecture, root: Path) -> Fixture:
     started = time.perf_counter()
     try:
         model = recipes.build(architecture)
-    except recipes.Unsupported as error:
+    except recipes.UnsupportedError as error:
         return Fixture(architecture.id, Verdict.UNSUPPORTED, failure(error))
     except Exception as error:
         return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))

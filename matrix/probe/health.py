@@ -16,7 +16,7 @@ def _agree(device: str) -> bool:
     return all(bool((got.cpu() == torch.tensor([_TOKEN, float(rank)])).all()) for rank, got in enumerate(gathered))
 
 
-def _shards(device: str) -> bool:
+def _shards() -> bool:
     """Whether ZeRO-3 still partitions a new module and gathers what was put into it."""
     with deepspeed.zero.Init(config_dict_or_path=eras.ZERO3):
         module = torch.nn.Linear(3, 5)
@@ -34,4 +34,4 @@ def healthy() -> bool:
     if not eras.pristine() or torch.get_default_dtype() is not torch.float32:
         return False
     device = deepspeed.accelerator.get_accelerator().current_device_name()
-    return _agree(device) and _shards(device) and eras.pristine()
+    return _agree(device) and _shards() and eras.pristine()

@@ -40,7 +40,7 @@ class Flaw:
     detail: str = ""
 
 
-def scalar(value: bool | int | float | complex) -> Scalar:
+def scalar(value: complex) -> Scalar:
     """`value` as JSON can hold it."""
     if isinstance(value, complex):
         return str(value)
@@ -51,7 +51,7 @@ def _quote(values: Tensor) -> tuple[Scalar, ...]:
     return tuple(scalar(value) for value in values[:SHOWN_VALUES].tolist())
 
 
-def _same(actual: Tensor, expected: Tensor, exact: bool) -> Tensor:
+def _same(actual: Tensor, expected: Tensor, *, exact: bool) -> Tensor:
     """Elementwise equality: bit for bit when `exact` (a sentinel is never 0 or NaN), else within tolerance."""
     if exact or not expected.dtype.is_floating_point:
         return actual == expected

@@ -75,27 +75,27 @@ NO_ARGUMENTS = ("args", "kwargs", "_out_features", "_out_indices")
 """Names in constructors that are not told: the private two follow from out_features."""
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """The installed transformers lacks this architecture, or a package that it needs: the message says which."""
 
 
 def model_class(architecture: Architecture) -> type[PreTrainedModel]:
-    """The transformers class of that name. Raises Unsupported where it, or its `model_type`, does not exist."""
+    """The transformers class of that name. Raises UnsupportedError where it, or its `model_type`, does not exist."""
     found: Any = getattr(transformers, architecture.class_name, None)
     if found is None:
-        raise Unsupported(f"transformers {transformers.__version__} has no {architecture.class_name}")
+        raise UnsupportedError(f"transformers {transformers.__version__} has no {architecture.class_name}")
     if lacking := getattr(found, "_backends", ()):  # a placeholder for the class
-        raise Unsupported(f"{architecture.class_name} needs {' and '.join(lacking)}")
+        raise UnsupportedError(f"{architecture.class_name} needs {' and '.join(lacking)}")
     model_type = found.config_class.model_type
     if model_type != architecture.model_type:
-        raise Unsupported(f"the model_type of {architecture.class_name} is {model_type} here")
+        raise UnsupportedError(f"the model_type of {architecture.class_name} is {model_type} here")
     return found
 
 
 def full_config(architecture: Architecture) -> PretrainedConfig:
     """The default configuration of the class with `architecture.config` in it: full-size but for what that shrinks.
 
-    Raises Unsupported as `model_class` does, and whatever the configuration class raises about its values.
+    Raises UnsupportedError as `model_class` does, and whatever the configuration class raises about its values.
     """
     return model_class(architecture).config_class(**overrides(architecture))
 
@@ -114,14 +114,14 @@ def overrides(architecture: Architecture) -> dict[str, Any]:
 def build(architecture: Architecture) -> PreTrainedModel:
     """The tiny model: on the CPU, in float32 but for what its constructor pins, in eval mode, the same in every call.
 
-    Raises Unsupported also where a package that the model needs is not installed.
+    Raises UnsupportedError also where a package that the model needs is not installed.
     """
     try:
         config = tiny_config(architecture)
         torch.manual_seed(0)
         return model_class(architecture)(config).eval()
     except ImportError as error:
-        raise Unsupported(" ".join(str(error).split())) from error
+        raise UnsupportedError(" ".join(str(error).split())) from error
 
 
 def shrink(config: PretrainedConfig) -> dict[str, Any]:

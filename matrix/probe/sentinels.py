@@ -15,7 +15,7 @@ def _table() -> Tensor:
     """The `CODES` distinct float32 values that sentinels are made of: ±(1 + m/128)·2^e, without ±1."""
     significands = 1 + torch.arange(_SIGNIFICANDS, dtype=torch.float32) / _SIGNIFICANDS
     magnitudes = torch.cat([significands * 2.0**exponent for exponent in _EXPONENTS])
-    magnitudes[magnitudes == 1] = 2.0 ** _EXPONENTS.stop
+    magnitudes[magnitudes == 1] = 2.0**_EXPONENTS.stop
     return torch.stack([magnitudes, -magnitudes], dim=1).flatten()
 
 

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +21,22 @@ _STABLE = frozenset({Verdict.PASS, Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN,
 """Verdicts that a rerun cannot change: they are decided without a race between ranks."""
 
 
-def _build_share(job: Job, root: Path, share: int, shares: int, channel: Channel) -> None:
-    for architecture in job.architectures[share::shares]:
+def _build_share(job: Job, root: Path, share: int, channel: Channel) -> None:
+    for architecture in job.architectures[share :: job.world_size]:
         channel.send(asdict(build_fixture(architecture, root)))
 
 
 def build_fixtures(job: Job, root: Path, tell: Tell) -> dict[str, Fixture]:
     """Build every fixture in as many processes as there are ranks; one that kills its builder is `baseline_broken`."""
-    shares = job.world_size
-    builders = [
-        fork(lambda channel, share=share: _build_share(job, root, share, shares, channel)) for share in range(shares)
-    ]
+    builders = [fork(partial(_build_share, job, root, share)) for share in range(job.world_size)]
     fixtures: dict[str, Fixture] = {}
-    for share, builder in enumerate(builders):
+    for builder in builders:
         for message in builder.channel:
             fixture = Fixture.from_dict(message)
             fixtures[fixture.architecture] = fixture
-            tell({"progress": "fixture", "done": len(fixtures), "of": len(job.architectures), "at": fixture.architecture})
+            tell(
+                {"progress": "fixture", "done": len(fixtures), "of": len(job.architectures), "at": fixture.architecture}
+            )
         builder.channel.close()
         os.waitpid(builder.pid, 0)
     return fixtures
@@ -89,9 +89,7 @@ class Sweep:
 
 def undecided(fixture: Fixture, task: Task) -> list[Case]:
     """The cases of a task whose architecture cannot be loaded even plainly."""
-    return [
-        Case(task.architecture, task.loader, check, fixture.verdict, error=fixture.error) for check in task.checks
-    ]
+    return [Case(task.architecture, task.loader, check, fixture.verdict, error=fixture.error) for check in task.checks]
 
 
 def sweep(job: Job, root: Path, tell: Tell) -> dict[str, float]:
@@ -123,5 +121,3 @@ def sweep(job: Job, root: Path, tell: Tell) -> dict[str, float]:
 def _tell_cases(decided: Iterable[Case], tell: Tell) -> None:
     for case in decided:
         tell({"case": asdict(case)})
-
-

@@ -59,7 +59,10 @@ def do_task(task: Task, architecture: Architecture, root: Path, tell: Callable[[
             session = session or Session(task, architecture, root)
             seen = session.run(check)
         except Exception as error:
-            spent = {"seconds": time.perf_counter() - started, "load_seconds": session.watch.seconds if session else 0.0}
+            spent = {
+                "seconds": time.perf_counter() - started,
+                "load_seconds": session.watch.seconds if session else 0.0,
+            }
             for unreached in task.checks[position:]:
                 tell({"check": unreached, "failure": asdict(failure(error)), **spent})
                 spent = dict.fromkeys(spent, 0.0)
@@ -80,7 +83,7 @@ def _is_healthy() -> bool:
 
 def serve(job: Job, root: Path, meeting: Path, rank: int, channel: Channel) -> None:
     """Be rank `rank` of a group that meets in the file `meeting`: do the tasks that arrive on `channel`."""
-    with open(f"{meeting}.stack.{rank}", "w") as stack:
+    with Path(f"{meeting}.stack.{rank}").open("w") as stack:
         faulthandler.register(signal.SIGUSR1, file=stack, all_threads=False)
         _become(rank, job.world_size, job.device)
         architectures = {architecture.id: architecture for architecture in job.architectures}
