@@ -39,7 +39,7 @@ def main(job_file: str) -> int:
         records.flush()
 
     try:
-        from matrix.probe.zygote import measure
+        from matrix.probe import outer, zygote
     except Exception as error:  # whatever the import of a mismatched package raises
         from matrix.probe.failures import failure
 
@@ -47,7 +47,9 @@ def main(job_file: str) -> int:
         return 3
     job = Job.from_json(Path(job_file).read_text())
     with tempfile.TemporaryDirectory(prefix="zero3-") as root:
-        return measure(job, Path(root), tell, started)
+        if "RANK" in os.environ:
+            return outer.measure(job, Path(root), tell)
+        return zygote.measure(job, Path(root), tell, started)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,12 @@ def what_is(name: str, reference: Reference) -> What:
     return What.PARAMETER if name in reference.parameters else What.BUFFER
 
 
+def described(root: Path, architecture: str) -> dict[str, tuple[What, str]]:
+    """What each tensor of `architecture` is, and its site."""
+    reference = load_reference(root, architecture)
+    return {name: (what_is(name, reference), site) for name, site in reference.sites.items()}
+
+
 def _owner(model: Model, name: str) -> tuple[Any, str]:
     prefix, _, leaf = name.rpartition(".")
     return model.get_submodule(prefix), leaf

@@ -11,7 +11,7 @@ from typing import Any
 
 from matrix.model import Case, CaseKey, Job, Task, Verdict
 from matrix.probe.channel import Channel, fork
-from matrix.probe.fixture import Fixture, build_fixture, load_reference, what_is
+from matrix.probe.fixture import Fixture, build_fixture, described
 from matrix.probe.group import Group, reap_leaving
 from matrix.probe.verdicts import cases, confirm
 
@@ -80,9 +80,8 @@ class Sweep:
     def _decide(self, task: Task, group: Group) -> list[Case]:
         started = time.perf_counter()
         observation = group.run(task)
-        reference = load_reference(self.root, task.architecture)
-        described = {name: (what_is(name, reference), site) for name, site in reference.sites.items()}
-        decided = cases(task, observation, self.fixtures[task.architecture], described)
+        tensors = described(self.root, task.architecture)
+        decided = cases(task, observation, self.fixtures[task.architecture], tensors)
         seconds = round(time.perf_counter() - started, 4)
         return [case if case.seconds else replace(case, seconds=seconds) for case in decided]
 
