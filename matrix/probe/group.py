@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import selectors
 import signal
 import time
@@ -15,6 +16,7 @@ from typing import Any
 from matrix.model import Check, Failure, Job, Task
 from matrix.probe import worker
 from matrix.probe.channel import Child, Message, fork
+from matrix.probe.failures import deepest_frame
 
 START_TIMEOUT = 180.0
 """Seconds for ranks to find each other; NCCL on a busy machine is slow."""
@@ -25,9 +27,14 @@ LEAVE_TIMEOUT = 5.0
 STACK_TIMEOUT = 2.0
 """Seconds that a hung rank has to write its stack."""
 
+_FRAME = re.compile(r'File "(.+)", line (\d+) in (.+)')
+"""A line of faulthandler's."""
+
 _numbers = itertools.count()
-_leaving: list[tuple[int, float]] = []
+_leaving: dict[int, float] = {}
 """Dismissed ranks that have not been seen to end: process id and when they are killed."""
+_codes: dict[int, int] = {}
+"""The exit codes of those that have."""
 
 
 class StartError(Exception):
@@ -144,7 +151,7 @@ class Group:
         children = self.children
         self.close()
         for rank in silent - hung:
-            observation.ended[rank] = Failure("RankDied", _exit_words(_reap(children[rank].pid)), "", (rank,))
+            observation.ended[rank] = _death(rank, _exit_code(children[rank].pid))
 
     def _stack(self, rank: int) -> str:
         """Where a hung rank is: the innermost frame that is not ours, which the rank's signal handler writes."""
@@ -155,15 +162,15 @@ class Group:
         while time.monotonic() < deadline and (size == 0 or file.stat().st_size != size):
             size = file.stat().st_size
             time.sleep(0.02)
-        frames = [line.strip() for line in file.read_text().splitlines() if line.startswith("  File")]
-        return next((frame for frame in frames if "matrix/probe" not in frame), "")
+        innermost_first = _FRAME.findall(file.read_text())
+        return deepest_frame([(path, int(line), function) for path, line, function in reversed(innermost_first)])
 
     def close(self) -> None:
         """Let the ranks go: they end with their channel. Nobody waits for them here, a GPU takes its time to let go."""
         self.alive = False
         for child in self.children:
             child.channel.close()
-            _leaving.append((child.pid, time.monotonic() + LEAVE_TIMEOUT))
+            _leaving[child.pid] = time.monotonic() + LEAVE_TIMEOUT
         self.children = []
         reap_leaving()
 
@@ -171,24 +178,32 @@ class Group:
 def reap_leaving(*, wait: bool = False) -> None:
     """Collect ranks that have ended and kill those that had their time; with `wait`, until none is left."""
     while _leaving:
-        for entry in list(_leaving):
-            pid, deadline = entry
+        for pid, deadline in list(_leaving.items()):
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                _leaving.remove(entry)
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                del _leaving[pid]
+                _codes[pid] = os.waitstatus_to_exitcode(status)
         if not wait:
             return
         time.sleep(0.01)
 
 
-def _reap(pid: int) -> int:
-    """The exit code of a rank whose channel is closed, so that it is about to end; negative for a signal."""
-    _leaving[:] = [entry for entry in _leaving if entry[0] != pid]
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def _exit_code(pid: int) -> int:
+    """How a rank ended whose channel is closed, so that it is about to; negative for a signal."""
+    while pid in _leaving:
+        reap_leaving()
+        time.sleep(0.01)
+    return _codes[pid]
 
 
-def _exit_words(code: int) -> str:
-    if code < 0:
-        return f"the rank was ended by {signal.Signals(-code).name}"
-    return f"the rank exited with status {code}"
+def _death(rank: int, code: int) -> Failure:
+    """What is said of a rank that told nothing and ended with `code`, negative for a signal.
+
+    `RankKilled` was nobody's doing but its own or the system's; an abort or an exit may follow from another rank's end.
+    """
+    if code < 0 and code != -signal.SIGABRT:
+        return Failure("RankKilled", f"the rank was ended by {signal.Signals(-code).name}", "", (rank,))
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+    return Failure("RankDied", f"the rank {how}", "", (rank,))

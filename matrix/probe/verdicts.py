@@ -58,21 +58,26 @@ def _verdict(blamed: list[Finding], found: list[Finding], *, partitioned: bool) 
     return Verdict.BASELINE_BROKEN if found else Verdict.PASS
 
 
+def _blame(observation: Observation, check: Check) -> list[Failure]:
+    """What ended a check early, one failure per rank, only those of the first cause that applies.
+
+    A killed rank comes first: what the others then raise, or wait for, follows from it. A hang comes last.
+    """
+    told = enumerate(observation.outcomes[check])
+    raised = [Failure(**{**m["failure"], "ranks": (rank,)}) for rank, m in told if m and "failure" in m]
+    ended = [failure for _, failure in sorted(observation.ended.items())]
+    causes = {kind: [failure for failure in ended if failure.type == kind] for kind in ("RankKilled", "RankDied", "Hang")}
+    return causes["RankKilled"] or raised or causes["RankDied"] or causes["Hang"]
+
+
 def _broken(observation: Observation, check: Check) -> tuple[Verdict, Failure] | None:
     """The verdict and evidence when not every rank came to an end, None when all did."""
-    outcomes = observation.outcomes[check]
-    raised = [(rank, outcome["failure"]) for rank, outcome in enumerate(outcomes) if outcome and "failure" in outcome]
-    if raised:
-        ranks = tuple(rank for rank, _ in raised)
-        return Verdict.CRASH, Failure(**{**raised[0][1], "ranks": ranks})
-    silent = [rank for rank, outcome in enumerate(outcomes) if outcome is None]
-    ended = [observation.ended[rank] for rank in silent if rank in observation.ended]
-    if not silent:
+    if all(told and "seen" in told for told in observation.outcomes[check]):
         return None
-    died = [failure for failure in ended if failure.type != "Hang"]
-    verdict, first = (Verdict.CRASH, died[0]) if died else (Verdict.HANG, ended[0])
-    ranks = tuple(rank for failure in (died or ended) for rank in failure.ranks)
-    return verdict, Failure(first.type, first.message, first.frame, ranks)
+    blamed = _blame(observation, check)
+    ranks = tuple(rank for failure in blamed for rank in failure.ranks)
+    verdict = Verdict.HANG if blamed[0].type == "Hang" else Verdict.CRASH
+    return verdict, replace(blamed[0], ranks=ranks)
 
 
 def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: Described) -> Case:
