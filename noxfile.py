@@ -22,9 +22,19 @@ nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 
+
+def told(error: MatrixError) -> int:
+    """Print what is wrong; the exit code."""
+    sys.stderr.write(f"error: {error}\n")
+    return error.exit_code
+
+
 RESULTS = os.environ.get("ZERO3_RESULTS", "results")
-KNOWN = load_environments()
-NAMED = chosen_by_name(os.environ, KNOWN)
+try:
+    KNOWN = load_environments()
+    NAMED = chosen_by_name(os.environ, KNOWN)
+except MatrixError as error:
+    sys.exit(told(error))
 CHOSEN = (NAMED,) if NAMED else tuple(e for e in KNOWN if "default" in e.sets)
 ASKED = re.findall(r"zero3_matrix\(([^()]+)\)", " ".join(sys.argv[1:]))
 """Environment ids on the command line. Any id is a session, also of versions that no set crosses."""
@@ -73,15 +83,15 @@ def cell_session(environment_id: str, environment: Environment) -> None:
         device = re.search(r"\+(cpu|cuda)$", environment_id)
         where += ["--device", device[1]] if device else []
         # Wrong values are a result; only an environment that could not be measured fails the session.
-        session.run(*command, *where, *session.posargs, external=True, success_codes=[0, 1], silent=False)
+        # After Ctrl-C the command needs a moment to end every rank.
+        session.run(*command, *where, *session.posargs, external=True, success_codes=[0, 1], interrupt_timeout=30)
         session.notify("report", [])
 
 
 try:
     SESSIONS = {e.id: e for e in (*KNOWN, *CHOSEN)} | {asked: from_id(asked, (*KNOWN, *CHOSEN)) for asked in ASKED}
 except MatrixError as error:
-    sys.stderr.write(f"error: {error}\n")
-    sys.exit(error.exit_code)
+    sys.exit(told(error))
 for session_id, pins in SESSIONS.items():
     cell_session(session_id, pins)
 
@@ -90,6 +100,13 @@ for session_id, pins in SESSIONS.items():
 def report(session: nox.Session) -> None:
     """Render report.html and report.md from the results, and print the summary."""
     session.run(host_python(session), "-m", "bot", "report", RESULTS, *session.posargs, external=True)
+
+
+@nox.session(python=supported_python(KNOWN[0]), default=False, requires=["host"])
+def bench(session: nox.Session) -> None:
+    """Measure how fast a cell is in the newest environment, against the goals; `-- --default-set` measures that too."""
+    where = ["--venv", session.virtualenv.location, "--out", "bench"]
+    session.run(host_python(session), "-m", "matrix", "bench", *where, *session.posargs, external=True)
 
 
 @nox.session(default=False)

@@ -1,6 +1,8 @@
-"""The command line: `python -m matrix list | run`. Exit codes: 0 as expected, 1 wrong values, 2 usage, 3 infrastructure."""
+"""The command line: `python -m matrix list | run | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
 
 import json
+import os
+import signal
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -11,13 +13,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from matrix import bench as benchmark
+from matrix import runner
 from matrix.catalog import FAMILIES, load_catalog
-from matrix.cell import Request, measure
-from matrix.environments import from_id, load_environments
-from matrix.errors import INFRASTRUCTURE, MatrixError
+from matrix.cell import Request, measure, resolve_device
+from matrix.environments import chosen_by_name, from_id, load_environments
+from matrix.errors import INFRASTRUCTURE, CancelledError, MatrixError, UnknownNameError
 from matrix.model import Cell, Check, Device, Loader
 from matrix.plan import choices, plan, select
 from matrix.progress import TerminalProgress
+from matrix.store import json_schema, read_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -66,13 +71,15 @@ def run(
     """Measure one cell: every case of one environment."""
     architectures = select(load_catalog(), architecture or [])
     tasks = plan(architectures, choices("loader", Loader, loader), choices("check", Check, check))
-    if device != "auto":
-        choices("device", Device, device)
+    if device not in (devices := ("auto", *(str(known) for known in Device))):
+        raise UnknownNameError("device", [device], devices)
+    known = load_environments()
+    named = chosen_by_name(os.environ, known)
     request = Request(
         out=out,
         architectures=architectures,
         tasks=tasks,
-        environment=from_id(environment, load_environments()) if environment else None,
+        environment=from_id(environment, (*known, *filter(None, [named]))) if environment else None,
         interpreter=None if environment else (python or Path(sys.executable)),
         venv=venv,
         device=device,
@@ -82,9 +89,48 @@ def run(
         resume=resume,
         again=again,
     )
-    with TerminalProgress() as progress:
-        cell = measure(request, progress)
+    try:
+        with TerminalProgress() as progress:
+            cell = measure(request, progress)
+    except KeyboardInterrupt:
+        raise CancelledError from None
     raise typer.Exit(summarise(cell))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a line of a results file."""
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def bench(
+    out: Annotated[Path, typer.Option(help="Folder for bench.json and the log.")] = Path("bench"),
+    python: Annotated[Path | None, typer.Option(help="Measure this interpreter as it is.")] = None,
+    venv: Annotated[Path | None, typer.Option(help="Without --python: where to install the newest.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="How many single launches to compare with.")] = 3,
+    default_set: Annotated[bool, typer.Option("--default-set", help="Measure the default set as well.")] = False,
+    results: Annotated[Path | None, typer.Option(help="Take the default set from these results instead.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Measure how fast a cell is; exit code 1 when a goal is missed."""
+    known = load_environments()
+    out.mkdir(parents=True, exist_ok=True)
+    wanted = [environment for environment in known if "default" in environment.sets]
+    with TerminalProgress() as progress:
+        interpreter = python or runner.install(known[0], venv or Path(".zero3/venvs") / known[0].id)
+        measured = benchmark.Bench(interpreter, load_catalog(), resolve_device(device, 2), out, progress)
+        launches, reached = benchmark.measure_goals(measured, sample)
+        if results:
+            reached.append(benchmark.summed_set(read_run(results).cells, [e.id for e in wanted], results))
+        elif default_set:
+            reached.append(benchmark.measured_set(wanted, measured))
+    described = benchmark.machine(launches[0].environment)
+    (out / "bench.json").write_text(benchmark.as_json(described, launches, reached))
+    console = Console(soft_wrap=True)
+    console.print(", ".join(f"{name} {value}" for name, value in described.items()))
+    console.print(benchmark.launches_table(launches), benchmark.goals_table(reached))
+    raise typer.Exit(int(not all(goal.met for goal in reached)))
 
 
 def summarise(cell: Cell) -> int:
@@ -102,14 +148,12 @@ def summarise(cell: Cell) -> int:
 
 def cli() -> None:
     """Run the command line; every known failure is one message and its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job asks this way: end like Ctrl-C
     try:
         app()
     except MatrixError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted: what was measured is kept, the same command with --resume goes on", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

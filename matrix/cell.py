@@ -110,7 +110,7 @@ def _new_cell(request: Request, info: EnvironmentInfo, error: Failure | None = N
 
 def _kept(path: Path, request: Request, cell: Cell, progress: Progress) -> Cell | None:
     """The earlier cell in `path` to go on from; None after an unusable one has been set aside."""
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:  # empty: a run ended before its packages were imported
         return None
     try:
         earlier = read_cell(path)

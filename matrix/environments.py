@@ -13,10 +13,13 @@ from typing import Any, Final
 
 import tomllib
 
-from matrix.errors import DataFileError, UnknownNameError
+from matrix.errors import DataFileError, PinError, UnknownNameError
 
 ENVIRONMENTS: Final = Path(__file__).with_name("environments.toml")
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.dev|\.post)\d+)?(\+[a-z0-9.]+)?")
+
+_BUILT = re.compile(r"^build/|^\.|/\.|_installed\.py$")
+"""What installing from a folder leaves in it: setuptools' copies and deepspeed's git_version_info_installed.py."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,26 @@ def requirement(name: str, pin: str) -> str:
 def label(pin: str) -> str:
     """What stands for `pin` in an id: the version, the commit, or a digest of the folder's Python files."""
     if _VERSION.fullmatch(pin):
-        return pin
+        return pin.replace("+", "_")  # a plus separates the pins of an id
     if "://" in pin:
-        ref = pin.partition("#")[0].rpartition("@")[2] if "@" in pin.rpartition("/")[2] else "head"
-        return "git." + re.sub(r"\W", "", ref)[:12]
+        ref = re.search(r"://[^/]*/[^@#]*@([^#]+)", pin)
+        return "git." + _short(ref[1] if ref else "head")
     return f"local.{_digest(Path(pin).expanduser())}"
 
 
+def _short(ref: str) -> str:
+    """A commit's first digits, or the whole name of a branch or tag."""
+    return ref[:12] if re.fullmatch(r"[0-9a-f]{12,40}", ref) else re.sub(r"[^\w.]+", "-", ref)
+
+
 def _digest(folder: Path) -> str:
-    """Changes whenever a Python file under `folder` does."""
-    stamps = sorted((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in folder.rglob("*.py"))
-    return hashlib.sha256(repr(stamps).encode()).hexdigest()[:12]
+    """Changes whenever a Python file under `folder` does, the same wherever the folder lies."""
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.py"))
+    digest = hashlib.sha256()
+    for name in names:
+        if not _BUILT.search(name):
+            digest.update(f"{name}\0".encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+    return digest.hexdigest()[:12]
 
 
 def _pairs(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
@@ -84,10 +96,16 @@ def _pairs(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
 
 
 def _problems(data: Mapping[str, Any]) -> Iterator[str]:
-    for part in ("torch", "optional", "transformers", "deepspeed", "sets", "exclusions"):
-        if part not in data:
-            yield f"no [{part}]"
-            return
+    parts = {"torch": str, "optional": list, "transformers": dict, "deepspeed": dict, "sets": dict, "exclusions": dict}
+    if missing := [name for name, kind in parts.items() if not isinstance(data.get(name), kind)]:
+        yield from (f"no {name}, or of the wrong kind" for name in missing)
+        return
+    for package in ("transformers", "deepspeed"):
+        for version, line in data[package].items():
+            if not _VERSION.fullmatch(version):
+                yield f"[{package}] {version!r} is no version"
+            if not (isinstance(line, dict) and line.get("why")):
+                yield f"[{package}] {version!r} does not say why"
     named = [(f"sets.{name}", pair) for name, chosen in data["sets"].items() for pair in chosen.get("pairs", [])]
     for where, pair in [*named, *(("exclusions", pair) for pair in data["exclusions"])]:
         transformers, _, deepspeed = pair.partition("+")
@@ -100,7 +118,10 @@ def _problems(data: Mapping[str, Any]) -> Iterator[str]:
 
 def load_environments(path: Path = ENVIRONMENTS) -> tuple[Environment, ...]:
     """Every environment that some set of `path` holds; raises DataFileError with all of the file's mistakes."""
-    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise DataFileError(path, [str(error)]) from error
     if problems := list(_problems(data)):
         raise DataFileError(path, problems)
     sets: dict[tuple[str, str], list[str]] = {}
@@ -125,7 +146,7 @@ def _environment(data: Mapping[str, Any], transformers: str, deepspeed: str, set
 def chosen_by_name(variables: Mapping[str, str], known: tuple[Environment, ...]) -> Environment | None:
     """The environment that ZERO3_TRANSFORMERS, _DEEPSPEED, _TORCH and _ACCELERATE name, None when none is set.
 
-    What is not set stays as in the newest pair, the first of the default set.
+    What is not set stays as in the newest pair, the first of the default set. Raises PinError.
     """
     newest = known[0]
     pins = {
@@ -133,6 +154,9 @@ def chosen_by_name(variables: Mapping[str, str], known: tuple[Environment, ...])
     }
     if not any(pins.values()):
         return None
+    for name, pin in pins.items():
+        if pin and not (_VERSION.fullmatch(pin) or "://" in pin or Path(pin).expanduser().is_dir()):
+            raise PinError(f"ZERO3_{name.upper()}", pin)
     data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
     base = _environment(data, pins["transformers"] or newest.transformers, pins["deepspeed"] or newest.deepspeed)
     return Environment(**{**vars(base), **{name: pin for name, pin in pins.items() if pin}, "sets": ("named",)})
@@ -145,7 +169,7 @@ def from_id(environment_id: str, known: tuple[Environment, ...]) -> Environment:
         if environment.id == bare:
             return environment
     found = re.fullmatch(r"transformers-([^+]+)\+deepspeed-([^+]+)\+torch-([^+]+)(?:\+accelerate-([^+]+))?", bare)
-    pins = [pin or "" for pin in found.groups()] if found else []
+    pins = [(pin or "").replace("_", "+") for pin in found.groups()] if found else []
     if not found or not all(_VERSION.fullmatch(pin) for pin in pins if pin):
         raise UnknownNameError("environment", [environment_id], [environment.id for environment in known])
     transformers, deepspeed, torch, accelerate = pins

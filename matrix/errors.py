@@ -1,12 +1,26 @@
 """What can go wrong for a user: one class per cause, with its exit code and what to do next."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 USAGE = 2
 INFRASTRUCTURE = 3
+CANCELLED = 130
+
+
+def closest(name: str, known: Sequence[str]) -> tuple[str, ...]:
+    """At most three of `known`: those that begin with `name` first, then those that hold it or are spelled like it.
+
+    Case and a glob's stars do not count; an id such as `model_type:ClassName` may match by either part.
+    """
+    wanted = name.strip("*").lower()
+    parts = {part.lower(): whole for whole in known for part in (whole, *whole.split(":"))}
+    begin = [whole for whole in known if whole.lower().startswith(wanted)]
+    inside = [whole for whole in known if wanted in whole.lower()]
+    alike = [parts[match] for match in difflib.get_close_matches(wanted, parts, n=3)]
+    return tuple(dict.fromkeys([*begin, *inside, *alike]))[:3]
 
 
 class MatrixError(Exception):
@@ -19,21 +33,18 @@ class UnknownNameError(MatrixError):
     """One or more names that nothing goes by; says the close matches of each."""
 
     def __init__(self, what: str, names: Iterable[str], known: Iterable[str]) -> None:
-        self.what, self.names, self.known = what, tuple(names), sorted(known)
+        self.what, self.names, self.known = what, tuple(names), tuple(known)
         super().__init__("\n".join(self._line(name) for name in self.names))
 
     def _line(self, name: str) -> str:
-        folded = {known.lower(): known for known in self.known}
-        inside = [known for low, known in folded.items() if name.lower() in low]
-        close = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.4)
-        matches = list(dict.fromkeys([*(folded[match] for match in close), *inside]))[:3]
-        known = self.known if len(self.known) <= 6 else self.known[:3]
-        hint = f"did you mean {', '.join(matches)}?" if matches else f"known are {', '.join(known)} ..."
+        close = closest(name, self.known)
+        shown = self.known if len(self.known) <= 6 else (*self.known[:3], "...")
+        hint = f"did you mean {', '.join(close)}?" if close else f"known are {', '.join(shown)}"
         return f"unknown {self.what} {name!r}: {hint}"
 
 
 class DataFileError(MatrixError):
-    """A data file of the project has mistakes; all of them are listed."""
+    """A data or settings file has mistakes; all of them are listed."""
 
     def __init__(self, path: Path, problems: Iterable[str]) -> None:
         super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
@@ -80,6 +91,24 @@ class NoResultsError(MatrixError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} holds no results (*.jsonl): run `nox -s zero3_matrix` first, or name its --out folder"
+        )
+
+
+class CancelledError(MatrixError):
+    """Ctrl-C."""
+
+    exit_code = CANCELLED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted: what was measured is kept, the same command with --resume goes on")
+
+
+class PinError(MatrixError):
+    """Neither a version, nor an address, nor a folder of sources."""
+
+    def __init__(self, variable: str, pin: str) -> None:
+        super().__init__(
+            f"{variable}={pin} is no version, no git+https://...@commit address and no folder with sources"
         )
 
 

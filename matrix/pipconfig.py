@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from matrix.errors import DataFileError
+
 _UV_NAMES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
     "trusted-host": "UV_INSECURE_HOST",
-    "no-index": "UV_NO_INDEX",
     "cert": "SSL_CERT_FILE",
     "client-cert": "SSL_CLIENT_CERT",
 }
@@ -37,15 +38,23 @@ def _files(variables: Mapping[str, str]) -> Iterator[Path]:
         yield Path(variables["PIP_CONFIG_FILE"])
 
 
+def _parsed(file: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(file, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise DataFileError(file, str(error).splitlines()) from error
+    return parser
+
+
 def _settings(variables: Mapping[str, str]) -> dict[str, str]:
     settings: dict[str, str] = {}
-    for file in _files(variables):
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.read(file, encoding="utf-8")
-        for section in ("global", "install"):
+    parsers = [_parsed(file) for file in _files(variables)]
+    for section in ("global", "install"):  # pip lets [install] of any file win over [global] of every other
+        for parser in parsers:
             if parser.has_section(section):
-                settings.update(parser.items(section))
-    named = {name: variables.get(f"PIP_{name.upper().replace('-', '_')}") for name in _UV_NAMES}
+                settings.update({name.replace("_", "-"): value for name, value in parser.items(section)})
+    named = {name: variables.get(f"PIP_{name.upper().replace('-', '_')}") for name in (*_UV_NAMES, "no-index")}
     settings.update({name: value for name, value in named.items() if value})
     return settings
 
@@ -54,6 +63,7 @@ def uv_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """`variables` of a process, completed by what uv needs to install from where pip would.
 
     A variable of uv's own that is already set wins. pip treats its indexes as equals, so uv is told to do the same.
+    Raises DataFileError for a file that pip could not read either.
     """
     settings = _settings(variables)
     found = {
@@ -61,6 +71,9 @@ def uv_variables(variables: Mapping[str, str]) -> dict[str, str]:
         for name, uv_name in _UV_NAMES.items()
         if settings.get(name)
     }
+    if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
+        found["UV_DEFAULT_INDEX"] = "file:///no-index"  # uv has no variable for it: an index that holds nothing
+        found.pop("UV_INDEX", None)
     if "UV_INDEX" in found:
         found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return {**found, **variables}

@@ -107,23 +107,28 @@ def _probe_variables() -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the probe and every rank that it forked."""
+    """End the probe and every rank that it forked; a launcher is asked first, its ranks are in sessions of their own."""
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=10)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with process:  # closes its pipes and waits for it
+        pass
 
 
-def probe(job: Job, interpreter: Path, log: Path) -> Generator[dict[str, Any]]:
+def probe(job: Job, interpreter: Path, log: Path, launcher: Sequence[str] = ()) -> Generator[dict[str, Any]]:
     """Run `job` in `interpreter`; its messages as they come (see `matrix.probe.__main__`), all other output in `log`.
 
-    Closing the iterator, or Ctrl-C, ends the probe with all its ranks.
+    Closing the iterator, or Ctrl-C, ends the probe with all its ranks. A `launcher` such as `-m torch.distributed.run`
+    starts the ranks instead of the probe, and ends them.
     """
     with TemporaryDirectory(prefix="zero3-job-") as folder, log.open("a", encoding="utf-8") as stderr:
         file = Path(folder) / "job.json"
         file.write_text(json.dumps(asdict(job)))
         process = subprocess.Popen(
-            [interpreter, "-m", "matrix.probe", file],
-            env=_probe_variables(),
+            [interpreter, *launcher, "-m", "matrix.probe", file],
+            env={**_probe_variables(), "TMPDIR": folder},  # what an ended probe leaves goes with the folder
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -1,13 +1,14 @@
 """Results files and the objects they hold. One file per cell, one JSON record per line, only ever appended to."""
 
 import fcntl
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,15 +18,20 @@ from matrix.model import SCHEMA, Case, Cell, Run, Timing, case_record, end_recor
 _CELL = TypeAdapter(Cell)
 _CASE = TypeAdapter(Case)
 _TIMING = TypeAdapter(Timing)
+_KINDS: Final = {"cell": "Cell", "case": "Case", "end": "Timing"}
+_Value = TypeVar("_Value")
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The records of a file with their line numbers. A last line without its end was cut off: it does not count."""
-    lines = path.read_bytes().split(b"\n")
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise ResultsError(path, error.strerror or str(error)) from error
     for number, line in enumerate(lines[:-1], start=1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ResultsError(path, f"line {number} is not JSON: {error}") from error
         if not isinstance(record, dict):
             raise ResultsError(path, f"line {number} is not a record")
@@ -37,7 +43,16 @@ def _header(path: Path, record: dict[str, Any]) -> Cell:
         raise ResultsError(path, "line 1 is not a cell record")
     if (schema := record.pop("schema", None)) != SCHEMA:
         raise OtherSchemaError(path, schema, SCHEMA)
-    return _CELL.validate_json(json.dumps(record), strict=True)
+    return _validated(_CELL, record, path, 1)
+
+
+def _validated(adapter: TypeAdapter[_Value], record: dict[str, Any], path: Path, number: int) -> _Value:
+    try:
+        return adapter.validate_json(json.dumps(record), strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ResultsError(path, f"line {number}: {where}: {problem['msg']}") from error
 
 
 def read_cell(path: Path) -> Cell:
@@ -46,15 +61,10 @@ def read_cell(path: Path) -> Cell:
     Raises OtherSchemaError, or ResultsError for anything that is no results file. A half-written last line is left out.
     """
     records = _records(path)
-    try:
-        first = next(records, None)
-        if first is None:
-            raise ResultsError(path, "no complete record")
-        cell = _header(path, first[1])
-        return _with_cases(cell, path, records)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise ResultsError(path, f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+    first = next(records, None)
+    if first is None:
+        raise ResultsError(path, "no complete record")
+    return _with_cases(_header(path, first[1]), path, records)
 
 
 def _with_cases(cell: Cell, path: Path, records: Iterator[tuple[int, dict[str, Any]]]) -> Cell:
@@ -64,11 +74,11 @@ def _with_cases(cell: Cell, path: Path, records: Iterator[tuple[int, dict[str, A
         kind = record.pop("record", None)
         complete = kind == "end"
         if kind == "case":
-            case = _CASE.validate_json(json.dumps(record), strict=True)
+            case = _validated(_CASE, record, path, number)
             cases[case.key] = case
         elif kind == "end":
             record.pop("cases", None)
-            timing = _TIMING.validate_json(json.dumps(record), strict=True)
+            timing = _validated(_TIMING, record, path, number)
         else:
             raise ResultsError(path, f"line {number} is of unknown kind {kind!r}")
     planned = max(cell.planned, len(cases))  # a resumed file may hold more than its header asked for
@@ -125,25 +135,49 @@ def append(path: Path) -> Iterator[CellWriter]:
         file = path.open("a", encoding="utf-8")
     except OSError as error:
         raise OutputError(path, error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(path) from error
+    try:
+        _lock(file, path)
         _drop_half_line(path)
         yield CellWriter(path, file)
+    finally:
+        with suppress(OSError):  # on a full disk closing fails once more, after the writer has said so
+            file.close()
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BusyError(path) from error
 
 
 def set_aside(path: Path) -> Path:
-    """Move a results file out of the way, keeping it, and return where it went."""
-    for number in range(1, 10_000):
-        aside = path.with_name(f"{path.stem}.{number}.jsonl.old")
-        if not aside.exists():
+    """Move a results file out of the way, keeping it, and return where it went; BusyError while it is written."""
+    names = (path.with_name(f"{path.stem}.{number}.jsonl.old") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            _lock(file, path)
             path.rename(aside)
-            return aside
-    raise OutputError(path, OSError("too many old results beside it"))
+    except OSError as error:
+        raise OutputError(path, error) from error
+    return aside
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the records of a results file."""
-    return {"oneOf": [_CELL.json_schema(), _CASE.json_schema()]}
+    """The JSON Schema (2020-12) of one line of a results file, a cell, case or end record, as this version writes it."""
+    _, document = TypeAdapter.json_schemas(
+        [("cell", "serialization", _CELL), ("case", "serialization", _CASE), ("end", "serialization", _TIMING)]
+    )
+    types: dict[str, dict[str, Any]] = document["$defs"]
+    for told_later in ("cases", "complete", "timing"):
+        del types["Cell"]["properties"][told_later]
+    types["Cell"]["properties"]["schema"] = {"const": SCHEMA}
+    types["Timing"]["properties"]["cases"] = {"type": "integer"}
+    for kind, name in _KINDS.items():
+        types[name]["properties"]["record"] = {"const": kind}
+    for described in types.values():
+        if "properties" in described:
+            described.update(required=sorted(described["properties"]), additionalProperties=False)
+    records = [{"$ref": f"#/$defs/{name}"} for name in _KINDS.values()]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "oneOf": records, "$defs": types}

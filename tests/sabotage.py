@@ -147,8 +147,8 @@ def break_from_pretrained() -> None:
 
 def break_loader() -> None:
     """Let `skip_and_say_so` lose a buffer inside the loader itself, which then reports it as missing."""
-    module = sys.modules["transformers.modeling_utils"]
-    stock = module._load_state_dict_into_zero3_model  # type: ignore[attr-defined]
+    module: Any = sys.modules["transformers.modeling_utils"]
+    stock = module._load_state_dict_into_zero3_model
 
     def broken(model: Model, state_dict: dict[str, Any], *args: Any) -> Any:
         if state["way"] == "skip_and_say_so":
@@ -156,7 +156,7 @@ def break_loader() -> None:
             state_dict = {key: value for key, value in state_dict.items() if key not in lost}
         return stock(model, state_dict, *args)
 
-    module._load_state_dict_into_zero3_model = broken  # type: ignore[attr-defined]
+    module._load_state_dict_into_zero3_model = broken
 
 
 def measure(job: Job, way: str) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def test_exception_on_one_rank_says_which(told: dict[str, Any]) -> None:
 def test_hang_is_ended_by_the_watchdog_and_says_where(told: dict[str, Any]) -> None:
     case = told["hang_on_1"]["broken"]
     assert case["verdict"] == "hang"
-    assert case["error"]["frame"].startswith("deepspeed/runtime/zero/partition_parameters.py:")
+    assert case["error"]["frame"].endswith("in all_gather")  # where rank 0 waits for rank 1
 
 
 def test_killed_rank(told: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,9 +152,8 @@ def _reference(model: Model, checkpoint: Path, watch: Stopwatch) -> Reference:
     )
 
 
-def flaws(model: Model, reference: Reference, names: Mapping[str, Tensor]) -> dict[str, list[Flaw]]:
-    """What is wrong with each of `names` in `model`, whose parameters must be whole; right ones are left out."""
-    actual = named_tensors(model)
+def flaws(actual: Mapping[str, Tensor], reference: Reference, names: Iterable[str]) -> dict[str, list[Flaw]]:
+    """What is wrong with each of `names` among the whole tensors in `actual`; those that are right are left out."""
     judged = {name: judge(name, actual.get(name), reference) for name in names}
     return {name: found for name, found in judged.items() if found}
 
@@ -177,7 +176,7 @@ def build_fixture(architecture: Architecture, root: Path) -> Fixture:
     except Exception as error:
         return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
     torch.save(reference, path / "reference.pt")
-    wrong = flaws(control, reference, {**reference.expected, **reference.nonpersistent})
+    wrong = flaws(named_tensors(control), reference, {**reference.expected, **reference.nonpersistent})
     baseline = tuple((name, flaw.kind) for name, found in wrong.items() for flaw in found)
     seconds = time.perf_counter() - started
     return Fixture(architecture.id, Verdict.PASS, None, baseline, seconds, watch.seconds)

@@ -19,14 +19,11 @@ def _agree(device: str) -> bool:
 def _shards() -> bool:
     """Whether ZeRO-3 still partitions a new module and gathers what was put into it."""
     with deepspeed.zero.Init(config_dict_or_path=eras.ZERO3):
-        module = torch.nn.Linear(3, 5)
-    parameters = list(module.parameters())
-    with deepspeed.zero.GatheredParameters(parameters, modifier_rank=0), torch.no_grad():
-        for parameter in parameters:
-            parameter.fill_(_TOKEN)
-    with deepspeed.zero.GatheredParameters(parameters):
-        whole = [bool((parameter == _TOKEN).all()) and parameter.numel() > 3 for parameter in parameters]
-    return all(whole) and all(hasattr(parameter, "ds_id") for parameter in parameters)
+        weight = torch.nn.Linear(3, 5, bias=False).weight
+    with deepspeed.zero.GatheredParameters([weight], modifier_rank=0), torch.no_grad():
+        weight.fill_(_TOKEN)
+    with deepspeed.zero.GatheredParameters([weight]):
+        return hasattr(weight, "ds_id") and weight.numel() == 15 and bool((weight == _TOKEN).all())
 
 
 def healthy() -> bool:

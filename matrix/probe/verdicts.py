@@ -66,7 +66,9 @@ def _blame(observation: Observation, check: Check) -> list[Failure]:
     told = enumerate(observation.outcomes[check])
     raised = [Failure(**{**m["failure"], "ranks": (rank,)}) for rank, m in told if m and "failure" in m]
     ended = [failure for _, failure in sorted(observation.ended.items())]
-    causes = {kind: [failure for failure in ended if failure.type == kind] for kind in ("RankKilled", "RankDied", "Hang")}
+    causes = {
+        kind: [failure for failure in ended if failure.type == kind] for kind in ("RankKilled", "RankDied", "Hang")
+    }
     return causes["RankKilled"] or raised or causes["RankDied"] or causes["Hang"]
 
 

@@ -36,7 +36,8 @@ def join(device: Device, init_method: str | None = None) -> None:
     deepspeed.init_distributed(dist_backend=device.backend, init_method=init_method, verbose=False)
 
 
-def _become(rank: int, world_size: int, device: Device) -> None:
+def become(rank: int, world_size: int, device: Device) -> None:
+    """Set the variables that a launcher would set for `rank` of a group on this host."""
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
@@ -85,7 +86,7 @@ def serve(job: Job, root: Path, meeting: Path, rank: int, channel: Channel) -> N
     """Be rank `rank` of a group that meets in the file `meeting`: do the tasks that arrive on `channel`."""
     with Path(f"{meeting}.stack.{rank}").open("w") as stack:
         faulthandler.register(signal.SIGUSR1, file=stack, all_threads=False)
-        _become(rank, job.world_size, job.device)
+        become(rank, job.world_size, job.device)
         architectures = {architecture.id: architecture for architecture in job.architectures}
         try:
             join(job.device, f"file://{meeting}?rank={rank}&world_size={job.world_size}")
