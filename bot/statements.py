@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.context import CaseView, Statement
 from bot.text import Code, Sentence, clip, count, listed, one_line, ranks_in_words, values
 from bot.words import KINDS, VERDICTS, does, reported_in_words
-from matrix.model import Case, Cell, Finding, Verdict
+from matrix.model import Case, Cell, Check, Failure, Finding, Verdict
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,25 @@ def _gaps(cells: Sequence[Cell]) -> list[str]:
 
 def statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
     """What went wrong, the worst verdict first, then what hits the most architectures in the most places."""
-    placed = list(cases)
+    placed = list(_reached(list(cases)))
     environments = len({case.view.environment.anchor for case in placed})
     folded = sorted(
         _folded(_groups(placed)), key=lambda groups: (groups[0].verdict.rank, -groups[0].size, -len(groups))
     )
     return tuple(_statement(groups, environments) for groups in folded)
+
+
+def _reached(cases: Sequence[Placed]) -> Iterator[Placed]:
+    """Without the saves that never began, because the load before them raised: that is one failure, not two."""
+
+    def place(placed: Placed) -> Hashable:
+        return placed.view.environment.anchor, placed.case.architecture, placed.case.loader
+
+    raised = {place(placed): placed.case.error for placed in cases if placed.case.check is Check.LOAD}
+    for placed in cases:
+        unreached = placed.case.check is Check.SAVE and placed.case.error is not None
+        if not (unreached and raised.get(place(placed)) == placed.case.error):
+            yield placed
 
 
 @dataclass(frozen=True)
@@ -81,10 +94,15 @@ def _groups(cases: Iterable[Placed]) -> Iterator[_Group]:
         case, place = placed.case, (placed.view.environment.anchor, placed.case.loader, placed.case.check)
         totals[place] += case.verdict not in (Verdict.UNSUPPORTED, Verdict.ENVIRONMENT)
         if case.verdict.wrong_values:
-            cause = () if case.findings or case.error is None else (case.error.type, case.error.frame)
+            cause = () if case.findings or case.error is None else _cause(case.error)
             groups[(place, case.verdict, cause)].append(placed)
     for key, group in groups.items():
         yield _Group(tuple(group), totals[key[0]], *_quoted(group))
+
+
+def _cause(error: Failure) -> tuple[str, str]:
+    """What exceptions share that are the same mistake, copied from one modeling file to the next: type and function."""
+    return error.type, error.frame.rpartition(" in ")[2]
 
 
 def _folded(groups: Iterable[_Group]) -> list[list[_Group]]:

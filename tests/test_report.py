@@ -131,7 +131,7 @@ def test_the_command_reproduces_one_case() -> None:
     wrong = case(verdict=Verdict.CORRUPT)
     assert report(Run((cell(wrong),))).findings[0].example.command == (
         'nox -s "zero3_matrix(transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0+cpu)" -- '
-        "--architecture 'deepseek_v3:DeepseekV3ForCausalLM' --loader stock --check load"
+        "--architecture 'deepseek_v3:DeepseekV3ForCausalLM' --loader stock --check load --again"
     )
     four = report(Run((cell(wrong, environment=info(world_size=4)),)))
     assert four.findings[0].example.command.endswith(" --world-size 4")
@@ -171,3 +171,15 @@ def test_one_architecture_and_several_read_as_english() -> None:
     assert does(Verdict.CORRUPT, Check.SAVE, 1) == "saves wrong values silently"
     assert does(Verdict.CRASH, Check.LOAD, 1) == "crashes while loading"
     assert does(Verdict.CRASH, Check.LOAD, 2) == "crash while loading"
+
+
+def test_a_save_that_never_began_is_not_a_second_failure() -> None:
+    error = Failure("ValueError", "no", "transformers/models/a.py:1 in f", (0, 1))
+    both = tuple(case(verdict=Verdict.CRASH, error=error, check=check) for check in Check)
+    assert len(report(Run((cell(*both),))).findings) == 1
+
+
+def test_a_save_that_fails_by_itself_is_told_beside_the_load() -> None:
+    errors = {check: Failure("ValueError", str(check), "transformers/models/a.py:1 in f", (0, 1)) for check in Check}
+    both = tuple(case(verdict=Verdict.CRASH, error=errors[check], check=check) for check in Check)
+    assert len(report(Run((cell(*both),))).findings) == 2
