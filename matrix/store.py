@@ -4,6 +4,7 @@ import fcntl
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -85,12 +86,20 @@ def _with_cases(cell: Cell, path: Path, records: Iterator[tuple[int, dict[str, A
     return replace(cell, cases=tuple(cases.values()), complete=complete, timing=timing, planned=planned)
 
 
+def _age(cell: Cell) -> tuple[list[int], ...]:
+    """Sorts cells by the versions of transformers, then deepspeed, then torch."""
+    info = cell.environment
+    return tuple(
+        [int(n) for n in re.findall(r"\d+", pin)[:4]] for pin in (info.transformers, info.deepspeed, info.torch)
+    )
+
+
 def read_run(directory: Path) -> Run:
-    """Every cell in `directory`; raises NoResultsError when there is none, and what `read_cell` raises."""
+    """Every cell in `directory`, the oldest versions first; raises NoResultsError when there is none, and what `read_cell` raises."""
     paths = sorted(directory.glob("*.jsonl"))
     if not paths:
         raise NoResultsError(directory)
-    return Run(tuple(read_cell(path) for path in paths))
+    return Run(tuple(sorted((read_cell(path) for path in paths), key=_age)))
 
 
 class CellWriter:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from runs import BERT, RESOLVER, ROUTER, case, cell, finding
+from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
 from matrix.errors import BusyError, NoResultsError, OtherSchemaError, OutputError, ResultsError
 from matrix.model import (
@@ -242,3 +242,10 @@ def test_the_documented_schema_is_that_of_the_code() -> None:
     current = json.loads(DOCUMENTED.read_text())
     assert current == json_schema(), "python -m matrix schema > docs/records.schema.json"
     Draft202012Validator.check_schema(current)
+
+
+def test_a_run_is_in_the_order_of_versions(tmp_path: Path) -> None:
+    for version in ("5.23.0", "5.5.4", "4.57.6"):
+        with append(tmp_path / f"{version}.jsonl") as writer:
+            writer.header(cell(environment=info(version)))
+    assert [found.environment.transformers for found in read_run(tmp_path).cells] == ["4.57.6", "5.5.4", "5.23.0"]
