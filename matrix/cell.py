@@ -149,6 +149,8 @@ def measure(request: Request, progress: Progress) -> Cell:
     `matrix.errors`; what was measured before is on disk then, and a request with `resume` goes on from there.
     """
     device = resolve_device(request.device, request.world_size)
+    if request.device == "auto" and device is Device.CPU and (gpus := runner.count_gpus()):
+        progress.step(f"{gpus} GPU for {request.world_size} ranks: they run on the CPU")
     try:
         interpreter, info = _prepare(request, device, progress)
     except EnvironmentFailedError as error:
@@ -163,12 +165,19 @@ def measure(request: Request, progress: Progress) -> Cell:
     progress.begin(info.id, sum(len(task.checks) for task in tasks))
     if earlier and not tasks:
         progress.step(f"already measured {earlier.started}")
-        return earlier
+        return earlier if earlier.complete else _finished(path, earlier)
     names = {task.architecture for task in tasks}
     architectures = tuple(architecture for architecture in request.architectures if architecture.id in names)
     job = Job(architectures, tasks, device, request.world_size, request.timeout, request.confirmations)
     with append(path) as writer:
         _run(job, interpreter, _Sink(request, info, writer, progress, path, fresh=earlier is None))
+    return read_cell(path)
+
+
+def _finished(path: Path, cell: Cell) -> Cell:
+    """Say on disk that `cell` is complete: the run that decided its last case was cut short before it could."""
+    with append(path) as writer:
+        writer.end(cell.cases, cell.timing)
     return read_cell(path)
 
 

@@ -82,7 +82,9 @@ def _with_cases(cell: Cell, path: Path, records: Iterator[tuple[int, dict[str, A
             timing = _validated(_TIMING, record, path, number)
         else:
             raise ResultsError(path, f"line {number} is of unknown kind {kind!r}")
-    planned = max(cell.planned, len(cases))  # a resumed file may hold more than its header asked for
+    # A resumed file may hold more than its header asked for, or, resumed for a part, end with less.
+    complete = complete and (cell.error is not None or len(cases) >= cell.planned)
+    planned = max(cell.planned, len(cases))
     return replace(cell, cases=tuple(cases.values()), complete=complete, timing=timing, planned=planned)
 
 

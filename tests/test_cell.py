@@ -331,3 +331,23 @@ def test_without_a_driver_torch_comes_as_its_cpu_build_unless_a_folder_has_one(n
 
 def test_with_a_driver_torch_comes_as_the_index_has_it(two_gpus: None) -> None:
     assert runner._torch_backend(Environment("5.23.0", "0.19.8", "2.13.0"), {}) == []
+
+
+def test_a_run_cut_short_behind_its_last_case_is_completed_without_measuring(
+    request_all: Request, stand_in: StandIn
+) -> None:
+    measure(request_all, Silent())
+    whole = results(request_all).read_text().splitlines(keepends=True)
+    results(request_all).write_text("".join(whole[:-1]))
+    cell = measure(replace(request_all, resume=True), Silent())
+    assert (cell.complete, measured(cell)) == (True, dict.fromkeys(NAMES, Verdict.PASS))
+    assert stand_in.asked == [list(NAMES)]
+    assert cell == read_cell(results(request_all))
+
+
+def test_a_part_resumed_does_not_complete_the_whole(request_all: Request, stand_in: StandIn, tmp_path: Path) -> None:
+    measure(request_all, Silent())
+    whole = results(request_all).read_text().splitlines(keepends=True)
+    results(request_all).write_text("".join(whole[:2]))
+    part = replace(ask(tmp_path, stand_in, NAMES[0]), resume=True)
+    assert not measure(part, Silent()).complete
