@@ -82,10 +82,10 @@ def cell_session(environment_id: str, environment: Environment) -> None:
         where = ["--environment", environment.id, "--venv", session.virtualenv.location]
         device = re.search(r"\+(cpu|cuda)$", environment_id)
         where += ["--device", device[1]] if device else []
+        session.notify("report", [])  # also after an environment that could not be measured
         # Wrong values are a result; only an environment that could not be measured fails the session.
         # After Ctrl-C the command needs a moment to end every rank.
         session.run(*command, *where, *session.posargs, external=True, success_codes=[0, 1], interrupt_timeout=30)
-        session.notify("report", [])
 
 
 try:

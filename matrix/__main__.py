@@ -18,7 +18,7 @@ from matrix import runner
 from matrix.catalog import FAMILIES, load_catalog
 from matrix.cell import Request, measure, resolve_device
 from matrix.environments import chosen_by_name, from_id, load_environments
-from matrix.errors import INFRASTRUCTURE, CancelledError, MatrixError, UnknownNameError
+from matrix.errors import INFRASTRUCTURE, CancelledError, MatrixError, OutputError, UnknownNameError
 from matrix.model import Cell, Check, Device, Loader
 from matrix.plan import choices, plan, select
 from matrix.progress import TerminalProgress
@@ -115,7 +115,12 @@ def bench(
 ) -> None:
     """Measure how fast a cell is; exit code 1 when a goal is missed."""
     known = load_environments()
-    out.mkdir(parents=True, exist_ok=True)
+    if device != "auto":
+        choices("device", Device, device)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(out, error) from error
     wanted = [environment for environment in known if "default" in environment.sets]
     with TerminalProgress() as progress:
         interpreter = python or runner.install(known[0], venv or Path(".zero3/venvs") / known[0].id)
@@ -127,7 +132,8 @@ def bench(
             reached.append(benchmark.measured_set(wanted, measured))
     described = benchmark.machine(launches[0].environment)
     (out / "bench.json").write_text(benchmark.as_json(described, launches, reached))
-    console = Console(soft_wrap=True)
+    console = Console()
+    console = console if console.is_terminal else Console(width=110)
     console.print(", ".join(f"{name} {value}" for name, value in described.items()))
     console.print(benchmark.launches_table(launches), benchmark.goals_table(reached))
     raise typer.Exit(int(not all(goal.met for goal in reached)))

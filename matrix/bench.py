@@ -109,7 +109,7 @@ def goals(load: Launch, full: Launch, singles: Sequence[Launch]) -> list[Goal]:
     speed_up = per_launch / (load.wall / len(load.loaded))
     memory = max(load.timing.rss_mb, full.timing.rss_mb) / 1024
     return [
-        Goal("speed-up per architecture over one torchrun launch each", speed_up, SPEED_UP, at_least=True),
+        Goal("speed-up over one torchrun launch per architecture", speed_up, SPEED_UP, at_least=True),
         Goal(f"cell over its floor, {load.name}", load.floors, FLOORS),
         Goal(f"cell over its floor, {full.name}", full.floors, FLOORS),
         Goal("most memory of a rank", memory, MEMORY_GB, "GiB"),

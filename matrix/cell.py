@@ -22,7 +22,7 @@ from matrix.errors import (
     ResultsError,
     WorldSizeError,
 )
-from matrix.model import Architecture, Case, Cell, Device, EnvironmentInfo, Failure, Job, Task, Timing
+from matrix.model import Architecture, Case, Cell, Device, EnvironmentInfo, Failure, Job, Task, Timing, Verdict
 from matrix.plan import believed, remaining
 from matrix.store import CellWriter, append, read_cell, set_aside
 
@@ -170,7 +170,7 @@ def measure(request: Request, progress: Progress) -> Cell:
     architectures = tuple(architecture for architecture in request.architectures if architecture.id in names)
     job = Job(architectures, tasks, device, request.world_size, request.timeout, request.confirmations)
     with append(path) as writer:
-        _run(job, interpreter, _Sink(request, info, writer, progress, path, fresh=earlier is None))
+        _run(job, interpreter, _Sink(request, info, writer, progress, path, earlier))
     return read_cell(path)
 
 
@@ -195,33 +195,55 @@ def _failed(request: Request, info: EnvironmentInfo, failure: Failure, progress:
 
 @dataclass
 class _Sink:
-    """Where the probe's messages go."""
+    """Where the probe's messages go. `earlier` is what the file holds already, None when it is new."""
 
     request: Request
     info: EnvironmentInfo
     writer: CellWriter
     progress: Progress
     path: Path
-    fresh: bool
+    earlier: Cell | None
+    begun: bool = False
     cases: dict[object, Case] = field(default_factory=dict)
 
-    def header(self, values: dict[str, Any]) -> None:
-        if self.fresh:
-            info = _INFO.validate_python({**values, "id": self.info.id})
-            self.writer.header(_new_cell(self.request, info))
+    def environment(self, values: dict[str, Any]) -> None:
+        """Note what is really measured; it is written with the first case, since ranks may yet fail to start."""
+        self.info = _INFO.validate_python({**values, "id": self.info.id})
+
+    def _begin(self) -> None:
+        if not self.begun and self.earlier is None:
+            self.writer.header(_new_cell(self.request, self.info))
+        self.begun = True
 
     def unable(self, failure: Failure) -> None:
         """The packages cannot be imported, or ranks not started; beside earlier results that is an error of this run."""
-        if not self.fresh:
+        if self.begun or self.earlier is not None:
             raise EnvironmentFailedError(self.info.id, f"{failure.type}: {failure.message}")
         self.writer.header(_new_cell(self.request, self.info, failure))
         self.writer.end((), Timing())
 
     def case(self, values: dict[str, Any]) -> None:
+        """Keep one case. A red one that an interrupted run saw is not forgotten when this run sees green."""
+        self._begin()
         case = _CASE.validate_python(values)
+        seen = next((known for known in self._unsettled() if known.key == case.key), None)
+        if seen and seen.verdict is not case.verdict:
+            case = replace(case, verdict=Verdict.FLAKY, confirmed=(case.confirmed[0], case.confirmed[1] + 1))
         self.cases[case.key] = case
         self.writer.case(case)
         self.progress.case(case)
+
+    def _unsettled(self) -> Iterable[Case]:
+        known = self.earlier.cases if self.earlier and not self.request.again else ()
+        return (case for case in known if not believed(case, self.request.confirmations))
+
+    def end(self, timing: Timing) -> None:
+        """Say that the cell is complete; the times of its parts add up."""
+        self._begin()
+        before = self.earlier or _new_cell(self.request, self.info)
+        decided: dict[object, Case] = {case.key: case for case in before.cases}
+        decided |= self.cases
+        self.writer.end(decided.values(), before.timing + timing)
 
 
 def _run(job: Job, interpreter: Path, sink: _Sink) -> None:
@@ -240,7 +262,7 @@ def _take_all(messages: Iterable[dict[str, Any]], sink: _Sink) -> bool:
     """Pass every message on; whether the probe said that it had finished."""
     for message in messages:
         if "environment" in message:
-            sink.header(message["environment"])
+            sink.environment(message["environment"])
         elif "progress" in message:
             sink.progress.step(f"building {message['at']} ({message['done']} of {message['of']})")
         elif "case" in message:
@@ -249,6 +271,6 @@ def _take_all(messages: Iterable[dict[str, Any]], sink: _Sink) -> bool:
             sink.unable(_FAILURE.validate_python(message["failure"]))
             return True
         else:
-            sink.writer.end(sink.cases.values(), Timing(**message["end"]))
+            sink.end(Timing(**message["end"]))
             return True
     return False

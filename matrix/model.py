@@ -240,6 +240,15 @@ class Timing:
     load_seconds: float = 0.0
     rss_mb: float = 0.0
 
+    def __add__(self, later: "Timing") -> "Timing":
+        """The times of a cell that was measured in two parts."""
+        return Timing(
+            self.seconds + later.seconds,
+            self.import_seconds + later.import_seconds,
+            self.load_seconds + later.load_seconds,
+            max(self.rss_mb, later.rss_mb),
+        )
+
 
 @dataclass(frozen=True)
 class Cell:

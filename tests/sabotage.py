@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ WAYS: dict[str, Callable[[Model], object]] = {
     "first_time_only": first_time_only,
     "skip_and_say_so": lambda _model: None,
     "do_not_partition": lambda _model: None,
+    "lose_on_save": lambda _model: None,
 }
 
 
@@ -159,6 +161,19 @@ def break_loader() -> None:
     module._load_state_dict_into_zero3_model = broken
 
 
+def break_save() -> None:
+    """Let `lose_on_save` drop a buffer from the state that is saved under ZeRO-3."""
+    stock = transformers.PreTrainedModel.save_pretrained
+
+    def broken(self: Model, folder: str, *args: Any, **kwargs: Any) -> Any:
+        if state["way"] == "lose_on_save" and "state_dict" in kwargs:
+            lost = [key for key in kwargs["state_dict"] if key.endswith("running_var")][:1]
+            kwargs["state_dict"] = {key: value for key, value in kwargs["state_dict"].items() if key not in lost}
+        return stock(self, folder, *args, **kwargs)
+
+    transformers.PreTrainedModel.save_pretrained = broken
+
+
 def measure(job: Job, way: str) -> dict[str, Any]:
     """What the probe says of `job` when loading is broken that way."""
     cases: dict[str, Any] = {}
@@ -180,7 +195,10 @@ def main() -> None:
     zygote.warm_up(job)
     break_from_pretrained()
     break_loader()
-    out.write(json.dumps({way: measure(job, way) for way in WAYS}))
+    break_save()
+    saving = replace(job, tasks=tuple(replace(task, checks=(Check.SAVE,)) for task in tasks))
+    jobs = {way: saving if way == "lose_on_save" else job for way in WAYS}
+    out.write(json.dumps({way: measure(jobs[way], way) for way in WAYS}))
     out.close()
 
 

@@ -351,3 +351,28 @@ def test_a_part_resumed_does_not_complete_the_whole(request_all: Request, stand_
     results(request_all).write_text("".join(whole[:2]))
     part = replace(ask(tmp_path, stand_in, NAMES[0]), resume=True)
     assert not measure(part, Silent()).complete
+
+
+CANNOT_START = "environment(); tell('failure', {'type': 'StartError', 'message': 'no NCCL', 'frame': '', 'ranks': [0]})"
+
+
+def test_ranks_that_cannot_start_are_the_environments_fault(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts(CANNOT_START)
+    cell = measure(request_all, Silent())
+    assert (cell.error and cell.error.message, cell.cases) == ("no NCCL", ())
+    assert cell == read_cell(results(request_all))
+
+
+def test_ranks_that_cannot_start_any_more_cost_nothing_measured(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts(f"environment(); case(keys[0]); {CANNOT_START.partition('; ')[2]}")
+    with pytest.raises(EnvironmentFailedError, match="no NCCL"):
+        measure(request_all, Silent())
+    assert measured(read_cell(results(request_all))) == {NAMES[0]: Verdict.PASS}
+
+
+def test_a_red_case_that_turns_green_on_resuming_is_flaky(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts("environment(); case(keys[0], 'corrupt'); sys.exit()")
+    with pytest.raises(ProbeDiedError):
+        measure(request_all, Silent())
+    stand_in.acts(EVERY_CASE)
+    assert measured(measure(replace(request_all, resume=True), Silent()))[NAMES[0]] is Verdict.FLAKY

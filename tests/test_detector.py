@@ -55,6 +55,12 @@ def test_what_the_loader_reports_is_not_silent(told: dict[str, Any]) -> None:
     assert (case["verdict"], [finding["reported_missing"] for finding in case["findings"]]) == ("reported", [True])
 
 
+def test_what_is_lost_on_save_is_seen_after_a_plain_load(told: dict[str, Any]) -> None:
+    case = told["lose_on_save"]["broken"]
+    assert (case["check"], case["verdict"]) == ("save", "corrupt")
+    assert [(finding["kind"], finding["ranks"]) for finding in case["findings"]] == [("init_value", [0])]
+
+
 def test_exception_on_both_ranks(told: dict[str, Any]) -> None:
     case = told["raise_on_both"]["broken"]
     assert case["verdict"] == "crash"

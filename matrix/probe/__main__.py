@@ -18,7 +18,7 @@ from matrix.probe.quiet import QUIET
 
 os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})  # before torch is imported
 
-from matrix.model import Job
+from matrix.model import Device, Job
 
 
 def claim_stdout() -> TextIO:
@@ -38,6 +38,10 @@ def main(job_file: str) -> int:
         records.write(json.dumps(message) + "\n")
         records.flush()
 
+    job = Job.from_json(Path(job_file).read_text())
+    os.environ.setdefault("DS_ACCELERATOR", job.device)  # deepspeed decides while it is imported
+    if job.device is Device.CPU:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
         from matrix.probe import outer, zygote
     except Exception as error:  # whatever the import of a mismatched package raises
@@ -45,7 +49,6 @@ def main(job_file: str) -> int:
 
         tell({"failure": asdict(failure(error))})
         return 3
-    job = Job.from_json(Path(job_file).read_text())
     with tempfile.TemporaryDirectory(prefix="zero3-") as root:
         if "RANK" in os.environ:
             return outer.measure(job, Path(root), tell)

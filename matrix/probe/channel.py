@@ -2,10 +2,11 @@
 
 import json
 import os
+import selectors
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,19 @@ class Channel:
 
 _ours: set[Channel] = set()
 """The parent's open ends. A forked child closes its copies: one left open would hide the end from the other side."""
+
+
+def merged(channels: Iterable[Channel]) -> Iterator[Message]:
+    """The messages of all `channels` as they come, until every other side has closed."""
+    with selectors.DefaultSelector() as selector:
+        for channel in channels:
+            selector.register(channel.socket, selectors.EVENT_READ, channel)
+        while selector.get_map():
+            for key, _ in selector.select():
+                messages = key.data.drain()
+                if messages is None:
+                    selector.unregister(key.fileobj)
+                yield from messages or ()
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,20 @@ def _hold(model: Model, values: dict[str, Tensor]) -> None:
         if name in parameters:
             shard = parameters[name].ds_tensor
             shard.copy_(_shard(value, shard.numel()))
-        else:
+        elif _has_buffer(model, name):  # one that the load lost will be missed in what was saved
             put(model, name, value)
+
+
+def _has_buffer(model: Model, name: str) -> bool:
+    return name in dict(model.named_buffers(remove_duplicate=False))
+
+
+def _poison(model: Model) -> None:
+    """Overwrite what the model holds: freed memory that comes back must not look like a right load."""
+    shards = [parameter.ds_tensor for parameter in model.parameters() if hasattr(parameter, "ds_tensor")]
+    for tensor in (*shards, *model.buffers()):
+        if not tensor.is_meta and tensor.dtype is not torch.bool:
+            tensor.data.fill_(float("nan") if tensor.dtype.is_floating_point or tensor.dtype.is_complex else 0)
 
 
 class Session:
@@ -101,6 +113,7 @@ class Session:
         self.task = task
         self.cls = recipes.model_class(architecture)
         self.path = folder(root, architecture.id)
+        self.saved = self.path / f"saved.{task.loader}"  # the other loader may be at work on the same architecture
         self.reference = load_reference(root, architecture.id)
         self.model: Model = None
         self.missing: tuple[str, ...] = ()
@@ -112,13 +125,17 @@ class Session:
         with eras.zero3_config(eras.ZERO3):
             if self.model is None:
                 self._load()
-            if check is Check.SAVE:
+            partitioned = _partitioned(self.model.parameters())
+            if check is Check.SAVE and partitioned:
                 self._save()
-        found = self._reload() if check is Check.SAVE else _judge_sharded(self.model, self.reference)
-        partitioned = check is Check.SAVE or _partitioned(self.model.parameters())
+        missing: tuple[str, ...] = ()
+        if check is Check.SAVE:
+            found = self._reload() if partitioned else {}
+        else:
+            found, missing = _judge_sharded(self.model, self.reference), self.missing
         seconds = time.perf_counter() - started
         spent = self.watch.seconds - loading
-        return Seen(found, self.missing, partitioned, _counts(self.reference), seconds, spent)
+        return Seen(found, missing, partitioned, _counts(self.reference), seconds, spent)
 
     def _load(self) -> None:
         with loader(self.task.loader), self.watch.running():
@@ -135,7 +152,7 @@ class Session:
             state = engine._zero3_consolidated_16bit_state_dict()
             if torch.distributed.get_rank() == 0:
                 with self.watch.running():
-                    self.model.save_pretrained(self.path / "saved", state_dict=state)
+                    self.model.save_pretrained(self.saved, state_dict=state)
         finally:
             eras.destroy(engine)
 
@@ -144,7 +161,7 @@ class Session:
         if torch.distributed.get_rank() != 0:
             return {}
         with self.watch.running():
-            model = self.cls.from_pretrained(self.path / "saved")
+            model = self.cls.from_pretrained(self.saved)
         return flaws(named_tensors(model), self.reference, self.reference.expected)
 
     def close(self) -> None:
@@ -152,6 +169,8 @@ class Session:
 
         What survives is frozen, because deepspeed.initialize collects garbage over all objects there are, each time.
         """
+        if self.model is not None:
+            _poison(self.model)
         self.model = None
         gc.collect()
         gc.freeze()

@@ -22,9 +22,7 @@ ZERO3 = {
 
 # What the first load and the first deepspeed.initialize import lazily: 8 s on 2 cores, paid once before the fork.
 _LAZY = (
-    "transformers.modeling_utils",
     "transformers.trainer_pt_utils",
-    "transformers.integrations.deepspeed",
     "torch._dynamo",
     "torch._inductor.compile_fx",
     "torch.distributed.tensor",
@@ -47,7 +45,8 @@ def _import(name: str) -> ModuleType | None:
 def preload() -> None:
     """Import torch's and transformers' heavy parts; raises ImportError when transformers itself cannot be imported."""
     torch.set_num_threads(1)
-    importlib.import_module("transformers")
+    for name in ("transformers.modeling_utils", "transformers.integrations.deepspeed"):
+        importlib.import_module(name)
     for name in _LAZY:
         _import(name)
 

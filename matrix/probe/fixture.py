@@ -173,10 +173,10 @@ def build_fixture(architecture: Architecture, root: Path) -> Fixture:
         reference = _reference(model, path / "checkpoint", watch)
         with watch.running():
             control = type(model).from_pretrained(path / "checkpoint")
+        torch.save(reference, path / "reference.pt")
+        wrong = flaws(named_tensors(control), reference, {**reference.expected, **reference.nonpersistent})
     except Exception as error:
         return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
-    torch.save(reference, path / "reference.pt")
-    wrong = flaws(named_tensors(control), reference, {**reference.expected, **reference.nonpersistent})
     baseline = tuple((name, flaw.kind) for name, found in wrong.items() for flaw in found)
     seconds = time.perf_counter() - started
     return Fixture(architecture.id, Verdict.PASS, None, baseline, seconds, watch.seconds)

@@ -74,10 +74,15 @@ class Group:
         self.job = job
         self.meeting = root / f"meeting.{os.getpid()}.{next(_numbers)}"
         self.alive = True
-        self.started = False
+        self.joined = 0
         self.rss_mb = 0.0
         serve = partial(worker.serve, job, root, self.meeting)
         self.children: list[Child] = [fork(partial(serve, rank)) for rank in range(job.world_size)]
+
+    @property
+    def started(self) -> bool:
+        """Whether every rank has joined."""
+        return self.joined == self.job.world_size
 
     def run(self, task: Task) -> Observation:
         """Send `task` to every rank and wait for all of them, at most `job.timeout` seconds."""
@@ -85,6 +90,9 @@ class Group:
         self._send(asdict(task))
         deadline = time.monotonic() + self.job.timeout + (0.0 if self.started else START_TIMEOUT)
         waiting = self._listen("done", deadline, partial(self._take, observation))
+        if not self.started and (waiting or not self.alive):
+            self.close()
+            raise StartError(Failure("StartError", f"the ranks did not join a group within {START_TIMEOUT:.0f} s"))
         if waiting or not self.alive:
             self._bury(observation, waiting)
         elif observation.raised and not (observation.symmetric and self._healthy()):
@@ -121,7 +129,7 @@ class Group:
             self.close()
             raise StartError(Failure(**{**message["unable"], "ranks": (rank,)}))
         if "ready" in message:
-            self.started = True
+            self.joined += 1
             return time.monotonic() + self.job.timeout
         if "done" in message:
             self.rss_mb = max(self.rss_mb, message["rss_mb"])

@@ -42,6 +42,8 @@ def _do(task: Task, job: Job, root: Path, fixture: Fixture) -> list[Case]:
     architecture = next(a for a in job.architectures if a.id == task.architecture)
     told: list[Message] = []
     worker.do_task(task, architecture, root, told.append)
+    if raised := next((message["failure"] for message in told if "failure" in message), None):
+        raise RuntimeError(f"{task.architecture} {task.loader}: {raised['type']}: {raised['message']}")
     ranks = _together({message["check"]: message for message in told})
     observation = Observation({check: [rank.get(check) for rank in ranks] for check in task.checks})
     return cases(task, observation, fixture, described(root, task.architecture))

@@ -1,50 +1,63 @@
 """The zygote's work: fixtures, then every task through rank groups, then reruns of what was red."""
 
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from matrix.model import Case, CaseKey, Job, Task, Verdict
-from matrix.probe.channel import Channel, fork
+from matrix.model import Architecture, Case, CaseKey, Failure, Job, Task, Verdict
+from matrix.probe.channel import Channel, Child, fork, merged
 from matrix.probe.fixture import Fixture, build_fixture, described
-from matrix.probe.group import Group, reap_leaving
+from matrix.probe.group import Group, StartError, reap_leaving
 from matrix.probe.verdicts import cases, confirm
 
 Tell = Callable[[dict[str, Any]], None]
+
+LANES = 2
+"""Sweeps that go on side by side. Ranks wait for each other about half of the time: one lane leaves half a core idle."""
 
 _STABLE = frozenset({Verdict.PASS, Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN, Verdict.NOT_PARTITIONED})
 """Verdicts that a rerun cannot change: they are decided without a race between ranks."""
 
 
-def _build_share(job: Job, root: Path, share: int, channel: Channel) -> None:
-    for architecture in job.architectures[share :: job.world_size]:
+def _build(architectures: Sequence[Architecture], root: Path, channel: Channel) -> None:
+    for architecture in architectures:
         channel.send(asdict(build_fixture(architecture, root)))
 
 
-def build_fixtures(job: Job, root: Path, tell: Tell) -> dict[str, Fixture]:
-    """Build every fixture in as many processes as there are ranks; one that kills its builder is `baseline_broken`."""
-    builders = [fork(partial(_build_share, job, root, share)) for share in range(job.world_size)]
-    fixtures: dict[str, Fixture] = {}
-    for builder in builders:
+def _built(builder: Child, timeout: float) -> Iterator[Fixture]:
+    """The fixtures that `builder` makes, until it is done, dies, or gives no sign for `timeout` seconds."""
+    builder.channel.socket.settimeout(timeout)
+    with suppress(TimeoutError):
         for message in builder.channel:
-            fixture = Fixture.from_dict(message)
+            yield Fixture.from_dict(message)
+    builder.channel.close()
+    os.kill(builder.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
+    os.waitpid(builder.pid, 0)
+
+
+def build_fixtures(job: Job, root: Path, tell: Tell) -> dict[str, Fixture]:
+    """Build every fixture in as many processes as there are ranks; one that ends its builder is `baseline_broken`."""
+    fixtures: dict[str, Fixture] = {}
+    shares = [job.architectures[share :: job.world_size] for share in range(job.world_size)]
+    waiting = deque((share, fork(partial(_build, share, root))) for share in shares)
+    while waiting:
+        share, builder = waiting.popleft()
+        for fixture in _built(builder, job.timeout):
             fixtures[fixture.architecture] = fixture
-            tell(
-                {"progress": "fixture", "done": len(fixtures), "of": len(job.architectures), "at": fixture.architecture}
-            )
-        builder.channel.close()
-        os.waitpid(builder.pid, 0)
+            done = {"done": len(fixtures), "of": len(job.architectures), "at": fixture.architecture}
+            tell({"progress": "fixture", **done})
+        if left := [architecture for architecture in share if architecture.id not in fixtures]:
+            died = Failure("BuilderDied", f"the plain load ended its process, or took longer than {job.timeout:.0f} s")
+            fixtures[left[0].id] = Fixture(left[0].id, Verdict.BASELINE_BROKEN, died)
+            waiting.append((tuple(left[1:]), fork(partial(_build, left[1:], root))))
     return fixtures
-
-
-def _spares(world_size: int) -> int:
-    """How many groups to have started ahead: joining takes a rank seconds on a GPU, and a crash costs a group."""
-    return max(1, min(4, (os.cpu_count() or 1) // (2 * world_size)))
 
 
 @dataclass
@@ -70,10 +83,10 @@ class Sweep:
             reap_leaving(wait=True)
 
     def _group(self, tasks_left: int) -> Group:
-        """The group to use next, with as many spares behind it as there may be use for."""
+        """The group to use next, with a spare behind it: joining takes a rank seconds on a GPU."""
         if self._ready and not self._ready[0].alive:
             self._ready.popleft()
-        while len(self._ready) < min(1 + _spares(self.job.world_size), tasks_left):
+        while len(self._ready) < min(2, tasks_left):
             self._ready.append(Group(self.job, self.root))
         return self._ready[0]
 
@@ -91,32 +104,78 @@ def undecided(fixture: Fixture, task: Task) -> list[Case]:
     return [Case(task.architecture, task.loader, check, fixture.verdict, error=fixture.error) for check in task.checks]
 
 
-def sweep(job: Job, root: Path, tell: Tell) -> dict[str, float]:
-    """Do the whole job, telling each case as it is decided; seconds and megabytes for the benchmark."""
-    fixtures = build_fixtures(job, root, tell)
+def _tell_cases(decided: Iterable[Case], tell: Tell) -> None:
+    for case in decided:
+        tell({"case": asdict(case)})
+
+
+def _passes(through: Sweep, tasks: Sequence[Task], tell: Tell) -> float:
+    """All tasks once, then the red ones again as often as the job says; the seconds spent loading."""
     runs: dict[CaseKey, list[Case]] = {}
-    ready = []
-    for task in job.tasks:
-        fixture = fixtures.get(task.architecture) or Fixture(task.architecture, Verdict.BASELINE_BROKEN)
-        if fixture.verdict is Verdict.PASS:
-            ready.append(task)
-        else:
-            _tell_cases(undecided(fixture, task), tell)
-    through = Sweep(job, root, fixtures)
-    for attempt in range(1 + job.confirmations):
+    for attempt in range(1 + through.job.confirmations):
         red = []
-        for task, decided in through.run(ready):
+        for task, decided in through.run(tasks):
             for case in decided:
                 runs.setdefault(case.key, []).append(case)
             _tell_cases([confirm(runs[case.key]) for case in decided], tell)
             checks = tuple(case.check for case in decided if case.verdict not in _STABLE)
             red += [replace(task, checks=checks)] if checks else []
         # Other neighbours in a rerun: a verdict that depends on what ran before it shows as flaky.
-        ready = (red if attempt == 0 else ready)[::-1]
-    loading = sum(f.load_seconds for f in fixtures.values()) + sum(c.load_seconds for r in runs.values() for c in r)
-    return {"load_seconds": loading, "rss_mb": through.rss_mb}
+        tasks = (red if attempt == 0 else tasks)[::-1]
+    return sum(case.load_seconds for cases_of_one in runs.values() for case in cases_of_one)
 
 
-def _tell_cases(decided: Iterable[Case], tell: Tell) -> None:
-    for case in decided:
-        tell({"case": asdict(case)})
+def _lane(job: Job, root: Path, fixtures: dict[str, Fixture], tasks: Sequence[Task], channel: Channel) -> None:
+    """A forked process that takes its tasks through groups of its own, and tells of them on `channel`."""
+    through = Sweep(job, root, fixtures)
+    try:
+        loading = _passes(through, tasks, channel.send)
+    except StartError as error:
+        channel.send({"unable": asdict(error.failure)})
+    else:
+        channel.send({"lane": {"load_seconds": loading, "rss_mb": through.rss_mb}})
+
+
+def _shares(tasks: Sequence[Task]) -> list[list[Task]]:
+    """The tasks of each lane, all of one architecture in the same."""
+    names = list(dict.fromkeys(task.architecture for task in tasks))
+    return [[task for task in tasks if task.architecture in names[lane::LANES]] for lane in range(LANES)]
+
+
+def _finished(lanes: list[Child], tell: Tell) -> list[dict[str, float]]:
+    """Pass on what the lanes tell, until all have ended, and return what each measured of itself."""
+    measured = []
+    for message in merged([lane.channel for lane in lanes]):
+        if "unable" in message:
+            raise StartError(Failure(**message["unable"]))
+        if "lane" in message:
+            measured.append(message["lane"])
+        else:
+            tell(message)
+    for lane in lanes:
+        lane.channel.close()
+        os.waitpid(lane.pid, 0)
+    if len(measured) < len(lanes):
+        raise RuntimeError("a lane of the sweep ended early")
+    return measured
+
+
+def sweep(job: Job, root: Path, tell: Tell) -> dict[str, float]:
+    """Do the whole job, telling each case as it is decided; seconds and megabytes for the benchmark.
+
+    `load_seconds` is the time inside from_pretrained and save_pretrained on the longest way through: the slower lane's,
+    after the slower builder's.
+    """
+    fixtures = build_fixtures(job, root, tell)
+    ready = []
+    for task in job.tasks:
+        fixture = fixtures[task.architecture]
+        if fixture.verdict is Verdict.PASS:
+            ready.append(task)
+        else:
+            _tell_cases(undecided(fixture, task), tell)
+    lanes = [fork(partial(_lane, job, root, fixtures, share)) for share in _shares(ready) if share]
+    measured = _finished(lanes, tell)
+    building = sum(fixture.load_seconds for fixture in fixtures.values()) / job.world_size
+    loading = max((lane["load_seconds"] for lane in measured), default=0.0)
+    return {"load_seconds": building + loading, "rss_mb": max((lane["rss_mb"] for lane in measured), default=0.0)}

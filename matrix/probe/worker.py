@@ -1,5 +1,6 @@
 """One rank of a group: joins the others, then does the tasks that it is sent."""
 
+import errno
 import faulthandler
 import os
 import resource
@@ -60,6 +61,9 @@ def do_task(task: Task, architecture: Architecture, root: Path, tell: Callable[[
             session = session or Session(task, architecture, root)
             seen = session.run(check)
         except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                tell({"unable": asdict(failure(error))})
+                return
             spent = {
                 "seconds": time.perf_counter() - started,
                 "load_seconds": session.watch.seconds if session else 0.0,
