@@ -3,6 +3,7 @@
 import json
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,15 @@ def write(path: Path, *lines: str) -> None:
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file of this process may grow beyond one block: what a full disk looks like from inside."""
+    """No file of this process may grow beyond one block: a full disk from inside. Not a fixture: pytest writes too."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @settings(deadline=None)
@@ -199,12 +202,12 @@ def test_a_full_device_is_told() -> None:
         device.close()
 
 
-def test_a_full_disk_is_told_and_loses_nothing(path: Path, full_disk: None) -> None:
+def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
     written = cell(planned=9, complete=False)
     large = case(findings=tuple(finding(f"layer.{number}") for number in range(9)))
 
     def write_both() -> None:
-        with append(path) as writer:
+        with full_disk(), append(path) as writer:
             writer.header(written)
             writer.case(large)
 
