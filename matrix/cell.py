@@ -252,7 +252,7 @@ def _run(job: Job, interpreter: Path, sink: _Sink) -> None:
         with closing(runner.probe(job, interpreter, log)) as messages:
             ended = _take_all(messages, sink)
     except OSError as error:
-        raise OutputError(sink.path, error) from error
+        raise OutputError(Path(error.filename or sink.path), error) from error
     if not ended:
         lines = log.read_text(errors="replace").splitlines()
         raise ProbeDiedError(sink.info.id, log, lines[-1] if lines else "(empty)")

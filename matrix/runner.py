@@ -127,7 +127,7 @@ def probe(job: Job, interpreter: Path, log: Path, launcher: Sequence[str] = ()) 
         file = Path(folder) / "job.json"
         file.write_text(json.dumps(asdict(job)))
         process = subprocess.Popen(
-            [interpreter, *launcher, "-m", "matrix.probe", file],
+            [interpreter.absolute(), *launcher, "-m", "matrix.probe", file],  # it starts in another folder
             env={**_probe_variables(), "TMPDIR": folder},  # what an ended probe leaves goes with the folder
             cwd=folder,
             stdout=subprocess.PIPE,

@@ -99,6 +99,12 @@ def test_without_resume_a_complete_cell_is_measured_anew_and_the_old_one_kept(
     assert kept(request_all) == [f"{ID}.1.jsonl.old", f"{ID}.2.jsonl.old"]
 
 
+def test_an_interpreter_named_from_here_is_found_from_the_probes_own_folder(
+    request_all: Request, stand_in: StandIn
+) -> None:
+    assert measure(replace(request_all, interpreter=Path(os.path.relpath(stand_in.path))), Silent()).complete
+
+
 def test_resuming_a_complete_cell_starts_no_probe(request_all: Request, stand_in: StandIn) -> None:
     first = measure(request_all, Silent())
     assert measure(replace(request_all, resume=True), Silent()) == first
