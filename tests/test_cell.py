@@ -100,9 +100,10 @@ def test_without_resume_a_complete_cell_is_measured_anew_and_the_old_one_kept(
 
 
 def test_an_interpreter_named_from_here_is_found_from_the_probes_own_folder(
-    request_all: Request, stand_in: StandIn
+    request_all: Request, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert measure(replace(request_all, interpreter=Path(os.path.relpath(stand_in.path))), Silent()).complete
+    monkeypatch.chdir(stand_in.path.parent)
+    assert measure(replace(request_all, interpreter=Path(stand_in.path.name)), Silent()).complete
 
 
 def test_resuming_a_complete_cell_starts_no_probe(request_all: Request, stand_in: StandIn) -> None:
