@@ -106,6 +106,11 @@ def _probe_variables() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
+def _absolute(interpreter: Path) -> Path:
+    """The interpreter as another folder can name it; a bare name is looked for on PATH, as a shell does."""
+    return Path(shutil.which(interpreter) or interpreter).absolute()
+
+
 def _end(process: subprocess.Popen[str]) -> None:
     """End the probe and every rank that it forked; a launcher is asked first, its ranks are in sessions of their own."""
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
@@ -127,7 +132,7 @@ def probe(job: Job, interpreter: Path, log: Path, launcher: Sequence[str] = ()) 
         file = Path(folder) / "job.json"
         file.write_text(json.dumps(asdict(job)))
         process = subprocess.Popen(
-            [interpreter.absolute(), *launcher, "-m", "matrix.probe", file],  # it starts in another folder
+            [_absolute(interpreter), *launcher, "-m", "matrix.probe", file],
             env={**_probe_variables(), "TMPDIR": folder},  # what an ended probe leaves goes with the folder
             cwd=folder,
             stdout=subprocess.PIPE,

@@ -102,8 +102,12 @@ def test_without_resume_a_complete_cell_is_measured_anew_and_the_old_one_kept(
 def test_an_interpreter_named_from_here_is_found_from_the_probes_own_folder(
     request_all: Request, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(stand_in.path.parent)
-    assert measure(replace(request_all, interpreter=Path(stand_in.path.name)), Silent()).complete
+    folder = stand_in.path.parent
+    monkeypatch.chdir(folder.parent)
+    relative = stand_in.path.relative_to(folder.parent)
+    assert measure(replace(request_all, interpreter=relative), Silent()).complete
+    monkeypatch.setenv("PATH", folder.name, prepend=os.pathsep)
+    assert measure(replace(request_all, interpreter=Path(relative.name), out=folder), Silent()).complete
 
 
 def test_resuming_a_complete_cell_starts_no_probe(request_all: Request, stand_in: StandIn) -> None:
