@@ -1,0 +1,145 @@
+"""PURE. A pull request, its change and what GitHub tells about them, as the bot sees it: no PyGithub objects beyond the door."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FileStatus(StrEnum):
+    """What happened to a file, in the words of GitHub's `diff-entry`."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    MODIFIED = "modified"
+    RENAMED = "renamed"
+    COPIED = "copied"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class ChangedFile:
+    """One file of a change. `patch` holds its hunks; None where GitHub leaves them out: binary, or too large."""
+
+    path: str
+    status: FileStatus
+    previous: str | None = None
+    patch: str | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that this file has or had."""
+        return tuple(path for path in (self.path, self.previous) if path)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a pull request changes. GitHub lists at most 3,000 files, `total` counts all."""
+
+    repository: str
+    files: tuple[ChangedFile, ...]
+    total: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every changed file is listed."""
+        return len(self.files) >= self.total
+
+
+@dataclass(frozen=True)
+class Revision:
+    """An exact commit: `repository` is `owner/name`, `sha` 40 hexadecimal digits."""
+
+    repository: str
+    sha: str
+    repository_id: int = 0
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """A pull request at one moment. `base.sha` is the tip of the branch that it wants to go into."""
+
+    repository: str
+    number: int
+    base: Revision
+    head: Revision
+    head_branch: str
+    author: str = ""
+    open: bool = True
+    locked: bool = False
+    changed_files: int = 0
+    updated: str = ""
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment on a pull request or an issue; `app` is the slug of the GitHub App that wrote it, if one did."""
+
+    id: int
+    author: str
+    body: str
+    author_type: str = "User"
+    app: str = ""
+    url: str = ""
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class WorkflowRun:
+    """A workflow run as GitHub tells it, never as its artifacts do. `path` is the workflow's file."""
+
+    id: int
+    attempt: int
+    path: str
+    event: str
+    head_sha: str
+    head_branch: str
+    head_repository: str
+    head_repository_id: int
+    title: str = ""
+    conclusion: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """One job of a workflow run and its conclusion, such as `success`, `failure` or `cancelled`; empty while it runs."""
+
+    name: str
+    conclusion: str
+
+
+@dataclass(frozen=True)
+class ArtifactInfo:
+    """An artifact of a workflow run before anything of it is read; `size` in bytes as it was uploaded."""
+
+    id: int
+    name: str
+    size: int
+    digest: str = ""
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A remark on lines of a changed file, for a check run."""
+
+    path: str
+    start: int
+    end: int
+    message: str
+    level: str = "warning"
+
+
+@dataclass(frozen=True)
+class CheckRun:
+    """What a check run says. `conclusion` is one of GitHub's: success, failure, neutral ..."""
+
+    name: str
+    head_sha: str
+    conclusion: str
+    title: str
+    summary: str
+    text: str = ""
+    annotations: tuple[Annotation, ...] = ()
+    details_url: str = ""
+    external_id: str = ""
