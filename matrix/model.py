@@ -57,7 +57,13 @@ class Verdict(StrEnum):
         """Whether nothing was measured, so that it never counts as a regression."""
         return self is Verdict.ENVIRONMENT
 
+    @property
+    def settled(self) -> bool:
+        """Whether a rerun cannot change it: decided without a race between ranks."""
+        return self in _SETTLED
 
+
+_SETTLED = frozenset({Verdict.PASS, Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN, Verdict.NOT_PARTITIONED})
 _WRONG = frozenset(
     {Verdict.CORRUPT, Verdict.REPORTED, Verdict.CRASH, Verdict.HANG, Verdict.FLAKY, Verdict.NOT_PARTITIONED}
 )

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from matrix.errors import UnknownNameError
-from matrix.model import Architecture, Case, CaseKey, Check, Loader, Task, Verdict
+from matrix.model import Architecture, Case, CaseKey, Check, Loader, Task
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -43,8 +43,7 @@ def plan(architectures: Iterable[Architecture], loaders: Sequence[Loader], check
 
 def believed(case: Case, confirmations: int) -> bool:
     """Whether a case need not be measured again: green, decided without ranks, or red as often as asked for."""
-    settled = {Verdict.PASS, Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN, Verdict.NOT_PARTITIONED}
-    return case.verdict in settled or case.confirmed[1] > confirmations
+    return case.verdict.settled or case.confirmed[1] > confirmations
 
 
 def remaining(tasks: Iterable[Task], done: Iterable[CaseKey]) -> tuple[Task, ...]:

@@ -22,9 +22,6 @@ Tell = Callable[[dict[str, Any]], None]
 LANES = 2
 """Sweeps that go on side by side. Ranks wait for each other about half of the time: one lane leaves half a core idle."""
 
-_STABLE = frozenset({Verdict.PASS, Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN, Verdict.NOT_PARTITIONED})
-"""Verdicts that a rerun cannot change: they are decided without a race between ranks."""
-
 
 def _build(architectures: Sequence[Architecture], root: Path, channel: Channel) -> None:
     for architecture in architectures:
@@ -118,7 +115,7 @@ def _passes(through: Sweep, tasks: Sequence[Task], tell: Tell) -> float:
             for case in decided:
                 runs.setdefault(case.key, []).append(case)
             _tell_cases([confirm(runs[case.key]) for case in decided], tell)
-            checks = tuple(case.check for case in decided if case.verdict not in _STABLE)
+            checks = tuple(case.check for case in decided if not case.verdict.settled)
             red += [replace(task, checks=checks)] if checks else []
         # Other neighbours in a rerun: a verdict that depends on what ran before it shows as flaky.
         tasks = (red if attempt == 0 else tasks)[::-1]
