@@ -1,0 +1,204 @@
+"""PURE. What became of a case between base and head, and whose doing it is: total functions of what was measured."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from matrix.model import Case, Failure, Kind, Verdict
+
+Signature = tuple[Verdict, frozenset[tuple[str, Kind, tuple[int, ...]]]]
+
+
+class Outcome(StrEnum):
+    """What became of a case between base and head, worst first."""
+
+    REGRESSED = "regressed"
+    NEW_BROKEN = "new_broken"
+    INFRASTRUCTURE = "infrastructure"
+    NOT_RUN = "not_run"
+    FLAKY = "flaky"
+    STILL_BROKEN = "still_broken"
+    FIXED = "fixed"
+    UNCHANGED = "unchanged"
+
+    @property
+    def worse(self) -> bool:
+        """Whether head is to blame for something."""
+        return self in (Outcome.REGRESSED, Outcome.NEW_BROKEN)
+
+    @property
+    def change(self) -> bool:
+        """Whether it says that head changed something, which takes reruns on both sides to be said."""
+        return self.worse or self is Outcome.FIXED
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether nothing can be said of the case."""
+        return self in (Outcome.INFRASTRUCTURE, Outcome.NOT_RUN)
+
+
+class Culprit(StrEnum):
+    """Whose change makes a case red, told from old and new of each of two packages.
+
+    `subject` is the package under comparison (transformers in a pull request of transformers), `other` its counterpart.
+    """
+
+    SUBJECT = "subject"
+    OTHER = "other"
+    TOGETHER = "together"
+    EITHER = "either"
+    NEITHER = "neither"
+    UNKNOWN = "unknown"
+
+
+def signature(case: Case) -> Signature:
+    """What two measurements of a case share when they gave the same: the verdict, and what is wrong, how and where."""
+    return case.verdict, frozenset((found.tensor, found.kind, found.ranks) for found in case.findings)
+
+
+def red(case: Case | None) -> bool | None:
+    """Whether a case went wrong; None where that is unknown: not measured, no such class, or different each time."""
+    unknown = (Verdict.ENVIRONMENT, Verdict.UNSUPPORTED, Verdict.FLAKY)
+    return None if case is None or case.verdict in unknown else case.verdict is not Verdict.PASS
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One side of a comparison and its rerun. A case is None where it was not measured, an error spoils a whole run."""
+
+    case: Case | None = None
+    again: Case | None = None
+    error: Failure | None = None
+    again_error: Failure | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the side could not be measured for reasons outside of the models."""
+        return self.error is not None or _infrastructure(self.case)
+
+    @property
+    def again_failed(self) -> bool:
+        """Whether its rerun could not."""
+        return self.again_error is not None or _infrastructure(self.again)
+
+    @property
+    def rerun(self) -> bool:
+        """Whether there is a second measurement, to confirm the first or not."""
+        return self.again is not None and not self.again_failed
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether measurements of the side disagree, inside one run or between the two."""
+        cases = [self.case, self.again if self.rerun else None]
+        measured = [case for case in cases if case is not None]
+        return len({signature(case) for case in measured}) > 1 or any(
+            case.verdict is Verdict.FLAKY for case in measured
+        )
+
+
+def classify(base: Measured, head: Measured) -> tuple[Outcome, str]:
+    """The outcome of a case and why, in our own words; for whatever was measured or not there is exactly one.
+
+    Infrastructure is never a regression, and no change is told that a rerun of each side does not confirm.
+    """
+    if base.failed or head.failed:
+        return Outcome.INFRASTRUCTURE, _could_not(base, head)
+    if base.case is None or head.case is None:
+        return Outcome.NOT_RUN, f"not measured on {_sides(base=base.case is None, head=head.case is None)}"
+    if base.unsteady or head.unsteady:
+        return Outcome.FLAKY, f"measurements of {_sides(base=base.unsteady, head=head.unsteady)} disagree"
+    outcome, reason = _change(base.case, head.case)
+    return _confirmed(base, head, outcome, reason) if outcome.change else (outcome, reason)
+
+
+def _confirmed(base: Measured, head: Measured, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
+    """A change between steady sides, if both have a rerun to confirm it."""
+    if base.rerun and head.rerun:
+        return outcome, reason
+    if base.again_failed or head.again_failed:
+        unable = _sides(base=base.again_failed, head=head.again_failed)
+        return Outcome.INFRASTRUCTURE, f"{reason}; the rerun of {unable} could not be measured, so it is unconfirmed"
+    missing = _sides(base=not base.rerun, head=not head.rerun)
+    return Outcome.NOT_RUN, f"{reason}; not rerun on {missing}, so it is unconfirmed"
+
+
+def _infrastructure(case: Case | None) -> bool:
+    return case is not None and case.verdict.infrastructure
+
+
+def _could_not(base: Measured, head: Measured) -> str:
+    words = f"{_sides(base=base.failed, head=head.failed)} could not be installed, imported or started"
+    return f"{words}, while base could: see its error" if head.failed and base.case and not base.failed else words
+
+
+def _sides(*, base: bool, head: bool) -> str:
+    return " and ".join([*["base"] * base, *["head"] * head])
+
+
+def _words(case: Case) -> str:
+    return case.verdict.replace("_", " ")
+
+
+def _change(base: Case, head: Case) -> tuple[Outcome, str]:
+    """What two steady cases mean, if reruns confirm them."""
+    if Verdict.UNSUPPORTED in (base.verdict, head.verdict):
+        return _lacking(base, head)
+    both = f"{_words(base)} on base, {_words(head)} on head"
+    match red(base), red(head):
+        case _, False:
+            return (Outcome.FIXED, both) if red(base) else (Outcome.UNCHANGED, "pass on base and head")
+        case False, _:
+            return Outcome.REGRESSED, both + _plain(head)
+        case _:
+            worse = _worsening(base, head)
+            return (Outcome.REGRESSED, f"{both}: {worse}") if worse else (Outcome.STILL_BROKEN, both + _plain(head))
+
+
+def _lacking(base: Case, head: Case) -> tuple[Outcome, str]:
+    """What two steady cases mean of which one or both had no such class to measure."""
+    if base.verdict is head.verdict:
+        return Outcome.UNCHANGED, "neither base nor head has such a class"
+    if head.verdict is Verdict.UNSUPPORTED:
+        return Outcome.NOT_RUN, f"{_words(base)} on base, but head has no such class: nothing to compare"
+    outcome = Outcome.NEW_BROKEN if red(head) else Outcome.UNCHANGED
+    return outcome, f"base has no such class, {_words(head)} on head{_plain(head)}"
+
+
+def _plain(head: Case) -> str:
+    return ": a plain load, without ZeRO-3, fails too" if head.verdict is Verdict.BASELINE_BROKEN else ""
+
+
+def _worsening(base: Case, head: Case) -> str:
+    """How head is more wrong than a base that was wrong already; empty when it is not."""
+    if head.verdict is Verdict.CORRUPT and base.verdict is not Verdict.CORRUPT:
+        return "what was not silent on base is silent now"
+    added = _wrong(head) - _wrong(base)
+    if not (base.findings and added):
+        return ""
+    tensors = {tensor for tensor, _ in added}
+    return f"{len(tensors)} {'tensor is' if len(tensors) == 1 else 'tensors are'} wrong on ranks where base was right"
+
+
+def _wrong(case: Case) -> frozenset[tuple[str, int]]:
+    return frozenset((found.tensor, rank) for found in case.findings for rank in found.ranks)
+
+
+def culprit(old_old: Case | None, new_old: Case | None, old_new: Case | None, new_new: Case | None) -> Culprit:
+    """Whose change makes `new_new` red; the subject's age comes first in a name, the other package's second.
+
+    Told by taking back each change alone: the one without which it is green is guilty, and where either helps, only
+    the two together are. Where neither helps, each does it alone if the old pair is green, and none if it was red.
+    """
+    subject_back, other_back = red(old_new), red(new_old)
+    match red(new_new), subject_back, other_back, red(old_old):
+        case False, _, _, _:
+            return Culprit.NEITHER
+        case (None, _, _, _) | (_, None, _, _) | (_, _, None, _) | (_, True, True, None):
+            return Culprit.UNKNOWN
+        case _, False, True, _:
+            return Culprit.SUBJECT
+        case _, True, False, _:
+            return Culprit.OTHER
+        case _, False, False, _:
+            return Culprit.TOGETHER
+        case _, _, _, before:
+            return Culprit.NEITHER if before else Culprit.EITHER
