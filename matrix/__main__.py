@@ -1,4 +1,4 @@
-"""The command line: `python -m matrix list | run | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
+"""The command line: `python -m matrix list | run | compare | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
 
 import json
 import os
@@ -14,9 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from matrix import bench as benchmark
+from matrix import duel as duels
 from matrix import runner
 from matrix.catalog import FAMILIES, load_catalog
 from matrix.cell import Request, measure, resolve_device
+from matrix.compare import compare_all
+from matrix.comparison_text import comparison_lines, comparison_values
 from matrix.environments import chosen_by_name, from_id, load_environments
 from matrix.errors import INFRASTRUCTURE, CancelledError, MatrixError, OutputError, UnknownNameError
 from matrix.model import Cell, Check, Device, Loader
@@ -95,6 +98,61 @@ def run(
     except KeyboardInterrupt:
         raise CancelledError from None
     raise typer.Exit(summarise(cell))
+
+
+@app.command("compare")
+def compare_runs(
+    base: Annotated[Path, typer.Argument(help="Folder with the results of before.")],
+    head: Annotated[Path, typer.Argument(help="Folder with the results of after.")],
+    base_again: Annotated[Path | None, typer.Option(help="A rerun of BASE; BASE is taken at its word without.")] = None,
+    head_again: Annotated[Path | None, typer.Option(help="A rerun of HEAD; HEAD is taken at its word without.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Compare two runs; exit code 1 when something got worse, 3 when something could not be told."""
+    runs = [read_run(folder) for folder in (base, head, base_again or base, head_again or head)]
+    comparisons = compare_all(*runs)
+    if as_json:
+        typer.echo(json.dumps([values for comparison in comparisons for values in comparison_values(comparison)]))
+    else:
+        if not (base_again and head_again):
+            typer.echo("without reruns of both, a run is taken at its word", err=True)
+        typer.echo("\n".join(line for comparison in comparisons for line in comparison_lines(comparison)))
+    outcomes = {entry.outcome for comparison in comparisons for entry in comparison.compared}
+    cells = [cell for run in runs for cell in run.cells]
+    if any(outcome.worse for outcome in outcomes):
+        raise typer.Exit(1)
+    if any(outcome.unmeasured for outcome in outcomes) or any(cell.error or not cell.complete for cell in cells):
+        raise typer.Exit(INFRASTRUCTURE)
+
+
+@app.command("duel")
+def measure_duel(
+    plan_file: Annotated[str, typer.Option("--plan", help="The plan that `python -m bot plan` wrote; - reads stdin.")],
+    name: Annotated[str, typer.Option(help="Which duel of the plan.")],
+    out: Annotated[Path, typer.Option(help="Folder for results, one of each role inside.")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    venvs: Annotated[Path, typer.Option(help="Where environments are installed.")] = Path(".zero3/duels"),
+    architecture: Architectures = None,
+    sandbox: Annotated[
+        str, typer.Option(help="auto confines the code under test; off for code that you trust.")
+    ] = "auto",
+) -> None:
+    """Measure what one machine measures of a comparison, going on from what is in --out; exit code 0 whatever it finds."""
+    chosen = duels.named(duels.read_plan(plan_file), name)
+    architectures = duels.selected(chosen, load_catalog(), architecture or [])
+    for what, value, known in (("device", device, ("auto", *map(str, Device))), ("sandbox", sandbox, ("auto", "off"))):
+        if value not in known:
+            raise UnknownNameError(what, [value], known)
+    means = duels.Means(
+        architectures, load_environments(), venvs.resolve(), device, duels.confinement(sandbox, out, venvs)
+    )
+    for words in means.sandbox.missing if means.sandbox else ():
+        typer.echo(f"not confined: {words}", err=True)
+    try:
+        with TerminalProgress() as progress:
+            duels.run(chosen, out, progress, means)
+    except KeyboardInterrupt:
+        raise CancelledError from None
 
 
 @app.command()

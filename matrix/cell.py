@@ -1,11 +1,13 @@
 """Measure one cell: install or look at the environment, run the probe, keep every case as it comes, resume."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +15,7 @@ from pydantic import TypeAdapter
 
 from matrix import runner
 from matrix.catalog import catalog_hash
+from matrix.commits import install_confined
 from matrix.environments import Environment, label
 from matrix.errors import (
     EnvironmentFailedError,
@@ -22,13 +25,15 @@ from matrix.errors import (
     ResultsError,
     WorldSizeError,
 )
-from matrix.model import Architecture, Case, Cell, Device, EnvironmentInfo, Failure, Job, Task, Timing, Verdict
+from matrix.messages import strictly
+from matrix.model import Architecture, Case, CaseKey, Cell, Device, EnvironmentInfo, Failure, Job, Task, Timing, Verdict
 from matrix.plan import believed, remaining
 from matrix.store import CellWriter, append, read_cell, set_aside
 
 _CASE = TypeAdapter(Case)
 _INFO = TypeAdapter(EnvironmentInfo)
 _FAILURE = TypeAdapter(Failure)
+_TIMING = TypeAdapter(Timing)
 
 
 class Progress(Protocol):
@@ -46,7 +51,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One cell to measure: where, what, and how. `interpreter` counts without an `environment`."""
+    """One cell to measure: where, what, and how. `interpreter` counts without an `environment`, `logs` is `out` without."""
 
     out: Path
     architectures: tuple[Architecture, ...]
@@ -61,6 +66,8 @@ class Request:
     resume: bool = False
     again: bool = False
     catalog: str = field(default_factory=catalog_hash)
+    logs: Path | None = None
+    setup: runner.Setup = runner.OURS
 
 
 def resolve_device(device: str, world_size: int) -> Device:
@@ -73,10 +80,10 @@ def resolve_device(device: str, world_size: int) -> Device:
     return Device.CUDA if device != "cpu" and gpus >= world_size else Device.CPU
 
 
-def probe_hash() -> str:
+def probe_hash(root: Path = runner.ROOT) -> str:
     """Identifies the code that measures: verdicts of different probes are not the same measurement."""
     digest = hashlib.sha256()
-    for file in sorted([*(runner.ROOT / "matrix/probe").glob("*.py"), runner.ROOT / "matrix/model.py"]):
+    for file in sorted([*(root / "matrix/probe").glob("*.py"), root / "matrix/model.py"]):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return f"sha256:{digest.hexdigest()}"
 
@@ -101,7 +108,7 @@ def _new_cell(request: Request, info: EnvironmentInfo, error: Failure | None = N
     return Cell(
         environment=info,
         catalog=request.catalog,
-        probe=probe_hash(),
+        probe=probe_hash(request.setup.root),
         started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         planned=sum(len(task.checks) for task in request.tasks),
         error=error,
@@ -128,15 +135,21 @@ def _kept(path: Path, request: Request, cell: Cell, progress: Progress) -> Cell 
     return earlier
 
 
+def _installed(environment: Environment, request: Request) -> Path:
+    venv = request.venv or Path(".zero3/venvs") / environment.id
+    sandbox = request.setup.sandbox
+    return install_confined(environment, venv, sandbox) if sandbox else runner.install(environment, venv)
+
+
 def _prepare(request: Request, device: Device, progress: Progress) -> tuple[Path, EnvironmentInfo]:
     """The interpreter to measure and what it is; raises EnvironmentFailedError."""
     environment = request.environment
     if environment is not None:
         progress.step("installing " + ", ".join(environment.requirements))
-        interpreter = runner.install(environment, request.venv or Path(".zero3/venvs") / environment.id)
+        interpreter = _installed(environment, request)
     else:
         interpreter = request.interpreter or Path(sys.executable)
-    versions = runner.describe(interpreter)
+    versions = runner.describe(interpreter, request.setup.sandbox)
     bare = {name: label(version.partition("+")[0]) for name, version in versions.items()}
     own = f"transformers-{bare['transformers']}+deepspeed-{bare['deepspeed']}+torch-{bare['torch']}"
     return interpreter, _planned_info(environment.id if environment else own, versions, device, request.world_size)
@@ -156,8 +169,7 @@ def measure(request: Request, progress: Progress) -> Cell:
     except EnvironmentFailedError as error:
         if request.environment is None:
             raise
-        info = _planned_info(request.environment.id, vars(request.environment), device, request.world_size)
-        return _failed(request, info, Failure(type(error).__name__, error.words), progress)
+        return give_up(request, Failure(type(error).__name__, error.words), progress)
     path = request.out / f"{info.id}.jsonl"
     earlier = _kept(path, request, _new_cell(request, info), progress)
     known = earlier.cases if earlier and not request.again else ()
@@ -181,8 +193,12 @@ def _finished(path: Path, cell: Cell) -> Cell:
     return read_cell(path)
 
 
-def _failed(request: Request, info: EnvironmentInfo, failure: Failure, progress: Progress) -> Cell:
-    """Write down that nothing could be measured, keeping what an earlier run could."""
+def give_up(request: Request, failure: Failure, progress: Progress) -> Cell:
+    """Write down that the environment of `request` could not be measured, keeping what an earlier run could."""
+    if request.environment is None:
+        raise ValueError("an interpreter is measured as it is")
+    device = resolve_device(request.device, request.world_size)
+    info = _planned_info(request.environment.id, vars(request.environment), device, request.world_size)
     path = request.out / f"{info.id}.jsonl"
     cell = _new_cell(request, info, failure)
     if path.exists():
@@ -206,9 +222,19 @@ class _Sink:
     begun: bool = False
     cases: dict[object, Case] = field(default_factory=dict)
 
-    def environment(self, values: dict[str, Any]) -> None:
+    @cached_property
+    def asked(self) -> frozenset[CaseKey]:
+        """What the probe may decide."""
+        return frozenset(key for task in self.request.tasks for key in task.keys)
+
+    @cached_property
+    def architectures(self) -> tuple[str, ...]:
+        """The ids that the probe may speak of."""
+        return tuple(architecture.id for architecture in self.request.architectures)
+
+    def environment(self, values: object) -> None:
         """Note what is really measured; it is written with the first case, since ranks may yet fail to start."""
-        self.info = _INFO.validate_python({**values, "id": self.info.id})
+        self.info = replace(strictly(_INFO, values), id=self.info.id)
 
     def _begin(self) -> None:
         if not self.begun and self.earlier is None:
@@ -222,10 +248,12 @@ class _Sink:
         self.writer.header(_new_cell(self.request, self.info, failure))
         self.writer.end((), Timing())
 
-    def case(self, values: dict[str, Any]) -> None:
+    def case(self, values: object) -> None:
         """Keep one case. A red one that an interrupted run saw is not forgotten when this run sees green."""
+        case = strictly(_CASE, values)
+        if case.key not in self.asked:
+            return
         self._begin()
-        case = _CASE.validate_python(values)
         seen = next((known for known in self._unsettled() if known.key == case.key), None)
         if seen and seen.verdict is not case.verdict:
             case = replace(case, verdict=Verdict.FLAKY, confirmed=(case.confirmed[0], case.confirmed[1] + 1))
@@ -247,30 +275,40 @@ class _Sink:
 
 
 def _run(job: Job, interpreter: Path, sink: _Sink) -> None:
-    log = sink.path.with_suffix(".log")
+    log = (sink.request.logs or sink.request.out) / f"{sink.info.id}.log"
     try:
-        with closing(runner.probe(job, interpreter, log)) as messages:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with closing(runner.probe(job, interpreter, log, setup=sink.request.setup)) as messages:
             ended = _take_all(messages, sink)
     except OSError as error:
         raise OutputError(Path(error.filename or sink.path), error) from error
     if not ended:
-        lines = log.read_text(errors="replace").splitlines()
-        raise ProbeDiedError(sink.info.id, log, lines[-1] if lines else "(empty)")
+        raise ProbeDiedError(sink.info.id, log, _last_line(log))
+
+
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 10_000))
+        lines = file.read().decode(errors="replace").splitlines()
+    return lines[-1] if lines else "(empty)"
 
 
 def _take_all(messages: Iterable[dict[str, Any]], sink: _Sink) -> bool:
-    """Pass every message on; whether the probe said that it had finished."""
+    """Pass every message on; whether the probe said that it had finished. What is none of its messages is ignored."""
     for message in messages:
-        if "environment" in message:
-            sink.environment(message["environment"])
-        elif "progress" in message:
-            sink.progress.step(f"building {message['at']} ({message['done']} of {message['of']})")
-        elif "case" in message:
-            sink.case(message["case"])
-        elif "failure" in message:
-            sink.unable(_FAILURE.validate_python(message["failure"]))
-            return True
-        else:
-            sink.end(Timing(**message["end"]))
-            return True
+        match message:
+            case {"environment": values}:
+                sink.environment(values)
+            case {"progress": _, "at": at, "done": int(done), "of": int(of)} if at in sink.architectures:
+                sink.progress.step(f"building {at} ({done} of {of})")
+            case {"case": values}:
+                sink.case(values)
+            case {"failure": values}:
+                sink.unable(strictly(_FAILURE, values))
+                return True
+            case {"end": values}:
+                sink.end(strictly(_TIMING, values))
+                return True
+            case _:
+                pass
     return False

@@ -6,7 +6,7 @@ The noxfile imports this, in nox's own interpreter, where nothing of the project
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -50,19 +50,34 @@ class Environment:
         """What an installer is asked for."""
         named = (("torch", self.torch), ("transformers", self.transformers), ("deepspeed", self.deepspeed))
         accelerate = requirement("accelerate", self.accelerate) if self.accelerate else "accelerate"
-        return (*(requirement(name, pin) for name, pin in named), accelerate, *self.needs)
+        return (*(requirement(name, pin) for name, pin in named if pin), accelerate, *self.needs)
+
+    @property
+    def released(self) -> "Environment":
+        """Without the pins that are no releases: what installs without building a pull request's code."""
+        pins = (self.transformers, self.deepspeed, self.torch, self.accelerate)
+        transformers, deepspeed, torch, accelerate = (pin if _VERSION.fullmatch(pin) else "" for pin in pins)
+        needs = tuple(need for need in self.needs if "/" not in need)
+        return replace(
+            self, transformers=transformers, deepspeed=deepspeed, torch=torch, accelerate=accelerate, needs=needs
+        )
+
+
+def is_version(pin: str) -> bool:
+    """Whether `pin` names a release."""
+    return bool(_VERSION.fullmatch(pin))
 
 
 def requirement(name: str, pin: str) -> str:
     """`pin` of package `name` as pip and uv take it."""
-    if _VERSION.fullmatch(pin):
+    if is_version(pin):
         return f"{name}=={pin}"
     return f"{name} @ {pin}" if "://" in pin else str(Path(pin).expanduser().resolve())
 
 
 def label(pin: str) -> str:
     """What stands for `pin` in an id: the version, the commit, or a digest of the folder's Python files."""
-    if _VERSION.fullmatch(pin):
+    if is_version(pin):
         return pin.replace("+", "_")  # a plus separates the pins of an id
     if "://" in pin:
         ref = re.search(r"://[^/]*/[^@#]*@([^#]+)", pin)
@@ -148,7 +163,6 @@ def chosen_by_name(variables: Mapping[str, str], known: tuple[Environment, ...])
 
     What is not set stays as in the newest pair, the first of the default set. Raises PinError.
     """
-    newest = known[0]
     pins = {
         pin: variables.get(f"ZERO3_{pin.upper()}", "") for pin in ("transformers", "deepspeed", "torch", "accelerate")
     }
@@ -157,9 +171,20 @@ def chosen_by_name(variables: Mapping[str, str], known: tuple[Environment, ...])
     for name, pin in pins.items():
         if pin and not (_VERSION.fullmatch(pin) or "://" in pin or Path(pin).expanduser().is_dir()):
             raise PinError(f"ZERO3_{name.upper()}", pin)
+    return replace(pinned({name: pin for name, pin in pins.items() if pin}, known), sets=("named",))
+
+
+def pinned(pins: Mapping[str, str], known: tuple[Environment, ...]) -> Environment:
+    """The newest pair, the first of `known`, with `pins` by package in the place of its own; safetensors may be pinned too."""
+    newest = known[0]
     data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
-    base = _environment(data, pins["transformers"] or newest.transformers, pins["deepspeed"] or newest.deepspeed)
-    return Environment(**{**vars(base), **{name: pin for name, pin in pins.items() if pin}, "sets": ("named",)})
+    base = _environment(data, pins.get("transformers", newest.transformers), pins.get("deepspeed", newest.deepspeed))
+    needs = base.needs
+    if pin := pins.get("safetensors"):
+        # https://github.com/huggingface/safetensors keeps its Python package in a folder
+        folder = "#subdirectory=bindings/python" if "://" in pin and "#" not in pin else ""
+        needs = (*needs, requirement("safetensors", pin + folder))
+    return replace(base, torch=pins.get("torch", base.torch), accelerate=pins.get("accelerate", ""), needs=needs)
 
 
 def from_id(environment_id: str, known: tuple[Environment, ...]) -> Environment:

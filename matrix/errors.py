@@ -148,3 +148,28 @@ class OutputError(MatrixError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(f"cannot write {path}: {error.strerror or error}; what was measured before is kept")
+
+
+class SandboxError(MatrixError):
+    """Untrusted code cannot be confined as asked for."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem} (--sandbox off measures code that you trust)")
+
+
+class BadMessageError(MatrixError):
+    """The probe said something that no probe says: code under test forged it, or is of another version."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the probe's messages cannot be believed: {problem}; what was measured before is kept")
+
+
+class BadPlanError(MatrixError):
+    """A plan of a comparison that nothing may be measured by."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"this is no plan of a comparison: {problem}; `python -m bot plan` writes one")

@@ -1,24 +1,29 @@
 """The only door to subprocesses: the installer, the measured interpreter and the question how many GPUs there are."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any, Final, TextIO
 
 from packaging.specifiers import SpecifierSet
+from pydantic import TypeAdapter, ValidationError
 
 from matrix.environments import Environment
 from matrix.errors import EnvironmentFailedError
+from matrix.messages import messages
 from matrix.model import Job
 from matrix.pipconfig import uv_variables
+from matrix.sandbox import TRIAL, Sandbox, detect
 
 ROOT: Final = Path(__file__).parents[1]
 _DESCRIBE = """
@@ -34,6 +39,21 @@ for name in names:
 print(json.dumps(found))
 """
 
+_VERSIONS = TypeAdapter(dict[str, str])
+_PATIENCE: Final = 1800.0
+"""Seconds that untrusted code has to be built in."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Whose code runs: `root` is the checkout whose probe measures, `sandbox` confines what is not trusted."""
+
+    root: Path = ROOT
+    sandbox: Sandbox | None = None
+
+
+OURS: Final = Setup()
+
 
 def count_gpus() -> int:
     """How many NVIDIA GPUs the driver lists and CUDA_VISIBLE_DEVICES leaves; 0 without a driver."""
@@ -46,18 +66,75 @@ def count_gpus() -> int:
     return gpus if visible is None else min(gpus, len([name for name in visible.split(",") if name.strip()]))
 
 
-def describe(interpreter: Path) -> dict[str, str]:
+def sandbox(protected: Iterable[Path]) -> Sandbox:
+    """The strongest confinement that works here, with `protected` folders read-only; raises SandboxError."""
+
+    def works(tried: Sandbox) -> bool:
+        try:
+            confined([sys.executable, "-I", "-c", TRIAL], tried)
+        except EnvironmentFailedError:
+            return False
+        return True
+
+    return detect(works, os.environ, protected)
+
+
+def confined(
+    arguments: Sequence[str], sandbox: Sandbox, writable: Sequence[Path] = (), *, network: bool = False
+) -> str:
+    """Run untrusted code to its end and return what it prints; it may write to `writable` and a folder of its own.
+
+    Raises EnvironmentFailedError with the end of what it says on stderr when it fails or takes half an hour.
+    """
+    with (
+        TemporaryDirectory(prefix="zero3-job-", ignore_cleanup_errors=True) as name,
+        TemporaryFile() as out,
+        TemporaryFile() as err,
+    ):
+        folder = Path(name)
+        sandbox.give(folder)
+        process = subprocess.Popen(
+            sandbox.command(arguments, [folder, *writable], network=network),
+            env={**sandbox.variables(uv_variables(os.environ), folder), "DS_BUILD_OPS": "0"},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+        try:
+            failed = process.wait(timeout=_PATIENCE) != 0
+        except subprocess.TimeoutExpired:
+            failed = True
+        finally:
+            _kill(process)
+        if failed:
+            err.seek(max(0, err.seek(0, os.SEEK_END) - 4000))
+            raise EnvironmentFailedError(Path(arguments[0]).name, err.read(4000).decode(errors="replace").strip())
+        out.seek(0)
+        return out.read(100_000).decode(errors="replace")
+
+
+def _described(interpreter: Path, sandbox: Sandbox | None) -> str:
+    if sandbox:
+        return confined([str(_absolute(interpreter)), "-c", _DESCRIBE], sandbox)  # runs the .pth files installed there
+    try:
+        return subprocess.run([interpreter, "-c", _DESCRIBE], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        words = getattr(error, "stderr", None) or str(error)
+        raise EnvironmentFailedError(str(interpreter), words) from error
+
+
+def describe(interpreter: Path, sandbox: Sandbox | None = None) -> dict[str, str]:
     """The versions that `interpreter` has: python, torch, transformers, deepspeed, accelerate; empty when missing.
 
     Raises EnvironmentFailedError when it does not run at all, or lacks one of the first three.
     """
     try:
-        answer = subprocess.run([interpreter, "-c", _DESCRIBE], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        words = getattr(error, "stderr", None) or str(error)
-        raise EnvironmentFailedError(str(interpreter), words) from error
-    versions: dict[str, str] = json.loads(answer.stdout)
-    if missing := [name for name in ("torch", "transformers", "deepspeed") if not versions[name]]:
+        versions = _VERSIONS.validate_json(_described(interpreter, sandbox))
+    except ValidationError as error:
+        raise EnvironmentFailedError(str(interpreter), "it does not tell its versions") from error
+    if missing := [name for name in ("torch", "transformers", "deepspeed") if not versions.get(name)]:
         words = f"not installed there: {', '.join(missing)}"
         raise EnvironmentFailedError(str(interpreter), words)
     return versions
@@ -73,37 +150,51 @@ def _torch_backend(environment: Environment, variables: Mapping[str, str]) -> li
 
 
 def _uv(arguments: Sequence[str], environment: str, variables: Mapping[str, str]) -> None:
-    from uv import find_uv_bin  # not needed to measure an interpreter as it is
-
     done = subprocess.run(
-        [find_uv_bin(), *arguments], env=dict(variables), stderr=subprocess.PIPE, text=True, check=False
+        [find_uv(), *arguments], env=dict(variables), stderr=subprocess.PIPE, text=True, errors="replace", check=False
     )
     if done.returncode:
         raise EnvironmentFailedError(environment, done.stderr.strip())
 
 
-def install(environment: Environment, venv: Path) -> Path:
+def find_uv() -> str:
+    """The installer's binary."""
+    from uv import find_uv_bin  # not needed to measure an interpreter as it is
+
+    return str(find_uv_bin())
+
+
+def pip_install(environment: Environment, interpreter: Path, variables: Mapping[str, str]) -> list[str]:
+    """What uv is asked, but for the requirements, to install `environment` for `interpreter`."""
+    backend = _torch_backend(environment, variables)
+    return ["pip", "install", "--quiet", "--python", str(interpreter), *backend]
+
+
+def install(environment: Environment, venv: Path, variables: Mapping[str, str] | None = None) -> Path:
     """Make `venv` hold the environment's pins and return its interpreter; what is there already is not fetched again.
 
-    Raises EnvironmentFailedError with the resolver's own words.
+    `variables` are the installer's, this process's without. Raises EnvironmentFailedError with the resolver's words.
     """
-    variables = {**uv_variables(os.environ), "DS_BUILD_OPS": "0"}
+    variables = {**uv_variables(os.environ if variables is None else variables), "DS_BUILD_OPS": "0"}
     interpreter = venv / "bin" / "python"
     if not interpreter.exists():
         here = ".".join(map(str, sys.version_info[:3]))
         python = sys.executable if here in SpecifierSet(environment.python) else environment.python
         _uv(["venv", "--quiet", "--python", python, str(venv)], environment.id, variables)
-    backend = _torch_backend(environment, variables)
-    target = ["pip", "install", "--quiet", "--python", str(interpreter), *backend]
-    _uv([*target, *environment.requirements], environment.id, variables)
+    if environment.requirements:
+        target = pip_install(environment, interpreter, variables)
+        _uv([*target, *environment.requirements], environment.id, variables)
     return interpreter
 
 
-def _probe_variables() -> dict[str, str]:
+def _probe_variables(setup: Setup, folder: Path) -> dict[str, str]:
     """The variables of the measured process: only this project on the path, and none of an outer launcher's."""
     launcher = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "PYTHONHOME"}
-    kept = {name: value for name, value in os.environ.items() if name not in launcher}
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    outer = setup.sandbox.variables(os.environ, folder) if setup.sandbox else os.environ
+    kept = {name: value for name, value in outer.items() if name not in launcher}
+    # What an ended probe leaves goes with the folder.
+    own = {"TMPDIR": str(folder), "PYTHONPATH": str(setup.root), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    return {**kept, **own}
 
 
 def _absolute(interpreter: Path) -> Path:
@@ -111,37 +202,68 @@ def _absolute(interpreter: Path) -> Path:
     return Path(shutil.which(interpreter) or interpreter).absolute()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[Any]) -> None:
     """End the probe and every rank that it forked; a launcher is asked first, its ranks are in sessions of their own."""
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=10)
+    _kill(process)
+
+
+def _kill(process: subprocess.Popen[Any]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with process:  # closes its pipes and waits for it
         pass
 
 
-def probe(job: Job, interpreter: Path, log: Path, launcher: Sequence[str] = ()) -> Generator[dict[str, Any]]:
+def _start(job: Job, arguments: Sequence[str], folder: Path, stderr: TextIO, setup: Setup) -> subprocess.Popen[str]:
+    file = folder / "job.json"
+    file.write_text(json.dumps(asdict(job)))
+    command = [*arguments, "-m", "matrix.probe", str(file)]
+    if setup.sandbox:
+        setup.sandbox.give(folder)
+        command = setup.sandbox.command(command, [folder])
+    return subprocess.Popen(
+        command,
+        env=_probe_variables(setup, folder),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # Ctrl-C reaches the host alone, which then ends the probe
+    )
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[str], limit: float | None) -> Iterator[None]:
+    """End the process when it is no longer read; with a `limit`, what is not trusted, at once and after these seconds."""
+    timer = threading.Timer(limit or 0, os.killpg, [process.pid, signal.SIGKILL])
+    timer.daemon = True
+    try:
+        if limit:
+            timer.start()
+        yield
+    finally:
+        timer.cancel()
+        (_kill if limit else _end)(process)
+
+
+def probe(
+    job: Job, interpreter: Path, log: Path, launcher: Sequence[str] = (), setup: Setup = OURS
+) -> Generator[dict[str, Any]]:
     """Run `job` in `interpreter`; its messages as they come (see `matrix.probe.__main__`), all other output in `log`.
 
     Closing the iterator, or Ctrl-C, ends the probe with all its ranks. A `launcher` such as `-m torch.distributed.run`
-    starts the ranks instead of the probe, and ends them.
+    starts the ranks instead of the probe, and ends them. Raises BadMessageError for what is no message.
     """
-    with TemporaryDirectory(prefix="zero3-job-") as folder, log.open("a", encoding="utf-8") as stderr:
-        file = Path(folder) / "job.json"
-        file.write_text(json.dumps(asdict(job)))
-        process = subprocess.Popen(
-            [_absolute(interpreter), *launcher, "-m", "matrix.probe", file],
-            env={**_probe_variables(), "TMPDIR": folder},  # what an ended probe leaves goes with the folder
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            start_new_session=True,  # Ctrl-C reaches the host alone, which then ends the probe
-        )
-        try:
-            for line in process.stdout or ():
-                yield json.loads(line)
-        finally:
-            _end(process)
+    limit = min(3600, 600 + job.timeout * len(job.tasks)) if setup.sandbox else None
+    with (
+        TemporaryDirectory(prefix="zero3-job-", ignore_cleanup_errors=bool(setup.sandbox)) as folder,
+        log.open("a", encoding="utf-8") as stderr,
+    ):
+        process = _start(job, [str(_absolute(interpreter)), *launcher], Path(folder), stderr, setup)
+        with _ended(process, limit):
+            yield from messages(process.stdout or io.StringIO())

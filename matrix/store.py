@@ -39,17 +39,33 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, record
 
 
-def _header(path: Path, record: dict[str, Any]) -> Cell:
-    if record.pop("record", None) != "cell":
+def typed(record: dict[str, Any], path: Path, number: int) -> Cell | Case | Timing:
+    """What a record holds: the first of a file is its cell, any later one a case or the end's times.
+
+    `path` and the line's `number` are for the messages. Raises OtherSchemaError, and ResultsError for what is no record.
+    """
+    kind, values = record.get("record"), {name: value for name, value in record.items() if name != "record"}
+    if number == 1:
+        return _header(kind, values, path)
+    if kind == "case":
+        return _validated(_CASE, values, path, number)
+    if kind == "end":
+        values.pop("cases", None)
+        return _validated(_TIMING, values, path, number)
+    raise ResultsError(path, f"line {number} is of unknown kind {kind!r}")
+
+
+def _header(kind: object, values: dict[str, Any], path: Path) -> Cell:
+    if kind != "cell":
         raise ResultsError(path, "line 1 is not a cell record")
-    if (schema := record.pop("schema", None)) != SCHEMA:
+    if (schema := values.pop("schema", None)) != SCHEMA:
         raise OtherSchemaError(path, schema, SCHEMA)
-    return _validated(_CELL, record, path, 1)
+    return _validated(_CELL, values, path, 1)
 
 
-def _validated(adapter: TypeAdapter[_Value], record: dict[str, Any], path: Path, number: int) -> _Value:
+def _validated(adapter: TypeAdapter[_Value], values: dict[str, Any], path: Path, number: int) -> _Value:
     try:
-        return adapter.validate_json(json.dumps(record), strict=True)
+        return adapter.validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
@@ -61,27 +77,23 @@ def read_cell(path: Path) -> Cell:
 
     Raises OtherSchemaError, or ResultsError for anything that is no results file. A half-written last line is left out.
     """
-    records = _records(path)
-    first = next(records, None)
-    if first is None:
+    return assembled((typed(record, path, number) for number, record in _records(path)), path)
+
+
+def assembled(values: Iterable[Cell | Case | Timing], path: Path) -> Cell:
+    """The cell that a file's records make, in their order; raises ResultsError when there are none."""
+    records = iter(values)
+    cell = next(records, None)
+    if not isinstance(cell, Cell):
         raise ResultsError(path, "no complete record")
-    return _with_cases(_header(path, first[1]), path, records)
-
-
-def _with_cases(cell: Cell, path: Path, records: Iterator[tuple[int, dict[str, Any]]]) -> Cell:
     cases: dict[object, Case] = {}
     complete, timing = False, Timing()
-    for number, record in records:
-        kind = record.pop("record", None)
-        complete = kind == "end"
-        if kind == "case":
-            case = _validated(_CASE, record, path, number)
-            cases[case.key] = case
-        elif kind == "end":
-            record.pop("cases", None)
-            timing = _validated(_TIMING, record, path, number)
-        else:
-            raise ResultsError(path, f"line {number} is of unknown kind {kind!r}")
+    for value in records:
+        complete = isinstance(value, Timing)
+        if isinstance(value, Timing):
+            timing = value
+        elif isinstance(value, Case):
+            cases[value.key] = value
     # A resumed file may hold more than its header asked for, or, resumed for a part, end with less.
     complete = complete and (cell.error is not None or len(cases) >= cell.planned)
     planned = max(cell.planned, len(cases))
