@@ -2,22 +2,27 @@
 
 import base64
 import hashlib
+import re
 from functools import cache
 from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bot.context import Report
+from bot.comment_words import WHATS
 from bot.text import Code, clip, count, html_code, markdown_code, markdown_fence, markdown_text, visible
 from bot.words import VERDICTS
 from matrix.model import Verdict
 
 
-def render(template_name: str, report: Report) -> str:
-    """`report` through `templates/<template_name>.j2`: HTML or GitHub Markdown, as the name's ending says."""
-    html = template_name.endswith(".html")
-    return _environment("html" if html else "markdown").get_template(f"{template_name}.j2").render(report=report)
+def render(template_name: str, context: object) -> str:
+    """`context` through `templates/<template_name>.j2`: HTML or GitHub Markdown, as the name's ending says.
+
+    The template knows it by its own name: `report` in `report.html`, `comment` in `comment.md`.
+    """
+    name, _, ending = template_name.partition(".")
+    environment = _environment("html" if ending == "html" else "markdown")
+    return environment.get_template(f"{template_name}.j2").render({name: context})
 
 
 @cache
@@ -38,9 +43,10 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
         "code": Code,
         "element": _element,
         "clip": clip,
+        "link": _link,
     }
     environment.tests["code"] = _is_code
-    environment.globals |= {"VERDICTS": VERDICTS, "Verdict": Verdict}
+    environment.globals |= {"VERDICTS": VERDICTS, "Verdict": Verdict, "WHATS": WHATS}
     return environment
 
 
@@ -65,6 +71,12 @@ def _fence(text: str) -> Markup:
 
 def _element(text: str) -> Markup:
     return Markup(html_code(text))  # noqa: S704 - it escapes
+
+
+def _link(text: str, url: str) -> Markup:
+    """`text` linked to `url`, a page of GitHub; just `text` where that is no plain address."""
+    plain = re.fullmatch(r"https?://[\w.:-]+/[\w./#?=&%-]*", url, re.ASCII)
+    return Markup(f"[{markdown_text(text)}]({url})" if plain else markdown_text(text))  # noqa: S704 - both escape
 
 
 def _csp_hash(text: str) -> Markup:

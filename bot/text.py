@@ -51,12 +51,14 @@ def markdown_code(text: str) -> str:
     """`text` as a GitHub Markdown code span, safe inside a table cell too.
 
     A mention, reference or link is not made inside code, which escaping outside of it cannot promise. Pipes split a
-    table cell even inside backticks, so such text becomes an HTML code element of character references.
+    table cell even inside backticks, so such text becomes an HTML code element of character references, and one more
+    from each @ on: GitHub looks for mail addresses after it resolved the references, inside of HTML code too.
     """
     shown = one_line(text) or " "
     if not re.search(r"[`|\\]", shown):
         return f"`{shown}`"
-    return "<code>" + re.sub(r"[^A-Za-z0-9 ]", lambda match: f"&#{ord(match[0])};", shown) + "</code>"
+    references = re.sub(r"[^A-Za-z0-9 ]", lambda match: f"&#{ord(match[0])};", shown)
+    return f"<code>{references}</code>".replace("&#64;", "</code><code>&#64;")
 
 
 def markdown_text(text: str) -> str:
