@@ -1,0 +1,55 @@
+"""What the bot follows and where it may write, from `settings.toml`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
+
+import tomllib
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from bot.fields import Login, RepositoryName
+from matrix.errors import DataFileError
+
+SETTINGS: Final = Path(__file__).with_name("settings.toml")
+_STRICT: Final = ConfigDict(extra="forbid", strict=True)
+_Count = Annotated[int, Field(ge=1, le=5000)]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that one watch run does: pull requests judged, comparisons started, and requests to GitHub."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    pull_requests: _Count
+    dispatches: _Count
+    requests: _Count
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Who the bot is, the repositories it watches, and those besides its own where it may comment."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    login: Login
+    watch: Annotated[tuple[RepositoryName, ...], Field(max_length=8)]  # the tracking issue holds a cursor for each
+    comment: tuple[RepositoryName, ...]
+    budget: Budget
+
+    def may_comment(self, repository: str, project: str) -> bool:
+        """Whether the bot of `project` may comment in `repository`; GitHub does not tell names apart by case."""
+        return repository.lower() in {name.lower() for name in (project, *self.comment)}
+
+
+def load_settings(path: Path = SETTINGS) -> Settings:
+    """The settings in `path`; raises DataFileError with all of the file's mistakes."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(Settings).validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise DataFileError(path, problems) from error
+    except (OSError, ValueError) as error:
+        raise DataFileError(path, [str(error)]) from error
