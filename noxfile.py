@@ -111,12 +111,17 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def lint(session: nox.Session) -> None:
-    """Check style and types."""
+    """Check style, types, and the workflows."""
     session.env.update(uv_variables(os.environ))
     session.install("-r", "pyproject.toml", "--group", "lint", silent=True)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
+    workflows = [str(path) for path in sorted(Path(".github/workflows").iterdir())]
+    session.run("zizmor", "--quiet", "--offline", "--persona", "auditor", ".github")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+    session.run("shellcheck", ".ci/python", ".ci/run")
 
 
 @nox.session(default=False)
