@@ -1,4 +1,4 @@
-"""The command line: `python -m bot report`. Exit codes: 0 written, 2 usage, 3 infrastructure."""
+"""The command line: `python -m bot report`, and what the workflows call. Exit codes: 0 done, 2 usage, 3 infrastructure."""
 
 import sys
 from io import TextIOWrapper
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bot import ci
 from bot.render import render
 from bot.report import report as report_of
 from bot.terminal import print_report
@@ -15,6 +16,9 @@ from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError
 from matrix.store import read_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+app.add_typer(ci.app)
 
 
 @app.callback()

@@ -107,6 +107,7 @@ class Run:
     head_branch: str = "patch-1"
     head_repository: str = "contributor/transformers"
     conclusion: str | None = "success"
+    title: str = "Fix the loader"
     jobs: list[Job] = field(default_factory=list)
 
 
@@ -257,7 +258,7 @@ def run(repo: Repository, shown: Run, base: str) -> dict[str, Any]:
         head_repository=repository(shown.head_repository, "minimal-repository", base),
         repository=repository(repo.name, "minimal-repository", base),
         conclusion=shown.conclusion,
-        display_title="Fix the loader",
+        display_title=shown.title,
         url=f"{base}/repos/{repo.name}/actions/runs/{shown.id}",
         html_url=f"https://github.com/{repo.name}/actions/runs/{shown.id}",
     )

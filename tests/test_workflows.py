@@ -99,7 +99,10 @@ def test_one_action_is_pinned_to_one_commit() -> None:
 def test_a_dispatched_run_names_its_pull_request_in_its_title() -> None:
     """bot/identity.py reads it: it comes from the API and no artifact can forge it."""
     title = str(WORKFLOWS["pull-request.yml"].tree["run-name"])
-    assert "format('zero3 {0}#{1} {2} {3} {4}', inputs.repository, inputs.number, inputs.base, inputs.head, inputs.selector)" in title
+    assert (
+        "format('zero3 {0}#{1} {2} {3} {4}', inputs.repository, inputs.number, inputs.base, inputs.head, inputs.selector)"
+        in title
+    )
 
 
 def test_report_follows_pull_request_only() -> None:

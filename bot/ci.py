@@ -1,0 +1,81 @@
+"""The commands that workflows call, each from its event to what it leaves behind."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot import actions
+from bot.commands import Answers, answer
+from bot.comment import summary
+from bot.events import CommentEvent, WorkflowRunEvent
+from bot.explaining import explained
+from bot.judging import judge, models_text, touches
+from bot.office import asked, door, expect, office, sources
+from bot.planning import github_matrix
+from bot.reporting import report
+from bot.settings import load_settings
+from bot.watch import watch
+from matrix.catalog import load_catalog
+from matrix.duel import plan_to_json
+from matrix.errors import INFRASTRUCTURE
+
+app = typer.Typer()
+
+
+@app.command(name="plan")
+def plan_command() -> None:
+    """Judge the pull request of the event, and set the outputs `plan`, `matrix` and `any`."""
+    context = actions.context()
+    github = door(context, load_settings())
+    wanted = asked(context, actions.event(context), github)
+    judged = judge(github, wanted, context.selector, sources(context))
+    for place in judged.affected.touched:
+        actions.verbatim(f"{place.path} {place.symbol}: {place.why}")
+    actions.set_output(context, "plan", plan_to_json(judged.plan))
+    actions.set_output(context, "matrix", json.dumps(github_matrix(judged.plan)))
+    actions.set_output(context, "any", json.dumps(bool(judged.plan.duels)))
+
+
+@app.command(name="comment")
+def comment_command() -> None:
+    """Tell about the workflow run of the event where it may be told: comment, check run, or the tracking issue."""
+    context = actions.context()
+    event = expect(WorkflowRunEvent, actions.event(context), context)
+    place = office(context, load_settings(), event.repository)
+    run = place.desk.github.workflow_run(context.repository, event.workflow_run.id)
+    told = report(run, place)
+    for words in told.words:
+        actions.verbatim(words)
+    if told.view:
+        actions.step_summary(context, summary(told.view))
+
+
+@app.command(name="watch")
+def watch_command() -> None:
+    """Judge what is new in the watched repositories, and start measuring what touches loading code."""
+    context, settings = actions.context(), load_settings()
+    place = office(context, settings, actions.event(context).repository)
+    rounds = watch(place.desk, settings, touches, datetime.now(UTC))
+    for watched in rounds:
+        actions.verbatim(str(watched))
+    if any(watched.problem for watched in rounds):
+        raise typer.Exit(INFRASTRUCTURE)
+
+
+@app.command(name="command")
+def command_command() -> None:
+    """Do what the comment of the event asks for, if its author may, and reply once."""
+    context = actions.context()
+    event = expect(CommentEvent, actions.event(context), context)
+    place = office(context, load_settings(), event.repository)
+    answers = Answers(load_catalog(), lambda name: explained(name, event.issue.number, place))
+    actions.verbatim(answer(event, place.desk, answers))
+
+
+@app.command(name="models")
+def models_command(folder: Annotated[Path, typer.Argument(help="A folder with transformers sources.")]) -> None:
+    """Print which models take code from which, as bot/models.json holds it."""
+    typer.echo(models_text(folder), nl=False)

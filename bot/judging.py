@@ -1,0 +1,64 @@
+"""What a pull request changes and what is measured for it: asked in the zone that measures, and again in the one that tells."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from bot.diff import Affected, affected
+from bot.github import GitHub
+from bot.model_graph import ModelGraph, model_graph
+from bot.planning import GITHUB, Sources, plan, unplanned
+from bot.pull_request import Change, PullRequest
+from matrix.catalog import load_catalog
+from matrix.duel import ComparisonPlan
+from matrix.environments import load_environments
+from matrix.plan import select
+
+MODELS: Final = Path(__file__).with_name("models.json")
+"""Which model folders of the newest transformers take code from which: `python -m bot models` writes it."""
+
+
+@cache
+def known_models() -> ModelGraph:
+    """The models of the newest transformers; those of later ones count as taking code from all they may."""
+    return ModelGraph({name: frozenset(used) for name, used in json.loads(MODELS.read_text()).items()})
+
+
+def models_text(folder: Path) -> str:
+    """What `bot/models.json` holds for the transformers sources under `folder`: a line for each model and its users."""
+    files = (file for part in ("modular", "modeling") for file in folder.rglob(f"models/**/{part}_*.py"))
+    users = model_graph({file.as_posix(): file.read_text(encoding="utf-8") for file in files}).users
+    lines = [f"{json.dumps(name)}: {json.dumps(sorted(users[name]))}" for name in sorted(users)]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A pull request against the commit it branched off from, what it affects, and what that has measured."""
+
+    pull_request: PullRequest
+    affected: Affected
+    plan: ComparisonPlan
+    notes: tuple[str, ...] = ()
+
+
+def touches(change: Change) -> Affected:
+    """What a change affects; false when it is no loading code."""
+    return affected(change, known_models())
+
+
+def judge(github: GitHub, pull_request: PullRequest, selector: Sequence[str] = (), sources: Sources = GITHUB) -> Judged:
+    """What to measure for `pull_request`, of the architectures that `selector` matches; raises GitHubError.
+
+    Base is where the head branched off: what the base branch gained since is not the pull request's doing.
+    """
+    found = touches(github.change(pull_request))
+    catalog = select(load_catalog(), selector)
+    if found:
+        base = github.merge_base(pull_request.repository, pull_request.base.sha, pull_request.head.sha)
+        pull_request = replace(pull_request, base=replace(pull_request.base, sha=base))
+    planned = plan(pull_request, found, catalog, load_environments(), sources)
+    return Judged(pull_request, found, planned, unplanned(found, catalog))
