@@ -1,5 +1,6 @@
 """One step of writing a check run: create it, or add what it does not have yet."""
 
+import math
 from typing import Any
 
 from github.CheckRun import CheckRun as GitHubCheckRun
@@ -12,8 +13,13 @@ ANNOTATIONS = 50
 https://docs.github.com/en/rest/checks/runs#update-a-check-run"""
 
 
-def write(repo: Repository, check: CheckRun) -> str | None:
-    """The address of the check run once all of it is there, None while annotations are left for another step.
+def steps(check: CheckRun) -> int:
+    """How many times `write` has to be called until all of it is there."""
+    return max(1, math.ceil(len(check.annotations) / ANNOTATIONS))
+
+
+def write(repo: Repository, check: CheckRun) -> str:
+    """Create the check run, or add the next annotations to it. Returns its address.
 
     GitHub adds the annotations of every update to those there are, so each step first asks how many arrived: a step
     can be repeated after its answer was lost.
@@ -24,7 +30,7 @@ def write(repo: Repository, check: CheckRun) -> str | None:
         found = repo.create_check_run(check.name, check.head_sha, **_values(check, there))
     else:
         found.edit(**_values(check, there))
-    return found.html_url if there + ANNOTATIONS >= len(check.annotations) else None
+    return found.html_url
 
 
 def _find(repo: Repository, check: CheckRun) -> GitHubCheckRun | None:

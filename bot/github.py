@@ -52,13 +52,11 @@ class GitHub(Reading):
         """Create the check run, or update the one of the same name and external id. Returns its address."""
         repo, doing = self._repository(repository), f"writing the check run of {repository}@{check.head_sha}"
 
-        def write() -> str | None:
+        def write() -> str:
             self._waiting.before_write()
             return check_run.write(repo, check)
 
-        while not (url := self._waiting.call(doing, write)):
-            pass
-        return url
+        return [self._waiting.call(doing, write) for _ in range(check_run.steps(check))][-1]
 
     def rerun(self, repository: str, run: int) -> None:
         """Run every job of a finished workflow run again, once."""

@@ -131,7 +131,9 @@ def measure_duel(
     name: Annotated[str, typer.Option(help="Which duel of the plan.")],
     out: Annotated[Path, typer.Option(help="Folder for results, one of each role inside.")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    venvs: Annotated[Path, typer.Option(help="Where environments are installed.")] = Path(".zero3/duels"),
+    venvs: Annotated[
+        Path, typer.Option(envvar="ZERO3_VENVS", help="Where environments are installed; what is there is used again.")
+    ] = Path(".zero3/duels"),
     architecture: Architectures = None,
     sandbox: Annotated[
         str, typer.Option(help="auto confines the code under test; off for code that you trust.")

@@ -182,7 +182,7 @@ def edit_comment(call: Call) -> Answer:
         return refused(403, "Resource not accessible by integration")
     if len(call.request.values["body"]) > BODY_LIMIT:
         return too_long("data")
-    found.body = call.request.values["body"]
+    found.body = call.request.values["body"].replace("\r\n", "\n")  # the bot must not rely on line ends
     return Answer(200, show.comment(call.repo, found, call.base))
 
 
@@ -230,8 +230,10 @@ def create_check(call: Call) -> Answer:
     if not call.login.endswith("[bot]"):
         return refused(403, "You must authenticate via a GitHub App.")
     created = Check(call.state.new_id(), call.request.values["name"], call.request.values["head_sha"])
-    call.repo.checks.append(created)
-    return _filled(call, created, 201)
+    answer = _filled(call, created, 201)
+    if answer.status == 201:
+        call.repo.checks.append(created)
+    return answer
 
 
 @route("PATCH", f"{REPO}/check-runs/{{check_run_id}}")
@@ -243,6 +245,10 @@ def _filled(call: Call, check: Check, status: int) -> Answer:
     """Annotations are added to those there are."""
     values = call.request.values
     output = dict(values.get("output", {}))
+    longest = max(len(output.get("summary", "")), len(output.get("text", "")))
+    if longest >= BODY_LIMIT:
+        said = f"Only {BODY_LIMIT - 1} characters are allowed; {longest} were supplied."
+        return refused(422, f"Invalid request.\n\n{said}")
     check.annotations += output.pop("annotations", [])
     check.output = {**check.output, **output}
     for name in ("external_id", "conclusion", "details_url"):
@@ -255,6 +261,8 @@ def checks(call: Call) -> Answer:
     name = call.request.query.get("check_name")
     found = [check for check in call.repo.checks if check.head_sha == call.params["ref"]]
     named = [check for check in found if name in {None, check.name}]
+    if call.request.query.get("filter", "latest") == "latest":
+        named = list({check.name: check for check in named}.values())
     return call.page([show.check(call.repo, check, call.base) for check in named], "check_runs")
 
 

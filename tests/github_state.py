@@ -155,7 +155,10 @@ def identity(name: str) -> int:
     return int(hashlib.sha256(name.lower().encode()).hexdigest()[:7], 16)
 
 
-def user(login: str) -> dict[str, Any]:
+def user(login: str) -> dict[str, Any] | None:
+    """An account; one that was deleted has no login and is shown as null."""
+    if not login:
+        return None
     return sample("simple-user", login=login, id=identity(login), type="Bot" if login.endswith("[bot]") else "User")
 
 

@@ -144,6 +144,10 @@ def test_what_loads_nothing_is_silent_even_in_the_loaders_file(patch: str) -> No
             '@@ -5,4 +5,4 @@ def tie_weights(self):\n         Ties the weights."""\n         tie(\n-            a,\n+            b,',
             id="behind the end of a docstring",
         ),
+        pytest.param(
+            '@@ -5,4 +5,4 @@ def tie_weights(self):\n         Note:\n         """\n-        x = load(a)\n+        x = load(b)',
+            id="behind a quote that seems to open",
+        ),
         pytest.param("Binary files differ", id="no patch at all"),
         pytest.param("", id="an empty patch"),
     ],

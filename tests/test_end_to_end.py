@@ -142,7 +142,11 @@ def workflows(folder: Path, fork: Fork, server: GitHubServer) -> Acting:
     made = prepare(folder, source, NAME)
     mirror = {"KEY_0": f"url.file://{fork.path.parents[1]}/.insteadOf", "VALUE_0": "https://github.com/"}
     variables = {"GIT_CONFIG_COUNT": "1", **{f"GIT_CONFIG_{name}": value for name, value in mirror.items()}}
-    variables |= {"GITHUB_API_URL": server.url, "ZERO3_PYTHON": sys.executable}
+    variables |= {
+        "GITHUB_API_URL": server.url,
+        "ZERO3_PYTHON": sys.executable,
+        "ZERO3_VENVS": str(fork.path.parents[1] / "venvs"),
+    }
     return Acting(made.repository, made.source, made.artifacts, variables)
 
 

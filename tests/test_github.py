@@ -1,8 +1,14 @@
 """The door against the test server: what it reads and writes, page by page, and with how many requests."""
 
+import json
 import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from github import Auth
 from github_description import Answer, Request, violations
@@ -113,7 +119,7 @@ def test_a_comment_is_created_and_edited_in_place() -> None:
         created = github.create_comment(NAME, 5, "<!-- zero3 1 -->\nred", "zero3 1")
         edited = github.edit_comment(NAME, created.id, "<!-- zero3 2 -->\r\ngreen")
         assert (edited.id, edited.author) == (created.id, BOT)
-        assert [comment.body for comment in server.state.repositories[0].comments] == ["<!-- zero3 2 -->\r\ngreen"]
+        assert [comment.body for comment in server.state.repositories[0].comments] == ["<!-- zero3 2 -->\ngreen"]
 
 
 def test_b6_a_body_too_long_is_its_own_error() -> None:
@@ -155,15 +161,35 @@ def test_b9_a_moved_repository_is_found_under_its_old_name_for_reads_and_writes(
 
 def test_a_check_run_with_120_annotations_is_written_once_and_updated_by_name_and_external_id() -> None:
     remarks = tuple(Annotation("src/a.py", n, n, f"line {n}") for n in range(1, 121))
-    check = CheckRun(**{**vars(CHECK), "annotations": remarks, "text": "more", "details_url": "https://example.com"})
+    check = replace(CHECK, annotations=remarks, text="more", details_url="https://example.com")
     other = Check(1, "zero3", "b" * 40, external_id="98-1")
     with opened(one_pull(checks=[other])) as (server, github):
         assert github.put_check_run(NAME, check).endswith("/runs/1001")
+        assert len(server.requests) == 1 + 3 * 2
         assert github.put_check_run(NAME, check).endswith("/runs/1001")
         _, made = server.state.repositories[0].checks
         assert [remark["start_line"] for remark in made.annotations] == list(range(1, 121))
         assert (made.conclusion, made.output["summary"], made.output["text"]) == ("failure", "in words", "more")
         assert (other.conclusion, len(paths(server.requests, "POST"))) == ("", 1)
+
+
+def test_an_older_check_run_is_updated_too() -> None:
+    checks = [Check(1, "zero3", "b" * 40, "99-1"), Check(2, "zero3", "b" * 40, "100-1")]
+    with opened(one_pull(checks=checks)) as (_, github):
+        github.put_check_run(NAME, CHECK)
+    assert [check.conclusion for check in checks] == ["failure", ""]
+
+
+def test_b6_a_check_run_too_long_is_its_own_error() -> None:
+    with opened(one_pull()) as (server, github):
+        with pytest.raises(TooLongError, match="65535"):
+            github.put_check_run(NAME, replace(CHECK, text="x" * 65_536))
+        assert server.state.repositories[0].checks == []
+
+
+def test_a_deleted_account_is_a_ghost() -> None:
+    with opened(one_pull(comments=[Comment(1, 5, "text", "")])) as (_, github):
+        assert [comment.author for comment in github.comments(NAME, 5)] == ["ghost"]
 
 
 def test_a_check_run_without_annotations_takes_two_requests() -> None:
@@ -211,15 +237,21 @@ def test_an_artifact_beyond_the_limit_is_not_read() -> None:
 
 
 def test_permission_tells_roles_and_strangers_have_none() -> None:
-    allowed = {"a": ("admin", "admin"), "m": ("write", "maintain"), "t": ("read", "triage"), "c": ("write", "custom")}
+    allowed = {
+        "o/d/d": ("read", "read"),
+        "a": ("admin", "admin"),
+        "m": ("write", "maintain"),
+        "t": ("read", "triage"),
+        "c": ("write", "custom"),
+    }
     with opened(one_pull(permissions=allowed)) as (_, github):
-        assert [github.permission(NAME, user) for user in ("a", "m", "t", "c", "nobody", "x/../y")] == [
+        assert [github.permission(NAME, user) for user in ("a", "m", "t", "c", "nobody", "o/d/d")] == [
             "admin",
             "maintain",
             "triage",
             "write",
             "none",
-            "none",
+            "read",
         ]
 
 
@@ -279,6 +311,7 @@ def test_b10_the_token_is_in_no_log_and_no_message(
     key: rsa.RSAPrivateKey, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="github")
     state = one_pull(artifacts=[Artifact(8, 3, "gone", expired=True)])
     with opened(state, auth=app(state, key)) as (server, github):
         with pytest.raises(NotFoundError) as raised:
@@ -287,6 +320,25 @@ def test_b10_the_token_is_in_no_log_and_no_message(
     said = caplog.text + str(raised.value) + "".join(capfd.readouterr())
     assert token.startswith("ghs_")
     assert token not in said
+
+
+def test_the_server_runs_alone_and_takes_archives(tmp_path: Path) -> None:
+    seed = {"repositories": [{"name": NAME, "pulls": [{"number": 5}], "runs": [{"id": 3}]}], "tokens": {"t": BOT}}
+    (tmp_path / "seed.json").write_text(json.dumps(seed))
+    command = [sys.executable, str(Path(__file__).parent / "github_server.py"), "--state", str(tmp_path / "seed.json")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            url = server.stdout.readline().strip()
+            uploaded = requests.put(f"{url}/_test/artifacts/3/zero3-a", data=b"PK", timeout=30)
+            github = GitHub(Auth.Token("t"), url, login=BOT)
+            (artifact,) = github.artifacts(NAME, 3)
+            assert github.download(NAME, artifact.id, 100) == b"PK"
+            state = requests.get(f"{url}/_test/state", timeout=30).json()
+        finally:
+            server.terminate()
+    assert (uploaded.status_code, state["violations"]) == (200, [])
+    assert state["state"]["repositories"][0]["artifacts"][0]["name"] == "zero3-a"
 
 
 def test_the_server_knows_when_an_exchange_is_not_githubs() -> None:

@@ -54,7 +54,7 @@ def limited(status: int, headers: dict[str, str], message: str = SECONDARY, time
 @pytest.mark.parametrize(
     ("headers", "message", "waited"),
     [
-        ({"Retry-After": "7"}, SECONDARY, 7.0),
+        ({"Retry-After": "7"}, "Slow down", 7.0),
         ({}, SECONDARY, 60.0),
         (RESET, PRIMARY, 31.0),
         ({"Retry-After": "7", **RESET}, PRIMARY, 7.0),
@@ -272,6 +272,22 @@ def test_a_workflow_run_is_rerun_once() -> None:
 def test_b5_an_archive_is_whole_or_asked_for_again(fault: Fault) -> None:
     with opened(one_pull(artifacts=[Artifact(8, 3, "zero3-a", b"PK" * 5000)]), fault) as (_, github):
         assert github.download(NAME, 8, 10_000) == b"PK" * 5000
+
+
+def test_the_signed_address_of_an_archive_is_in_no_message() -> None:
+    fault = Fault("GET", "/blobs", Kind.DROP, times=9)
+    with opened(one_pull(artifacts=[Artifact(8, 3, "zero3-a", b"PK")]), fault) as (_, github):
+        with pytest.raises(UnreachableError, match="downloading artifact 8") as raised:
+            github.download(NAME, 8, 100)
+        assert "sig" not in str(raised.value)
+
+
+def test_b4_a_429_needs_no_words() -> None:
+    clock = Clock()
+    fault = Fault("POST", "comments", status=429, message="Too many")
+    with opened(one_pull(), fault, patience=clock.patience()) as (server, github):
+        github.create_comment(NAME, 5, BODY, MARKER)
+        assert (clock.slept, bodies(server)) == ([60], [BODY])
 
 
 def test_an_archive_that_does_not_tell_its_size_is_cut_off_at_the_limit() -> None:
