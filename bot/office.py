@@ -1,6 +1,7 @@
 """From what the CI environment says to the places where the bot reads and writes."""
 
-from typing import TypeVar
+from dataclasses import replace
+from typing import Final, TypeVar
 
 from github import Auth
 
@@ -10,18 +11,28 @@ from bot.events import DispatchEvent, Event, EventError, Home, PullRequestEvent
 from bot.github import GitHub
 from bot.identity import Workflow
 from bot.planning import PROJECT, Sources
-from bot.pull_request import PullRequest, Revision
+from bot.pull_request import PullRequest
 from bot.reporting import Office
 from bot.settings import Settings
 
 _Kind = TypeVar("_Kind")
+APP_PERMISSIONS: Final = {
+    "actions": "write",
+    "checks": "write",
+    "contents": "read",
+    "issues": "write",
+    "pull_requests": "write",
+}
+"""What a token of the app may do: PyGithub asks for nothing at all unless it is told what to ask for."""
 
 
 def door(context: Context, settings: Settings) -> GitHub:
     """GitHub as the app, where one is set up, else as whose token it is."""
     if context.app:
         app = Auth.AppAuth(context.app, context.app_key)
-        return GitHub(app.get_installation_auth(context.installation), context.api_url, login=settings.login)
+        return GitHub(
+            app.get_installation_auth(context.installation, APP_PERMISSIONS), context.api_url, login=settings.login
+        )
     return GitHub(Auth.Token(context.token), context.api_url, login=settings.login)
 
 
@@ -56,16 +67,5 @@ def asked(context: Context, event: Event, github: GitHub) -> PullRequest:
         repository = context.under_test
     else:
         raise EventError(context.event_name, "it names no pull request")
-    pull = github.pull_request(repository, number)
-    return _at(pull, base, head)
-
-
-def _at(pull: PullRequest, base: str, head: str) -> PullRequest:
-    """`pull` at these commits, whatever has been pushed since."""
-    return PullRequest(
-        **{
-            **vars(pull),
-            "base": Revision(pull.base.repository, base, pull.base.repository_id),
-            "head": Revision(pull.head.repository, head, pull.head.repository_id),
-        }
-    )
+    pull = github.pull_request(repository, number)  # which may have been pushed to since
+    return replace(pull, base=replace(pull.base, sha=base), head=replace(pull.head, sha=head))

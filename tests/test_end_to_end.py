@@ -33,12 +33,13 @@ NO_BUFFERS = (
     "named_buffers: dict = {}",
 )
 NO_BROADCAST = ("                    torch.distributed.broadcast(value, src=0)\n", "")
+DOCS = ("Copyright 2020", "Copyright 2020-2026")
 FIX = (
-    "        super()._init_weights(module)\n        if isinstance(module, nn.Conv2d):\n",
-    "        super()._init_weights(module)\n"
-    "        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.dim() < 2:\n"
-    "            return  # ZeRO-3's placeholder\n"
-    "        if isinstance(module, nn.Conv2d):\n",
+    "        if isinstance(module, nn.Conv2d):\n            init.kaiming_normal_(",
+    """        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.dim() < 2:
+            return
+        if isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(""",
 )
 
 
@@ -92,6 +93,7 @@ class Case:
     """One pull request taken through both workflows."""
 
     server: GitHubServer
+    pull: Pull
     log: str
 
     @property
@@ -131,7 +133,7 @@ def through_actions(folder: Path, fork: Fork, pull: Pull, selector: str = "") ->
             state.repositories[0].artifacts.append(Artifact(number + 1, 9, artifact.name, zipped(artifact)))
         finished = {"action": "completed", "workflow_run": show.run(state.repositories[0], done, server.url)}
         log += acting.run("report.yml", "workflow_run", {**finished, **home}, *TOKEN, *variable)
-        yield Case(server, log)
+        yield Case(server, pull, log)
     assert not server.violations, "\n".join(server.violations[:9])
 
 
@@ -154,28 +156,40 @@ pytestmark = pytest.mark.end_to_end
 
 
 def test_a_change_that_skips_buffers_is_blamed_on_every_rank(tmp_path: Path, fork: Fork) -> None:
-    pull = fork.branch("skip", LOADER, NO_BUFFERS)
-    with through_actions(tmp_path, fork, pull, "llama:* mimi:*") as case:
-        print(case.comment)
+    with through_actions(tmp_path, fork, fork.branch("skip", LOADER, NO_BUFFERS), "llama:* mimi:*") as case:
         (check,) = case.repository.checks
-        print(check)
+        answer, *_ = case.comment.splitlines()
+        (row,) = [line for line in case.comment.splitlines() if line.startswith("| `mimi:MimiModel`")]
+    assert answer == "**1 of 2 architectures loses values under ZeRO-3 with this change.**"
+    assert "| pass → reported |" in row
+    assert "MimiEuclideanCodebook" in row
+    assert "| on ranks 0 and 1 |" in row
+    assert f"transformers@{case.pull.head_sha} " in case.comment
+    assert (check.conclusion, check.head_sha) == ("failure", case.pull.head_sha)
+    assert {annotation["path"] for annotation in check.annotations} == {LOADER}
 
 
 def test_a_change_that_breaks_rank_1_alone_is_blamed_on_rank_1(tmp_path: Path, fork: Fork) -> None:
-    pull = fork.branch("rank-1", LOADER, NO_BROADCAST)
-    with through_actions(tmp_path, fork, pull, "deepseek_v3:*") as case:
-        print(case.comment)
+    with through_actions(tmp_path, fork, fork.branch("rank-1", LOADER, NO_BROADCAST), "deepseek_v3:*") as case:
+        (row,) = [line for line in case.comment.splitlines() if line.startswith("| `deepseek_v3:")]
+    assert "| pass → corrupt |" in row
+    assert "DeepseekV3TopkRouter.e_score_correction_bias" in row
+    assert "| on rank 1 only |" in row
 
 
-def test_a_change_to_one_model_that_ends_its_crash_is_thanked_for(tmp_path: Path, fork: Fork) -> None:
-    pull = fork.branch("fix", RESNET, FIX)
-    with through_actions(tmp_path, fork, pull) as case:
-        print(case.comment)
+def test_a_change_to_one_model_that_ends_its_crash_is_seen(tmp_path: Path, fork: Fork) -> None:
+    with through_actions(tmp_path, fork, fork.branch("fix", RESNET, FIX)) as case:
+        (check,) = case.repository.checks
+    assert "loses values" not in case.comment
+    assert "fixed" in case.comment
+    assert "`resnet:ResNetForImageClassification`" in case.comment
+    assert "crash → pass" in case.comment
+    assert check.conclusion == "success"
+    assert "llama" not in case.comment
 
 
 def test_a_change_to_documentation_runs_nothing_and_says_nothing(tmp_path: Path, fork: Fork) -> None:
-    pull = fork.branch("docs", "README.md", ("Copyright 2020", "Copyright 2020-2026"))
-    with through_actions(tmp_path, fork, pull) as case:
+    with through_actions(tmp_path, fork, fork.branch("docs", "README.md", DOCS)) as case:
         assert not case.repository.comments
         assert not case.repository.checks
-        assert "matrix duel" not in case.log
+    assert "matrix duel" not in case.log

@@ -17,6 +17,7 @@ from github_keys import private_pem, public_pem
 from github_state import BOT, Artifact, Check, Comment, File, Issue, Job, Pull, Repository, Run, State, identity
 
 from bot.errors import ForbiddenError, NotFoundError, TooLargeError, TooLongError
+from bot.github import GitHub
 from bot.pull_request import Annotation, ArtifactInfo, CheckRun, FileStatus, JobResult, Revision
 
 CHECK = CheckRun("zero3", "b" * 40, "failure", "2 regressed", "in words", external_id="99-1")

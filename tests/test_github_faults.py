@@ -275,7 +275,7 @@ def test_b5_an_archive_is_whole_or_asked_for_again(fault: Fault) -> None:
 
 
 def test_the_signed_address_of_an_archive_is_in_no_message() -> None:
-    fault = Fault("GET", "/blobs", Kind.DROP, times=9)
+    fault = Fault("GET", "/blobs", status=403, times=9)
     with opened(one_pull(artifacts=[Artifact(8, 3, "zero3-a", b"PK")]), fault) as (_, github):
         with pytest.raises(UnreachableError, match="downloading artifact 8") as raised:
             github.download(NAME, 8, 100)

@@ -2,25 +2,33 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from comments import plan
 from github_door import opened
 from github_faults import Fault
 from github_server import GitHubServer
 from github_state import BOT, Artifact, File, Job, Pull, Repository, Run, State
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from runs import case, cell, finding, info
 
+from bot.artifacts import runs_of
+from bot.comment import check_run, view
+from bot.comment_context import Facts, Headline
 from bot.desk import Desk
 from bot.explaining import explained
 from bot.identity import Workflow
 from bot.judging import judge
+from bot.planning import expected_keys
+from bot.pull_request import JobResult
 from bot.reporting import Office, Told, report
 from bot.settings import Budget, Settings
-from matrix.compare import Role
+from matrix.compare import Role, compare
 from matrix.duel import Duel, Side
 from matrix.environments import load_environments, pinned
 from matrix.model import Case, Cell, Check, Verdict, case_record, end_record, header_record
@@ -56,11 +64,18 @@ def zipped(duel: Duel, verdicts: Verdicts) -> bytes:
         side.role: side for side in duel.sides if side.role not in (Role.BASE_OTHER, Role.HEAD_OTHER)
     }
     sides |= {role: sides[of] for role, of in again.items() if role in verdicts and of in sides}
+    files = {}
+    for role, side in sides.items():
+        one = measured(duel, side, verdicts.get(role, Verdict.PASS))
+        lines = [header_record(one), *map(case_record, one.cases), end_record(one.cases, one.timing)]
+        files[f"{role}/{one.environment.id}.jsonl"] = "".join(f"{line}\n" for line in lines).encode()
+    return archived(files)
+
+
+def archived(files: Mapping[str, bytes]) -> bytes:
     with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
-        for role, side in sides.items():
-            one = measured(duel, side, verdicts.get(role, Verdict.PASS))
-            lines = [header_record(one), *map(case_record, one.cases), end_record(one.cases, one.timing)]
-            archive.writestr(f"{role}/{one.environment.id}.jsonl", "".join(f"{line}\n" for line in lines))
+        for name, content in files.items():
+            archive.writestr(name.replace("\0", "?").encode(errors="replace").decode() or "x", content)
     return buffer.getvalue()
 
 
@@ -205,3 +220,16 @@ def test_a_connection_that_drops_leaves_one_comment(applied: bool) -> None:  # n
     with place(Fault("POST", r"/repos/.*/issues/5/comments", applied=applied)) as (server, office):
         ended(server, office, BROKEN)
         assert len(comments(server)) == 1
+
+
+BROKEN_PLAN = plan(Side(Role.BASE, {"transformers": "5.5.4"}), Side(Role.HEAD, {"transformers": "5.23.0"}))
+
+
+@given(st.binary(max_size=400) | st.dictionaries(st.text(max_size=60), st.binary(max_size=300), max_size=3))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_what_cannot_be_read_blames_and_clears_nobody(uploaded: bytes | dict[str, bytes]) -> None:
+    (duel,) = BROKEN_PLAN.duels
+    archive = uploaded if isinstance(uploaded, bytes) else archived(uploaded)
+    runs, refused = runs_of({duel.name: archive}, BROKEN_PLAN, [JobResult(f"cells / {duel.name}", "success")])
+    shown = view(Facts(BROKEN_PLAN), compare(runs, expected_keys(BROKEN_PLAN)[duel.name]), refused)
+    assert (shown.headline, check_run(shown).conclusion) == (Headline.UNCERTAIN, "neutral")
