@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from matrix.model import Case, Failure, Kind, Verdict
+from matrix.model import Case, Failure, Verdict
 
-Signature = tuple[Verdict, frozenset[tuple[str, Kind, tuple[int, ...]]]]
+Signature = tuple[Verdict, frozenset[tuple[str, tuple[int, ...]]]]
 
 
 class Outcome(StrEnum):
@@ -51,8 +51,11 @@ class Culprit(StrEnum):
 
 
 def signature(case: Case) -> Signature:
-    """What two measurements of a case share when they gave the same: the verdict, and what is wrong, how and where."""
-    return case.verdict, frozenset((found.tensor, found.kind, found.ranks) for found in case.findings)
+    """What two measurements of a case share when they gave the same: the verdict, and what is wrong on which ranks.
+
+    Not in which way: a tensor that nobody has written to holds something else each time.
+    """
+    return case.verdict, frozenset((found.tensor, found.ranks) for found in case.findings)
 
 
 def red(case: Case | None) -> bool | None:

@@ -167,9 +167,9 @@ def test_a_change_without_its_reruns_is_told_but_blames_nobody() -> None:
     assert reason.endswith("the rerun of head could not be measured, so it is unconfirmed")
 
 
-def test_reruns_that_differ_in_one_rank_or_kind_are_flaky() -> None:
+def test_reruns_that_differ_in_one_rank_are_flaky_and_in_kind_alone_are_not() -> None:
     assert outcome_of(RANK_1, case(), BOTH, case()) == (Outcome.FLAKY, "measurements of base disagree")
-    assert outcome_of(case(), RANK_1, case(), found(CORRUPT, 1, kind=Kind.META))[0] is Outcome.FLAKY
+    assert outcome_of(case(), RANK_1, case(), found(CORRUPT, 1, kind=Kind.GARBAGE))[0] is Outcome.REGRESSED
     assert outcome_of(case(), RANK_1, case(), case(), base_again=BROKEN)[0] is Outcome.FLAKY
 
 
