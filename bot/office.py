@@ -47,7 +47,7 @@ def office(context: Context, settings: Settings, home: Home) -> Office:
     """Where to read and write for the repository `home`, where this job runs."""
     desk = Desk(door(context, settings), context.project, home.default_branch)
     workflow = Workflow(home.full_name, context.workflow, home.default_branch)
-    return Office(desk, workflow, settings, context.selector, sources(context))
+    return Office(desk, workflow, settings, context.selector, sources(context), context.url)
 
 
 def expect(kind: type[_Kind], event: Event, context: Context) -> _Kind:

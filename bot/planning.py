@@ -9,12 +9,15 @@ from packaging.version import Version
 
 from bot.diff import Affected
 from bot.pull_request import PullRequest, Revision
-from bot.text import clip, one_line
+from bot.text import clip, listed, one_line
 from matrix.compare import Role
 from matrix.duel import ComparisonPlan, Duel, Side
 from matrix.environments import Environment
 from matrix.errors import USAGE, MatrixError, UnknownNameError
 from matrix.model import Architecture, CaseKey, Check
+
+NAMED: Final = 8
+"""How many models without an architecture are named."""
 
 SENTINELS: Final = ("deepseek_v3:DeepseekV3ForCausalLM", "segformer:SegformerForSemanticSegmentation")
 """A router and a BatchNorm that every measured release loads, and the last broken one wrongly: they are always planned."""
@@ -89,10 +92,11 @@ def plan(
 def unplanned(affected: Affected, catalog: Sequence[Architecture]) -> tuple[str, ...]:
     """What is affected but not measured, in words; the names in them come from outside."""
     unknown = [folder for folder in affected.models if not any(_in_folder(entry, folder) for entry in catalog)]
-    return tuple(
-        f"no architecture of models/{one_line(clip(folder))} is in the catalog: it is not measured itself"
-        for folder in dict.fromkeys(unknown)
-    )
+    if not unknown:
+        return ()
+    names = [one_line(clip(folder)) for folder in dict.fromkeys(unknown)]
+    named = listed([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
+    return (f"the catalog has no architecture of {named}: what these models load is not measured itself",)
 
 
 def expected_keys(plan: ComparisonPlan) -> dict[str, tuple[CaseKey, ...]]:

@@ -29,7 +29,8 @@ GOOD = frozenset({"success", "skipped"})
 class Office:
     """Where to read and write: the `desk`, the workflow that measures, and what the repository has settled on.
 
-    `selector` narrows every plan to architectures that it matches, `sources` says where commits are cloned from.
+    `selector` narrows every plan to architectures that it matches, `sources` says where commits are cloned from, `page`
+    is where this job's step summary can be read.
     """
 
     desk: Desk
@@ -37,6 +38,7 @@ class Office:
     settings: Settings
     selector: tuple[str, ...] = ()
     sources: Sources = GITHUB
+    page: str = ""
 
     def judged(self, run: WorkflowRun, pull_request: PullRequest) -> Judged:
         """What `run` had to measure."""
@@ -74,7 +76,7 @@ def seen(run: WorkflowRun, judged: Judged, office: Office) -> CommentView:
         plan=judged.plan,
         touched=judged.affected.touched,
         since=judged.plan.head_sha,
-        report_url=f"{run.url}#artifacts" if run.url else "",
+        report_url=office.page,
         run_url=run.url,
         notes=tuple((note,) for note in judged.notes),
         failed_jobs=tuple(job.name for job in jobs if job.conclusion not in GOOD),

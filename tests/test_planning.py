@@ -165,8 +165,14 @@ def test_the_sentinels_are_a_router_and_a_batchnorm_of_the_catalog() -> None:
 
 def test_what_the_catalog_does_not_know_is_said() -> None:
     words = unplanned(affected("bert", "new\x1bmodel", "new\x1bmodel"), CATALOG)
-    assert words == (r"no architecture of models/new\u001bmodel is in the catalog: it is not measured itself",)
+    named = r"the catalog has no architecture of new\u001bmodel: what these models load is not measured itself"
+    assert words == (named,)
     assert not unplanned(affected("bert"), CATALOG)
+
+
+def test_of_many_unknown_models_a_few_are_named() -> None:
+    (words,) = unplanned(affected(*(f"new{number}" for number in range(10))), CATALOG)
+    assert "new7 and 2 more" in words
 
 
 def test_no_loading_code_no_duels() -> None:
