@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from bot.artifacts import Refused
 from bot.comment_context import Facts, Headline
 from bot.comment_words import DOES, ROLES, own
-from bot.text import Sentence, count, listed
+from bot.text import Code, Sentence, count, listed
 from matrix.compare import Compared, Comparison, Outcome, Role
 from matrix.model import Check, Verdict
 
-BLAMED = (Outcome.REGRESSED, Outcome.NEW_BROKEN)
-_UNTESTED = (Outcome.NOT_RUN, Outcome.INFRASTRUCTURE)
+BLAMED = tuple(outcome for outcome in Outcome if outcome.worse)
 _NEEDED = (Role.BASE, Role.HEAD, Role.BASE_AGAIN, Role.HEAD_AGAIN, Role.LAST_BROKEN)
 """The runs that may not fail where something is called green; the others only tell more about what is red."""
 _NOTHING = (Verdict.ENVIRONMENT, Verdict.UNSUPPORTED)
@@ -22,7 +21,7 @@ def untested(compared: Compared) -> bool:
     """Whether the case has no verdict on head, whatever its outcome is called."""
     head = compared.cases.get(Role.HEAD)
     unseen = head is None or head.verdict is Verdict.ENVIRONMENT
-    return compared.outcome in _UNTESTED or (compared.outcome in (Outcome.UNCHANGED, Outcome.FIXED) and unseen)
+    return compared.outcome.unmeasured or (compared.outcome in (Outcome.UNCHANGED, Outcome.FIXED) and unseen)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def tally(comparison: Comparison) -> Tally:
     """Count the architectures of a comparison."""
     by_architecture: dict[str, list[Outcome]] = defaultdict(list)
     for one in comparison.compared:
-        missed = untested(one) and one.outcome not in _UNTESTED
+        missed = untested(one) and not one.outcome.unmeasured
         by_architecture[one.key.architecture].append(Outcome.NOT_RUN if missed else one.outcome)
     measured = [one for one in comparison.compared if _measured(one)]
     order = list(Outcome)
@@ -96,6 +95,7 @@ def doubts(counted: Tally, comparison: Comparison, facts: Facts, refused: Sequen
         (refused, (f"{count(len(refused), 'result')} could not be used",)),
         (facts.failed_jobs, (f"{count(len(facts.failed_jobs), 'job')} ended without a result",)),
         (flaky, (f"reruns of {flaky:,} {of} disagree",)),
+        (facts.selector, ("only ", Code(" ".join(facts.selector)), " was asked for")),
     ]
     return [sentence for holds, sentence in reasons if holds]
 
@@ -123,7 +123,7 @@ def answer(head: Headline, counted: Tally, comparison: Comparison, doubted: Sequ
         case Headline.REGRESSED:
             return (_regressed(counted, comparison),)
         case Headline.UNCERTAIN:
-            return ("Could not tell: ", *doubted[0], ".")
+            return ("Could not tell whether this change breaks loading: ", *doubted[0], ".")
         case Headline.BROKEN_BEFORE | Headline.GREEN:
             return (_not_worse(counted),)
 
@@ -132,7 +132,7 @@ def _regressed(counted: Tally, comparison: Comparison) -> str:
     """Such as: 2 of 89 architectures get worse under ZeRO-3 with this change: 1 loses values and 1 crashes."""
     worst: dict[str, Verdict] = {}
     for one in comparison.compared:
-        if one.outcome in BLAMED:
+        if one.outcome.worse:
             architecture = one.key.architecture
             worst[architecture] = min(
                 _red(one), worst.get(architecture, Verdict.PASS), key=lambda verdict: verdict.rank
@@ -161,5 +161,5 @@ def _not_worse(counted: Tally) -> str:
         rest = f"; {broken:,} {was}." if broken else f" and breaks none: {checks} measured."
         return f"This change fixes {fixed:,} {of} under ZeRO-3{rest}"
     if broken:
-        return f"No architecture changes under ZeRO-3: {broken:,} {of} {was}; {checks} measured."
-    return f"No architecture changes under ZeRO-3: {counted.measured:,} measured, {checks}."
+        return f"Nothing changes under ZeRO-3: {broken:,} {of} {was} ({checks} measured)."
+    return f"Nothing changes under ZeRO-3: {count(counted.measured, 'architecture')} measured ({checks})."

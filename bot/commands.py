@@ -167,10 +167,9 @@ class _Clerk:
 
     def _start(self, pull: PullRequest, selector: str = "") -> str:
         self._desk.start(pull, selector)
-        only = f", only {markdown_code(selector)}" if selector else ""
-        return (
-            f"Measuring {markdown_code(pull.head.sha[:12])}{only}. The result goes into my comment and the check run."
-        )
+        if selector:
+            return f"Measuring {markdown_code(pull.head.sha[:12])}, only {markdown_code(selector)}. I will reply here."
+        return f"Measuring {markdown_code(pull.head.sha[:12])}. The result goes into my comment and the check run."
 
     def _rerun(self, pull: PullRequest) -> str:
         comment = self._comment()

@@ -56,6 +56,7 @@ def view(facts: Facts, comparison: Comparison, refused: Sequence[Refused] = ()) 
         sides=_sides(pins, comparison),
         places=Part.whole(tuple(Place(one.path, one.symbol, one.lines, sentence(one.why)) for one in facts.touched)),
         commands=facts.commands,
+        project_url=facts.project_url,
     )
 
 

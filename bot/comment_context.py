@@ -26,7 +26,8 @@ class Facts:
     """What is known beside the comparison, all of it from GitHub and the plan, nothing from records.
 
     `since` is the head of the first push with the present headline, `notes` say what was not planned and why,
-    `failed_jobs` names jobs that ended without a result. `commands` is whether the repository takes `/zero3` comments.
+    `failed_jobs` names jobs that ended without a result. `commands` is whether the repository takes `/zero3` comments,
+    `selector` what the run was narrowed to, if it was. `project_url` is where this project lives.
     """
 
     plan: ComparisonPlan
@@ -37,6 +38,8 @@ class Facts:
     notes: tuple[Sentence, ...] = ()
     failed_jobs: tuple[str, ...] = ()
     commands: bool = False
+    selector: tuple[str, ...] = ()
+    project_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,3 +136,4 @@ class CommentView:
     sides: Part[SideView]
     places: Part[Place]
     commands: bool = False
+    project_url: str = ""

@@ -10,7 +10,7 @@ from typing import Final
 from bot.diff import Affected, affected
 from bot.github import GitHub
 from bot.model_graph import ModelGraph, model_graph
-from bot.planning import GITHUB, Sources, plan, unplanned
+from bot.planning import GITHUB, Sources, narrowed, plan, unplanned
 from bot.pull_request import Change, PullRequest
 from matrix.catalog import load_catalog
 from matrix.duel import ComparisonPlan
@@ -51,14 +51,15 @@ def touches(change: Change) -> Affected:
 
 
 def judge(github: GitHub, pull_request: PullRequest, selector: Sequence[str] = (), sources: Sources = GITHUB) -> Judged:
-    """What to measure for `pull_request`, of the architectures that `selector` matches; raises GitHubError.
+    """What to measure for `pull_request`; with a `selector` of what it affects only that, and the sentinels.
 
-    Base is where the head branched off: what the base branch gained since is not the pull request's doing.
+    Raises GitHubError. Base is where the head branched off: what the base branch gained since is not the pull request's doing.
     """
     found = touches(github.change(pull_request))
-    catalog = select(load_catalog(), selector)
+    catalog = load_catalog()
     if found:
         base = github.merge_base(pull_request.repository, pull_request.base.sha, pull_request.head.sha)
         pull_request = replace(pull_request, base=replace(pull_request.base, sha=base))
     planned = plan(pull_request, found, catalog, load_environments(), sources)
+    planned = narrowed(planned, {entry.id for entry in select(catalog, selector)}) if selector else planned
     return Judged(pull_request, found, planned, unplanned(found, catalog))

@@ -27,7 +27,6 @@ class Rule:
 
     path: re.Pattern[str]
     why: str
-    tier: int
     symbols: frozenset[str] = frozenset()
     neutral: frozenset[str] = frozenset()
     words: tuple[re.Pattern[str], ...] = ()
@@ -85,7 +84,6 @@ def _rule(values: Mapping[str, Any]) -> Rule:
     return Rule(
         path=re.compile("|".join(values["paths"])),
         why=values["why"],
-        tier=values["tier"],
         symbols=frozenset(values.get("symbols", ())),
         neutral=frozenset(values.get("neutral", ())),
         words=tuple(re.compile(word) for word in values.get("words", ())),

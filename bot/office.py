@@ -47,7 +47,7 @@ def office(context: Context, settings: Settings, home: Home) -> Office:
     """Where to read and write for the repository `home`, where this job runs."""
     desk = Desk(door(context, settings), context.project, home.default_branch)
     workflow = Workflow(home.full_name, context.workflow, home.default_branch)
-    return Office(desk, workflow, settings, context.selector, sources(context), context.url)
+    return Office(desk, workflow, settings, sources(context), context.url, f"{context.server_url}/{context.project}")
 
 
 def expect(kind: type[_Kind], event: Event, context: Context) -> _Kind:

@@ -1,8 +1,8 @@
 """PURE. From a pull request and what it affects to everything that is measured for it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final
 
 from packaging.version import Version
@@ -87,6 +87,16 @@ def plan(
         duels = tuple(_duels(pull_request, environments, sources, measured, affected.checks or tuple(Check)))
     base, head = pull_request.base.sha, pull_request.head.sha
     return ComparisonPlan(pull_request.repository, pull_request.number, base, head, duels)
+
+
+def narrowed(comparison: ComparisonPlan, architectures: Collection[str]) -> ComparisonPlan:
+    """`comparison` with only these architectures beside the sentinels; without duels where none of them was planned."""
+    duels = [
+        replace(duel, architectures=tuple(name for name in duel.architectures if name in {*architectures, *SENTINELS}))
+        for duel in comparison.duels
+    ]
+    asked = any(name in architectures for duel in duels for name in duel.architectures)
+    return replace(comparison, duels=tuple(duels) if asked else ())
 
 
 def unplanned(affected: Affected, catalog: Sequence[Architecture]) -> tuple[str, ...]:

@@ -9,7 +9,19 @@ from typing import Final, Protocol
 from bot.errors import ForbiddenError, NotFoundError, TooLongError
 from bot.github import GitHub
 from bot.pull_request import Comment
-from bot.upsert import Action, Create, Edit, Nothing, Skip, State, Supersede, continued, decide, ours
+from bot.upsert import (
+    Action,
+    Create,
+    Edit,
+    Nothing,
+    Skip,
+    State,
+    Supersede,
+    continued,
+    decide,
+    ours,
+    written_by,
+)
 
 LIMITS: Final = (59_500, 30_000, 10_000, 2_000)
 """Characters that a body is asked to keep to, the next wherever GitHub finds it too long; the marker adds under 500."""
@@ -41,6 +53,13 @@ class Write(Protocol):
 
     def __call__(self, state: State, /, *, limit: int) -> str:
         """The body in at most `limit` characters."""
+
+
+def reply(thread: Thread, body: str, marker: str) -> str:
+    """Write `body` as a comment of its own, once for each `marker`, and say in words what became of it."""
+    if any(marker in one.body and written_by(one, thread.github.login) for one in thread.comments()):
+        return "Replied already."
+    return f"Replied: {thread.create(f'{body}{chr(10)}{marker}', marker).url}"
 
 
 def post(thread: Thread, new: State, write_body: Write) -> str:

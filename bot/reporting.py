@@ -13,7 +13,7 @@ from bot.hostile import LIMITS
 from bot.identity import Ignored, Workflow, selector, subject
 from bot.judging import Judged, judge
 from bot.planning import GITHUB, Sources, expected_keys
-from bot.posting import Thread, post
+from bot.posting import Thread, post, reply
 from bot.pull_request import ArtifactInfo, JobResult, PullRequest, WorkflowRun
 from bot.settings import Settings
 from bot.tracking import Entry
@@ -29,20 +29,20 @@ GOOD = frozenset({"success", "skipped"})
 class Office:
     """Where to read and write: the `desk`, the workflow that measures, and what the repository has settled on.
 
-    `selector` narrows every plan to architectures that it matches, `sources` says where commits are cloned from, `page`
-    is where this job's step summary can be read.
+    `sources` says where commits are cloned from, `page` is where this job's step summary can be read,
+    `home` where this project lives.
     """
 
     desk: Desk
     workflow: Workflow
     settings: Settings
-    selector: tuple[str, ...] = ()
     sources: Sources = GITHUB
     page: str = ""
+    home: str = ""
 
     def judged(self, run: WorkflowRun, pull_request: PullRequest) -> Judged:
         """What `run` had to measure."""
-        return judge(self.desk.github, pull_request, selector(run) or self.selector, self.sources)
+        return judge(self.desk.github, pull_request, selector(run), self.sources)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ def seen(run: WorkflowRun, judged: Judged, office: Office) -> CommentView:
         report_url=office.page,
         run_url=run.url,
         notes=tuple((note,) for note in judged.notes),
+        selector=selector(run),
+        project_url=office.home,
         failed_jobs=tuple(job.name for job in jobs if job.conclusion not in GOOD),
         commands=judged.plan.repository.lower() == workflow.repository.lower(),
     )
@@ -105,11 +107,16 @@ def _archive(github: GitHub, repository: str, duel: str, artifact: ArtifactInfo)
 
 
 def _everywhere(run: WorkflowRun, shown: CommentView, office: Office) -> tuple[str, ...]:
-    """Comment and check run where the bot may write, else the tracking issue of its own project."""
+    """Comment and check run where the bot may write, else the tracking issue of its own project.
+
+    Somebody asked for a narrowed run: it is told to them, and what a whole run has told stays as it is.
+    """
+    thread = Thread(office.desk.github, shown.repository, shown.number)
+    if selector(run):
+        return (reply(thread, markdown(shown), f"<!-- zero3-run {run.id}.{run.attempt} -->"),)
     if not office.settings.may_comment(shown.repository, office.desk.project):
         entry = Entry(shown.repository, shown.number, shown.head, shown.headline, run.id, run.attempt, run.url)
         return (track(office.desk, entry),)
-    thread = Thread(office.desk.github, shown.repository, shown.number)
     state = State(shown.head, shown.base, run.id, run.attempt, shown.headline, shown.head, digest=digest(shown))
 
     def body(state: State, *, limit: int) -> str:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 
-from bot.answer import BLAMED, untested
+from bot.answer import untested
 from bot.artifacts import Refused
 from bot.comment_context import Facts, Gap, Part, Row
 from bot.comment_words import CULPRITS, ROLES, own, sentence
@@ -68,7 +68,7 @@ def _row(comparison: Comparison, group: Sequence[Compared], other: str) -> Row:
 
 def _note(one: Compared, other: str) -> str:
     """Whose doing it is, `other` being the package beside the one under comparison; else why it is called so."""
-    told = one.outcome in BLAMED and one.culprit is not Culprit.UNKNOWN
+    told = one.outcome.worse and one.culprit is not Culprit.UNKNOWN
     return CULPRITS[one.culprit].format(other=other) if told else own(one.reason)
 
 

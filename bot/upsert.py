@@ -150,7 +150,7 @@ def decide(existing: Sequence[Comment], login: str, new: State, body: str) -> Ac
         return Skip(reason)
     if reason := _quiet(old, state):
         return Nothing(reason)
-    if old and old.headline in _CALM and state.headline not in _CALM:
+    if old and old.headline in _CALM and state.headline is Headline.REGRESSED:
         return Supersede(signed(body, state))
     return Edit(posted[-1].comment.id, signed(body, state))
 

@@ -50,11 +50,27 @@ def told(shown: CommentView) -> tuple[Headline, str]:
             Headline.REGRESSED,
             "1 of 2 architectures loses values under ZeRO-3 with this change, 1 of them new.",
         ),
-        ([NOT_RUN, STILL, FIXED], Headline.UNCERTAIN, "Could not tell: 1 of 3 architectures was not measured."),
-        ([INFRASTRUCTURE, UNCHANGED], Headline.UNCERTAIN, "Could not tell: 1 of 2 architectures was not measured."),
-        ([UNSEEN, UNCHANGED], Headline.UNCERTAIN, "Could not tell: 1 of 2 architectures was not measured."),
-        ([FLAKY, STILL], Headline.UNCERTAIN, "Could not tell: reruns of 1 of 2 architectures disagree."),
-        ([], Headline.UNCERTAIN, "Could not tell: nothing was measured."),
+        (
+            [NOT_RUN, STILL, FIXED],
+            Headline.UNCERTAIN,
+            "Could not tell whether this change breaks loading: 1 of 3 architectures was not measured.",
+        ),
+        (
+            [INFRASTRUCTURE, UNCHANGED],
+            Headline.UNCERTAIN,
+            "Could not tell whether this change breaks loading: 1 of 2 architectures was not measured.",
+        ),
+        (
+            [UNSEEN, UNCHANGED],
+            Headline.UNCERTAIN,
+            "Could not tell whether this change breaks loading: 1 of 2 architectures was not measured.",
+        ),
+        (
+            [FLAKY, STILL],
+            Headline.UNCERTAIN,
+            "Could not tell whether this change breaks loading: reruns of 1 of 2 architectures disagree.",
+        ),
+        ([], Headline.UNCERTAIN, "Could not tell whether this change breaks loading: nothing was measured."),
         (
             [STILL, FIXED, UNCHANGED],
             Headline.BROKEN_BEFORE,
@@ -63,13 +79,13 @@ def told(shown: CommentView) -> tuple[Headline, str]:
         (
             [STILL, UNCHANGED],
             Headline.BROKEN_BEFORE,
-            "No architecture changes under ZeRO-3: 1 of 2 architectures was broken before and still is; load measured.",
+            "Nothing changes under ZeRO-3: 1 of 2 architectures was broken before and still is (load measured).",
         ),
         ([FIXED], Headline.GREEN, "This change fixes 1 of 1 architecture under ZeRO-3 and breaks none: load measured."),
         (
             [UNCHANGED, compared(Outcome.UNCHANGED, BERT, Check.SAVE)],
             Headline.GREEN,
-            "No architecture changes under ZeRO-3: 1 measured, load and save.",
+            "Nothing changes under ZeRO-3: 1 architecture measured (load and save).",
         ),
     ],
 )
@@ -92,7 +108,10 @@ def test_the_answer_is_one_sentence(cases: list[Any], headline: Headline, answer
 def test_a_doubt_is_never_green_and_hides_no_regression(
     known: Facts, found: Comparison, refused: list[Refused], why: str
 ) -> None:
-    assert told(view(known, found, refused)) == (Headline.UNCERTAIN, f"Could not tell: {why}.")
+    assert told(view(known, found, refused)) == (
+        Headline.UNCERTAIN,
+        f"Could not tell whether this change breaks loading: {why}.",
+    )
     also = Comparison((REGRESSED, *found.compared), found.runs, found.errors, found.detector)
     assert view(known, also, refused).headline is Headline.REGRESSED
 

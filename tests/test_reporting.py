@@ -46,16 +46,20 @@ FINE: Verdicts = {Role.LAST_BROKEN: Verdict.CORRUPT}
 BROKEN: Verdicts = {**FINE, Role.HEAD: Verdict.CORRUPT, Role.HEAD_AGAIN: Verdict.CORRUPT, Role.BASE_AGAIN: Verdict.PASS}
 
 
-def judged_case(verdict: Verdict, check: Check) -> Case:
-    findings = (finding(reported_missing=False),) if verdict is Verdict.CORRUPT else ()
-    return case(ROUTER, verdict, check=check, findings=findings, confirmed=(3, 3) if findings else (1, 1))
+def judged_case(architecture: str, check: Check, verdict: Verdict) -> Case:
+    if architecture != ROUTER or verdict is not Verdict.CORRUPT:
+        return case(architecture, check=check)
+    found = finding(reported_missing=False)
+    return case(architecture, verdict, check=check, findings=(found,), confirmed=(3, 3))
 
 
 def measured(duel: Duel, side: Side, verdict: Verdict) -> Cell:
+    """What a run of the whole duel could have left, with `verdict` for the router alone."""
     name = f"{pinned(side.pins, load_environments()).id}+cpu"
     version = "5.5.4" if side.role is Role.LAST_BROKEN else "5.23.0"
     environment = info(version, id=name, deepspeed="0.19.8", torch="2.13.0+cpu")
-    return replace(cell(*(judged_case(verdict, check) for check in duel.checks), environment=environment), **HASHES)
+    cases = [judged_case(name, check, verdict) for name in duel.architectures for check in duel.checks]
+    return replace(cell(*cases, environment=environment), **HASHES)
 
 
 def zipped(duel: Duel, verdicts: Verdicts) -> bytes:
@@ -85,14 +89,16 @@ def place(
 ) -> Iterator[tuple[GitHubServer, Office]]:
     state = State([Repository(NAME, pulls=[Pull(5, files=list(files))]), Repository(OWN)])
     with opened(state, *faults) as (server, github):
-        yield server, Office(Desk(github, home, "main"), Workflow(home), SETTINGS, (ROUTER,))
+        yield server, Office(Desk(github, home, "main"), Workflow(home), SETTINGS)
 
 
-def ended(server: GitHubServer, office: Office, verdicts: Verdicts, run: int = 9, **other: Any) -> Told:
+def ended(
+    server: GitHubServer, office: Office, verdicts: Verdicts, run: int = 9, selector: tuple[str, ...] = (), **other: Any
+) -> Told:
     """Report a run that found `verdicts`; a role that none is given for passes."""
     repository = server.state.repository(office.workflow.repository)
     assert repository
-    planned = judge(office.desk.github, office.desk.github.pull_request(NAME, 5), (ROUTER,)).plan
+    planned = judge(office.desk.github, office.desk.github.pull_request(NAME, 5), selector).plan
     names = [duel.name for duel in planned.duels]
     repository.runs.append(Run(run, jobs=[Job(f"cells / {name}") for name in names], **other))
     repository.artifacts += [
@@ -110,7 +116,7 @@ def test_a_regression_is_one_comment_and_a_failed_check() -> None:
     with place() as (server, office):
         ended(server, office, BROKEN)
         (comment,), (check,) = comments(server), server.state.repositories[0].checks
-    assert comment.splitlines()[0].startswith("**1 of 1 architecture")
+    assert comment.splitlines()[0].startswith("**1 of 89 architectures loses values")
     assert ROUTER in comment
     assert check.conclusion == "failure"
     assert {(one["path"], one["annotation_level"]) for one in check.annotations} == {(LOADER.filename, "warning")}
@@ -208,11 +214,25 @@ def test_upstream_is_not_written_to_but_listed_at_home() -> None:
     assert "regressed" in issue.body
 
 
+def test_a_narrowed_run_is_a_reply_and_leaves_the_whole_answer_standing() -> None:
+    title = f"zero3 {NAME}#5 {'a' * 40} {'b' * 40} llama:*"
+    dispatched = {"event": "workflow_dispatch", "head_repository": NAME, "head_branch": "main", "title": title}
+    with place() as (server, office):
+        ended(server, office, BROKEN, run=9)
+        for _ in range(2):
+            ended(server, office, FINE, run=10, selector=("llama:*",), **dispatched)
+        whole, reply = comments(server)
+        (check,) = server.state.repositories[0].checks
+    assert '"headline":"regressed"' in whole
+    assert "only `llama:*` was asked for" in reply
+    assert check.conclusion == "failure"
+
+
 def test_an_architecture_is_explained_from_the_run_behind_the_comment() -> None:
     with place() as (server, office):
         ended(server, office, BROKEN)
         assert "Router.bias" in explained(ROUTER, 5, office)
-        assert "was not measured" in explained("llama:LlamaForCausalLM", 5, office)
+        assert "Nothing changes" in explained("llama:LlamaForCausalLM", 5, office)
 
 
 @pytest.mark.parametrize("applied", [False, True])

@@ -169,7 +169,7 @@ def test_a_muted_comment_stays(headline: Headline) -> None:
 def test_people_are_notified_only_when_green_turned_worse(old: Headline, new: Headline) -> None:
     action = decide([written(state(old))], BOT, state(new, B, 8), "News.")
     calm = {Headline.GREEN, Headline.BROKEN_BEFORE}
-    assert isinstance(action, Supersede) == (old in calm and new not in calm)
+    assert isinstance(action, Supersede) == (old in calm and new is Headline.REGRESSED)
     assert isinstance(action, Edit | Supersede)
     found = parse(action.body)
     assert found
