@@ -16,7 +16,7 @@ from typing import Final, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from bot.events import DispatchEvent, Event, EventError, Home, parse_event
-from bot.fields import Link, Number, RepositoryName, Selector, Sha, WorkflowPath
+from bot.fields import Link, Login, Number, RepositoryName, Selector, Sha, WorkflowPath
 from bot.text import visible
 from matrix.errors import MatrixError, OutputError
 
@@ -70,6 +70,7 @@ class Context:
     installation: int = 0
     elsewhere: RepositoryName | None = None
     workflow: WorkflowPath = ".github/workflows/pull-request.yml"
+    login: Login | None = None
     globs: Selector = ""
     under_test: RepositoryName | None = None
     number: Number = 0
@@ -98,6 +99,7 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "event_path": "GITHUB_EVENT_PATH",
     "elsewhere": "ZERO3_REPOSITORY",
     "workflow": "ZERO3_WORKFLOW",
+    "login": "ZERO3_LOGIN",
     "globs": "ZERO3_SELECTOR",
     "under_test": "ZERO3_REPOSITORY_UNDER_TEST",
     "number": "ZERO3_NUMBER",

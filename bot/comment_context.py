@@ -28,6 +28,7 @@ class Facts:
     `since` is the head of the first push with the present headline, `notes` say what was not planned and why,
     `failed_jobs` names jobs that ended without a result. `commands` is whether the repository takes `/zero3` comments,
     `selector` what the run was narrowed to, if it was. `project_url` is where this project lives.
+    `uncovered` is whether nothing but sentinels stands for the change, `own_workflows` whether it edits workflows.
     """
 
     plan: ComparisonPlan
@@ -40,6 +41,8 @@ class Facts:
     commands: bool = False
     selector: tuple[str, ...] = ()
     project_url: str = ""
+    uncovered: bool = False
+    own_workflows: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,12 @@ class RateLimitedError(GitHubError):
     advice = "nothing was lost, run this job again later; a GitHub App has the highest limits"
 
 
+class WrongLoginError(GitHubError):
+    """What the bot wrote is not from who it takes itself for: it would not find it again, and write it anew each time."""
+
+    advice = "set the variable ZERO3_LOGIN, or `login` in bot/settings.toml, to the name that the comment has"
+
+
 class NotFoundError(GitHubError):
     """404 or 410: no such thing, a deleted one, or one that this token may not know of."""
 

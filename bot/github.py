@@ -10,7 +10,7 @@ from github.IssueComment import IssueComment
 from github.Repository import Repository
 
 from bot import check_run, translate
-from bot.errors import NotFoundError
+from bot.errors import NotFoundError, WrongLoginError
 from bot.patience import StaleReadError
 from bot.pull_request import CheckRun, Comment
 from bot.reading import Reading
@@ -128,6 +128,8 @@ class GitHub(Reading):
                 return found
             self._waiting.before_write()
             created = post()
+            if created.author.lower() != self.login.lower():
+                raise WrongLoginError(doing, f"it was written as {created.author!r}, not as {self.login!r}")
             first = (find() if again else None) or created
             if first.id != created.id:
                 with suppress(NotFoundError):

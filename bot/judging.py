@@ -10,7 +10,7 @@ from typing import Final
 from bot.diff import Affected, affected
 from bot.github import GitHub
 from bot.model_graph import ModelGraph, model_graph
-from bot.planning import GITHUB, Sources, narrowed, plan, unplanned
+from bot.planning import GITHUB, SENTINELS, Sources, narrowed, plan, unplanned
 from bot.pull_request import Change, PullRequest
 from matrix.catalog import load_catalog
 from matrix.duel import ComparisonPlan
@@ -43,6 +43,13 @@ class Judged:
     affected: Affected
     plan: ComparisonPlan
     notes: tuple[str, ...] = ()
+    own_workflows: bool = False
+
+    @property
+    def uncovered(self) -> bool:
+        """Whether nothing but sentinels stands for what the change is about."""
+        planned = {name for duel in self.plan.duels for name in duel.architectures}
+        return bool(planned) and not self.affected.everything and planned <= {*SENTINELS}
 
 
 def touches(change: Change) -> Affected:
@@ -55,11 +62,13 @@ def judge(github: GitHub, pull_request: PullRequest, selector: Sequence[str] = (
 
     Raises GitHubError. Base is where the head branched off: what the base branch gained since is not the pull request's doing.
     """
-    found = touches(github.change(pull_request))
+    change = github.change(pull_request)
+    found = touches(change)
     catalog = load_catalog()
     if found:
         base = github.merge_base(pull_request.repository, pull_request.base.sha, pull_request.head.sha)
         pull_request = replace(pull_request, base=replace(pull_request.base, sha=base))
     planned = plan(pull_request, found, catalog, load_environments(), sources)
     planned = narrowed(planned, {entry.id for entry in select(catalog, selector)}) if selector else planned
-    return Judged(pull_request, found, planned, unplanned(found, catalog))
+    workflows = not change.complete or any(path.startswith(".github/") for file in change.files for path in file.paths)
+    return Judged(pull_request, found, planned, unplanned(found, catalog), workflows)

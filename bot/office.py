@@ -28,12 +28,11 @@ APP_PERMISSIONS: Final = {
 
 def door(context: Context, settings: Settings) -> GitHub:
     """GitHub as the app, where one is set up, else as whose token it is."""
+    login = context.login or settings.login
     if context.app:
         app = Auth.AppAuth(context.app, context.app_key)
-        return GitHub(
-            app.get_installation_auth(context.installation, APP_PERMISSIONS), context.api_url, login=settings.login
-        )
-    return GitHub(Auth.Token(context.token), context.api_url, login=settings.login)
+        return GitHub(app.get_installation_auth(context.installation, APP_PERMISSIONS), context.api_url, login=login)
+    return GitHub(Auth.Token(context.token), context.api_url, login=login)
 
 
 def sources(context: Context) -> Sources:

@@ -55,11 +55,19 @@ class Write(Protocol):
         """The body in at most `limit` characters."""
 
 
+def newer(thread: Thread, state: State) -> bool:
+    """Whether a comment of ours tells about a later run than `state` does."""
+    return any(one.state and one.state.age > state.age for one in ours(thread.comments(), thread.github.login))
+
+
 def reply(thread: Thread, body: str, marker: str) -> str:
     """Write `body` as a comment of its own, once for each `marker`, and say in words what became of it."""
     if any(marker in one.body and written_by(one, thread.github.login) for one in thread.comments()):
         return "Replied already."
-    return f"Replied: {thread.create(f'{body}{chr(10)}{marker}', marker).url}"
+    try:
+        return f"Replied: {thread.create(f'{body}{chr(10)}{marker}', marker).url}"
+    except (ForbiddenError, NotFoundError, TooLongError) as error:
+        return f"The reply could not be posted: {error}"
 
 
 def post(thread: Thread, new: State, write_body: Write) -> str:

@@ -13,7 +13,7 @@ from bot.hostile import LIMITS
 from bot.identity import Ignored, Workflow, selector, subject
 from bot.judging import Judged, judge
 from bot.planning import GITHUB, Sources, expected_keys
-from bot.posting import Thread, post, reply
+from bot.posting import Thread, newer, post, reply
 from bot.pull_request import ArtifactInfo, JobResult, PullRequest, WorkflowRun
 from bot.settings import Settings
 from bot.tracking import Entry
@@ -81,8 +81,10 @@ def seen(run: WorkflowRun, judged: Judged, office: Office) -> CommentView:
         notes=tuple((note,) for note in judged.notes),
         selector=selector(run),
         project_url=office.home,
+        uncovered=judged.uncovered,
+        own_workflows=judged.own_workflows,
         failed_jobs=tuple(job.name for job in jobs if job.conclusion not in GOOD),
-        commands=judged.plan.repository.lower() == workflow.repository.lower(),
+        commands=judged.plan.repository.lower() == office.desk.project.lower(),
     )
     return view(facts, comparison, refused)
 
@@ -112,9 +114,13 @@ def _everywhere(run: WorkflowRun, shown: CommentView, office: Office) -> tuple[s
     Somebody asked for a narrowed run: it is told to them, and what a whole run has told stays as it is.
     """
     thread = Thread(office.desk.github, shown.repository, shown.number)
+    marker = f"<!-- zero3-run {run.id}.{run.attempt} -->"
+    allowed = office.settings.may_comment(shown.repository, office.workflow.repository)
     if selector(run):
-        return (reply(thread, markdown(shown), f"<!-- zero3-run {run.id}.{run.attempt} -->"),)
-    if not office.settings.may_comment(shown.repository, office.desk.project):
+        return (
+            reply(thread, markdown(shown), marker) if allowed else "Nobody to tell: the bot may not comment there.",
+        )
+    if not allowed:
         entry = Entry(shown.repository, shown.number, shown.head, shown.headline, run.id, run.attempt, run.url)
         return (track(office.desk, entry),)
     state = State(shown.head, shown.base, run.id, run.attempt, shown.headline, shown.head, digest=digest(shown))
@@ -122,6 +128,8 @@ def _everywhere(run: WorkflowRun, shown: CommentView, office: Office) -> tuple[s
     def body(state: State, *, limit: int) -> str:
         return markdown(replace(shown, since="" if state.since == shown.head else state.since), limit)
 
+    if newer(thread, state):
+        return ("Nothing is told: a newer run has been told about.",)
     return post(thread, state, body), _checked(run, shown, office)
 
 

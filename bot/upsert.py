@@ -47,8 +47,6 @@ class State:
 
 
 _STATE: Final = TypeAdapter(State)
-_CALM: Final = frozenset({Headline.BROKEN_BEFORE, Headline.GREEN})
-"""What asks nothing of anybody: nothing that the pull request did."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def decide(existing: Sequence[Comment], login: str, new: State, body: str) -> Ac
         return Skip(reason)
     if reason := _quiet(old, state):
         return Nothing(reason)
-    if old and old.headline in _CALM and state.headline is Headline.REGRESSED:
+    if old and old.headline is not Headline.REGRESSED and state.headline is Headline.REGRESSED:
         return Supersede(signed(body, state))
     return Edit(posted[-1].comment.id, signed(body, state))
 

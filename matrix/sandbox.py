@@ -192,6 +192,7 @@ def _own(folder: Path, uid: int) -> None:
 def _protected(outer: Mapping[str, str], more: Iterable[Path]) -> tuple[Path, ...]:
     """Home and what GitHub's runner keeps, the files in which a step sets variables of later steps included."""
     named = [Path(outer[name]) for name in ("HOME", *_GITHUB_FOLDERS) if outer.get(name)]
+    named += [folder.parents[1] for folder in named if folder.parts[-2:] == ("_work", "_temp")]  # actions, the runner
     folders = [folder.resolve() for folder in (*named, *more)]
     return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir() and folder != Path("/")))
 

@@ -21,6 +21,7 @@ from bot.artifacts import runs_of
 from bot.comment import check_run, view
 from bot.comment_context import Facts, Headline
 from bot.desk import Desk
+from bot.errors import WrongLoginError
 from bot.explaining import explained
 from bot.identity import Workflow
 from bot.judging import judge
@@ -85,11 +86,11 @@ def archived(files: Mapping[str, bytes]) -> bytes:
 
 @contextmanager
 def place(
-    *faults: Fault, files: tuple[File, ...] = (LOADER,), home: str = NAME
+    *faults: Fault, files: tuple[File, ...] = (LOADER,), home: str = NAME, project: str = ""
 ) -> Iterator[tuple[GitHubServer, Office]]:
     state = State([Repository(NAME, pulls=[Pull(5, files=list(files))]), Repository(OWN)])
     with opened(state, *faults) as (server, github):
-        yield server, Office(Desk(github, home, "main"), Workflow(home), SETTINGS)
+        yield server, Office(Desk(github, project or home, "main"), Workflow(home), SETTINGS)
 
 
 def ended(
@@ -165,8 +166,9 @@ def test_runs_that_finish_out_of_order_leave_the_newer_one() -> None:
     with place() as (server, office):
         ended(server, office, BROKEN, run=10)
         ended(server, office, FINE, run=9)
-        (comment,) = comments(server)
+        (comment,), (check,) = comments(server), server.state.repositories[0].checks
     assert '"run":10,' in comment
+    assert check.conclusion == "failure"
 
 
 def test_the_same_run_reported_twice_is_said_once() -> None:
@@ -197,6 +199,38 @@ def test_a_head_that_moved_is_not_spoken_about() -> None:
         server.state.repositories[0].runs.append(Run(9))
         assert report(office.desk.github.workflow_run(NAME, 9), office).view is None
         assert not comments(server)
+
+
+def test_a_repository_that_calls_the_workflows_gets_its_comment() -> None:
+    with place(project=OWN) as (server, office):
+        ended(server, office, BROKEN)
+        (comment,) = comments(server)
+        assert not server.state.repositories[1].issues
+    assert "/zero3 help" not in comment
+
+
+NEW = File(
+    "src/transformers/models/new/modeling_new.py", "added", patch="@@ -0,0 +1 @@\n+self.x = nn.Buffer(torch.ones(3))"
+)
+WORKFLOW = File(".github/workflows/zero3.yml")
+
+
+@pytest.mark.parametrize(
+    ("files", "why"), [((NEW,), "no architecture of what"), ((LOADER, WORKFLOW), "edits workflows")]
+)
+def test_what_the_runs_cannot_vouch_for_is_not_green(files: tuple[File, ...], why: str) -> None:
+    with place(files=files) as (server, office):
+        ended(server, office, FINE)
+        (comment,) = comments(server)
+    assert '"headline":"uncertain"' in comment
+    assert why in comment.splitlines()[0]
+
+
+def test_a_bot_that_does_not_know_its_own_name_says_so() -> None:
+    with place() as (server, office):
+        server.state.tokens = dict.fromkeys(server.state.tokens, "somebody-else")
+        with pytest.raises(WrongLoginError, match="ZERO3_LOGIN"):
+            ended(server, office, FINE)
 
 
 def test_upstream_is_not_written_to_but_listed_at_home() -> None:

@@ -192,6 +192,8 @@ def test_what_the_kernel_does_not_permit_is_left_out_and_told() -> None:
 
 def test_the_files_of_a_steps_variables_are_protected(tmp_path: Path) -> None:
     assert tmp_path in detect(lambda _: True, {"RUNNER_TEMP": str(tmp_path), "HOME": "/"}, []).protected
+    (temp := tmp_path / "_work" / "_temp").mkdir(parents=True)  # beside it lie the actions that later steps run
+    assert tmp_path in detect(lambda _: True, {"RUNNER_TEMP": str(temp)}, []).protected
 
 
 def test_credentials_in_addresses_are_cut() -> None:
