@@ -12,7 +12,8 @@ from bot.render import render
 from bot.report import report as report_of
 from bot.terminal import print_report
 from matrix.catalog import FAMILIES, load_catalog
-from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError
+from matrix.cli import run as run_app
+from matrix.errors import INFRASTRUCTURE, OutputError
 from matrix.store import read_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -60,14 +61,10 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def cli() -> None:
-    """Run the command line; every known failure is one message and its exit code."""
+    """Run the command line."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # records quote tools that draw with more than ASCII
-    try:
-        app()
-    except MatrixError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    run_app(app)
 
 
 if __name__ == "__main__":

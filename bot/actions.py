@@ -4,14 +4,12 @@ Formats: https://docs.github.com/actions/reference/workflow-commands-for-github-
 """
 
 import os
-import re
 import secrets
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -197,31 +195,7 @@ def _append(path: Path, text: str) -> None:
         raise OutputError(path, error) from error
 
 
-@contextmanager
-def group(title: str) -> Iterator[None]:
-    """Fold what is logged inside under `title`."""
-    sys.stdout.write(f"::group::{_data(visible(title))}\n")
-    try:
-        yield
-    finally:
-        sys.stdout.write("::endgroup::\n")
-
-
-Level = Literal["notice", "warning", "error"]
-
-
-def annotate(level: Level, message: str) -> None:
-    """Show `message` on the page of the workflow run."""
-    sys.stdout.write(f"::{level}::{_data(visible(message))}\n")
-
-
 def verbatim(text: str) -> None:
     """Log text from outside: the runner obeys no command in it, and a terminal no escape sequence."""
     end = secrets.token_hex(16)
     sys.stdout.write(f"::stop-commands::{end}\n{visible(text)}\n::{end}::\n")
-
-
-def _data(text: str) -> str:
-    """`text` as the value of a workflow command, on one line whatever is in it."""
-    escaped = {"%": "%25", "\r": "%0D", "\n": "%0A"}
-    return re.sub(r"[%\r\n]", lambda found: escaped[found[0]], text)

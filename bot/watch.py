@@ -12,7 +12,7 @@ from typing import Final
 
 from bot.desk import Desk
 from bot.errors import GitHubError, NotFoundError, UnreachableError
-from bot.pull_request import Change, PullRequest
+from bot.pull_request import Change, Comment, PullRequest
 from bot.settings import Budget, Settings
 from bot.tracking import MARKER, TITLE, Cursor, Entry, Ledger, parse_ledger, tracking_body
 
@@ -142,15 +142,17 @@ def track(desk: Desk, entry: Entry) -> str:
 
 def read_ledger(desk: Desk) -> Ledger:
     """What the tracking issue knows; nothing where there is none, or somebody has spoilt its marker."""
-    issue = desk.github.issue_with(desk.project, MARKER)
+    return _ledger(desk.github.issue_with(desk.project, MARKER))
+
+
+def _ledger(issue: Comment | None) -> Ledger:
     return (parse_ledger(issue.body) if issue else None) or Ledger()
 
 
 def update_ledger(desk: Desk, change: Callable[[Ledger], Ledger]) -> int:
     """Change what the tracking issue knows, from what it knows at this moment; the number of the issue."""
     issue = desk.github.issue_with(desk.project, MARKER)
-    before = (parse_ledger(issue.body) if issue else None) or Ledger()
-    body = tracking_body(change(before))
+    body = tracking_body(change(_ledger(issue)))
     if issue is None:
         return desk.github.create_issue(desk.project, TITLE, body, MARKER)
     if body != issue.body:

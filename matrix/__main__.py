@@ -18,10 +18,11 @@ from matrix import duel as duels
 from matrix import runner
 from matrix.catalog import FAMILIES, load_catalog
 from matrix.cell import Request, measure, resolve_device
+from matrix.cli import run as run_app
 from matrix.compare import compare_all
 from matrix.comparison_text import comparison_lines, comparison_values
 from matrix.environments import chosen_by_name, from_id, load_environments
-from matrix.errors import INFRASTRUCTURE, CancelledError, MatrixError, OutputError, UnknownNameError
+from matrix.errors import INFRASTRUCTURE, CancelledError, OutputError, UnknownNameError
 from matrix.model import Cell, Check, Device, Loader
 from matrix.plan import choices, plan, select
 from matrix.progress import TerminalProgress
@@ -213,13 +214,9 @@ def summarise(cell: Cell) -> int:
 
 
 def cli() -> None:
-    """Run the command line; every known failure is one message and its exit code."""
+    """Run the command line."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job asks this way: end like Ctrl-C
-    try:
-        app()
-    except MatrixError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    run_app(app)
 
 
 if __name__ == "__main__":

@@ -93,6 +93,15 @@ def test_there_is_one_door_to(package: str, door: str) -> None:
     assert importers(package, "matrix", "matrix/probe", "bot") == {door}
 
 
+GITHUB = {"office", "github", "reading", "patience", "translate", "download", "check_run"}
+
+
+def test_github_is_behind_one_door() -> None:
+    """These make it up; `office` holds the key. The rest of the bot knows no PyGithub object."""
+    assert importers("github", "matrix", "bot") == {f"bot/{name}.py" for name in GITHUB}
+    assert importers("requests", "matrix", "bot") <= {"bot/patience.py", "bot/download.py"}
+
+
 @pytest.mark.parametrize("file", [*MATRIX, *BOT], ids=lambda file: file.relative_to(ROOT).as_posix())
 def test_the_host_starts_no_process_behind_the_runners_back(file: Path) -> None:
     source = file.read_text(encoding="utf-8")
