@@ -225,7 +225,7 @@ REFUSED = st.lists(st.builds(Refused, duel=TEXT, reason=SENTENCES), max_size=2)
 
 @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(known=FACTS, found=COMPARISONS, refused=REFUSED, limit=st.sampled_from([60_000, 20_000, 8_000]))
-def test_whatever_was_measured_the_comment_is_harmless_and_fits(
+def test_m1_m2_m3_whatever_was_measured_the_comment_is_harmless_and_fits(
     known: Facts, found: Comparison, refused: list[Refused], limit: int
 ) -> None:
     shown = view(known, found, refused)

@@ -132,7 +132,7 @@ def test_every_link_of_the_page_leads_somewhere_in_it() -> None:
     assert not page.all("src") + page.all("style") + page.all("onclick")
 
 
-def test_the_policy_allows_exactly_the_inline_style_and_script() -> None:
+def test_m5_the_policy_allows_exactly_the_inline_style_and_script() -> None:
     html = render("report.html", a_report())
     (policy,) = [content for content in Page(html).all("content") if "default-src" in content]
     for tag in ("style", "script"):

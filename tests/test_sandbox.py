@@ -78,7 +78,7 @@ def told(sandbox: Sandbox) -> dict[str, Any]:
     return values
 
 
-def test_no_secret_reaches_it_and_what_it_needs_does(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_r1_no_secret_reaches_it_and_what_it_needs_does(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("NCCL_DEBUG", "WARN")
@@ -92,7 +92,7 @@ def test_no_secret_reaches_it_and_what_it_needs_does(sandbox: Sandbox, monkeypat
     assert not Path(cwd).exists()
 
 
-def test_it_gains_no_privileges_and_has_limits(sandbox: Sandbox) -> None:
+def test_r1_it_gains_no_privileges_and_has_limits(sandbox: Sandbox) -> None:
     values = told(sandbox)
     assert values["status"]["NoNewPrivs"] == "1"
     assert values["limits"] == [0, 2 << 30, 8192]
@@ -104,7 +104,7 @@ def test_it_sees_no_process_but_its_own(isolated: Sandbox) -> None:
     assert len(told(isolated)["processes"]) <= 3
 
 
-def test_the_network_is_off_unless_it_is_built(isolated: Sandbox, server: int) -> None:
+def test_r1_the_network_is_off_unless_it_is_built(isolated: Sandbox, server: int) -> None:
     python(CONNECT, isolated, str(server), network=True)
     with pytest.raises(EnvironmentFailedError, match="ConnectionRefusedError"):
         python(CONNECT, isolated, str(server))
@@ -153,7 +153,7 @@ def test_a_failure_is_told_with_its_last_words(sandbox: Sandbox) -> None:
     assert len(failed.value.words) <= 4000
 
 
-def test_as_root_it_becomes_the_named_user_that_can_read_but_not_write(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_r1_as_root_it_becomes_the_named_user_that_can_read_but_not_write(monkeypatch: pytest.MonkeyPatch) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root becomes another user")
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")  # one that everybody can read
@@ -205,7 +205,7 @@ def test_credentials_in_addresses_are_cut() -> None:
 @pytest.mark.parametrize(
     "words", ["::set-output name=x::y", "a\n::error::b", "##[add-path]/x", "\x1b[2J\r::debug::", ":::error::"]
 )
-def test_no_words_command_the_log(words: str) -> None:
+def test_r2_no_words_command_the_log(words: str) -> None:
     assert not {"::", "##[", "\n", "\r", "\x1b"} & {
         part for part in ("::", "##[", "\n", "\r", "\x1b") if part in harmless(words)
     }
@@ -215,7 +215,7 @@ def test_no_words_command_the_log(words: str) -> None:
     st.binary(max_size=200)
     | st.recursive(st.none() | st.floats() | st.text() | st.integers(), st.lists).map(lambda v: json.dumps(v).encode())
 )
-def test_any_line_is_a_message_or_refused(line: bytes) -> None:
+def test_r3_any_line_is_a_message_or_refused(line: bytes) -> None:
     try:
         for message in messages.messages(io.TextIOWrapper(io.BytesIO(line), errors="replace")):
             strictly(TypeAdapter(Case), message)
@@ -227,7 +227,7 @@ def test_any_line_is_a_message_or_refused(line: bytes) -> None:
     "line", ["[" * 200_000, '{"a": ' * 100_000, "1" * 10_000, '"x"', "::error::x", "x" * (messages.LONGEST + 1)],
     ids=["deep", "deep objects", "a huge number", "no object", "a command", "too long"],
 )  # fmt: skip
-def test_a_hostile_line_is_refused(line: str) -> None:
+def test_r3_a_hostile_line_is_refused(line: str) -> None:
     with pytest.raises(BadMessageError):
         list(messages.messages(io.StringIO(line)))
 

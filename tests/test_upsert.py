@@ -115,7 +115,7 @@ def test_web_editors_line_ends_do_not_matter() -> None:
         ("", "Bot", False),
     ],
 )
-def test_only_what_the_bot_wrote_is_ours(author: str, author_type: str, *, counts: bool) -> None:
+def test_m4_only_what_the_bot_wrote_is_ours(author: str, author_type: str, *, counts: bool) -> None:
     existing = [comment(signed("Mine, honestly", state()), 1, author, author_type)]
     assert len(ours(existing, BOT)) == counts
     assert isinstance(decide(existing, BOT, state("regressed", B, 8), "Wrong."), Edit | Supersede) == counts
