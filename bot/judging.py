@@ -23,7 +23,7 @@ MODELS: Final = Path(__file__).with_name("models.json")
 
 @cache
 def known_models() -> ModelGraph:
-    """The models of the newest transformers; those of later ones count as taking code from all they may."""
+    """The models of the newest transformers; one that it does not have is used by no other."""
     return ModelGraph({name: frozenset(used) for name, used in json.loads(MODELS.read_text()).items()})
 
 

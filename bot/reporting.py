@@ -82,7 +82,7 @@ def seen(run: WorkflowRun, judged: Judged, office: Office) -> CommentView:
         selector=selector(run),
         project_url=office.home,
         uncovered=judged.uncovered,
-        own_workflows=judged.own_workflows,
+        own_workflows=judged.own_workflows and judged.plan.repository.lower() == workflow.repository.lower(),
         failed_jobs=tuple(job.name for job in jobs if job.conclusion not in GOOD),
         commands=judged.plan.repository.lower() == office.desk.project.lower(),
     )
