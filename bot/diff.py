@@ -113,7 +113,7 @@ def counts(edit: Edit, rule: Rule) -> bool:
     """Whether a changed line is loading code under `rule`: the innermost name that the rule knows decides."""
     if len(edit.text) >= LONGEST:
         return True
-    if any(word.search(edit.text) for word in rule.ignore):
+    if _ignored(edit, rule):
         return False
     for name in reversed(edit.symbols):
         if name in rule.neutral:
@@ -121,6 +121,12 @@ def counts(edit: Edit, rule: Rule) -> bool:
         if rule.symbols and (name == UNKNOWN or rule.names(name, edit.symbols)):
             return not (rule.only_tensors and _makes_no_tensor(name, edit.text))
     return not rule.narrow or any(word.search(edit.text) for word in rule.words)
+
+
+def _ignored(edit: Edit, rule: Rule) -> bool:
+    """Whether a line, all that it guards, or a line that it stands under, is about something that is not measured."""
+    lines = edit.body if edit.body and not rule.ignores(edit.text) else (edit.text,)
+    return all(map(rule.ignores, lines)) or any(map(rule.excludes, (*edit.inside, edit.text)))
 
 
 def _makes_no_tensor(name: str, line: str) -> bool:
@@ -142,9 +148,11 @@ def _sets_plain_values(node: ast.stmt) -> bool:
 
 
 def _is_plain(value: ast.expr | None) -> bool:
-    """Whether an expression is arithmetic on constants and on the configuration, so that no module can be its value."""
+    """Whether an expression is the configuration, or arithmetic on it and on constants: no module can be its value."""
     if value is None or isinstance(value, ast.Constant):
         return True
+    if isinstance(value, ast.Name):
+        return value.id == "config"
     if isinstance(value, ast.Attribute):
         return ast.unparse(value).startswith(("config.", "self.config."))
     if isinstance(value, ast.Call):

@@ -20,8 +20,9 @@ class Rule:
     """What counts in the files whose path matches `path`.
 
     With neither `symbols` nor `words` every line of code counts; otherwise only what stands in one of `symbols` or
-    matches one of `words`. What stands in one of `neutral`, or matches one of `ignore`, never counts. A symbol `A.b` is `b` where `A` encloses it or
-    what encloses it is not shown. `only_tensors` leaves out lines of `__init__` that set plain values.
+    matches one of `words`. What stands in one of `neutral`, matches one of `ignore`, or matches one of `inside` or
+    stands under a line that does, never counts. A symbol `A.b` is `b` where `A` encloses it or what encloses it is not
+    shown. `only_tensors` leaves out lines of `__init__` that set plain values.
     `entries` says that the keys of the file's dictionaries are models: an entry that is new is about its model alone.
     """
 
@@ -31,6 +32,7 @@ class Rule:
     neutral: frozenset[str] = frozenset()
     words: tuple[re.Pattern[str], ...] = ()
     ignore: tuple[re.Pattern[str], ...] = ()
+    inside: tuple[re.Pattern[str], ...] = ()
     checks: tuple[Check, ...] = tuple(Check)
     only_tensors: bool = False
     entries: bool = False
@@ -44,6 +46,14 @@ class Rule:
         """Whether `name`, with `around` as all names around a line, is one of the symbols."""
         owners = {symbol.rpartition(".")[0] for symbol in self.symbols if symbol.rpartition(".")[2] == name}
         return "" in owners or any(owner in around or around[0] == name for owner in owners)
+
+    def ignores(self, line: str) -> bool:
+        """Whether `line` by itself is about something that is not measured."""
+        return any(word.search(line) for word in self.ignore)
+
+    def excludes(self, line: str) -> bool:
+        """Whether `line`, with everything that is indented under it, is about something that is not measured."""
+        return any(word.search(line) for word in self.inside)
 
     def model(self, path: str) -> str:
         """The folder of the model whose file `path` is, empty for what all models share."""
@@ -88,6 +98,7 @@ def _rule(values: Mapping[str, Any]) -> Rule:
         neutral=frozenset(values.get("neutral", ())),
         words=tuple(re.compile(word) for word in values.get("words", ())),
         ignore=tuple(re.compile(word) for word in values.get("ignore", ())),
+        inside=tuple(re.compile(word) for word in values.get("inside", ())),
         checks=tuple(Check(check) for check in values.get("checks", Check)),
         only_tensors=values.get("only_tensors", False),
         entries=values.get("entries", False),

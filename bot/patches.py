@@ -7,12 +7,13 @@ from itertools import groupby, pairwise
 from typing import Final
 
 from bot.prose import prose
-from bot.scopes import Scopes
+from bot.scopes import Scopes, guarded, opened
 
 LONGEST: Final = 500
 """Characters of a line that are looked at: what people write is shorter, and every pattern stays fast."""
 
 _HUNK: Final = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@ ?(.*)")
+_BRACKETS: Final = re.compile(r"[\s()\[\]{},;]*")
 _COMMENT: Final = re.compile(r"\s*(#|//|$)")
 _SAYS_NOTHING: Final = re.compile(
     r"""[\s()\[\]{},]*(->.*)?:?"""
@@ -46,11 +47,17 @@ class Hunk:
 
 @dataclass(frozen=True)
 class Edit:
-    """One changed line of code, and the names around it, outermost first; bot.scopes.UNKNOWN where they cannot be told."""
+    """One changed line of code, and the names around it, outermost first; bot.scopes.UNKNOWN where they cannot be told.
+
+    `inside` are the lines that open a block or a bracket around it, as far as the hunk shows them. `body` is all that the
+    line guards, if it is a condition that calls nothing and has no other branch, and empty where that cannot be told.
+    """
 
     symbols: tuple[str, ...]
     line: int
     text: str
+    inside: tuple[str, ...] = ()
+    body: tuple[str, ...] = ()
 
 
 def hunks(patch: str) -> tuple[Hunk, ...]:
@@ -92,19 +99,21 @@ def _bare(edit: Edit) -> str:
 
 
 def _plain(hunk: Hunk, sign: str) -> Iterator[Edit]:
-    for line in hunk.lines:
-        if line.sign == sign and not _COMMENT.match(line.text):
-            yield Edit((), line.number, line.text)
+    code = [line for line in hunk.lines if line.sign in (" ", sign) and not _COMMENT.match(line.text)]
+    for line, inside in zip(code, opened([line.text for line in code]), strict=True):
+        if line.sign == sign and not _BRACKETS.fullmatch(line.text):
+            yield Edit((), line.number, line.text, inside)
 
 
 def _side(hunk: Hunk, sign: str) -> Iterator[Edit]:
     lines = [line for line in hunk.lines if line.sign in (" ", sign)]
     words = prose([line.text for line in lines])
     code = [line for line, is_prose in zip(lines, words, strict=True) if not is_prose and not _COMMENT.match(line.text)]
-    around = Scopes(hunk.section, [line.text for line in code]).names()
-    for line, names in zip(code, around, strict=True):
+    texts = [line.text for line in code]
+    around = Scopes(hunk.section, texts).names()
+    for index, (line, names, inside) in enumerate(zip(code, around, opened(texts), strict=True)):
         if line.sign == sign and names is not None and not _SAYS_NOTHING.fullmatch(line.text):
-            yield Edit(names, line.number, line.text)
+            yield Edit(names, line.number, line.text, inside, guarded(texts, index))
 
 
 def new_entries(hunk: Hunk) -> tuple[str, ...]:

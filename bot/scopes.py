@@ -15,6 +15,9 @@ _IMPORTED: Final = re.compile(r" {4}\w+( as \w+)?,?")
 _ENTRY: Final = re.compile(r"(?!\s*\**\w+\s*(:[^=]+)?(=.+)?,$).*,$")
 _STRING: Final = re.compile(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])*\'|#.*')
 
+_CONDITION: Final = re.compile(r"\s*(el)?if [^(:]*:")
+_BRANCH: Final = re.compile(r"\s*(elif|else)\b")
+
 Names = tuple[str, ...]
 
 
@@ -25,6 +28,25 @@ def _indent(text: str) -> int:
 def _depth(text: str) -> int:
     bare = _STRING.sub("", text)
     return sum(bare.count(bracket) for bracket in "([{") - sum(bare.count(bracket) for bracket in ")]}")
+
+
+def opened(lines: Sequence[str]) -> Iterator[Names]:
+    """The lines above each one that it is indented under, outermost first."""
+    stack: list[str] = []
+    for text in lines:
+        while stack and _indent(stack[-1]) >= _indent(text):
+            stack.pop()
+        yield tuple(stack)
+        stack.append(text)
+
+
+def guarded(lines: Sequence[str], start: int) -> Names:
+    """What a line guards, if it is a condition that calls nothing, has no other branch and ends in sight."""
+    if not _CONDITION.fullmatch(lines[start]):
+        return ()
+    indent = _indent(lines[start])
+    end = next((index for index in range(start + 1, len(lines)) if _indent(lines[index]) <= indent), None)
+    return () if end is None or _BRANCH.match(lines[end]) else tuple(lines[start + 1 : end])
 
 
 class Scopes:
