@@ -87,7 +87,13 @@ def test_a_pure_module_imports_no_door_to_the_world(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "door"), [("subprocess", "matrix/runner.py"), ("uv", "matrix/runner.py"), ("jinja2", "bot/render.py")]
+    ("package", "door"),
+    [
+        ("subprocess", "matrix/runner.py"),
+        ("uv", "matrix/runner.py"),
+        ("jinja2", "bot/render.py"),
+        ("sqlite3", "matrix/history.py"),
+    ],
 )
 def test_there_is_one_door_to(package: str, door: str) -> None:
     assert importers(package, "matrix", "matrix/probe", "bot") == {door}

@@ -1,0 +1,314 @@
+"""The only door to SQLite: a database built from the record files of a history, and what it answers.
+
+The database is a function of the record files' bytes, however many steps it was built in: it may be deleted at any time.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from matrix.errors import INFRASTRUCTURE, MatrixError, OtherSchemaError, OutputError, ResultsError
+from matrix.history_archive import locked, publish
+from matrix.history_records import HALF, Known, RecordFile, State, case_lines, listing, night_of, recorded, storable
+from matrix.model import SCHEMA, Case, CaseKey, Cell, Check, Loader, header_record
+
+VERSION: Final = 1000 * SCHEMA + 1
+"""Of the tables and of the records they were read from; a database of any other version is built anew."""
+
+TABLES: Final = """
+CREATE TABLE file (id INTEGER PRIMARY KEY, path TEXT NOT NULL, digest BLOB NOT NULL);
+CREATE TABLE refused (file INTEGER PRIMARY KEY, reason TEXT NOT NULL);
+CREATE TABLE environment (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE "key" (id INTEGER PRIMARY KEY, architecture TEXT NOT NULL, loader TEXT NOT NULL, "check" TEXT NOT NULL);
+CREATE TABLE header (id INTEGER PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE coverage (id INTEGER, "key" INTEGER, PRIMARY KEY (id, "key")) WITHOUT ROWID;
+CREATE TABLE cell (file INTEGER PRIMARY KEY, night INTEGER NOT NULL, environment INTEGER NOT NULL, state TEXT NOT NULL,
+  started TEXT NOT NULL, cases INTEGER NOT NULL, header INTEGER NOT NULL, coverage INTEGER);
+CREATE TABLE change (environment INTEGER, "key" INTEGER, night INTEGER, verdict TEXT NOT NULL,
+  PRIMARY KEY (environment, "key", night)) WITHOUT ROWID;
+CREATE TABLE evidence (environment INTEGER, "key" INTEGER, file INTEGER NOT NULL, line BLOB NOT NULL,
+  PRIMARY KEY (environment, "key")) WITHOUT ROWID;
+CREATE INDEX cell_of ON cell (environment, night);
+"""
+"""`night` is a date's ordinal. `key` is what a cell measures: architecture, loader, check; `coverage` a set of them, for
+most cells the same. `change` has a verdict only where it differs from the case's previous one; with the coverages that
+tells every night's. `evidence` is the newest measurement of each case."""
+
+
+class HistoryError(MatrixError):
+    """A database that answers nothing: not there, damaged, or of another version."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, database: Path, problem: str) -> None:
+        super().__init__(f"{database} {problem}: build it from the record files again, they hold everything")
+
+
+@dataclass(frozen=True)
+class Built:
+    """What building did: how many files were read, out of how many, and why not only the new ones (empty if so)."""
+
+    read: int
+    files: int
+    anew: str = ""
+
+
+def build(history: Path, database: Path, *, wait: bool = True) -> Built:
+    """Bring the `database` up to the record files in the folder `history`.
+
+    Nights after the last one known are added; anything else that changed, a missing, damaged or other database too,
+    makes it be built anew. It is replaced at once, when done. Raises HistoryBusyError, OutputError.
+    """
+    with locked(history, wait=wait):
+        files = listing(history)
+        db, anew = _start(database, files)
+        with closing(db):
+            known = _count(db, "file")
+            if anew or known < len(files):
+                _add(db, history, files[known:])
+                _save(db, database)
+        return Built(len(files) - known, len(files), anew)
+
+
+def _start(database: Path, files: Sequence[RecordFile]) -> tuple[sqlite3.Connection, str]:
+    """In memory: the database as it was if `files` can be added to it, else empty tables and why."""
+    db = sqlite3.connect(":memory:")
+    if not (problem := _copy(db, database) or _not_before(db, files)):
+        return db, ""
+    db.close()
+    db = sqlite3.connect(":memory:")
+    db.executescript(f"{TABLES} PRAGMA user_version = {VERSION};")
+    return db, problem
+
+
+def _copy(db: sqlite3.Connection, database: Path) -> str:
+    if not database.exists():
+        return "is not there"
+    try:
+        with closing(_connect(database)) as old:
+            old.backup(db)
+        return _damage(db)
+    except sqlite3.DatabaseError as error:
+        return f"is damaged ({error})"
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    """Read-only; `immutable` because a database is only ever replaced."""
+    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def _damage(db: sqlite3.Connection) -> str:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version != VERSION:
+        return f"is of version {version}, not {VERSION}"
+    (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    return "" if found == "ok" else f"is damaged ({found})"
+
+
+def _not_before(db: sqlite3.Connection, files: Sequence[RecordFile]) -> str:
+    """Why `files` are not what `db` was built from and later nights."""
+    known = [RecordFile(*row) for row in db.execute("SELECT path, digest FROM file ORDER BY id")]
+    new = files[len(known) :]
+    if known != files[: len(known)]:
+        return "was built from other record files"
+    same_night = known and new and new[0].folder == known[-1].folder
+    return "has only a part of its last night" if same_night else ""
+
+
+def _count(db: sqlite3.Connection, table: str) -> int:
+    count: int = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+    return count
+
+
+def _save(db: sqlite3.Connection, database: Path) -> None:
+    """Write the canonical form of `db`: VACUUM leaves no trace of the order of changes but a counter, set here."""
+    half = database.with_name(f"{database.name}{HALF}")
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        half.unlink(missing_ok=True)
+        db.execute("VACUUM INTO ?", (str(half),))
+        with closing(sqlite3.connect(half)) as written:
+            written.execute("PRAGMA schema_version = 1")
+        publish(half, database)
+    except OSError as error:
+        raise OutputError(database, error) from error
+    except sqlite3.Error as error:
+        raise OutputError(database, OSError(str(error))) from error
+
+
+def _add(db: sqlite3.Connection, history: Path, files: Iterable[RecordFile]) -> None:
+    builder = _Builder(db, history)
+    for _, night in groupby(files, key=lambda file: file.folder):
+        with db:
+            builder.night(list(night))
+    with db:
+        builder.evidence()
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A cell that a file of a night holds."""
+
+    file: int
+    path: str
+    night: int
+    cell: Cell
+
+    @property
+    def rank(self) -> tuple[bool, str, str]:
+        """Sorts files of the same cell: the one that counts is the last."""
+        return State.of(self.cell).measured, self.cell.started, self.path
+
+
+class _Builder:
+    """Adds nights to a database, in their order. Keys are given in the order of the files, so they are always the same."""
+
+    def __init__(self, db: sqlite3.Connection, history: Path) -> None:
+        self._db, self._history = db, history
+        self._lines: Known = {}
+        self._last: dict[int, tuple[tuple[Case, ...], int]] = {}
+        self._environments: dict[str, int] = dict(db.execute("SELECT name, id FROM environment"))
+        self._headers: dict[str, int] = dict(db.execute("SELECT record, id FROM header"))
+        keys = db.execute('SELECT id, architecture, loader, "check" FROM "key"')
+        self._keys: dict[CaseKey, int] = {case_key(names): id_ for id_, *names in keys}
+        sets = groupby(db.execute('SELECT id, "key" FROM coverage ORDER BY id'), key=lambda row: row[0])
+        self._coverages: dict[frozenset[int], int] = {frozenset(key for _, key in rows): id_ for id_, rows in sets}
+        self._verdicts: dict[int, dict[int, str]] = {id_: {} for id_ in self._environments.values()}
+        for environment, key, verdict in db.execute('SELECT environment, "key", verdict FROM change ORDER BY night'):
+            self._verdicts[environment][key] = verdict
+
+    def night(self, files: list[RecordFile]) -> None:
+        """Add the files of one night."""
+        first = _count(self._db, "file") + 1
+        numbered = list(enumerate(files, start=first))
+        self._many("file", ((number, file.path, file.digest) for number, file in numbered))
+        cells: dict[str, list[_Read]] = {}
+        for number, file in numbered:
+            if read := self._read(number, file.path):
+                cells.setdefault(read.cell.environment.id, []).append(read)
+        for same in cells.values():
+            self._cell(self._chosen(same))
+
+    def _read(self, number: int, path: str) -> _Read | None:
+        try:
+            return _Read(number, path, night_of(path).toordinal(), recorded(self._history, path, self._lines))
+        except (ResultsError, OtherSchemaError) as error:
+            self._refuse(number, str(error))
+            return None
+
+    def _many(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+        rows = list(rows)
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)  # noqa: S608
+
+    def _refuse(self, file: int, reason: str) -> None:
+        self._many("refused", [(file, storable(reason))])
+
+    def _chosen(self, same: list[_Read]) -> _Read:
+        """The file that counts of those with the same cell; the others are refused."""
+        *others, chosen = sorted(same, key=lambda read: read.rank)
+        for other in others:
+            what = "the same cell as" if other.cell == chosen.cell else "an older or shorter measurement of the cell in"
+            self._refuse(other.file, f"{other.path}: {what} {chosen.path}")
+        return chosen
+
+    def _cell(self, read: _Read) -> None:
+        cell, state = read.cell, State.of(read.cell)
+        environment = self._id("environment", self._environments, cell.environment.id)
+        header = self._id("header", self._headers, header_record(replace(cell, started="", cases=())))
+        coverage = self._measured(environment, read) if state.measured and cell.cases else None
+        row = (read.file, read.night, environment, state, cell.started, len(cell.cases), header, coverage)
+        self._many("cell", [row])
+
+    def _id(self, table: str, known: dict[str, int], name: str) -> int:
+        if name not in known:
+            known[name] = len(known) + 1
+            self._many(table, [(known[name], name)])
+        return known[name]
+
+    def _measured(self, environment: int, read: _Read) -> int:
+        """Add what changed with the cell; returns its coverage."""
+        cases, coverage = self._last.get(environment, ((), 0))
+        if read.cell.cases == cases:  # the same objects on most nights, so this is the fast way
+            return coverage
+        before = self._verdicts.setdefault(environment, {})
+        now = {self._key(case.key): case.verdict for case in read.cell.cases}
+        changed = {key: verdict for key, verdict in now.items() if before.get(key) != verdict}
+        self._many("change", ((environment, key, read.night, verdict) for key, verdict in changed.items()))
+        before.update(changed)
+        self._last[environment] = read.cell.cases, self._coverage(frozenset(now))
+        return self._last[environment][1]
+
+    def _key(self, key: CaseKey) -> int:
+        if key not in self._keys:
+            self._keys[key] = len(self._keys) + 1
+            self._many('"key"', [(self._keys[key], key.architecture, key.loader, key.check)])
+        return self._keys[key]
+
+    def _coverage(self, keys: frozenset[int]) -> int:
+        if keys not in self._coverages:
+            self._coverages[keys] = len(self._coverages) + 1
+            self._many("coverage", ((self._coverages[keys], key) for key in keys))
+        return self._coverages[keys]
+
+    def evidence(self) -> None:
+        """Keep the newest measurement of every case, and of no other night."""
+        stale = self._db.execute(f"""{MEASURED}
+            SELECT file.path, measured.environment, measured."key", cell.file FROM measured
+            JOIN cell USING (environment, night) JOIN file ON file.id = cell.file
+            LEFT JOIN evidence ON evidence.environment = measured.environment AND evidence."key" = measured."key"
+            WHERE cell.coverage IS NOT NULL AND evidence.file IS NOT cell.file ORDER BY cell.file""",  # noqa: S608
+            {"night": date.max.toordinal()},
+        ).fetchall()  # fmt: skip
+        for path, rows in groupby(stale, key=lambda row: row[0]):
+            found = case_lines(self._history, path)
+            lines = {self._keys[key]: line for key, line in found.items()}
+            self._many("evidence", ((environment, key, file, lines[key]) for _, environment, key, file in rows))
+
+
+MEASURED: Final = """
+WITH newest AS (
+    SELECT environment, coverage, max(night) AS night FROM cell
+    WHERE coverage IS NOT NULL AND night <= :night GROUP BY environment, coverage),
+measured AS (
+    SELECT environment, "key", max(night) AS night FROM newest
+    JOIN coverage ON coverage.id = newest.coverage GROUP BY environment, "key")
+"""
+"""The night that last measured each case, not after `:night`."""
+
+
+def case_key(names: Iterable[str]) -> CaseKey:
+    """The key that a row of the table `key` names."""
+    architecture, loader, check = names
+    return CaseKey(architecture, Loader(loader), Check(check))
+
+
+@dataclass(frozen=True)
+class History:
+    """An open database, for the questions below."""
+
+    db: sqlite3.Connection
+
+    def rows(self, question: str, **values: object) -> list[tuple[Any, ...]]:
+        """What the database answers."""
+        return self.db.execute(question, values).fetchall()
+
+
+@contextmanager
+def opened(database: Path) -> Iterator[History]:
+    """The `database`, to be asked; a later build does not disturb. Raises HistoryError, then or while asking."""
+    if not database.exists():
+        raise HistoryError(database, "is not there")
+    with closing(_connect(database)) as db:
+        try:
+            if problem := _damage(db):
+                raise HistoryError(database, problem)
+            yield History(db)
+        except sqlite3.DatabaseError as error:
+            raise HistoryError(database, f"is damaged ({error})") from error

@@ -1,0 +1,229 @@
+"""What a history answers, each a function of an open one; days are nights, environments and paths go by their names."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from matrix.history import MEASURED, History, case_key
+from matrix.history_records import State
+from matrix.model import Case, CaseKey, Cell, Verdict
+from matrix.store import assembled, typed
+
+
+@dataclass(frozen=True)
+class Night:
+    """A night and how many of its cells ended how; `refused` counts files that could not be read or were said twice."""
+
+    day: date
+    complete: int
+    failed: int
+    incomplete: int
+    refused: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A cell of a night: the record file it is in, and its `header`, a cell without its cases and times."""
+
+    night: date
+    path: str
+    state: State
+    cases: int
+    header: Cell
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment's newest cell, and the newest that counts as measured, if there is one."""
+
+    name: str
+    newest: Kept
+    measured: Kept | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a case: its verdict, the `night` that last measured it, and the one `since` which it is so."""
+
+    environment: str
+    key: CaseKey
+    verdict: Verdict
+    night: date
+    since: date
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One night of a case: its verdict and record file, both None when that night did not measure it."""
+
+    night: date
+    verdict: Verdict | None
+    path: str | None
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A case whose verdict changed, last in `night`; `before` is None when it had not been measured."""
+
+    environment: str
+    key: CaseKey
+    before: Verdict | None
+    after: Verdict
+    night: date
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The newest measurement of a case, whole, and where it is from."""
+
+    case: Case
+    night: date
+    path: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file of the history that counts for nothing, and why."""
+
+    path: str
+    reason: str
+
+
+_NIGHTS: Final = """
+WITH bad AS (SELECT substr(path, 1, 10) AS day, count(*) AS files FROM refused JOIN file ON file.id = file GROUP BY 1),
+told AS (SELECT night, sum(state = 'complete') AS complete, sum(state = 'failed') AS failed,
+    sum(state = 'incomplete') AS incomplete, substr(path, 1, 10) AS day FROM cell JOIN file ON file.id = file GROUP BY night)
+SELECT night, complete, failed, incomplete, coalesce(files, 0) FROM told LEFT JOIN bad USING (day) ORDER BY night
+"""
+
+
+def nights(history: History) -> tuple[Night, ...]:
+    """Every night with a cell, the oldest first."""
+    return tuple(Night(date.fromordinal(night), *counts) for night, *counts in history.rows(_NIGHTS))
+
+
+def refused(history: History) -> tuple[Refused, ...]:
+    """Every file that was not counted, in the order of nights."""
+    rows = history.rows("SELECT path, reason FROM refused JOIN file ON id = file ORDER BY id")
+    return tuple(Refused(*row) for row in rows)
+
+
+_KEPT: Final = """
+SELECT name, night, path, state, cases, record, started FROM cell JOIN file ON file.id = cell.file
+JOIN header ON header.id = cell.header JOIN environment ON environment.id = environment
+WHERE (environment, night) IN (SELECT environment, max(night) FROM cell WHERE night <= :night AND {} GROUP BY 1)
+ORDER BY name
+"""
+
+
+def environments(history: History, night: date = date.max) -> tuple[Environment, ...]:
+    """Every environment as of a `night`, sorted by name."""
+    newest, measured = (_kept(history, condition, night) for condition in ("true", "state <> 'incomplete'"))
+    return tuple(Environment(name, kept, measured.get(name)) for name, kept in newest.items())
+
+
+def _kept(history: History, condition: str, night: date) -> dict[str, Kept]:
+    rows = history.rows(_KEPT.format(condition), night=night.toordinal())
+    return {
+        name: Kept(date.fromordinal(day), path, State(state), cases, _header(record, started))
+        for name, day, path, state, cases, record, started in rows
+    }
+
+
+def _header(record: str, started: str) -> Cell:
+    path = Path("header")
+    return replace(assembled([typed(json.loads(record), path, 1)], path), started=started)
+
+
+_NAMES: Final = 'name, architecture, loader, "check"'
+
+_STANDINGS: Final = f"""{MEASURED}
+SELECT {_NAMES}, change.verdict, measured.night, change.night FROM measured
+JOIN environment ON environment.id = measured.environment JOIN "key" ON "key".id = measured."key"
+JOIN change ON change.environment = measured.environment AND change."key" = measured."key" AND change.night =
+    (SELECT max(night) FROM change WHERE environment = measured.environment AND "key" = measured."key"
+     AND night <= :night)
+WHERE (:name IS NULL OR name = :name) AND (:architecture IS NULL OR architecture = :architecture)
+ORDER BY {_NAMES}
+"""  # noqa: S608
+
+
+def standings(
+    history: History, night: date = date.max, *, environment: str | None = None, architecture: str | None = None
+) -> tuple[Standing, ...]:
+    """The cases as of a `night`: each with its newest verdict until then, of all environments and architectures or one."""
+    rows = history.rows(_STANDINGS, night=night.toordinal(), name=environment, architecture=architecture)
+    return tuple(
+        Standing(name, case_key(names), Verdict(verdict), date.fromordinal(measured), date.fromordinal(since))
+        for name, *names, verdict, measured, since in rows
+    )
+
+
+_STRIPS: Final = """
+SELECT architecture, loader, "check", cell.night, (SELECT verdict FROM change WHERE environment = cell.environment
+    AND "key" = coverage."key" AND night <= cell.night ORDER BY night DESC LIMIT 1), path
+FROM cell JOIN coverage ON coverage.id = cell.coverage JOIN "key" ON "key".id = coverage."key"
+JOIN file ON file.id = cell.file
+WHERE cell.environment = (SELECT id FROM environment WHERE name = :name) AND cell.night BETWEEN :first AND :last
+    AND (:architecture IS NULL OR architecture = :architecture)
+"""
+
+_LAST: Final = "SELECT DISTINCT night FROM cell WHERE night <= :night ORDER BY night DESC LIMIT :nights"
+
+
+def strips(
+    history: History, environment: str, *, nights: int = 60, night: date = date.max, architecture: str | None = None
+) -> dict[CaseKey, tuple[Mark, ...]]:
+    """What each of the last `nights` until `night` says of every case of an environment, the oldest first.
+
+    All strips are as long as there are nights with any cell; a case that none of them measured has no strip.
+    """
+    days = [row[0] for row in history.rows(_LAST, night=night.toordinal(), nights=nights)][::-1]
+    wanted = {"first": days[0], "last": days[-1]} if days else {"first": 0, "last": 0}
+    marks: dict[tuple[str, ...], dict[int, Mark]] = {}
+    for *names, day, verdict, path in history.rows(_STRIPS, name=environment, architecture=architecture, **wanted):
+        marks.setdefault(tuple(names), {})[day] = _mark(day, verdict, path)
+    none = {day: Mark(date.fromordinal(day), None, None) for day in days}
+    return {case_key(names): tuple((none | found).values()) for names, found in marks.items()}
+
+
+@lru_cache(4096)  # a night's marks of an environment are few, its cases many
+def _mark(day: int, verdict: str, path: str) -> Mark:
+    return Mark(date.fromordinal(day), Verdict(verdict), path)
+
+
+_TRANSITIONS: Final = f"""
+WITH touched AS (SELECT environment, "key", max(night) AS night FROM change
+    WHERE night > :before AND night <= :after GROUP BY environment, "key")
+SELECT {_NAMES}, (SELECT verdict FROM change WHERE environment = touched.environment AND "key" = touched."key"
+    AND night <= :before ORDER BY night DESC LIMIT 1) AS earlier, change.verdict, touched.night
+FROM touched JOIN change USING (environment, "key", night)
+JOIN environment ON environment.id = touched.environment JOIN "key" ON "key".id = touched."key"
+WHERE earlier IS NOT change.verdict ORDER BY {_NAMES}
+"""  # noqa: S608
+
+
+def transitions(history: History, before: date, after: date) -> tuple[Transition, ...]:
+    """Every case whose standing `after` has another verdict than `before`, sorted by name."""
+    rows = history.rows(_TRANSITIONS, before=before.toordinal(), after=after.toordinal())
+    return tuple(
+        Transition(name, case_key(names), earlier and Verdict(earlier), Verdict(verdict), date.fromordinal(night))
+        for name, *names, earlier, verdict, night in rows
+    )
+
+
+_EVIDENCE: Final = """
+SELECT line, night, path FROM evidence JOIN cell USING (file) JOIN file ON file.id = evidence.file
+JOIN "key" ON "key".id = evidence."key" WHERE evidence.environment = (SELECT id FROM environment WHERE name = :name)
+    AND (:architecture IS NULL OR architecture = :architecture) ORDER BY architecture, loader, "check"
+"""
+
+
+def evidence(history: History, environment: str, *, architecture: str | None = None) -> tuple[Evidence, ...]:
+    """The newest measurement of each case of an environment with its findings; `strips` names the files of earlier ones."""
+    rows = history.rows(_EVIDENCE, name=environment, architecture=architecture)
+    cases = ((typed(json.loads(line), Path(path), 2), night, path) for line, night, path in rows)
+    return tuple(Evidence(case, date.fromordinal(night), path) for case, night, path in cases if isinstance(case, Case))
