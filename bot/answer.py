@@ -65,9 +65,9 @@ def tally(comparison: Comparison) -> Tally:
         missed = untested(one) and not one.outcome.unmeasured
         by_architecture[one.key.architecture].append(Outcome.NOT_RUN if missed else one.outcome)
     measured = [one for one in comparison.compared if _measured(one)]
-    order = list(Outcome)
+    worst = (min(outcomes, key=lambda outcome: outcome.rank) for outcomes in by_architecture.values())
     return Tally(
-        outcomes=Counter(min(outcomes, key=order.index) for outcomes in by_architecture.values()),
+        outcomes=Counter(worst),
         measured=len({one.key.architecture for one in measured}),
         expected=len(by_architecture),
         checks=tuple(check for check in Check if any(one.key.check is check for one in measured)),

@@ -16,7 +16,7 @@ from bot.fields import SELECTOR
 from bot.posting import Thread
 from bot.pull_request import PullRequest
 from bot.text import clip, listed, markdown_code
-from bot.upsert import Posted, ours, signed, written_by
+from bot.upsert import Posted, ours, signed
 from matrix.errors import UnknownNameError, closest
 from matrix.model import Architecture
 from matrix.plan import select
@@ -111,7 +111,7 @@ def answer(event: CommentEvent, desk: Desk, answers: Answers) -> str:
         return "nothing to do: no command on an open pull request"
     thread = Thread(desk.github, event.repository.full_name, event.issue.number)
     marker = f"<!-- zero3-reply {event.comment.id} -->"
-    if any(marker in one.body and written_by(one, desk.github.login) for one in thread.comments()):
+    if thread.holds(marker):
         return "nothing to do: replied already"
     may = desk.github.permission(thread.repository, user.login) in MAY_COMMAND
     words = _Clerk(desk, thread, answers).do(command) if may else _NO

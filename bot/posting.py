@@ -39,6 +39,10 @@ class Thread:
         """Every comment; raises GitHubError."""
         return self.github.comments(self.repository, self.number)
 
+    def holds(self, marker: str) -> bool:
+        """Whether a comment of ours has `marker`; raises GitHubError."""
+        return any(marker in one.body and written_by(one, self.github.login) for one in self.comments())
+
     def create(self, body: str, marker: str) -> Comment:
         """A new comment that `marker` tells from all others; raises GitHubError."""
         return self.github.create_comment(self.repository, self.number, body, marker)
@@ -62,7 +66,7 @@ def newer(thread: Thread, state: State) -> bool:
 
 def reply(thread: Thread, body: str, marker: str) -> str:
     """Write `body` as a comment of its own, once for each `marker`, and say in words what became of it."""
-    if any(marker in one.body and written_by(one, thread.github.login) for one in thread.comments()):
+    if thread.holds(marker):
         return "Replied already."
     try:
         return f"Replied: {thread.create(f'{body}{chr(10)}{marker}', marker).url}"

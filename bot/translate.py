@@ -76,26 +76,22 @@ def changed_file(file: File) -> ChangedFile:
 
 def comment(written: IssueComment) -> Comment:
     """A comment with who wrote it: account, its type, and the App it came through."""
-    author, author_type = _account(written.user)
-    return Comment(
-        id=int(written.id),
-        author=author,
-        body=written.body or "",
-        author_type=author_type,
-        app=_slug(written.performed_via_github_app),
-        url=written.html_url,
-        created=moment(written.created_at),
-    )
+    return _text(written, int(written.id), _slug(written.performed_via_github_app))
 
 
 def issue(written: Issue) -> Comment:
     """An issue's first text; its id is the issue's number."""
+    return _text(written, int(written.number))
+
+
+def _text(written: IssueComment | Issue, number: int, app: str = "") -> Comment:
     author, author_type = _account(written.user)
     return Comment(
-        id=int(written.number),
+        id=number,
         author=author,
         body=written.body or "",
         author_type=author_type,
+        app=app,
         url=written.html_url,
         created=moment(written.created_at),
     )

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,7 @@ from matrix.store import json_schema, read_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
+DEVICES = ("auto", *map(str, Device))
 Architectures = Annotated[
     list[str] | None, typer.Option("--architecture", help="Only ids, model types or classes that match this glob.")
 ]
@@ -56,6 +58,11 @@ def list_catalog(
     Console(soft_wrap=True).print(table)
 
 
+def _one_of(what: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UnknownNameError(what, [value], known)
+
+
 @app.command()
 def run(
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("results"),
@@ -75,8 +82,7 @@ def run(
     """Measure one cell: every case of one environment."""
     architectures = select(load_catalog(), architecture or [])
     tasks = plan(architectures, choices("loader", Loader, loader), choices("check", Check, check))
-    if device not in (devices := ("auto", *(str(known) for known in Device))):
-        raise UnknownNameError("device", [device], devices)
+    _one_of("device", device, DEVICES)
     known = load_environments()
     named = chosen_by_name(os.environ, known)
     request = Request(
@@ -143,9 +149,8 @@ def measure_duel(
     """Measure what one machine measures of a comparison, going on from what is in --out; exit code 0 whatever it finds."""
     chosen = duels.named(duels.read_plan(plan_file), name)
     architectures = duels.selected(chosen, load_catalog(), architecture or [])
-    for what, value, known in (("device", device, ("auto", *map(str, Device))), ("sandbox", sandbox, ("auto", "off"))):
-        if value not in known:
-            raise UnknownNameError(what, [value], known)
+    _one_of("device", device, DEVICES)
+    _one_of("sandbox", sandbox, ("auto", "off"))
     means = duels.Means(
         architectures, load_environments(), venvs.resolve(), device, duels.confinement(sandbox, out, venvs)
     )
@@ -176,8 +181,7 @@ def bench(
 ) -> None:
     """Measure how fast a cell is; exit code 1 when a goal is missed."""
     known = load_environments()
-    if device != "auto":
-        choices("device", Device, device)
+    _one_of("device", device, DEVICES)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -65,8 +65,8 @@ class Comparison:
     @property
     def worst(self) -> Outcome:
         """The worst outcome of all cases; `unchanged` where nothing was expected."""
-        order = list(Outcome)
-        return min((case.outcome for case in self.compared), key=order.index, default=Outcome.UNCHANGED)
+        outcomes = (case.outcome for case in self.compared)
+        return min(outcomes, key=lambda outcome: outcome.rank, default=Outcome.UNCHANGED)
 
 
 def compare(runs: Mapping[Role, Run], expected: Iterable[CaseKey]) -> Comparison:

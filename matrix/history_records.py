@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import json
 import re
 import zlib
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Final
 
 from matrix.errors import ResultsError
 from matrix.model import Case, CaseKey, Cell, Timing
-from matrix.store import assembled, typed
+from matrix.store import assembled, parsed, typed
 
 Known = dict[bytes, Case]
 """Case lines that were read before, without their times: what a night repeats is not judged again."""
@@ -141,10 +140,4 @@ def _value(line: bytes, path: Path, number: int, known: Known | None) -> Cell | 
 
 
 def _judged(line: bytes, path: Path, number: int) -> Cell | Case | Timing:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ResultsError(path, f"line {number} is not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise ResultsError(path, f"line {number} is not a record")
-    return typed(record, path, number)
+    return typed(parsed(line, path, number), path, number)

@@ -21,6 +21,11 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
 
     @property
+    def rank(self) -> int:
+        """0 for the worst outcome, rising to the best."""
+        return list(Outcome).index(self)
+
+    @property
     def worse(self) -> bool:
         """Whether head is to blame for something."""
         return self in (Outcome.REGRESSED, Outcome.NEW_BROKEN)

@@ -30,13 +30,18 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except OSError as error:
         raise ResultsError(path, error.strerror or str(error)) from error
     for number, line in enumerate(lines[:-1], start=1):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ResultsError(path, f"line {number} is not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise ResultsError(path, f"line {number} is not a record")
-        yield number, record
+        yield number, parsed(line, path, number)
+
+
+def parsed(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    """The record in a line; `path` and the line's `number` are for the message of ResultsError."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(path, f"line {number} is not JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise ResultsError(path, f"line {number} is not a record")
+    return record
 
 
 def typed(record: dict[str, Any], path: Path, number: int) -> Cell | Case | Timing:
