@@ -1,0 +1,136 @@
+"""What a history says now: every environment's newest measurement, whole, with dates. A run's folder makes a board too."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+
+from matrix.history import History
+from matrix.history_queries import (
+    Environment,
+    Evidence,
+    Kept,
+    Standing,
+    Transition,
+    environments,
+    evidence,
+    nights,
+    standings,
+    transitions,
+)
+from matrix.history_records import State
+from matrix.model import Case, CaseKey, Cell, Run
+
+
+class Stale(StrEnum):
+    """Why what is known of an environment may not be so any more."""
+
+    UNFINISHED = "unfinished"
+    """The newest night wanted to measure it and did not get to its end."""
+    FAILED = "failed"
+    """It could not be installed or imported the last time; older verdicts are of when it could."""
+    OUTDATED = "outdated"
+    """Measured with another catalog or probe than the newest measurement of the board."""
+
+
+@dataclass(frozen=True)
+class Dated:
+    """A case as it was last measured, in `night`; it has this verdict `since`."""
+
+    case: Case
+    night: date
+    since: date
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An environment: its newest measurement that counts, `cell`, of `night`, with each case as it was last measured.
+
+    `attempt` is the newest night that wanted to measure it, and `state` what became of that. A case that the newest cell
+    left out is there with the night that last had it. Without any measurement that counts, there are no cases.
+    """
+
+    cell: Cell
+    night: date
+    attempt: date
+    state: State
+    cases: Mapping[CaseKey, Dated]
+    stale: frozenset[Stale] = frozenset()
+
+
+@dataclass(frozen=True)
+class Board:
+    """Every environment as of `night`, the newest; `changes` are the cases whose verdict is another than the night before."""
+
+    night: date
+    readings: tuple[Reading, ...]
+    changes: tuple[Transition, ...] = ()
+
+    @property
+    def run(self) -> Run:
+        """The newest measurements as a run."""
+        return Run(tuple(reading.cell for reading in self.readings))
+
+
+def board(history: History, night: date = date.max) -> Board:
+    """The board of `history` as of a `night`; without any night in it, one of `date.min` without readings."""
+    days = [told.day for told in nights(history) if told.day <= night]
+    if not days:
+        return Board(date.min, ())
+    before = days[-2] if len(days) > 1 else date.min
+    readings = (_reading(history, environment, days[-1]) for environment in environments(history, days[-1]))
+    changes = transitions(history, before, days[-1]) if len(days) > 1 else ()
+    return Board(days[-1], _with_outdated(readings), changes)
+
+
+def board_of(run: Run) -> Board:
+    """The board of one run: each of its cells was measured on the day it started."""
+    readings = [_lone(cell) for cell in run.cells]
+    return Board(max((reading.night for reading in readings), default=date.min), _with_outdated(readings))
+
+
+def _lone(cell: Cell) -> Reading:
+    day = date.fromisoformat(cell.started[:10])
+    cases = {case.key: Dated(case, day, day) for case in cell.cases}
+    return Reading(cell, day, day, State.of(cell), cases, _stale(State.of(cell)))
+
+
+def _reading(history: History, environment: Environment, night: date) -> Reading:
+    measured = environment.measured or environment.newest
+    since = {standing.key: standing for standing in standings(history, night, environment=environment.name)}
+    cases = {
+        found.case.key: _dated(found, since[found.case.key])
+        for found in evidence(history, environment.name)
+        if found.case.key in since
+    }
+    cell = _cell(measured, [dated.case for dated in cases.values()])
+    newest = environment.newest
+    return Reading(cell, measured.night, newest.night, newest.state, cases, _stale(newest.state))
+
+
+def _dated(found: Evidence, standing: Standing) -> Dated:
+    return Dated(found.case, found.night, standing.since)
+
+
+def _cell(kept: Kept, cases: list[Case]) -> Cell:
+    return replace(kept.header, cases=tuple(cases), complete=kept.state is State.COMPLETE)
+
+
+def _stale(state: State) -> frozenset[Stale]:
+    found = {State.INCOMPLETE: {Stale.UNFINISHED}, State.FAILED: {Stale.FAILED}}.get(state, set())
+    return frozenset(found)
+
+
+def _with_outdated(readings: Iterable[Reading]) -> tuple[Reading, ...]:
+    """The readings, those marked that were measured with another catalog or probe than the newest of them."""
+    known = list(readings)
+    newest = max((r for r in known if r.state is State.COMPLETE), key=lambda r: r.cell.started, default=None)
+    if newest is None:
+        return tuple(known)
+    inputs = (newest.cell.catalog, newest.cell.probe)
+    return tuple(
+        reading
+        if (reading.cell.catalog, reading.cell.probe) == inputs
+        else replace(reading, stale=reading.stale | {Stale.OUTDATED})
+        for reading in known
+    )

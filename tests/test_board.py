@@ -1,0 +1,63 @@
+"""The board: what a history, or one run, says now."""
+
+from datetime import date
+from pathlib import Path
+
+from runs import ROUTER, case, cell
+from test_history import FIRST, NEW, OLD, Folder, day
+
+from matrix.board import Stale, board, board_of
+from matrix.history import opened
+from matrix.model import Cell, Failure, Run, Verdict
+
+KEY = case(ROUTER).key
+
+
+def test_each_environment_has_its_newest_measurement(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.keep(0, cell(case(ROUTER), environment=OLD), cell(case(ROUTER), environment=NEW))
+    folder.keep(1, cell(case(ROUTER, Verdict.CORRUPT), environment=NEW))
+    folder.build()
+    with opened(folder.database) as history:
+        told = board(history)
+    old, new = told.readings if told.readings[0].night == FIRST else told.readings[::-1]
+    assert (told.night, old.night, new.night) == (day(1), FIRST, day(1))
+    assert new.cases[KEY].case.verdict is Verdict.CORRUPT
+    assert (new.cases[KEY].since, old.cases[KEY].since) == (day(1), FIRST)
+    assert [(change.key, change.before, change.after) for change in told.changes] == [
+        (KEY, Verdict.PASS, Verdict.CORRUPT)
+    ]
+
+
+def test_what_the_newest_night_did_not_finish_is_stale(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.keep(0, cell(case(ROUTER), environment=OLD))
+    folder.keep(1, cell(environment=OLD, complete=False))
+    folder.build()
+    with opened(folder.database) as history:
+        (reading,) = board(history).readings
+    assert reading.stale == {Stale.UNFINISHED}
+    assert (reading.night, reading.attempt) == (FIRST, day(1))
+    assert reading.cell.cases == (case(ROUTER),)
+
+
+def test_an_environment_that_never_was_measured_has_no_cases(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.keep(0, cell(environment=OLD, complete=False))
+    folder.build()
+    with opened(folder.database) as history:
+        (reading,) = board(history).readings
+    assert not reading.cases
+    assert reading.stale == {Stale.UNFINISHED}
+
+
+def test_a_run_makes_a_board(tmp_path: Path) -> None:
+    told = board_of(Run((cell(case(ROUTER), environment=OLD), cell(environment=NEW, error=Failure("E", "no wheel")))))
+    assert [reading.stale for reading in told.readings] == [frozenset(), {Stale.FAILED}]
+    assert told.night == date.fromisoformat(told.readings[0].cell.started[:10])
+
+
+def test_other_inputs_than_the_newest_measurement_had_are_outdated() -> None:
+    older, newer = cell(case(ROUTER), environment=OLD), cell(case(ROUTER), environment=NEW)
+    changed = Cell(**{**vars(newer), "probe": "sha256:other", "started": "2026-12-01T00:00:00Z"})
+    assert [reading.stale for reading in board_of(Run((older, changed))).readings] == [{Stale.OUTDATED}, frozenset()]
