@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MATRIX, PROBE, BOT = (sorted((ROOT / folder).glob("*.py")) for folder in ("matrix", "matrix/probe", "bot"))
+MATRIX, PROBE = (sorted((ROOT / folder).glob("*.py")) for folder in ("matrix", "matrix/probe"))
+BOT = sorted((ROOT / "bot").rglob("*.py"))
 MEASURED = {"torch", "transformers", "deepspeed", "safetensors"}
 IO = {"io", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "sys", "tempfile", "time", "urllib"}
 
@@ -30,7 +31,8 @@ def packages(file: Path) -> set[str]:
 
 
 def importers(package: str, *folders: str) -> set[str]:
-    files = [file for folder in folders for file in (ROOT / folder).glob("*.py")]
+    below = {"matrix": MATRIX, "matrix/probe": PROBE, "bot": BOT}
+    files = [file for folder in folders for file in below[folder]]
     return {file.relative_to(ROOT).as_posix() for file in files if any(
         name == package or name.startswith(f"{package}.") for name in imports(file))}  # fmt: skip
 
@@ -78,6 +80,7 @@ PURE = [
         "bot/fields",
         "bot/tracking",
     ),
+    "bot/site/links",
 ]
 
 

@@ -1,0 +1,67 @@
+"""PURE. Where the pages of the site are: paths with `/`, from the site's root, the same for ever."""
+
+import hashlib
+import re
+from typing import Final
+
+from matrix.model import CaseKey, Check, Device, Loader
+
+LIMIT: Final = 120
+_OURS: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.+:-]{{0,{LIMIT - 1}}}")
+
+START: Final = "index.html"
+ENVIRONMENTS: Final = "environments/index.html"
+ARCHITECTURES: Final = "architectures/index.html"
+FINDINGS: Final = "findings/index.html"
+ABOUT: Final = "about.html"
+FEED: Final = "feed.atom"
+SCHEMA: Final = "schema.json"
+
+
+def slug(name: str) -> str:
+    """The name of the file for an id: `:` as `~` and `+` as `,`; any other name gets a digest, so that none collide."""
+    if _OURS.fullmatch(name):
+        return name.replace(":", "~").replace("+", ",")
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:LIMIT]
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{safe}-{digest}"
+
+
+def heat(device: Device, loader: Loader, check: Check | None = None) -> str:
+    """The heat map of one switch position; without `check`, of all checks together."""
+    return f"heat/{device}-{loader}-{check or 'all'}.html"
+
+
+def environment(name: str) -> str:
+    """The page of the environment with the id `name`."""
+    return f"environments/{slug(name)}.html"
+
+
+def architecture(name: str) -> str:
+    """The page of the architecture with the id `name`."""
+    return f"architectures/{slug(name)}.html"
+
+
+def case(environment_id: str, key: CaseKey) -> str:
+    """The place of one case: on the page that its environment and architecture share."""
+    return f"{cases(environment_id, key.architecture)}#{key.loader}-{key.check}"
+
+
+def cases(environment_id: str, architecture_id: str) -> str:
+    """The page of all cases of an architecture in an environment."""
+    return f"cases/{slug(environment_id)}/{slug(architecture_id)}.html"
+
+
+def finding(name: str) -> str:
+    """The page of the upstream failure with the slug `name`."""
+    return f"findings/{slug(name)}.html"
+
+
+def twin(page: str) -> str:
+    """The JSON beside a page."""
+    return page.partition("#")[0].removesuffix(".html") + ".json"
+
+
+def relative(page: str, target: str) -> str:
+    """`target` as a link on `page`: the site works below any path, and from a folder."""
+    return "../" * page.count("/") + target
