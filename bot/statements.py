@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.context import CaseView, Statement
 from bot.text import Code, Sentence, clip, count, listed, one_line, ranks_in_words, values
 from bot.words import KINDS, VERDICTS, does, reported_in_words
-from matrix.model import Case, Cell, Check, Failure, Finding, Verdict
+from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding, Verdict
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,24 @@ def statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
     return tuple(_statement(groups, environments) for groups in folded)
 
 
+def never_began(cases: Iterable[Case]) -> set[CaseKey]:
+    """The saves of an environment that never began, because the load before them raised: that is one failure, not two."""
+    known = list(cases)
+    raised = {(case.architecture, case.loader): case.error for case in known if case.check is Check.LOAD}
+    return {
+        case.key
+        for case in known
+        if case.check is Check.SAVE and case.error and raised.get((case.architecture, case.loader)) == case.error
+    }
+
+
 def _reached(cases: Sequence[Placed]) -> Iterator[Placed]:
-    """Without the saves that never began, because the load before them raised: that is one failure, not two."""
-
-    def place(placed: Placed) -> Hashable:
-        return placed.view.environment.anchor, placed.case.architecture, placed.case.loader
-
-    raised = {place(placed): placed.case.error for placed in cases if placed.case.check is Check.LOAD}
+    """Without the saves that never began."""
+    environments: dict[Hashable, list[Case]] = defaultdict(list)
     for placed in cases:
-        unreached = placed.case.check is Check.SAVE and placed.case.error is not None
-        if not (unreached and raised.get(place(placed)) == placed.case.error):
-            yield placed
+        environments[placed.view.environment.anchor].append(placed.case)
+    unreached = {anchor: never_began(there) for anchor, there in environments.items()}
+    return (placed for placed in cases if placed.case.key not in unreached[placed.view.environment.anchor])
 
 
 @dataclass(frozen=True)

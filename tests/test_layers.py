@@ -80,7 +80,7 @@ PURE = [
         "bot/fields",
         "bot/tracking",
     ),
-    "bot/site/links",
+    *("bot/site/links", "bot/site/failures", "bot/site/causes", "bot/site/rules"),
 ]
 
 

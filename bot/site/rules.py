@@ -1,0 +1,215 @@
+"""PURE. The shortest description of where a failure is and where it is not, over everything that was measured."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from operator import and_, or_
+from typing import Final
+
+from packaging.version import InvalidVersion, Version
+
+from bot.text import Sentence, clip, count, listed
+from matrix.model import Check, Device, Loader
+
+NAMED: Final = 8
+"""How many architectures a sentence names."""
+RULES: Final = 3
+"""How many rules together may explain a failure."""
+FAMILIES: Final = 3
+"""In how many families' names a rule may be told."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A measured case, as far as a rule can see it; `buffers` is whether the architecture has persistent ones."""
+
+    transformers: str
+    deepspeed: str
+    device: Device
+    loader: Loader
+    check: Check
+    architecture: str
+    family: str = ""
+    buffers: bool = False
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One part of a rule: a field of a point and what it may be, in `words`; `cost` is what it adds to the description."""
+
+    field: str
+    values: frozenset[object]
+    words: Sentence
+    cost: int = 2
+
+    def holds(self, point: Point) -> bool:
+        """Whether `point` is as asked for."""
+        return getattr(point, self.field) in self.values
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A conjunction. If `exact` it covers every red point and no clean one; it covers `hit` red ones among `of`."""
+
+    conditions: tuple[Condition, ...]
+    hit: int
+    of: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether no clean point is covered."""
+        return self.hit == self.of
+
+    def covers(self, point: Point) -> bool:
+        """Whether the rule says that `point` is red."""
+        return all(condition.holds(point) for condition in self.conditions)
+
+    @property
+    def sentence(self) -> Sentence:
+        """The rule in words; a rule that is not exact tells how much of what it describes is red."""
+        named = [condition for condition in self.conditions if condition.field == "architecture"]
+        others = [condition for condition in self.conditions if condition.field != "architecture"]
+        told = [*named, *others]
+        parts: list[str] = []
+        for number, condition in enumerate(told):
+            joint = " with " if named and number == 1 else ", "
+            parts += [joint, *condition.words] if number else condition.words
+        if not others:
+            parts.append(" wherever measured" if named else "everything measured")
+        return tuple(parts) if self.exact else (*parts, f": {self.hit:,} of {count(self.of, 'measured case')}")
+
+
+class Measured:
+    """All measured points, and for each value of each of their fields the set of those that have it, as bits of a number."""
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self.points = tuple(points)
+        places: dict[str, dict[object, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for index, point in enumerate(self.points):
+            for name, value in vars(point).items():
+                places[name][value].append(index)
+        self._bits = {
+            name: {value: self.bits(where) for value, where in found.items()} for name, found in places.items()
+        }
+
+    def bits(self, indices: Iterable[int]) -> int:
+        """The set of the points with these `indices`."""
+        octets = bytearray(len(self.points) // 8 + 1)
+        for index in indices:
+            octets[index >> 3] |= 1 << (index & 7)
+        return int.from_bytes(octets, "little")
+
+    def values(self, name: str, among: int = -1) -> list[object]:
+        """What the field `name` is in the points of the set `among`; versions in their order."""
+        found = [value for value, bits in self._bits.get(name, {}).items() if bits & among]
+        return sorted(found, key=lambda value: version_key(str(value)))
+
+    def where(self, condition: Condition) -> int:
+        """The points that `condition` holds for."""
+        return reduce(or_, (self._bits[condition.field].get(value, 0) for value in condition.values), 0)
+
+
+def version_key(pin: str) -> tuple[int, Version, str]:
+    """Sorts versions; what is no version comes first, sorted as text."""
+    try:
+        return 1, Version(pin), pin
+    except InvalidVersion:
+        return 0, Version("0"), pin
+
+
+def explanation(measured: Measured, red: int, clean: int) -> tuple[Rule, ...]:
+    """The shortest rule that covers all `red` points, of which there is one at least, and no `clean` one.
+
+    Points in neither set, which another failure ended before this one could show, are no evidence. Where there is no such
+    rule, a few that are it together, one for architectures that are red in the same versions; else the narrowest one.
+    """
+    single = _smallest(measured, red, clean)
+    if single.exact:
+        return (single,)
+    several = [_smallest(measured, part, clean | red & ~part) for part in _alike(measured, red)[: RULES + 1]]
+    return tuple(several) if len(several) <= RULES and all(rule.exact for rule in several) else (single,)
+
+
+def in_words(rules: Sequence[Rule]) -> Sentence:
+    """What `explanation` found, as one sentence."""
+    return tuple(
+        part for number, rule in enumerate(rules) for part in (("; " if number else ""), *rule.sentence) if part
+    )
+
+
+def _alike(measured: Measured, red: int) -> list[int]:
+    """The `red` points in parts: those of architectures that are red in the same versions, ways of loading and checks."""
+    parts: dict[tuple[object, ...], int] = defaultdict(int)
+    for name in measured.values("architecture", red):
+        its = red & measured.where(Condition("architecture", frozenset({name}), ()))
+        where = tuple(condition for choice in _narrow(measured, its) for condition in choice)
+        parts[where] |= its
+    return sorted(parts.values(), key=lambda part: (-part.bit_count(), part))
+
+
+def _smallest(measured: Measured, red: int, clean: int) -> Rule:
+    """The shortest exact rule, all being tried, some hundred; else the narrowest."""
+    choices = [*_narrow(measured, red), list(_architectures(measured, red))]
+    bits = {condition: measured.where(condition) for choice in choices for condition in choice}
+
+    def rule(conditions: tuple[Condition, ...]) -> Rule:
+        covered = reduce(and_, (bits[condition] for condition in conditions), -1)
+        return Rule(conditions, (covered & red).bit_count(), (covered & (red | clean)).bit_count())
+
+    candidates = [tuple(filter(None, chosen)) for chosen in product(*([None, *choice] for choice in choices))]
+    rules = map(rule, sorted(candidates, key=lambda conditions: sum(condition.cost for condition in conditions)))
+    narrowest = rule(tuple(choice[0] for choice in choices if choice))
+    return next((found for found in rules if found.exact), narrowest)
+
+
+def _narrow(measured: Measured, red: int) -> Iterator[list[Condition]]:
+    """For each field but the architecture the one condition that fits the red points, if not all points do."""
+    for name in ("transformers", "deepspeed", "device", "loader", "check"):
+        every, bad = measured.values(name), measured.values(name, red)
+        if name in ("transformers", "deepspeed"):
+            first, last = every.index(bad[0]), every.index(bad[-1])
+            bad, words = every[first : last + 1], _range(name, first, last, every)
+        else:
+            words = (_WORDS[name].format(bad[0]),)
+        yield [Condition(name, frozenset(bad), words)] if len(bad) < len(every) else []
+
+
+_WORDS: Final = {"device": "on {}", "loader": "{} loader", "check": "check {}"}
+
+
+def _range(package: str, first: int, last: int, every: Sequence[object]) -> Sentence:
+    """Versions `first` to `last` of all that were measured; what lies between measured ones is not known."""
+    begin, end = clip(str(every[first])), clip(str(every[last]))
+    newest = last == len(every) - 1
+    if first == last:
+        return f"{package} ", begin, " (the newest measured)" if newest else ""
+    if newest:
+        return f"{package} ", begin, " and newer as measured"
+    if first == 0:
+        return f"{package} up to ", end, " as measured"
+    return f"{package} ", begin, " to ", end, " as measured"
+
+
+def _architectures(measured: Measured, red: int) -> Iterator[Condition]:
+    """What the architectures of the red points may be told by: their names, which are the narrowest, or what they share."""
+    names, families = (list(map(str, measured.values(name, red))) for name in ("architecture", "family"))
+    if len(names) < len(measured.values("architecture")):
+        yield Condition("architecture", frozenset(names), _named(names), 2 * len(names))
+    if measured.values("buffers", red) == [True] and len(measured.values("buffers")) > 1:
+        yield Condition("buffers", frozenset({True}), ("any persistent buffer",))
+    if all(families) and len(families) <= FAMILIES and len(families) < len(measured.values("family")):
+        words = f"{'family' if len(families) == 1 else 'families'} {listed(families)}"
+        yield Condition("family", frozenset(families), (words,), 1 + 2 * len(families))
+
+
+def _named(names: Sequence[str]) -> Sentence:
+    """The names in words, at most NAMED of them."""
+    shown = [clip(name.partition(":")[0]) for name in names[:NAMED]]
+    left = len(names) - len(shown)
+    parts: list[str] = []
+    for number, name in enumerate(shown):
+        last = number == len(shown) - 1 and not left
+        parts += [*([" and " if last else ", "] if number else []), name]
+    return (*parts, f" and {left:,} more architectures") if left else tuple(parts)
