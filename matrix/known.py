@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
@@ -14,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from matrix.errors import DataFileError
-from matrix.model import Case, Check, EnvironmentInfo, Failure, Finding, Kind, Loader, Verdict, What
+from matrix.model import Case, Check, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, Verdict, What
 
 PATH: Final = Path(__file__).with_name("known.toml")
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -59,7 +60,7 @@ Words = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True)
 class Match:
-    """What a rule asks for; what it leaves empty may be anything.
+    """One way to look like a failure; what is left empty may be anything.
 
     `exception`, `message` and `frame` ask for an exception, `what`, `kinds`, `sites`, `ranks` and `reported` for a wrong
     tensor. `message` and `frame` are searched for; `sites` and `architectures` are globs.
@@ -79,6 +80,7 @@ class Match:
     architectures: tuple[str, ...] = ()
     loader: Loader | None = None
     check: Check | None = None
+    device: Device | None = None
     transformers: Specifier = ""
     deepspeed: Specifier = ""
 
@@ -92,19 +94,24 @@ class Match:
         """Whether it asks for a wrong tensor."""
         return bool(self.what or self.kinds or self.sites or self.ranks or self.reported is not None)
 
-    def place(self, case: Case, environment: EnvironmentInfo) -> bool:
-        """Whether `case` and `environment` are as asked for, whatever went wrong there."""
+    def explains(self, case: Case, environment: EnvironmentInfo, cause: Failure | Finding) -> bool:
+        """Whether `cause`, which `case` has in `environment`, looks like this."""
+        if isinstance(cause, Failure):
+            return self._error(cause) and self._place(case, environment)
+        return self._finding(cause, environment.world_size) and self._place(case, environment)
+
+    def _place(self, case: Case, environment: EnvironmentInfo) -> bool:
         return (
             (not self.verdicts or case.verdict in self.verdicts)
             and _globbed(case.architecture, self.architectures)
             and self.loader in (None, case.loader)
             and self.check in (None, case.check)
+            and self.device in (None, environment.device)
             and _within(environment.transformers, self.transformers)
             and _within(environment.deepspeed, self.deepspeed)
         )
 
-    def error(self, error: Failure) -> bool:
-        """Whether the exception is one that is asked for."""
+    def _error(self, error: Failure) -> bool:
         return (
             self.of_an_exception
             and self.exception in ("", error.type)
@@ -112,8 +119,7 @@ class Match:
             and (self.frame is None or self.frame.search(error.frame) is not None)
         )
 
-    def finding(self, finding: Finding, world_size: int) -> bool:
-        """Whether the wrong tensor is one that is asked for."""
+    def _finding(self, finding: Finding, world_size: int) -> bool:
         return (
             self.of_a_tensor
             and self.what in (None, finding.what)
@@ -132,26 +138,21 @@ class Known:
 
     id: str
     title: Words
-    issues: Annotated[tuple[Link, ...], Field(min_length=1)]
+    issues: tuple[Link, ...]
     state: State
-    match: Match
+    match: tuple[Match, ...]
     fixed_in: str = ""
 
-
-def matching(
-    known: Iterable[Known], case: Case, environment: EnvironmentInfo, cause: Failure | Finding
-) -> tuple[Known, ...]:
-    """Those of `known` that explain `cause`, which `case` has in `environment`."""
-    there = (entry for entry in known if entry.match.place(case, environment))
-    if isinstance(cause, Failure):
-        return tuple(entry for entry in there if entry.match.error(cause))
-    return tuple(entry for entry in there if entry.match.finding(cause, environment.world_size))
+    def explains(self, case: Case, environment: EnvironmentInfo, cause: Failure | Finding) -> bool:
+        """Whether it is why `case` has `cause`, an exception or a wrong tensor, in `environment`."""
+        return any(match.explains(case, environment, cause) for match in self.match)
 
 
 def _globbed(name: str, globs: tuple[str, ...]) -> bool:
     return not globs or any(fnmatchcase(name, glob) for glob in globs)
 
 
+@lru_cache  # few versions, few specifiers, many wrong tensors
 def _within(version: str, specifier: str) -> bool:
     """A development version counts as what it will be; what is no version is in no range."""
     if not specifier:
@@ -184,7 +185,8 @@ def _problems(name: str, entry: Any) -> list[str]:
         known = _ENTRY.validate_python({**entry, "id": name})
     except ValidationError as error:
         return [*problems, *(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())]
-    if known.match.of_an_exception is known.match.of_a_tensor:
+    problems += [f"{name}: is empty" for name in ("issues", "match") if not getattr(known, name)]
+    if any(match.of_an_exception is match.of_a_tensor for match in known.match):
         problems.append("match: asks for both an exception and a tensor, or for neither")
     if (known.state is State.FIXED) is not bool(known.fixed_in):
         problems.append("fixed_in: belongs to the state fixed, and only to it")

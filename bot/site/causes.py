@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.text import Sentence, clip, one_line
 from bot.words import VERDICTS
-from matrix.known import Known, Ranks, matching
+from matrix.known import Known, Ranks
 from matrix.model import Case, Check, EnvironmentInfo, Failure, Finding, Kind, Verdict, What
 
 
@@ -27,7 +27,7 @@ _SHAPE: Final = re.compile(
     [\w.~-]*/[\w./-]+                           # a path
     |\b[A-Za-z_]\w*(?:\.\w+)*\.(?:weight|bias)\b|\b[A-Za-z_]\w*(?:\.\w+){2,}  # a tensor
     |\b[A-Z][a-z0-9]+(?:[A-Z]+[a-z0-9]+)+\w*      # a class
-    |0x[0-9a-f]+|(?<![A-Za-z])-?\d+(?:\.\d+)*    # a number
+    |0x[0-9a-f]+|(?<![A-Za-z0-9])-?\d+(?:\.\d+)*    # a number
     """,
     re.VERBOSE,
 )
@@ -72,7 +72,7 @@ def causes(case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> 
 
 def _cause(reason: Failure | Finding, case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> Cause:
     own = _raised(reason, case.verdict) if isinstance(reason, Failure) else _wrong(reason, case, environment)
-    explained = matching(known, case, environment, reason)
+    explained = tuple(entry for entry in known if entry.explains(case, environment, reason))
     if len(explained) == 1:
         return Cause(explained[0].id, own.verdict, (explained[0].title,), explained)
     return Cause(own.slug, own.verdict, own.title, explained)

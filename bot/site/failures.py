@@ -1,11 +1,11 @@
 """PURE. Distinct upstream failures: what went wrong everywhere, told apart by its cause, never by which model it hits."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.site.causes import Cause, causes
-from bot.site.rules import Measured, Point, explanation, in_words
+from bot.site.rules import Measured, Point, Seen, explanation, in_words
 from bot.statements import never_began
 from bot.text import Sentence
 from matrix.board import Board
@@ -43,15 +43,34 @@ def failures(
 
     `families` tells the catalog's family of an architecture, for rules that are shorter with it.
     """
-    places = list(_places(board))
+    sight = _Sight.of(list(_places(board)), families or {})
     hit: dict[str, list[tuple[int, Cause]]] = defaultdict(list)
-    for index, place in enumerate(places):
+    for index, place in enumerate(sight.places):
         for cause in causes(place.case, place.environment, known):
             hit[cause.slug].append((index, cause))
-    measured = Measured(_points(places, families or {}))
-    steady = measured.bits(index for index, place in enumerate(places) if _loaded(place.case))
-    found = (_failure(places, causes_there, measured, steady) for causes_there in hit.values())
-    return tuple(sorted(found, key=_rank))
+    return tuple(sorted((_failure(sight, there) for there in hit.values()), key=_rank))
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """All places, as rules see them, and the sets of those that `loaded`, and that an exception `ended`."""
+
+    places: Sequence[Place]
+    measured: Measured
+    loaded: int
+    ended: int
+
+    @classmethod
+    def of(cls, places: Sequence[Place], families: Mapping[str, str]) -> "_Sight":
+        measured = Measured(_points(places, families))
+        loaded = measured.bits(index for index, place in enumerate(places) if _loaded(place.case))
+        ended = measured.bits(index for index, place in enumerate(places) if _raised(place.case))
+        return cls(places, measured, loaded, ended)
+
+    def seen(self, indices: Iterable[int]) -> Seen:
+        """What is evidence for and against a failure that is at `indices`."""
+        red = self.measured.bits(indices)
+        return Seen(red, self.loaded & ~red, self.ended & ~red)
 
 
 def _rank(failure: UpstreamFailure) -> tuple[int, int, int, str]:
@@ -91,23 +110,24 @@ def _point(place: Place, bearing: set[tuple[str, str]], families: Mapping[str, s
     )
 
 
+def _raised(case: Case) -> bool:
+    return case.error is not None and case.verdict not in (Verdict.ENVIRONMENT, Verdict.UNSUPPORTED)
+
+
 def _loaded(case: Case) -> bool:
     """Whether it came to its end, the same in every run: what is not wrong in it is right."""
     unsteady = (Verdict.FLAKY, Verdict.ENVIRONMENT, Verdict.UNSUPPORTED)
     return case.error is None and case.verdict not in unsteady
 
 
-def _failure(
-    places: Sequence[Place], hit: Sequence[tuple[int, Cause]], measured: Measured, steady: int
-) -> UpstreamFailure:
-    red = measured.bits(index for index, _ in hit)
+def _failure(sight: _Sight, hit: Sequence[tuple[int, Cause]]) -> UpstreamFailure:
     worst = min((cause for _, cause in hit), key=lambda cause: cause.verdict.rank)
     known = {entry.id: entry for _, cause in hit for entry in cause.known}
     return UpstreamFailure(
         slug=worst.slug,
         verdict=worst.verdict,
         title=worst.title,
-        rule=in_words(explanation(measured, red, steady & ~red)),
+        rule=in_words(explanation(sight.measured, sight.seen(index for index, _ in hit))),
         known=tuple(known[name] for name in sorted(known)),
-        places=tuple(places[index] for index, _ in hit),
+        places=tuple(sight.places[index] for index, _ in hit),
     )

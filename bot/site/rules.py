@@ -15,6 +15,8 @@ from matrix.model import Check, Device, Loader
 
 NAMED: Final = 8
 """How many architectures a sentence names."""
+BEYOND: Final = 3
+"""What it costs a rule to cover points that another failure ended: more than a version, less than naming many models."""
 RULES: Final = 3
 """How many rules together may explain a failure."""
 FAMILIES: Final = 3
@@ -50,12 +52,31 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Sets of points: `red` by a failure, `clean` of it, and `ended` by another before this one could show."""
+
+    red: int
+    clean: int
+    ended: int = 0
+
+    def part(self, red: int) -> "Seen":
+        """The same for the failure of a part of the red points only."""
+        return Seen(red, self.clean | self.red & ~red, self.ended)
+
+
+@dataclass(frozen=True)
 class Rule:
-    """A conjunction. If `exact` it covers every red point and no clean one; it covers `hit` red ones among `of`."""
+    """A conjunction, which covers `hit` red points among `of`; `beyond`: also some that another failure ended."""
 
     conditions: tuple[Condition, ...]
     hit: int
     of: int
+    beyond: bool = False
+
+    @property
+    def cost(self) -> int:
+        """How long the description is; one that goes beyond what was seen counts as longer."""
+        return sum(condition.cost for condition in self.conditions) + BEYOND * self.beyond
 
     @property
     def exact(self) -> bool:
@@ -74,7 +95,7 @@ class Rule:
         told = [*named, *others]
         parts: list[str] = []
         for number, condition in enumerate(told):
-            joint = " with " if named and number == 1 else ", "
+            joint = " with " if named and number == 1 and condition.field in _PACKAGES else ", "
             parts += [joint, *condition.words] if number else condition.words
         if not others:
             parts.append(" wherever measured" if named else "everything measured")
@@ -119,17 +140,18 @@ def version_key(pin: str) -> tuple[int, Version, str]:
         return 0, Version("0"), pin
 
 
-def explanation(measured: Measured, red: int, clean: int) -> tuple[Rule, ...]:
-    """The shortest rule that covers all `red` points, of which there is one at least, and no `clean` one.
+def explanation(measured: Measured, seen: Seen) -> tuple[Rule, ...]:
+    """The shortest rule that covers all red points, of which there is one at least, and no clean one.
 
-    Points in neither set, which another failure ended before this one could show, are no evidence. Where there is no such
-    rule, a few that are it together, one for architectures that are red in the same versions; else the narrowest one.
+    Where there is no such rule, a few that are it together, one for the architectures that are red in the same versions;
+    else the narrowest one.
     """
-    single = _smallest(measured, red, clean)
+    single = _smallest(measured, seen)
     if single.exact:
         return (single,)
-    several = [_smallest(measured, part, clean | red & ~part) for part in _alike(measured, red)[: RULES + 1]]
-    return tuple(several) if len(several) <= RULES and all(rule.exact for rule in several) else (single,)
+    parts = _alike(measured, seen.red)
+    several = tuple(_smallest(measured, seen.part(part)) for part in parts[: RULES + 1])
+    return several if len(several) <= RULES and all(rule.exact for rule in several) else (single,)
 
 
 def in_words(rules: Sequence[Rule]) -> Sentence:
@@ -146,29 +168,29 @@ def _alike(measured: Measured, red: int) -> list[int]:
         its = red & measured.where(Condition("architecture", frozenset({name}), ()))
         where = tuple(condition for choice in _narrow(measured, its) for condition in choice)
         parts[where] |= its
-    return sorted(parts.values(), key=lambda part: (-part.bit_count(), part))
+    return sorted(parts.values(), key=int.bit_count, reverse=True)
 
 
-def _smallest(measured: Measured, red: int, clean: int) -> Rule:
+def _smallest(measured: Measured, seen: Seen) -> Rule:
     """The shortest exact rule, all being tried, some hundred; else the narrowest."""
-    choices = [*_narrow(measured, red), list(_architectures(measured, red))]
+    choices = [*_narrow(measured, seen.red), list(_architectures(measured, seen.red))]
     bits = {condition: measured.where(condition) for choice in choices for condition in choice}
 
     def rule(conditions: tuple[Condition, ...]) -> Rule:
         covered = reduce(and_, (bits[condition] for condition in conditions), -1)
-        return Rule(conditions, (covered & red).bit_count(), (covered & (red | clean)).bit_count())
+        hit, of = (covered & seen.red).bit_count(), (covered & (seen.red | seen.clean)).bit_count()
+        return Rule(conditions, hit, of, beyond=bool(covered & seen.ended))
 
-    candidates = [tuple(filter(None, chosen)) for chosen in product(*([None, *choice] for choice in choices))]
-    rules = map(rule, sorted(candidates, key=lambda conditions: sum(condition.cost for condition in conditions)))
+    rules = [rule(tuple(filter(None, chosen))) for chosen in product(*([None, *choice] for choice in choices))]
     narrowest = rule(tuple(choice[0] for choice in choices if choice))
-    return next((found for found in rules if found.exact), narrowest)
+    return min((found for found in rules if found.exact), key=lambda found: found.cost, default=narrowest)
 
 
 def _narrow(measured: Measured, red: int) -> Iterator[list[Condition]]:
     """For each field but the architecture the one condition that fits the red points, if not all points do."""
-    for name in ("transformers", "deepspeed", "device", "loader", "check"):
+    for name in (*_PACKAGES, *_WORDS):
         every, bad = measured.values(name), measured.values(name, red)
-        if name in ("transformers", "deepspeed"):
+        if name in _PACKAGES:
             first, last = every.index(bad[0]), every.index(bad[-1])
             bad, words = every[first : last + 1], _range(name, first, last, every)
         else:
@@ -176,6 +198,7 @@ def _narrow(measured: Measured, red: int) -> Iterator[list[Condition]]:
         yield [Condition(name, frozenset(bad), words)] if len(bad) < len(every) else []
 
 
+_PACKAGES: Final = ("transformers", "deepspeed")
 _WORDS: Final = {"device": "on {}", "loader": "{} loader", "check": "check {}"}
 
 
