@@ -1,4 +1,4 @@
-"""The command line: `python -m matrix list | run | compare | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
+"""The command line: `python -m matrix list | run | compare | advise | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
 
 import json
 import os
@@ -17,6 +17,9 @@ from rich.table import Table
 from matrix import bench as benchmark
 from matrix import duel as duels
 from matrix import runner
+from matrix.advice import Advice, Ask, advise
+from matrix.advice import constraints as constraint_lines
+from matrix.advice_text import advice_lines, advice_values
 from matrix.catalog import FAMILIES, load_catalog
 from matrix.cell import Request, measure, resolve_device
 from matrix.cli import run as run_app
@@ -24,6 +27,7 @@ from matrix.compare import compare_all
 from matrix.comparison_text import comparison_lines, comparison_values
 from matrix.environments import chosen_by_name, from_id, load_environments
 from matrix.errors import INFRASTRUCTURE, CancelledError, OutputError, UnknownNameError
+from matrix.knowledge import Knowledge, knowledge, named
 from matrix.model import Cell, Check, Device, Loader
 from matrix.plan import choices, plan, select
 from matrix.progress import TerminalProgress
@@ -161,6 +165,45 @@ def measure_duel(
             duels.run(chosen, out, progress, means)
     except KeyboardInterrupt:
         raise CancelledError from None
+
+
+@app.command("advise")
+def advise_pairs(
+    architecture: Annotated[str, typer.Option(help="An id of the catalog, a model type or a class.")],
+    transformers: Annotated[str, typer.Option(help="Is this version safe?")] = "",
+    deepspeed: Annotated[str, typer.Option(help="Is this version safe?")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda; without, either.")] = "",
+    loader: Annotated[str, typer.Option(help="stock or fixed.")] = "stock",
+    source: Annotated[
+        str, typer.Option("--from", help="Folder of results, database of a history, or address of a published site.")
+    ] = "results",
+    constraints: Annotated[Path | None, typer.Option(help="Write the best pair there, for pip.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Which versions are safe for a model; exit code 1 when what was asked for is not, 3 when nothing is known."""
+    _one_of("loader", loader, list(Loader))
+    if device:
+        _one_of("device", device, list(Device))
+    ask = Ask(transformers, deepspeed, Device(device) if device else None, Loader(loader))
+    known = knowledge(source)
+    name = named(architecture, known.names)
+    advice = advise(name, known.tried(name), ask)
+    typer.echo(json.dumps(advice_values(advice)) if as_json else "\n".join(advice_lines(advice)))
+    if constraints:
+        typer.echo(_constrain(constraints, advice, known), err=True)
+    raise typer.Exit(advice.answer.exit_code)
+
+
+def _constrain(path: Path, advice: Advice, known: Knowledge) -> str:
+    """Write the constraints of the best pair to `path`; returns what became of it."""
+    if not advice.safe:
+        return f"{path} is not written: no pair is known to be safe"
+    best = advice.safe[0]
+    try:
+        path.write_text("".join(f"{line}\n" for line in constraint_lines(best, known.others(best))), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(path, error) from error
+    return f"{path} pins transformers {best.transformers} and deepspeed {best.deepspeed}"
 
 
 @app.command()

@@ -23,22 +23,22 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield ", ".join(f"{number} {_word(outcome)}" for outcome, number in counts.items() if number) or "no cases"
     for outcome in Outcome:
         for entry in comparison.of(outcome) if outcome is not Outcome.UNCHANGED else ():
-            yield f"  {_word(outcome)}: {_printable(str(entry.key))}: {entry.reason}"
+            yield f"  {_word(outcome)}: {printable(str(entry.key))}: {entry.reason}"
 
 
 def _runs(comparison: Comparison) -> Iterator[str]:
     for role in (Role.BASE, Role.HEAD):
         for cell in comparison.runs[role].cells:
             gap = "" if cell.complete else f" (incomplete: {len(cell.cases)} of {cell.planned} planned cases)"
-            yield f"{role}: {_printable(cell.environment.id)}{gap}"
+            yield f"{role}: {printable(cell.environment.id)}{gap}"
             if cell.error:
-                yield f"  {_printable(f'{cell.error.type}: {cell.error.message}')}"
+                yield f"  {printable(f'{cell.error.type}: {cell.error.message}')}"
 
 
 def _word(outcome: Outcome) -> str:
     return outcome.replace("_", " ")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text from records for a terminal: what is no printable character is written out."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

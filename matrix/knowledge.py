@@ -1,0 +1,94 @@
+"""Where advice is taken from: a folder of results, the database of a history, or a published site."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from matrix.advice import Tried
+from matrix.board import Board, Reading, board, board_of
+from matrix.errors import UnknownNameError
+from matrix.history import opened
+from matrix.model import Verdict
+from matrix.published import Published
+from matrix.store import read_run
+
+
+class Knowledge(Protocol):
+    """What is known of which architectures."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The ids of all architectures."""
+
+    def tried(self, name: str) -> Sequence[Tried]:
+        """What was measured of one of `names`."""
+
+    def others(self, tried: Tried) -> Mapping[str, str]:
+        """What else decides what was measured there, by package: versions of torch and accelerate."""
+
+
+class Measured:
+    """What a board says."""
+
+    def __init__(self, told: Board) -> None:
+        self._readings = {reading.cell.environment.id: reading for reading in told.readings}
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The ids of all architectures."""
+        return sorted({key.architecture for reading in self._readings.values() for key in reading.cases})
+
+    def tried(self, name: str) -> Sequence[Tried]:
+        """What was measured of one of `names`."""
+        found = (_tried(reading, name) for reading in self._readings.values())
+        return [one for one in found if one.verdicts]
+
+    def others(self, tried: Tried) -> Mapping[str, str]:
+        """What else decides what was measured there, by package."""
+        info = self._readings[tried.environment].cell.environment
+        return {"torch": info.torch, "accelerate": info.accelerate}
+
+
+def _tried(reading: Reading, name: str) -> Tried:
+    info = reading.cell.environment
+    cases = {key: dated.case.verdict for key, dated in reading.cases.items()}
+    return Tried(
+        info.id,
+        info.transformers,
+        info.deepspeed,
+        info.device,
+        reading.night,
+        verdicts={(key.loader, key.check): verdict for key, verdict in cases.items() if key.architecture == name},
+        stale=bool(reading.stale),
+        flaky=flaky_percent(cases.values()),
+    )
+
+
+def flaky_percent(verdicts: Collection[Verdict]) -> int:
+    """How many percent of `verdicts` are flaky, rounded down."""
+    return 100 * sum(verdict is Verdict.FLAKY for verdict in verdicts) // max(1, len(verdicts))
+
+
+def knowledge(source: str) -> Knowledge:
+    """What `source` knows: an address, a database of a history, or a folder of results.
+
+    Raises what reading it raises: NoResultsError, ResultsError, HistoryError, AddressError, DownloadError.
+    """
+    if "://" in source:
+        return Published(source)
+    path = Path(source)
+    if path.is_file():
+        with opened(path) as history:
+            return Measured(board(history))
+    return Measured(board_of(read_run(path)))
+
+
+def named(name: str, names: Sequence[str]) -> str:
+    """The one of `names` that has this id, model type or class; raises UnknownNameError for none, or for several."""
+    wanted = name.lower()
+    found = [one for one in names if wanted in (one.lower(), *one.lower().split(":"))]
+    if name in names:
+        return name
+    if len(found) != 1:
+        raise UnknownNameError("architecture", [name], found or names)
+    return found[0]
