@@ -42,7 +42,7 @@ def advice_lines(advice: Advice) -> Iterator[str]:
         yield "safe, the nearest first:" if advice.ask.pinned else "safe, the newest first:"
         yield from (f"  {_pair(tried)} (measured {tried.night})" for tried in advice.safe[:SHOWN])
     elif not advice.safe:
-        yield "nothing that can be installed is known to be safe"
+        yield "no pair of releases is known to be safe"
 
 
 def _answer(advice: Advice) -> str:
@@ -55,9 +55,7 @@ def _answer(advice: Advice) -> str:
         words = {Answer.SAFE: f"is safe {loader}", Answer.UNSAFE: f"is not safe {loader}", Answer.UNKNOWN: unknown}
         return f"{wanted} {words[advice.answer]}"
     if advice.answer is Answer.UNKNOWN:
-        return (
-            "nothing is known" if not advice.measured else "nothing certain is known: measured in part, or too long ago"
-        )
+        return _UNCERTAIN if advice.measured else "nothing is known"
     safe = f"{len(advice.safe)} of {advice.measured} measured pairs"
     return f"{safe} are safe {loader}"
 

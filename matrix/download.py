@@ -41,7 +41,7 @@ def fetched(address: str) -> bytes:
         session.auth = _nobody  # otherwise requests looks for a password in ~/.netrc
         try:
             return _followed(session, address)
-        except (requests.RequestException, UnicodeError) as error:
+        except (requests.RequestException, ValueError) as error:
             raise DownloadError(address, type(error).__name__) from error
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Final, Literal, TypeVar
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -130,7 +130,7 @@ class Published:
         return {"torch": installed.torch, "accelerate": installed.accelerate}
 
     def _page(self, page: str, kind: type[_Page]) -> _Page:
-        address = urljoin(self._root, quote(page.removesuffix(".html"), safe="/,~") + ".json")
+        address = self._root + quote(page.removesuffix(".html"), safe="/,~") + ".json"
         try:
             return TypeAdapter(kind).validate_json(fetched(address), strict=True)
         except ValidationError as error:

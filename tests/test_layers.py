@@ -67,7 +67,16 @@ def test_nothing_of_the_host_imports_what_is_measured_or_the_probe() -> None:
 
 
 PURE = [
-    *("matrix/plan", "matrix/compare", "matrix/outcome", "matrix/comparison_text", "bot/report", "bot/context"),
+    *(
+        "matrix/advice",
+        "matrix/advice_text",
+        "matrix/plan",
+        "matrix/compare",
+        "matrix/outcome",
+        "matrix/comparison_text",
+        "bot/report",
+        "bot/context",
+    ),
     *("bot/statements", "bot/evidence", "bot/diff", "bot/patches", "bot/scopes", "bot/model_graph", "bot/planning"),
     *("bot/pull_request", "bot/answer", "bot/rows", "bot/comment_context", "bot/comment_words", "bot/shorten"),
     *(
@@ -108,7 +117,12 @@ GITHUB = {"office", "github", "reading", "patience", "translate", "download", "c
 def test_github_is_behind_one_door() -> None:
     """These make it up; `office` holds the key. The rest of the bot knows no PyGithub object."""
     assert importers("github", "matrix", "bot") == {f"bot/{name}.py" for name in GITHUB}
-    assert importers("requests", "matrix", "bot") <= {"bot/patience.py", "bot/download.py"}
+    assert importers("requests", "bot") <= {"bot/patience.py", "bot/download.py"}
+
+
+def test_matrix_speaks_http_in_one_place() -> None:
+    assert importers("requests", "matrix", "matrix/probe") == {"matrix/download.py"}
+    assert not importers("urllib.request", "matrix", "matrix/probe", "bot")
 
 
 @pytest.mark.parametrize("file", [*MATRIX, *BOT], ids=lambda file: file.relative_to(ROOT).as_posix())

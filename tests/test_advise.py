@@ -1,0 +1,307 @@
+"""`python -m matrix advise`: what is safe, what is not and why, and that what is not known is never called safe."""
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real import HISTORY
+from runs import info
+from site_server import environment, place, serving, site
+from typer.testing import CliRunner, Result
+
+from matrix import download
+from matrix.__main__ import app
+from matrix.advice import Answer, Ask, Tried, advise, constraints
+from matrix.advice_text import advice_lines
+from matrix.download import AddressError, DownloadError, fetched
+from matrix.errors import MatrixError, NoResultsError, UnknownNameError
+from matrix.history import build
+from matrix.history_archive import archive
+from matrix.knowledge import named
+from matrix.model import Check, Device, Loader, Verdict
+from matrix.published import Published
+
+PASS = {(loader, check): Verdict.PASS for loader in Loader for check in Check}
+ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"
+
+
+def tried(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> Tried:
+    verdicts = {**PASS, **{(Loader.STOCK, check): verdict for check, verdict in other.pop("stock", {}).items()}}
+    values = {"device": Device.CPU, "night": date(2026, 11, 25), "verdicts": verdicts, **other}
+    return Tried(info(transformers).id, transformers, deepspeed, **values)
+
+
+def broken(transformers: str, verdict: Verdict = Verdict.CORRUPT, **other: Any) -> Tried:
+    return tried(transformers, stock={Check.LOAD: verdict}, **other)
+
+
+def versions(found: tuple[Tried, ...]) -> list[str]:
+    return [one.transformers for one in found]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some of the real records as the folder of a run."""
+    folder = tmp_path_factory.mktemp("results")
+    for pair in (
+        "5.5.4+deepspeed-0.19.8",
+        "5.6.0+deepspeed-0.19.8",
+        "5.23.0+deepspeed-0.16.9",
+        "5.23.0+deepspeed-0.19.8",
+    ):
+        (file,) = HISTORY.glob(f"*/transformers-{pair}+*.gz")
+        (folder / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+    return folder
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["advise", *map(str, arguments)])
+
+
+def test_without_pins_the_newest_safe_pair_comes_first() -> None:
+    advice = advise("m", [tried("5.6.0"), broken("5.5.4"), tried("5.23.0", "0.16.9"), tried("5.23.0")], Ask())
+    assert advice.answer is Answer.SAFE
+    assert [(one.transformers, one.deepspeed) for one in advice.safe] == [
+        ("5.23.0", "0.19.8"), ("5.23.0", "0.16.9"), ("5.6.0", "0.19.8")]  # fmt: skip
+
+
+def test_with_pins_the_nearest_safe_pair_comes_first() -> None:
+    known = [tried("5.23.0"), tried("5.6.0"), broken("5.5.4"), broken("5.0.0"), tried("4.40.2")]
+    advice = advise("m", known, Ask(transformers="5.5.4"))
+    assert advice.answer is Answer.UNSAFE
+    assert versions(advice.asked) == ["5.5.4"]
+    assert versions(advice.safe) == ["5.6.0", "5.23.0", "4.40.2"]
+
+
+def test_a_safe_pair_that_was_asked_for_is_what_to_use() -> None:
+    advice = advise("m", [tried("5.23.0"), tried("5.6.0")], Ask(transformers="5.6"))
+    assert advice.answer is Answer.SAFE
+    assert versions(advice.safe) == ["5.6.0"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        tried("5.6.0", stale=True),
+        tried("5.6.0", flaky=20),
+        tried("5.6.0", verdicts={(Loader.STOCK, Check.LOAD): Verdict.PASS}),
+        tried("5.6.0", verdicts={**PASS, (Loader.FIXED, Check.LOAD): Verdict.FLAKY}),
+        broken("5.6.0", Verdict.ENVIRONMENT),
+    ],
+    ids=["stale", "racy", "in part", "lucky", "not installed"],
+)
+def test_what_is_not_known_for_certain_is_not_safe(other: Tried) -> None:
+    advice = advise("m", [other], Ask(transformers="5.6.0"))
+    assert (advice.answer, advice.safe) == (Answer.UNKNOWN, ())
+    assert advise("m", [other], Ask()).answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v not in (Verdict.PASS, Verdict.ENVIRONMENT)])
+def test_any_other_verdict_than_pass_is_unsafe_even_when_stale(verdict: Verdict) -> None:
+    assert advise("m", [broken("5.6.0", verdict, stale=True)], Ask()).answer is Answer.UNSAFE
+
+
+def test_versions_that_were_not_measured_are_unknown_and_have_near_ones() -> None:
+    advice = advise("m", [tried("5.23.0"), tried("5.6.0")], Ask(transformers="5.7.0"))
+    assert (advice.answer, advice.asked) == (Answer.UNKNOWN, ())
+    assert versions(advice.safe) == ["5.6.0", "5.23.0"] or versions(advice.safe) == ["5.23.0", "5.6.0"]
+
+
+def test_another_device_does_not_count() -> None:
+    known = [tried("5.6.0"), broken("5.6.0", device=Device.CUDA)]
+    assert advise("m", known, Ask(device=Device.CUDA)).answer is Answer.UNSAFE
+    assert advise("m", known, Ask(device=Device.CPU)).answer is Answer.SAFE
+
+
+def test_the_fixed_loader_is_told_of_where_it_helps() -> None:
+    asked = Ask(transformers="5.5.4")
+    assert "fixed loader" in "\n".join(advice_lines(advise("m", [broken("5.5.4")], asked)))
+    both = broken("5.5.4", verdicts=dict.fromkeys(PASS, Verdict.CRASH))
+    assert "fixed loader every" not in "\n".join(advice_lines(advise("m", [both], asked)))
+
+
+def test_development_versions_are_judged_but_not_recommended() -> None:
+    known = [tried("5.24.0.dev0"), tried("5.6.0")]
+    assert versions(advise("m", known, Ask()).safe) == ["5.6.0"]
+    assert advise("m", known, Ask(transformers="5.24.0.dev0")).answer is Answer.SAFE
+
+
+def test_constraints_hold_releases_only() -> None:
+    lines = list(constraints(tried("5.6.0"), {"torch": "2.13.0+cpu", "accelerate": "1\nevil==1", "scipy": "1.0.dev1"}))
+    assert lines == ["transformers==5.6.0", "deepspeed==0.19.8", "torch==2.13.0"]
+
+
+@pytest.mark.parametrize("name", [ROUTER, "deepseek_v3", "DeepseekV3ForCausalLM", "DEEPSEEK_V3"])
+def test_an_architecture_goes_by_its_id_its_type_or_its_class(name: str) -> None:
+    assert named(name, [ROUTER, "bert:BertModel"]) == ROUTER
+
+
+@pytest.mark.parametrize("name", ["deepseek", "bert"])
+def test_an_unknown_or_ambiguous_name_has_close_matches(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"did you mean {name}"):
+        named(name, [ROUTER, "deepseek_v4:X", "bert:BertModel", "bert:BertForMaskedLM"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["deepseek_v3"], 0, "transformers 5.23.0, deepspeed 0.19.8, cpu"),
+        (["deepseek_v3", "--transformers", "5.6.0"], 0, "transformers 5.6.0 is safe with the stock loader"),
+        (["deepseek_v3", "--transformers", "5.5.4", "--deepspeed", "0.19.8"], 1, "not safe: load reported, save pass"),
+        (["deepseek_v3", "--transformers", "5.5.4", "--deepspeed", "0.19.8", "--loader", "fixed"], 0, "is safe"),
+        (["bert", "--deepspeed", "0.16.9"], 3, "reruns disagree there"),
+        (["bert", "--transformers", "5.7.0"], 3, "transformers 5.7.0 was not measured"),
+        (["bert", "--device", "cuda"], 3, "nothing is known"),
+        (["resnet", "--transformers", "5.23.0"], 1, "load crash"),
+    ],
+)
+def test_real_records_answer(results: Path, arguments: list[str], code: int, said: str) -> None:
+    told = run("--from", results, "--architecture", *arguments)
+    assert (told.exit_code, said in told.output) == (code, True), told.output
+
+
+def test_a_program_gets_all_of_it(results: Path) -> None:
+    told = run("--from", results, "--architecture", "deepseek_v3", "--transformers", "5.5.4", "--json")
+    values = json.loads(told.output)
+    assert (values["answer"], values["architecture"]) == ("unsafe", ROUTER)
+    assert {one["transformers"] for one in values["asked"]} == {"5.5.4"}
+    assert values["safe"][0] == values["safe"][0] | {"transformers": "5.6.0", "deepspeed": "0.19.8", "stale": False}
+
+
+def test_the_constraints_are_what_was_measured(results: Path, tmp_path: Path) -> None:
+    file = tmp_path / "constraints.txt"
+    run("--from", results, "--architecture", "deepseek_v3", "--transformers", "5.5.4", "--constraints", file)
+    assert file.read_text() == "transformers==5.6.0\ndeepspeed==0.19.8\ntorch==2.13.0\naccelerate==1.15.0\n"
+
+
+def test_without_a_safe_pair_no_constraints_are_written(results: Path, tmp_path: Path) -> None:
+    told = run("--from", results, "--architecture", "resnet", "--constraints", tmp_path / "c.txt")
+    assert (told.exit_code, list(tmp_path.iterdir())) == (1, [])
+    assert "not written" in told.output
+
+
+def test_a_database_of_a_history_answers_the_same(results: Path, tmp_path: Path) -> None:
+    archive(results, tmp_path / "history", date(2026, 11, 25))
+    build(tmp_path / "history", tmp_path / "history.sqlite")
+    asked = ["--architecture", "deepseek_v3", "--transformers", "5.5.4"]
+    assert run("--from", tmp_path / "history.sqlite", *asked).output == run("--from", results, *asked).output
+
+
+def test_no_results_say_what_to_do(tmp_path: Path) -> None:
+    told = run("--from", tmp_path, "--architecture", "bert")
+    assert isinstance(told.exception, NoResultsError)
+
+
+def published(files: Mapping[str, Any], *arguments: str | Path) -> Result:
+    with serving(files) as address:
+        return run("--from", address, *arguments)
+
+
+def test_a_published_site_answers(tmp_path: Path) -> None:
+    files = site(place(environment("5.6.0")), place(environment("5.5.4"), load="corrupt"), place(environment("5.0.0")))
+    file = tmp_path / "c.txt"
+    told = published(files, "--architecture", "bert", "--transformers", "5.5.4", "--constraints", file)
+    assert told.exit_code == 1
+    assert "not safe: load corrupt, save pass" in told.output
+    assert file.read_text().splitlines()[:3] == ["transformers==5.6.0", "deepspeed==0.19.8", "torch==2.13.0"]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [place(environment("5.6.0", stale=["old"])), place(environment("5.6.0"), save=None)],
+    ids=["stale", "untested"],
+)
+def test_what_a_site_does_not_vouch_for_is_not_safe(one: dict[str, Any]) -> None:
+    assert published(site(one), "--architecture", "bert").exit_code == 3
+
+
+def hostile() -> Iterator[tuple[str, Any]]:
+    index, page = "/architectures/index.json", "/architectures/b~B.json"
+    good = site(place(environment("5.6.0")))
+    yield "no file", {**good, page: None}
+    yield "no JSON", {**good, page: b"<html>"}
+    yield "another schema", {**good, page: good[page] | {"schema": 2}}
+    yield "another page", {**good, page: good[index]}
+    yield "deep", {**good, page: b"[" * 100_000}
+    yield "no verdict", site(place(environment("5.6.0"), load="great"))
+    yield "a number for a text", site(place(environment("5.6.0", transformers=5)))
+    for link in (
+        "../../etc/passwd.html",
+        "https://example.com/a.html",
+        "architectures/../x.html",
+        "a/b\n.html",
+        "a/.html",
+    ):
+        yield link, {**good, index: good[index] | {"architectures": [{"architecture": "bert:BertModel", "page": link}]}}
+
+
+@pytest.mark.parametrize("files", [files for _, files in hostile()], ids=[name for name, _ in hostile()])
+def test_a_site_that_is_none_of_ours_is_refused(files: dict[str, Any]) -> None:
+    told = published(files, "--architecture", "bert")
+    assert isinstance(told.exception, DownloadError), told.output
+
+
+def test_hostile_text_of_a_site_is_inert_in_a_terminal_and_in_constraints(tmp_path: Path) -> None:
+    evil = "5.6.0\x1b[2J\nevil==1"
+    files = site(place(environment("e", transformers=evil)), place(environment("5.6.0")), torch="2\nevil==1")
+    told = published(files, "--architecture", "bert", "--constraints", tmp_path / "c.txt")
+    assert "\x1b" not in told.output
+    assert (tmp_path / "c.txt").read_text() == "transformers==5.6.0\ndeepspeed==0.19.8\naccelerate==1.15.0\n"
+
+
+@contextmanager
+def small_limit(monkeypatch: pytest.MonkeyPatch, limit: int) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setattr(download, "LIMIT", limit)
+        yield
+
+
+def test_more_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving({"/a": b"x" * 1000}) as address, small_limit(monkeypatch, 999), pytest.raises(DownloadError):
+        fetched(f"{address}/a")
+    with serving({"/a": b"x" * 1000}) as address, small_limit(monkeypatch, 1000):
+        assert len(fetched(f"{address}/a")) == 1000
+
+
+def test_a_redirect_is_followed_but_not_for_ever() -> None:
+    with serving({"/a": "/b", "/b": "/c", "/c": b"here", "/loop": "/loop"}) as address:
+        assert fetched(f"{address}/a") == b"here"
+        with pytest.raises(DownloadError, match="redirects"):
+            fetched(f"{address}/loop")
+
+
+@pytest.mark.parametrize(
+    "target", ["http://example.com/", "file:///etc/passwd", "ftp://127.0.0.1/", "//user:x@127.0.0.1/"]
+)
+def test_a_redirect_out_of_what_is_allowed_is_refused(target: str) -> None:
+    with serving({"/a": target}) as address, pytest.raises(AddressError):
+        fetched(f"{address}/a")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://example.com",
+        "file:///etc/passwd",
+        "ftp://a/b",
+        "https://",
+        "https://me:pw@a.b/",
+        "http://[",
+        "https://localhost.evil:x",
+    ],
+)
+def test_an_address_that_is_not_safe_is_refused(address: str) -> None:
+    with pytest.raises(MatrixError):
+        Published(address)
+
+
+def test_nobody_there_says_so() -> None:
+    with serving({}) as address:
+        pass
+    with pytest.raises(DownloadError, match="cannot get"):
+        Published(address)
