@@ -25,6 +25,11 @@ def render(template_name: str, context: object) -> str:
     return environment.get_template(f"{template_name}.j2").render({name: context})
 
 
+def atom(feed: object) -> str:
+    """A feed through `templates/site/feed.atom.j2`. What XML forbids is made visible like all that no one can see."""
+    return _environment("html").get_template("site/feed.atom.j2").render(feed=feed)
+
+
 @cache
 def _environment(outlet: Literal["html", "markdown"]) -> Environment:
     environment = Environment(

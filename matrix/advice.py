@@ -1,6 +1,6 @@
 """PURE. Which pairs of versions are safe for an architecture, as far as was measured; what was not is never called safe."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -60,7 +60,7 @@ class Tried:
     @property
     def installable(self) -> bool:
         """Whether both versions are releases, which an index has."""
-        return all(_released(pin) for pin in (self.transformers, self.deepspeed))
+        return all(released(pin) for pin in (self.transformers, self.deepspeed))
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,11 @@ def advise(architecture: str, tried: Iterable[Tried], ask: Ask) -> Advice:
     )
 
 
+def flaky_percent(verdicts: Collection[Verdict]) -> int:
+    """How many percent of `verdicts` are flaky, rounded down."""
+    return 100 * sum(verdict is Verdict.FLAKY for verdict in verdicts) // max(1, len(verdicts))
+
+
 def constraints(tried: Tried, others: Mapping[str, str]) -> Iterator[str]:
     """Lines of a pip constraints file: the pair, and `others`, packages with the versions they were measured with.
 
@@ -158,6 +163,7 @@ def _version(pin: str) -> Version | None:
         return None
 
 
-def _released(pin: str) -> bool:
+def released(pin: str) -> bool:
+    """Whether `pin` is a version that an index has: no development version, and without a build's local part."""
     version = _version(pin)
     return version is not None and not version.is_devrelease and version.local is None

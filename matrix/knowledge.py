@@ -1,14 +1,13 @@
 """Where advice is taken from: a folder of results, the database of a history, or a published site."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from matrix.advice import Tried
+from matrix.advice import Tried, flaky_percent
 from matrix.board import Board, Reading, board, board_of
 from matrix.errors import UnknownNameError
 from matrix.history import opened
-from matrix.model import Verdict
 from matrix.published import Published
 from matrix.store import read_run
 
@@ -62,11 +61,6 @@ def _tried(reading: Reading, name: str) -> Tried:
         stale=bool(reading.stale),
         flaky=flaky_percent(cases.values()),
     )
-
-
-def flaky_percent(verdicts: Collection[Verdict]) -> int:
-    """How many percent of `verdicts` are flaky, rounded down."""
-    return 100 * sum(verdict is Verdict.FLAKY for verdict in verdicts) // max(1, len(verdicts))
 
 
 def knowledge(source: str) -> Knowledge:

@@ -90,6 +90,7 @@ PURE = [
         "bot/tracking",
     ),
     *("bot/site/links", "bot/site/failures", "bot/site/causes", "bot/site/rules"),
+    *("bot/site/badges", "bot/site/feed"),
 ]
 
 

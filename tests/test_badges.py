@@ -1,0 +1,107 @@
+"""Badges: short, and green only for what was measured whole, lately, and passed."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+from real import real_run
+from runs import BERT, ROUTER, case, cell, info
+
+from bot.site.badges import Badge, badges
+from bot.site.links import slug
+from matrix.board import Board, board_of
+from matrix.model import Case, Cell, Check, Device, Failure, Loader, Run, Verdict
+
+PROJECT = "badges/project.json"
+MODEL = f"badges/architectures/{slug(ROUTER)}.json"
+
+
+def told(*cells: Cell) -> dict[str, Badge]:
+    return badges(board_of(Run(cells)))
+
+
+def both(architecture: str = ROUTER, load: Verdict = Verdict.PASS, save: Verdict = Verdict.PASS) -> tuple[Case, Case]:
+    return case(architecture, load), case(architecture, save, check=Check.SAVE)
+
+
+def test_real_records_have_a_badge_of_each_kind() -> None:
+    found = badges(board_of(real_run()))
+    assert found[PROJECT].message.endswith("cases pass")
+    assert found["badges/pairs/5.6.0,0.19.8.json"] == Badge(
+        "transformers 5.6.0 + deepspeed 0.19.8", "120 of 164 cases pass", "orange"
+    )
+    assert found[MODEL] == Badge("deepseek_v3", "safe with transformers 5.23.0", "brightgreen")
+    assert found[f"badges/architectures/{slug('resnet:ResNetForImageClassification')}.json"].color == "orange"
+    assert len([path for path in found if path.startswith("badges/environments/")]) == 9
+
+
+def test_an_endpoint_answers_what_shields_reads() -> None:
+    assert json.loads(Badge("a", "b", "red").json) == {
+        "schemaVersion": 1, "label": "a", "message": "b", "color": "red", "isError": True}  # fmt: skip
+    assert json.loads(told(cell(*both()))[PROJECT].json)["isError"] is False
+
+
+def test_the_newest_release_counts_not_what_is_being_developed() -> None:
+    old, new, main = (info(version) for version in ("5.9.0", "5.10.0", "5.24.0.dev0"))
+    found = told(
+        cell(*both(load=Verdict.CORRUPT), environment=old),
+        cell(*both(), environment=new),
+        cell(*both(load=Verdict.CRASH), environment=main),
+    )
+    assert found[MODEL] == Badge("deepseek_v3", "safe with transformers 5.10.0", "brightgreen")
+
+
+@pytest.mark.parametrize("verdict", [one for one in Verdict if one is not Verdict.PASS])
+def test_only_a_pass_is_green(verdict: Verdict) -> None:
+    assert told(cell(*both(load=verdict)))[MODEL].color != "brightgreen"
+    assert told(cell(*both(save=verdict)))[MODEL].color != "brightgreen"
+
+
+def test_what_another_device_gets_wrong_is_not_green() -> None:
+    found = told(cell(*both()), cell(*both(load=Verdict.CRASH), environment=info(device=Device.CUDA)))
+    assert found[MODEL].message == "crash with transformers 5.5.4"
+
+
+def test_a_check_that_was_not_measured_leaves_a_model_untested() -> None:
+    assert told(cell(case(ROUTER)))[MODEL] == Badge("deepseek_v3", "untested")
+
+
+def test_the_fixed_loader_does_not_count() -> None:
+    assert told(cell(*both(), case(BERT, Verdict.CRASH, loader=Loader.FIXED)))[PROJECT].message == "all 2 cases pass"
+
+
+def test_what_is_stale_says_since_when_and_is_grey() -> None:
+    found = told(cell(*both(), planned=9, complete=False))
+    assert {(badge.message, badge.color) for badge in found.values()} == {("stale since 2026-11-22", "lightgrey")}
+
+
+def test_a_pass_that_may_be_luck_is_not_green() -> None:
+    found = told(cell(*both(), case(BERT, Verdict.FLAKY, loader=Loader.FIXED)))
+    assert found[MODEL] == Badge("deepseek_v3", "uncertain with transformers 5.5.4")
+
+
+def test_what_the_newest_measurement_left_out_does_not_count() -> None:
+    board = board_of(Run((cell(*both()),)))
+    (reading,) = board.readings
+    later = reading.night + timedelta(days=1)
+    left = Board(later, (type(reading)(reading.cell, later, later, reading.state, reading.cases),))
+    assert {badge.message for badge in badges(left).values()} == {"untested"}
+
+
+def test_nothing_measured_makes_grey_badges() -> None:
+    assert badges(Board(date.min, ())) == {PROJECT: Badge("ZeRO-3", "untested")}
+    failed = told(cell(error=Failure("E", "no wheel")))
+    assert {badge.color for badge in failed.values()} == {"lightgrey"}
+
+
+def test_hostile_names_stay_short_text_in_files_of_their_own() -> None:
+    evil = '../../<script>"\0\u202e' + "x" * 5_000
+    found = told(cell(*both(evil), environment=info("5.5.4", deepspeed=evil)))
+    for path, badge in found.items():
+        assert path.startswith("badges/")
+        assert ".." not in path
+        assert len(path) < 200
+        shown = json.loads(badge.json)
+        assert badge.json.isascii()
+        assert max(len(shown["label"]), len(shown["message"])) <= 60
+        assert shown["label"].isprintable()
