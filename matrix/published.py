@@ -19,7 +19,7 @@ from matrix.download import DownloadError, fetched
 from matrix.model import Check, Device, Loader, Verdict
 
 _Page = TypeVar("_Page")
-_PAGE: Final = re.compile(r"[a-z]+/[\w,~-][\w.,~-]*\.html", re.ASCII)
+_PAGE: Final = re.compile(r"\A[a-z]+/[\w,~-][\w.,~-]*\.html\Z", re.ASCII)
 
 _Text = Annotated[str, Field(max_length=300)]
 _Link = Annotated[str, Field(pattern=_PAGE, max_length=300)]

@@ -223,7 +223,6 @@ def test_what_a_site_does_not_vouch_for_is_not_safe(one: dict[str, Any]) -> None
 def hostile() -> Iterator[tuple[str, Any]]:
     index, page = "/architectures/index.json", "/architectures/b~B.json"
     good = site(place(environment("5.6.0")))
-    yield "no file", {**good, page: None}
     yield "no JSON", {**good, page: b"<html>"}
     yield "another schema", {**good, page: good[page] | {"schema": 2}}
     yield "another page", {**good, page: good[index]}
@@ -244,6 +243,12 @@ def hostile() -> Iterator[tuple[str, Any]]:
 def test_a_site_that_is_none_of_ours_is_refused(files: dict[str, Any]) -> None:
     told = published(files, "--architecture", "bert")
     assert isinstance(told.exception, DownloadError), told.output
+    assert "it is no page of a site of this project" in str(told.exception)
+
+
+def test_a_missing_page_says_so() -> None:
+    told = published({**site(place(environment("5.6.0"))), "/architectures/b~B.json": None}, "--architecture", "bert")
+    assert "the answer is 404" in str(told.exception)
 
 
 def test_hostile_text_of_a_site_is_inert_in_a_terminal_and_in_constraints(tmp_path: Path) -> None:
