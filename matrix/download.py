@@ -52,7 +52,7 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
 def _followed(session: requests.Session, address: str) -> bytes:
     here = address
     for _ in range(_REDIRECTS + 1):
-        _allow(here, first=address)
+        allow(here, first=address)
         with session.get(here, stream=True, timeout=_TIMEOUT, allow_redirects=False) as response:
             if not response.is_redirect:
                 return _content(response, address)
@@ -60,8 +60,8 @@ def _followed(session: requests.Session, address: str) -> bytes:
     raise DownloadError(address, f"more than {_REDIRECTS} redirects")
 
 
-def _allow(address: str, first: str) -> None:
-    """Raises AddressError unless `address` may be got: a site elsewhere must not lead to this machine."""
+def allow(address: str, first: str) -> None:
+    """Raises AddressError unless `address`, found from `first` on, may be got: a site elsewhere must not lead to this machine."""
     parts, began = _parts(address), _parts(first)
     here = parts.hostname in _LOOPBACK and began.hostname in _LOOPBACK and parts.scheme in ("http", "https")
     elsewhere = parts.scheme == "https" and parts.hostname and parts.hostname not in _LOOPBACK

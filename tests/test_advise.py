@@ -213,8 +213,12 @@ def test_a_published_site_answers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "one",
-    [place(environment("5.6.0", stale=["old"])), place(environment("5.6.0"), save=None)],
-    ids=["stale", "untested"],
+    [
+        place(environment("5.6.0", stale=["old"])),
+        place(environment("5.6.0", flaky=20)),
+        place(environment("5.6.0"), save=None),
+    ],
+    ids=["stale", "racy", "untested"],
 )
 def test_what_a_site_does_not_vouch_for_is_not_safe(one: dict[str, Any]) -> None:
     assert published(site(one), "--architecture", "bert").exit_code == 3
@@ -229,6 +233,7 @@ def hostile() -> Iterator[tuple[str, Any]]:
     yield "deep", {**good, page: b"[" * 100_000}
     yield "no verdict", site(place(environment("5.6.0"), load="great"))
     yield "a number for a text", site(place(environment("5.6.0", transformers=5)))
+    yield "a text for a number", site(place(environment("5.6.0", flaky="20")))
     for link in (
         "../../etc/passwd.html",
         "https://example.com/a.html",
@@ -303,6 +308,13 @@ def test_a_redirect_out_of_what_is_allowed_is_refused(target: str) -> None:
 def test_an_address_that_is_not_safe_is_refused(address: str) -> None:
     with pytest.raises(MatrixError):
         Published(address)
+
+
+def test_a_site_elsewhere_does_not_lead_to_this_machine() -> None:
+    download.allow("https://localhost/", first="https://localhost/")
+    for address in ("https://localhost/", "http://127.0.0.1/"):
+        with pytest.raises(AddressError):
+            download.allow(address, first="https://example.org/")
 
 
 def test_nobody_there_says_so() -> None:

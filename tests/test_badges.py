@@ -66,6 +66,11 @@ def test_a_check_that_was_not_measured_leaves_a_model_untested() -> None:
     assert told(cell(case(ROUTER)))[MODEL] == Badge("deepseek_v3", "untested")
 
 
+def test_a_check_that_one_device_did_not_measure_leaves_a_model_untested() -> None:
+    found = told(cell(*both()), cell(case(ROUTER), environment=info(device=Device.CUDA)))
+    assert found[MODEL] == Badge("deepseek_v3", "untested")
+
+
 def test_the_fixed_loader_does_not_count() -> None:
     assert told(cell(*both(), case(BERT, Verdict.CRASH, loader=Loader.FIXED)))[PROJECT].message == "all 2 cases pass"
 

@@ -74,6 +74,13 @@ def test_a_family_stands_for_its_architectures() -> None:
     assert words(where(architecture="ab")) == "family router"
 
 
+def test_architectures_that_the_catalog_does_not_know_are_no_family() -> None:
+    points = [
+        Point("5.0.0", "0.19.8", Device.CPU, Loader.STOCK, Check.LOAD, name, FAMILY.get(name, "")) for name in "abdxyz"
+    ]
+    assert words(set(points[2:]), points) == "d, x, y and z wherever measured"
+
+
 def test_what_is_red_everywhere_is_told_so() -> None:
     assert words(set(POINTS)) == "everything measured"
     assert words(where(architecture="d")) == "d wherever measured"

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
 from operator import and_, or_
@@ -19,8 +19,6 @@ BEYOND: Final = 3
 """What it costs a rule to cover points that another failure ended: more than a version, less than naming many models."""
 RULES: Final = 3
 """How many rules together may explain a failure."""
-FAMILIES: Final = 3
-"""In how many families' names a rule may be told."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +56,6 @@ class Seen:
     red: int
     clean: int
     ended: int = 0
-
-    def part(self, red: int) -> "Seen":
-        """The same for the failure of a part of the red points only."""
-        return Seen(red, self.clean | self.red & ~red, self.ended)
 
 
 @dataclass(frozen=True)
@@ -150,7 +144,7 @@ def explanation(measured: Measured, seen: Seen) -> tuple[Rule, ...]:
     if single.exact:
         return (single,)
     parts = _alike(measured, seen.red)
-    several = tuple(_smallest(measured, seen.part(part)) for part in parts[: RULES + 1])
+    several = tuple(_smallest(measured, replace(seen, red=part)) for part in parts[: RULES + 1])
     return several if len(several) <= RULES and all(rule.exact for rule in several) else (single,)
 
 
@@ -222,7 +216,7 @@ def _architectures(measured: Measured, red: int) -> Iterator[Condition]:
         yield Condition("architecture", frozenset(names), _named(names), 2 * len(names))
     if measured.values("buffers", red) == [True] and len(measured.values("buffers")) > 1:
         yield Condition("buffers", frozenset({True}), ("any persistent buffer",))
-    if all(families) and len(families) <= FAMILIES and len(families) < len(measured.values("family")):
+    if all(families) and len(families) < len(measured.values("family")):
         words = f"{'family' if len(families) == 1 else 'families'} {listed(families)}"
         yield Condition("family", frozenset(families), (words,), 1 + 2 * len(families))
 
