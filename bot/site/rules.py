@@ -188,7 +188,7 @@ def _narrow(measured: Measured, red: int) -> Iterator[list[Condition]]:
             first, last = every.index(bad[0]), every.index(bad[-1])
             bad, words = every[first : last + 1], _range(name, first, last, every)
         else:
-            words = (_WORDS[name].format(bad[0]),)
+            words = (_WORDS[name].format(listed(list(map(str, bad)))),)
         yield [Condition(name, frozenset(bad), words)] if len(bad) < len(every) else []
 
 
