@@ -7,14 +7,14 @@ environment's page what else was installed. All of it may be anybody's: docs/pro
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from matrix.advice import Tried
+from matrix.advice import Answer, Tried
 from matrix.download import DownloadError, fetched
 from matrix.model import Check, Device, Loader, Verdict
 
@@ -47,7 +47,6 @@ class _Environment:
     device: Device
     night: date
     stale: tuple[str, ...]
-    flaky: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,7 @@ class _View:
 class _EnvironmentPage:
     schema: Literal[1]
     kind: Literal["environment"]
+    flaky: int
     view: _View
 
 
@@ -105,7 +105,7 @@ class Published:
         self._root = address.rstrip("/") + "/"
         index = self._page("architectures/index.html", _Index)
         self._pages = {line.architecture: line.page for line in index.architectures}
-        self._environments: dict[str, str] = {}
+        self._environments: dict[str, _EnvironmentPage] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,19 +115,28 @@ class Published:
     def tried(self, name: str) -> tuple[Tried, ...]:
         """What was measured of one of `names`."""
         page = self._page(self._pages[name], _Architecture)
-        places = [place for grid in page.grids for row in grid.rows for column in row.places for place in column]
-        verdicts: dict[str, dict[tuple[Loader, Check], Verdict]] = defaultdict(dict)
-        for place in places:
+        verdicts: dict[_Environment, dict[tuple[Loader, Check], Verdict]] = defaultdict(dict)
+        for place in (place for grid in page.grids for row in grid.rows for column in row.places for place in column):
             told = {(cell.loader, cell.check): cell.verdict for cell in place.cells if cell.verdict}
-            verdicts[place.environment.id] |= told
-        self._environments |= {place.environment.id: place.environment.page for place in places}
-        environments = {place.environment.id: place.environment for place in places}
-        return tuple(_tried(environments[id_], told) for id_, told in verdicts.items() if told)
+            verdicts[place.environment] |= told
+        return tuple(self._tried(environment, told) for environment, told in verdicts.items() if told)
 
     def others(self, tried: Tried) -> Mapping[str, str]:
         """What else decides what was measured there, by package."""
-        installed = self._page(self._environments[tried.environment], _EnvironmentPage).view.info
+        installed = self._environments[tried.environment].view.info
         return {"torch": installed.torch, "accelerate": installed.accelerate}
+
+    def _tried(self, environment: _Environment, verdicts: Mapping[tuple[Loader, Check], Verdict]) -> Tried:
+        """With the page of the environment only where it decides: where it may be safe."""
+        info = environment
+        found = Tried(
+            info.id, info.transformers, info.deepspeed, info.device, info.night, verdicts, stale=bool(info.stale)
+        )
+        if all(found.answer(loader) is not Answer.SAFE for loader in Loader):
+            return found
+        page = self._page(environment.page, _EnvironmentPage)
+        self._environments[environment.id] = page
+        return replace(found, flaky=page.flaky)
 
     def _page(self, page: str, kind: type[_Page]) -> _Page:
         address = self._root + quote(page.removesuffix(".html"), safe="/,~") + ".json"
@@ -139,16 +148,3 @@ class Published:
             raise DownloadError(
                 address, f"it is no page of a site of this project ({where[:100]}: {problem['type']})"
             ) from error
-
-
-def _tried(environment: _Environment, verdicts: Mapping[tuple[Loader, Check], Verdict]) -> Tried:
-    return Tried(
-        environment.id,
-        environment.transformers,
-        environment.deepspeed,
-        environment.device,
-        environment.night,
-        verdicts,
-        stale=bool(environment.stale),
-        flaky=environment.flaky,
-    )

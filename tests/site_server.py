@@ -31,15 +31,20 @@ def place(environment: Mapping[str, Any], load: str | None = "pass", save: str |
     return {"environment": environment, "cells": cells, "edge": ""}
 
 
-def site(*places: Mapping[str, Any], name: str = "bert:BertModel", torch: str = "2.13.0+cpu") -> dict[str, Any]:
-    """The files of a site with one architecture, by path."""
+def site(*places: Mapping[str, Any], flaky: Any = 0, torch: str = "2.13.0+cpu") -> dict[str, Any]:
+    """The files of a site with one architecture, by path; `flaky` and `torch` are those of all environments."""
     index = {
         "schema": 1,
         "kind": "architectures",
-        "architectures": [{"architecture": name, "page": "architectures/b~B.html"}],
+        "architectures": [{"architecture": "bert:BertModel", "page": "architectures/b~B.html"}],
     }
     page = {"schema": 1, "kind": "architecture", "grids": [{"rows": [{"places": [[one] for one in places]}]}]}
-    installed = {"schema": 1, "kind": "environment", "view": {"info": {"torch": torch, "accelerate": "1.15.0"}}}
+    installed = {
+        "schema": 1,
+        "kind": "environment",
+        "flaky": flaky,
+        "view": {"info": {"torch": torch, "accelerate": "1.15.0"}},
+    }
     pages = {f"/{one['environment']['page'].removesuffix('.html')}.json": installed for one in places}
     return {"/architectures/index.json": index, "/architectures/b~B.json": page, **pages}
 

@@ -212,16 +212,16 @@ def test_a_published_site_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "one",
+    "files",
     [
-        place(environment("5.6.0", stale=["old"])),
-        place(environment("5.6.0", flaky=20)),
-        place(environment("5.6.0"), save=None),
+        site(place(environment("5.6.0", stale=["old"]))),
+        site(place(environment("5.6.0")), flaky=20),
+        site(place(environment("5.6.0"), save=None)),
     ],
     ids=["stale", "racy", "untested"],
 )
-def test_what_a_site_does_not_vouch_for_is_not_safe(one: dict[str, Any]) -> None:
-    assert published(site(one), "--architecture", "bert").exit_code == 3
+def test_what_a_site_does_not_vouch_for_is_not_safe(files: dict[str, Any]) -> None:
+    assert published(files, "--architecture", "bert").exit_code == 3
 
 
 def hostile() -> Iterator[tuple[str, Any]]:
@@ -233,7 +233,7 @@ def hostile() -> Iterator[tuple[str, Any]]:
     yield "deep", {**good, page: b"[" * 100_000}
     yield "no verdict", site(place(environment("5.6.0"), load="great"))
     yield "a number for a text", site(place(environment("5.6.0", transformers=5)))
-    yield "a text for a number", site(place(environment("5.6.0", flaky="20")))
+    yield "a text for a number", site(place(environment("5.6.0")), flaky="20")
     for link in (
         "../../etc/passwd.html",
         "https://example.com/a.html",
