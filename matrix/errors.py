@@ -69,11 +69,21 @@ class WorldSizeError(MatrixError):
 
 
 class OtherSchemaError(MatrixError):
-    """A results file was written by a version of this project with other records."""
+    """A results file was written by a newer version of this project, with records that this one does not know."""
 
-    def __init__(self, path: Path, found: object, expected: int) -> None:
+    def __init__(self, path: Path, found: object, newest: int) -> None:
         super().__init__(
-            f"{path} has records of schema {found}, this version reads and writes schema {expected}: "
+            f"{path} has records of schema {found}, this version knows schemas up to {newest}: "
+            "update this project, or choose another --out"
+        )
+
+
+class OlderSchemaError(MatrixError):
+    """A results file of an older schema: it stays readable, and nothing is added to it."""
+
+    def __init__(self, path: Path, found: int, newest: int) -> None:
+        super().__init__(
+            f"{path} has records of schema {found}, this version writes schema {newest}: "
             "choose another --out, or move the old results away"
         )
 

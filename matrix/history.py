@@ -8,13 +8,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import INFRASTRUCTURE, MatrixError, OtherSchemaError, OutputError, ResultsError
 from matrix.history_archive import locked, publish
-from matrix.history_records import HALF, Known, RecordFile, State, case_lines, listing, night_of, recorded, storable
+from matrix.history_reading import Reader, ahead
+from matrix.history_records import (
+    HALF,
+    LIMITS,
+    RecordFile,
+    State,
+    contents,
+    listing,
+    night_of,
+    recorded,
+    storable,
+)
 from matrix.model import SCHEMA, Case, CaseKey, Cell, Check, Loader, header_record
 
 VERSION: Final = 1000 * SCHEMA + 1
@@ -141,13 +153,26 @@ def _save(db: sqlite3.Connection, database: Path) -> None:
         raise OutputError(database, OSError(str(error))) from error
 
 
-def _add(db: sqlite3.Connection, history: Path, files: Iterable[RecordFile]) -> None:
+def _add(db: sqlite3.Connection, history: Path, files: Sequence[RecordFile]) -> None:
     builder = _Builder(db, history)
-    for _, night in groupby(files, key=lambda file: file.folder):
+    contents = ahead(partial(_content, history), files)
+    for _, night in groupby(zip(files, contents, strict=True), key=lambda pair: pair[0].folder):
         with db:
-            builder.night(list(night))
+            builder.night(night)
     with db:
         builder.evidence()
+
+
+def _content(history: Path, file: RecordFile) -> bytes | ResultsError:
+    """The records in a file, or why there are none."""
+    try:
+        return contents(history, file.path)
+    except ResultsError as error:
+        return error
+
+
+def _one_too_many(file: RecordFile) -> ResultsError:
+    return ResultsError(Path(file.path), f"its night has more than {LIMITS.files_of_a_night} files, which none has")
 
 
 @dataclass(frozen=True)
@@ -170,7 +195,7 @@ class _Builder:
 
     def __init__(self, db: sqlite3.Connection, history: Path) -> None:
         self._db, self._history = db, history
-        self._lines: Known = {}
+        self._reader = Reader()
         self._last: dict[int, tuple[tuple[Case, ...], int]] = {}
         self._environments: dict[str, int] = dict(db.execute("SELECT name, id FROM environment"))
         self._headers: dict[str, int] = dict(db.execute("SELECT record, id FROM header"))
@@ -182,21 +207,24 @@ class _Builder:
         for environment, key, verdict in db.execute('SELECT environment, "key", verdict FROM change ORDER BY night'):
             self._verdicts[environment][key] = verdict
 
-    def night(self, files: list[RecordFile]) -> None:
-        """Add the files of one night."""
-        first = _count(self._db, "file") + 1
-        numbered = list(enumerate(files, start=first))
-        self._many("file", ((number, file.path, file.digest) for number, file in numbered))
+    def night(self, files: Iterable[tuple[RecordFile, bytes | ResultsError]]) -> None:
+        """Add the files of one night, each with its content or why it has none."""
         cells: dict[str, list[_Read]] = {}
-        for number, file in numbered:
-            if read := self._read(number, file.path):
+        first = _count(self._db, "file") + 1
+        for number, (file, content) in enumerate(files, start=first):
+            self._many("file", [(number, file.path, file.digest)])
+            told = content if number - first < LIMITS.files_of_a_night else _one_too_many(file)
+            if read := self._read(number, file.path, told):
                 cells.setdefault(read.cell.environment.id, []).append(read)
         for same in cells.values():
             self._cell(self._chosen(same))
 
-    def _read(self, number: int, path: str) -> _Read | None:
+    def _read(self, number: int, path: str, content: bytes | ResultsError) -> _Read | None:
         try:
-            return _Read(number, path, night_of(path).toordinal(), recorded(self._history, path, self._lines))
+            night = night_of(path).toordinal()
+            if isinstance(content, ResultsError):
+                raise content
+            return _Read(number, path, night, self._reader.cell(path, content))
         except (ResultsError, OtherSchemaError) as error:
             self._refuse(number, str(error))
             return None
@@ -214,9 +242,14 @@ class _Builder:
         """The file that counts of those with the same cell; the others are refused."""
         *others, chosen = sorted(same, key=lambda read: read.rank)
         for other in others:
-            what = "the same cell as" if other.cell == chosen.cell else "an older or shorter measurement of the cell in"
+            what = (
+                "the same cell as" if self._alike(other, chosen) else "an older or shorter measurement of the cell in"
+            )
             self._refuse(other.file, f"{other.path}: {what} {chosen.path}")
         return chosen
+
+    def _alike(self, one: _Read, other: _Read) -> bool:
+        return recorded(self._history, one.path) == recorded(self._history, other.path)
 
     def _cell(self, read: _Read) -> None:
         cell, state = read.cell, State.of(read.cell)
@@ -234,16 +267,17 @@ class _Builder:
 
     def _measured(self, environment: int, read: _Read) -> int:
         """Add what changed with the cell; returns its coverage."""
-        cases, coverage = self._last.get(environment, ((), 0))
-        if read.cell.cases == cases:  # the same objects on most nights, so this is the fast way
-            return coverage
+        last, coverage = self._last.get(environment, ((), 0))
+        same = set(map(id, last))  # what a night repeats are the very same objects
+        fresh = {self._key(case.key): case.verdict for case in read.cell.cases if id(case) not in same}
         before = self._verdicts.setdefault(environment, {})
-        now = {self._key(case.key): case.verdict for case in read.cell.cases}
-        changed = {key: verdict for key, verdict in now.items() if before.get(key) != verdict}
+        changed = {key: verdict for key, verdict in fresh.items() if before.get(key) != verdict}
         self._many("change", ((environment, key, read.night, verdict) for key, verdict in changed.items()))
         before.update(changed)
-        self._last[environment] = read.cell.cases, self._coverage(frozenset(now))
-        return self._last[environment][1]
+        if fresh or len(last) != len(read.cell.cases):
+            coverage = self._coverage(frozenset(self._key(case.key) for case in read.cell.cases))
+        self._last[environment] = read.cell.cases, coverage
+        return coverage
 
     def _key(self, key: CaseKey) -> int:
         if key not in self._keys:
@@ -267,7 +301,7 @@ class _Builder:
             {"night": date.max.toordinal()},
         ).fetchall()  # fmt: skip
         for path, rows in groupby(stale, key=lambda row: row[0]):
-            found = case_lines(self._history, path)
+            found = self._reader.case_lines(path, contents(self._history, path))
             lines = {self._keys[key]: line for key, line in found.items()}
             self._many("evidence", ((environment, key, file, lines[key]) for _, environment, key, file in rows))
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from matrix.history import MEASURED, History, case_key
 from matrix.history_records import State
-from matrix.model import Case, CaseKey, Cell, Verdict
-from matrix.store import assembled, typed
+from matrix.model import SCHEMA, Case, CaseKey, Cell, Verdict
+from matrix.store import LineReader, assembled, typed
 
 
 @dataclass(frozen=True)
@@ -225,5 +225,5 @@ JOIN "key" ON "key".id = evidence."key" WHERE evidence.environment = (SELECT id 
 def evidence(history: History, environment: str, *, architecture: str | None = None) -> tuple[Evidence, ...]:
     """The newest measurement of each case of an environment with its findings; `strips` names the files of earlier ones."""
     rows = history.rows(_EVIDENCE, name=environment, architecture=architecture)
-    cases = ((typed(json.loads(line), Path(path), 2), night, path) for line, night, path in rows)
+    cases = ((LineReader(Path(path), SCHEMA).value(line, 2), night, path) for line, night, path in rows)
     return tuple(Evidence(case, date.fromordinal(night), path) for case, night, path in cases if isinstance(case, Case))

@@ -1,27 +1,39 @@
 """The truth of a history: a folder per night, `2026-11-22/<environment id>.jsonl.gz` or `.jsonl`, never changed once kept."""
 
-import gzip
 import hashlib
-import re
-import zlib
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from matrix.errors import ResultsError
-from matrix.model import Case, CaseKey, Cell, Timing
-from matrix.store import assembled, parsed, typed
+from isal import isal_zlib
 
-Known = dict[bytes, Case]
-"""Case lines that were read before, without their times: what a night repeats is not judged again."""
+from matrix.errors import ResultsError
+from matrix.model import Cell
+from matrix.store import LineReader, assembled, schema_of
 
 HALF: Final = ".half"
 """How the name of a file ends that is being written."""
 
-KNOWN_LINES: Final = 50_000
-_TIMES: Final = re.compile(rb'(?:0|[1-9]\d*)\.\d+, "load_seconds": (?:0|[1-9]\d*)\.\d+\}')
+MIB: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a history is read; what goes beyond is refused, file by file. `size` is in bytes, packed or not.
+
+    The largest results file of the default set has 1.8 MB in 700 lines.
+    """
+
+    size: int = 64 * MIB
+    lines: int = 100_000
+    files_of_a_night: int = 1_000
+
+
+LIMITS: Final = Limits()
+_GZIP: Final = 16
+"""Added to the window size: the data has the header and the checksum of gzip."""
 
 
 class State(StrEnum):
@@ -70,7 +82,8 @@ def storable(text: str) -> str:
 
 def _digest(path: Path) -> bytes:
     try:
-        return hashlib.sha256(path.read_bytes()).digest()[:16]
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()[:16]
     except OSError:
         return b""
 
@@ -87,57 +100,55 @@ def night_of(path: str) -> date:
     return night
 
 
-def recorded(history: Path, path: str, known: Known | None = None) -> Cell:
-    """The cell in the record file at `path` inside the `history`; ResultsError or OtherSchemaError says why there is none.
-
-    With `known`, lines alike but for their times are one case: for its verdict, not for how long it took.
-    """
-    file, lines = Path(path), enumerate(_lines(history, path), start=1)
-    return assembled((_value(line, file, number, known) for number, line in lines), file)
+def recorded(history: Path, path: str) -> Cell:
+    """The cell in the record file at `path` inside the `history`; ResultsError or OtherSchemaError says why there is none."""
+    lines = record_lines(contents(history, path), path)
+    reader = LineReader(Path(path), schema_of(lines, Path(path)))
+    return assembled((reader.value(line, number) for number, line in enumerate(lines, start=1)), Path(path))
 
 
-def case_lines(history: Path, path: str) -> dict[CaseKey, bytes]:
-    """The line of each case in a file that `recorded` could read: its last one, as it is there."""
-    file, lines = Path(path), enumerate(_lines(history, path), start=1)
-    values = ((_judged(line, file, number), line) for number, line in lines)
-    return {value.key: line for value, line in values if isinstance(value, Case)}
-
-
-def _lines(history: Path, path: str) -> list[bytes]:
-    """The lines of a file; a last one without its end was cut off: it does not count."""
+def contents(history: Path, path: str, limits: Limits = LIMITS) -> bytes:
+    """The records in the file at `path` inside the `history`; raises ResultsError when they cannot be read."""
+    file = history / path
     try:
-        raw = (history / path).read_bytes()
+        if file.stat().st_size > limits.size:
+            raise _too_large(Path(path), limits)
+        raw = file.read_bytes()
     except OSError as error:
         raise ResultsError(Path(path), error.strerror or str(error)) from error
-    return unpacked(raw, Path(path)).split(b"\n")[:-1]
+    return unpacked(raw, Path(path), limits)
 
 
-def unpacked(raw: bytes, path: Path) -> bytes:
-    """The records in the bytes of the file at `path`; raises ResultsError when they are damaged or it has another name."""
+def record_lines(content: bytes, path: str, limits: Limits = LIMITS) -> list[bytes]:
+    """The lines of a file's `content`; a last one without its end was cut off: it does not count. Raises ResultsError."""
+    lines = content.split(b"\n", limits.lines + 1)
+    if len(lines) > limits.lines + 1:
+        raise ResultsError(Path(path), f"has more than {limits.lines} lines, which no results have")
+    return lines[:-1]
+
+
+def unpacked(raw: bytes, path: Path, limits: Limits = LIMITS) -> bytes:
+    """The records in the bytes of the file at `path`.
+
+    Raises ResultsError when they are damaged, more than `limits` allow, or when the file has another kind of name.
+    """
     if path.suffix == ".jsonl":
         return raw
     if not path.name.endswith(".jsonl.gz"):
         raise ResultsError(path, "is neither .jsonl nor .jsonl.gz")
+    member = isal_zlib.decompressobj(isal_zlib.MAX_WBITS | _GZIP)
     try:
-        return gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
+        content: bytes = member.decompress(raw, limits.size + 1)
+    except isal_zlib.IsalError as error:  # type: ignore[misc]  # its stub takes the class for an exception
         raise ResultsError(path, f"is damaged: {error}") from error
+    if len(content) > limits.size:
+        raise _too_large(path, limits)
+    if not member.eof:
+        raise ResultsError(path, "is damaged: it was cut off")
+    if member.unused_data:
+        raise ResultsError(path, "is damaged: something follows its end")
+    return content
 
 
-def _value(line: bytes, path: Path, number: int, known: Known | None) -> Cell | Case | Timing:
-    # A quote inside a JSON string has a backslash before it, so this text is the key itself.
-    head, _, times = line.rpartition(b', "seconds": ')
-    if known is None or number == 1 or not _TIMES.fullmatch(times):
-        return _judged(line, path, number)
-    if head not in known:
-        value = _judged(line, path, number)
-        if not isinstance(value, Case):
-            return value
-        if len(known) >= KNOWN_LINES:
-            known.clear()
-        known[head] = value
-    return known[head]
-
-
-def _judged(line: bytes, path: Path, number: int) -> Cell | Case | Timing:
-    return typed(parsed(line, path, number), path, number)
+def _too_large(path: Path, limits: Limits) -> ResultsError:
+    return ResultsError(path, f"has more than {limits.size // MIB} MiB, which no results have")

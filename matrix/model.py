@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 if sys.version_info >= (3, 11):
@@ -211,7 +212,7 @@ class Case:
     seconds: float = 0.0
     load_seconds: float = 0.0
 
-    @property
+    @cached_property
     def key(self) -> CaseKey:
         """What names this case inside its cell."""
         return CaseKey(self.architecture, self.loader, self.check)
@@ -324,14 +325,12 @@ class Job:
 
 def record(kind: str, values: Mapping[str, Any]) -> str:
     """One line of a results file: `values` as JSON behind the record's kind."""
-    return json.dumps({"record": kind, **values}, ensure_ascii=True, allow_nan=False)
+    return json.dumps({"record": kind, **values}, ensure_ascii=True, allow_nan=False, default=vars)
 
 
 def header_record(cell: Cell) -> str:
     """The first line of a cell's file: everything known before its cases."""
-    values = asdict(cell)
-    for later in ("cases", "complete", "timing"):
-        del values[later]
+    values = {name: value for name, value in vars(cell).items() if name not in ("cases", "complete", "timing")}
     return record("cell", {"schema": SCHEMA, **values})
 
 

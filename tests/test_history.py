@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
 from matrix import history, history_archive
-from matrix.errors import BusyError, NoResultsError, OutputError
+from matrix.errors import BusyError, NoResultsError, OutputError, ResultsError
 from matrix.history import Built, History, HistoryError, build, opened
 from matrix.history_archive import AlreadyKeptError, HistoryBusyError, archive, locked
 from matrix.history_queries import (
@@ -31,9 +31,10 @@ from matrix.history_queries import (
     strips,
     transitions,
 )
-from matrix.history_records import State, recorded
+from matrix.history_reading import Reader
+from matrix.history_records import LIMITS, State, recorded
 from matrix.model import Case, Cell, Loader, Verdict, case_record, end_record, header_record
-from matrix.store import append, read_cell
+from matrix.store import append
 
 FIRST = date(2026, 11, 22)
 OLD, NEW = info("5.5.4"), info("5.23.0")
@@ -50,6 +51,11 @@ def lines(whole: Cell) -> bytes:
     return "".join(
         f"{record}\n" for record in [*records, *[end_record(whole.cases, whole.timing)] * whole.complete]
     ).encode()
+
+
+def flipped(packed: bytes) -> bytes:
+    """With one bit of the checksum changed."""
+    return packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
 
 
 def name(whole: Cell) -> str:
@@ -344,6 +350,11 @@ def test_a_database_that_cannot_be_written_is_told(folder: Folder) -> None:
         ("2026-11-22/a.jsonl", lines(cell()).replace(b'"schema": 1', rb'"schema": "\ud800"'), r"records of schema \ud800"),
         ("2026-11-22/a.jsonl.gz", gzip.compress(lines(cell()))[:-9], "is damaged"),
         ("2026-11-22/a.jsonl.gz", b"\x1f\x8b\x08\x00damaged", "is damaged"),
+        ("2026-11-22/a.jsonl.gz", flipped(gzip.compress(lines(cell(CORRUPT)), mtime=0)), "is damaged"),
+        ("2026-11-22/a.jsonl.gz", gzip.compress(lines(cell())) * 2, "something follows its end"),
+        ("2026-11-22/a.jsonl.gz", gzip.compress(bytes(LIMITS.size + 1)), "has more than 64 MiB"),
+        ("2026-11-22/a.jsonl", bytes(LIMITS.size + 1), "has more than 64 MiB"),
+        ("2026-11-22/a.jsonl.gz", gzip.compress(lines(cell()) + b"{}\n" * LIMITS.lines), "has more than 100000 lines"),
         ("2026-11-22/a.txt", lines(cell()), "neither .jsonl nor .jsonl.gz"),
         ("2026-11-22/a.jsonl/b", b"", "Is a directory"),
         ("20261122/a.jsonl", lines(cell()), "is no night"),
@@ -360,6 +371,17 @@ def test_a_file_that_cannot_be_read_is_kept_with_its_reason(
         assert bad.path == "/".join(path.split("/")[:2])
         assert reason in bad.reason
         assert [found.environment for found in standings(answers)] == [NEW.id]
+
+
+def test_files_beyond_what_a_night_has_are_refused_and_nothing_else(folder: Folder) -> None:
+    for number in range(LIMITS.files_of_a_night):
+        folder.put(f"{FIRST}/{number:04}.txt", b"")
+    folder.put(f"{FIRST}/zzz.jsonl", lines(cell(PASS)))
+    folder.keep(1, cell(CORRUPT))
+    with folder.asked() as answers:
+        assert len(refused(answers)) == LIMITS.files_of_a_night + 1
+        assert "zzz.jsonl: its night has more than 1000 files" in refused(answers)[-1].reason
+        assert [known.night for known in standings(answers)] == [day(1)]
 
 
 def test_a_file_whose_name_is_no_unicode_is_told(folder: Folder) -> None:
@@ -512,11 +534,48 @@ def test_hostile_names_come_back_as_they_are(folder: Folder, text: str) -> None:
         assert environments(answers)[0].newest.header.environment.id == text
 
 
-def test_lines_that_differ_only_in_their_times_are_judged_once_but_read_exactly(folder: Folder) -> None:
-    slow = replace(CORRUPT, seconds=9.5, load_seconds=4.25)
-    folder.put("a/a.jsonl", lines(cell(CORRUPT)))
-    folder.put("a/b.jsonl", lines(cell(slow)))
-    known: dict[bytes, Case] = {}
-    first, second = (recorded(folder.records, f"a/{file}.jsonl", known) for file in "ab")
-    assert first.cases[0] is second.cases[0]
-    assert recorded(folder.records, "a/b.jsonl") == read_cell(folder.records / "a/b.jsonl") == cell(slow)
+# What a night repeats
+
+
+SLOW = replace(CORRUPT, seconds=9.5, load_seconds=4.25)
+REPEATS = st.lists(
+    st.lists(st.sampled_from([PASS, CORRUPT, SLOW, case(BERT), replace(case(BERT), seconds=1.5), replace(PASS, seconds=10**40)]), min_size=1, max_size=4),
+    min_size=2,
+    max_size=4,
+)  # fmt: skip
+
+
+@given(REPEATS, st.booleans(), st.integers(0, 3))
+def test_a_file_says_the_same_whatever_was_read_before_it(nights: list[list[Case]], ended: bool, cut: int) -> None:  # noqa: FBT001
+    reader = Reader()
+    for measured in nights:
+        content = lines(cell(*measured, planned=2, complete=ended))[: -cut or None]
+        told = reader.cell("2026-11-22/a.jsonl", content)
+        assert told == Reader().cell("2026-11-22/a.jsonl", content)
+        assert set(reader.case_lines("2026-11-22/a.jsonl", content)) == {known.key for known in told.cases}
+
+
+def test_what_differs_only_in_its_times_is_not_judged_again() -> None:
+    reader = Reader()
+    first, second = (reader.cell("a/a.jsonl", lines(cell(one, case(BERT)))) for one in (CORRUPT, SLOW))
+    assert first.cases is second.cases
+    changed = reader.cell("b/a.jsonl", lines(cell(PASS, case(BERT))))
+    assert changed.cases[1] is first.cases[1]
+    assert changed.cases[0].verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"load_seconds": 0.0}\n', b'"load_seconds": 00.0}\n'),
+        (b'"load_seconds": 0.0}\n', b'"load_seconds": 0.0} \n{}\n'),
+        (b'"planned": 2', b'"planned": "2"'),
+        (b'{"record": "end", ', b'{"record": "END", '),
+    ],
+)
+def test_what_follows_a_good_night_is_judged_no_less(old: bytes, new: bytes) -> None:
+    reader, good = Reader(), lines(cell(CORRUPT, case(BERT)))
+    reader.cell("a/a.jsonl", good)
+    with pytest.raises(ResultsError):
+        reader.cell("b/a.jsonl", good.replace(old, new))
+    assert reader.cell("c/a.jsonl", good).complete

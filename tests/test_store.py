@@ -157,7 +157,7 @@ def test_what_is_no_results_file_is_told_with_its_line(path: Path, lines: list[s
 
 def test_records_of_another_schema_are_not_touched(path: Path) -> None:
     write(path, HEADER.replace('"schema": 1', '"schema": 2'))
-    with pytest.raises(OtherSchemaError, match="records of schema 2, this version reads and writes schema 1"):
+    with pytest.raises(OtherSchemaError, match="records of schema 2, this version knows schemas up to 1: update"):
         read_cell(path)
 
 
