@@ -1,4 +1,4 @@
-"""The command line: `python -m matrix list | run | compare | advise | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
+"""The command line: `python -m matrix list | run | compare | history | advise | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
 
 import json
 import os
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from matrix import bench as benchmark
 from matrix import duel as duels
+from matrix import history_queries as queries
 from matrix import runner
 from matrix.advice import Advice, Ask, advise
 from matrix.advice import constraints as constraint_lines
@@ -26,7 +27,9 @@ from matrix.cli import run as run_app
 from matrix.compare import compare_all
 from matrix.comparison_text import comparison_lines, comparison_values
 from matrix.environments import chosen_by_name, from_id, load_environments
-from matrix.errors import INFRASTRUCTURE, CancelledError, OutputError, UnknownNameError
+from matrix.errors import INFRASTRUCTURE, CancelledError, NoHistoryError, OutputError, UnknownNameError
+from matrix.history import build, opened
+from matrix.history_text import built_line, history_lines
 from matrix.knowledge import Knowledge, knowledge, named
 from matrix.model import Cell, Check, Device, Loader
 from matrix.plan import choices, plan, select
@@ -204,6 +207,20 @@ def _constrain(path: Path, advice: Advice, known: Knowledge) -> str:
     except OSError as error:
         raise OutputError(path, error) from error
     return f"{path} pins transformers {best.transformers} and deepspeed {best.deepspeed}"
+
+
+@app.command("history")
+def show_history(
+    records: Annotated[Path, typer.Argument(metavar="DIR", help="A history: a folder of record files per night.")],
+    database: Annotated[Path, typer.Option(help="The SQLite file that is built from them.")],
+) -> None:
+    """Bring the database of a history up to date, then show its nights and every file that does not count."""
+    if not records.is_dir():
+        raise NoHistoryError(records)
+    typer.echo(built_line(build(records, database)), err=True)
+    with opened(database) as history:
+        for line in history_lines(queries.nights(history), queries.refused(history)):
+            typer.echo(line)
 
 
 @app.command()

@@ -104,6 +104,13 @@ class NoResultsError(MatrixError):
         )
 
 
+class NoHistoryError(MatrixError):
+    """A folder that is not there, so no history either."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is no folder: a history has a folder of record files for each night, like 2026-11-22")
+
+
 class CancelledError(MatrixError):
     """Ctrl-C."""
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from runs import info
+from runs import cell, info
 from stand_in import StandIn, all_end, processes
 
 from matrix.environments import chosen_by_name, load_environments
-from matrix.model import Cell, Verdict
+from matrix.model import Cell, Timing, Verdict, end_record, header_record
 from matrix.store import json_schema, read_cell, read_run
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +55,24 @@ def after_the_first_case(process: subprocess.Popen[str], number: signal.Signals)
     assert any("1/" in line for line in process.stderr)
     process.send_signal(number)
     return process.stderr.read()
+
+
+def test_a_history_is_built_and_shown_with_what_does_not_count(tmp_path: Path) -> None:
+    records, database = tmp_path / "history", tmp_path / "history.sqlite"
+    for night, lines in {
+        "2026-11-22": [header_record(cell()), end_record((), Timing())],
+        "2026-11-23": ["\x1b[31m"],
+    }.items():
+        (records / night).mkdir(parents=True)
+        (records / night / "cell.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    first, second = (matrix("history", records, "--database", database) for _ in range(2))
+    assert first.stdout.splitlines()[0] == "2026-11-22: 1 complete"
+    assert first.stdout.splitlines()[1].startswith("refused: 2026-11-23/cell.jsonl: line 1 is not JSON")
+    assert first.stderr == "2 of 2 record files read; the database is not there\n"
+    assert (second.stdout, second.stderr) == (first.stdout, "0 of 2 record files read\n")
+    missing = matrix("history", tmp_path / "missing", "--database", database)
+    assert (missing.returncode, (tmp_path / "missing").exists()) == (2, False)
+    assert "a folder of record files for each night" in missing.stderr
 
 
 def only_cell(folder: Path) -> Cell:

@@ -545,6 +545,7 @@ REPEATS = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(REPEATS, st.booleans(), st.integers(0, 3))
 def test_a_file_says_the_same_whatever_was_read_before_it(nights: list[list[Case]], ended: bool, cut: int) -> None:  # noqa: FBT001
     reader = Reader()

@@ -74,6 +74,7 @@ PURE = [
         "matrix/compare",
         "matrix/outcome",
         "matrix/comparison_text",
+        "matrix/history_text",
         "bot/report",
         "bot/context",
     ),
