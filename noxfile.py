@@ -104,7 +104,14 @@ def report(session: nox.Session) -> None:
 
 @nox.session(python=supported_python(KNOWN[0]), default=False, requires=["host"])
 def bench(session: nox.Session) -> None:
-    """Measure how fast a cell is in the newest environment, against the goals; `-- --default-set` measures that too."""
+    """Measure how fast a cell is in the newest environment, against the goals; `-- --default-set` measures that too.
+
+    `-- --dashboard` measures how fast the dashboard of a year of nights is built instead.
+    """
+    if "--dashboard" in session.posargs:
+        others = [argument for argument in session.posargs if argument != "--dashboard"]
+        session.run(host_python(session), "-m", "bot", "bench", "--out", "bench", *others, external=True)
+        return
     where = ["--venv", session.virtualenv.location, "--out", "bench"]
     session.run(host_python(session), "-m", "matrix", "bench", *where, *session.posargs, external=True)
 

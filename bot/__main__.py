@@ -1,16 +1,22 @@
 """The command line: `python -m bot report`, and what the workflows call. Exit codes: 0 done, 2 usage, 3 infrastructure."""
 
 import sys
+from dataclasses import replace
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from bot import ci
 from bot.render import render
 from bot.report import report as report_of
+from bot.scale import Place, measure, scratch
 from bot.terminal import print_report
+from matrix.bench import goals_table
+from matrix.bench_year import AS_PLANNED, EVERY_NIGHT
 from matrix.catalog import FAMILIES, load_catalog
 from matrix.cli import run as run_app
 from matrix.errors import INFRASTRUCTURE, OutputError
@@ -42,6 +48,28 @@ def report(
         typer.echo(path)
     if context.infrastructure:
         raise typer.Exit(INFRASTRUCTURE)
+
+
+@app.command()
+def bench(
+    out: Annotated[Path, typer.Option(help="Folder for the made-up years, some GB; they are removed.")] = Path("bench"),
+    environments: Annotated[int, typer.Option(min=1)] = EVERY_NIGHT.environments,
+    architectures: Annotated[int, typer.Option(min=1)] = EVERY_NIGHT.architectures,
+    nights: Annotated[int, typer.Option(min=2)] = EVERY_NIGHT.nights,
+) -> None:
+    """Measure how fast the dashboard of a made-up year of nights is built; exit code 1 when a goal is missed."""
+    size = {"environments": environments, "architectures": architectures, "nights": nights}
+    measured = []
+    for name, always in (("all every night", environments), ("as planned", min(AS_PLANNED.always, environments))):
+        with scratch(out) as folder:
+            year = replace(EVERY_NIGHT, **size, always=always)
+            measured.append(measure(name, year, Place(folder), partial(typer.echo, err=True)))
+    goals = [goal for one in measured for goal in one.goals]
+    for one in measured:
+        typer.echo(one.words)
+    console = Console()
+    (console if console.is_terminal else Console(width=110)).print(goals_table(goals))
+    raise typer.Exit(int(not all(goal.met for goal in goals)))
 
 
 def family_names() -> dict[str, str]:
