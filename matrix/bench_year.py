@@ -15,9 +15,8 @@ from operator import add
 from pathlib import Path
 from typing import Final
 
-from isal import igzip
-
 from matrix.history_reading import ahead
+from matrix.history_records import packed
 from matrix.model import (
     Case,
     Cell,
@@ -88,7 +87,7 @@ def _files(year: Year, history: Path, nights: Iterable[int]) -> Iterator[tuple[P
 
 def _write(file: tuple[Path, bytes]) -> None:
     path, content = file
-    path.write_bytes(igzip.compress(content, 1, mtime=0))
+    path.write_bytes(packed(content))
 
 
 def _records(year: Year, environment: int, night: int) -> bytes:

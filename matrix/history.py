@@ -268,6 +268,8 @@ class _Builder:
     def _measured(self, environment: int, read: _Read) -> int:
         """Add what changed with the cell; returns its coverage."""
         last, coverage = self._last.get(environment, ((), 0))
+        if read.cell.cases is last:
+            return coverage
         same = set(map(id, last))  # what a night repeats are the very same objects
         fresh = {self._key(case.key): case.verdict for case in read.cell.cases if id(case) not in same}
         before = self._verdicts.setdefault(environment, {})

@@ -1,7 +1,6 @@
 """Keeping the results of a run in a night of a history: whole files, once, by one process at a time."""
 
 import fcntl
-import gzip
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from matrix.errors import INFRASTRUCTURE, BusyError, MatrixError, NoResultsError, OutputError, ResultsError
-from matrix.history_records import HALF, unpacked
+from matrix.history_records import HALF, packed, unpacked
 
 
 class HistoryBusyError(MatrixError):
@@ -106,7 +105,7 @@ def _keep(place: Path, content: bytes) -> None:
     half = place.with_name(f"{place.name}{HALF}")
     try:
         place.parent.mkdir(exist_ok=True)
-        half.write_bytes(gzip.compress(content, mtime=0))
+        half.write_bytes(packed(content))
         publish(half, place)
     except OSError as error:
         raise OutputError(place, error) from error

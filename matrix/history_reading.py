@@ -5,12 +5,14 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
-from matrix.history_records import record_lines
+from matrix.errors import ResultsError
+from matrix.history_records import check_lines, record_lines
 from matrix.model import Case, CaseKey, Cell, Timing, case_record
 from matrix.store import LineReader, assembled, schema_of, with_cases
 
@@ -21,103 +23,116 @@ AHEAD: Final = 16
 """How many files are in memory at once: enough to keep two cores busy."""
 
 
-@dataclass(frozen=True)
-class _Before:
-    """The file last read of a name: what its case lines say, each up to its times.
+_Value = Cell | Case | Timing
 
-    `heads` are those of all lines between the header and the end, in their order; None when there is anything else.
+
+@dataclass(frozen=True)
+class _Read:
+    """What the lines after the header of a file hold, and the cases that this comes to.
+
+    `heads` are the case lines without the times that they end with; nothing for any other line.
     """
 
     schema: int
-    known: dict[bytes, Case]
-    heads: list[bytes] | None
-    cases: tuple[Case, ...]
+    heads: list[bytes] = field(default_factory=list)
+    values: list[_Value] = field(default_factory=list)
+    cases: tuple[Case, ...] = ()
+
+    @cached_property
+    def places(self) -> dict[bytes, int]:
+        """Where each case line is."""
+        return {head: place for place, head in enumerate(self.heads) if head}
+
+    def repeated(self, content: bytes, start: int, place: int) -> tuple[int, int]:
+        """Where `content`, from its byte `start` on, ends to repeat the lines from `place` on: the byte and the place."""
+        for head in islice(self.heads, place, None):
+            times = head and content.startswith(head, start) and _TIMES.match(content, start + len(head))
+            if not times:
+                break
+            start, place = times.end(), place + 1
+        return start, place
+
+    def end_after(self, other: "_Read") -> Timing | None:
+        """The end, when the cases, nothing but these before it, are those of the `other`."""
+        if self.heads != other.heads or self.heads.count(b"") != 1:
+            return None
+        end = self.values[-1]
+        return end if isinstance(end, Timing) else None
 
 
 class Reader:
     """Reads the files of nights in their order. Of a case it tells neither the evidence nor the times."""
 
     def __init__(self) -> None:
-        self._before: dict[str, _Before] = {}
+        self._before: dict[str, _Read] = {}
 
     def cell(self, path: str, content: bytes) -> Cell:
         """The cell that the file at `path` holds as `content`; raises as `matrix.store.read_cell` does.
 
-        Its cases are the very same tuple as those of the file read before of the same name when they say the same.
+        Where it says the same as the file read before of the same name, its cases are the very same objects.
         """
-        reader = _line_reader(path, content)
-        before = self._same_schema(reader)
-        if before and (repeated := _repeated(content, before, reader)):
-            return repeated
-        known = before.known if before else {}
-        cell, self._before[reader.path.name] = _judged(record_lines(content, path), known, reader)
+        reader, before, header = self._begun(Path(path), content)
+        read = _read(content, before, reader)
+        if isinstance(header, Cell) and (end := read.end_after(before)):
+            cell = with_cases(replace(header, timing=end), before.cases, ended=True)
+        else:
+            cell = assembled([header, *read.values], reader.path)
+        self._before[reader.path.name] = replace(read, cases=cell.cases)
         return cell
-
-    def _same_schema(self, reader: LineReader) -> _Before | None:
-        before = self._before.get(reader.path.name)
-        return before if before and before.schema == reader.schema else None
 
     def case_lines(self, path: str, content: bytes) -> dict[CaseKey, bytes]:
         """The line of each case in a file that `cell` could read: its last one, in the schema of this version."""
-        reader = _line_reader(path, content)
-        before = self._same_schema(reader)
-        known = before.known if before and reader.current else {}
-        found: dict[CaseKey, bytes] = {}
-        for number, line in enumerate(record_lines(content, path), start=1):
-            case = known.get(_head(line)) or reader.value(line, number)
-            if isinstance(case, Case):
-                found[case.key] = line if reader.current else case_record(case).encode()
-        return found
+        reader, before, _ = self._begun(Path(path), content)
+        values = enumerate(_read(content, before, reader).values, start=1)
+        numbers = {value.key: number for number, value in values if isinstance(value, Case)}
+        lines = record_lines(content, path)
+        if reader.current:
+            return {key: lines[number] for key, number in numbers.items()}
+        cases = ((key, reader.value(lines[number], number + 1)) for key, number in numbers.items())
+        return {key: case_record(case).encode() for key, case in cases if isinstance(case, Case)}
+
+    def _begun(self, path: Path, content: bytes) -> tuple[LineReader, _Read, _Value]:
+        """What reads the lines of a file, the file before of its name, if that is of the same schema, and its header."""
+        end = content.find(b"\n")
+        if end < 0:
+            raise ResultsError(path, "no complete record")
+        reader = LineReader(path, schema_of([content[:end]], path))
+        before = self._before.get(path.name)
+        if not before or before.schema != reader.schema:
+            before = _Read(reader.schema)
+        return reader, before, reader.value(content[:end], 1)
 
 
-def _line_reader(path: str, content: bytes) -> LineReader:
-    header = [content[:end]] if (end := content.find(b"\n")) >= 0 else []
-    return LineReader(Path(path), schema_of(header, Path(path)))
-
-
-def _repeated(content: bytes, before: _Before, reader: LineReader) -> Cell | None:
-    """The cell, when its case lines are those from `before` but for their times, and its end follows."""
-    if before.heads is None:
-        return None
-    first = content.find(b"\n") + 1
-    place = first
-    for head in before.heads:
-        times = content.startswith(head, place) and _TIMES.match(content, place + len(head))
-        if not times:
-            return None
-        place = times.end()
-    if content.find(b"\n", place) != len(content) - 1:
-        return None
-    cell = reader.value(content[: first - 1], 1)
-    end = reader.value(content[place:-1], len(before.heads) + 2)
-    if not isinstance(cell, Cell) or not isinstance(end, Timing):
-        return None
-    return with_cases(replace(cell, timing=end), before.cases, ended=True)
-
-
-def _judged(lines: list[bytes], known: dict[bytes, Case], reader: LineReader) -> tuple[Cell, _Before]:
-    """The cell, line by line but for those `known`, and what to remember for the next file of its name."""
-    heads = list(map(_head, lines))
-    values: list[Cell | Case | Timing] = []
-    cases: dict[bytes, Case] = {}
-    for number, (line, head) in enumerate(zip(lines, heads, strict=True), start=1):
-        value = cases.get(head) or known.get(head) or _brief(reader.value(line, number))
-        if head and isinstance(value, Case):
-            cases[head] = value
-        values.append(value)
-    cell = assembled(values, reader.path)
-    clean = isinstance(values[-1], Timing) and all(head in cases for head in heads[1:-1])
-    return cell, _Before(reader.schema, cases, heads[1:-1] if clean else None, cell.cases)
+def _read(content: bytes, before: _Read, reader: LineReader) -> _Read:
+    """The lines after the header; only those are judged that the file `before` does not have."""
+    read = _Read(reader.schema)
+    start, place = content.find(b"\n") + 1, 0
+    while True:
+        first = place
+        start, place = before.repeated(content, start, first)
+        read.heads.extend(before.heads[first:place])
+        read.values.extend(before.values[first:place])
+        end = content.find(b"\n", start)
+        if end < 0:
+            return read
+        line, start = content[start:end], end + 1
+        head = _head(line)
+        known = before.places.get(head)
+        value = _brief(reader.value(line, len(read.values) + 2)) if known is None else before.values[known]
+        read.heads.append(head if isinstance(value, Case) else b"")
+        read.values.append(value)
+        check_lines(len(read.values), reader.path)
+        place = place + 1 if known is None else known + 1  # a changed line stands for the one that was there
 
 
 def _head(line: bytes) -> bytes:
-    """What stands before the times that end a case line; empty for any other line."""
+    """What stands before the times that end a case line; nothing when it does not end with them."""
     # A quote inside a JSON string has a backslash before it, so this text is the key itself.
     place = line.rfind(b', "seconds": ')
     return line[:place] if _TIMES.fullmatch(line + b"\n", place) else b""
 
 
-def _brief(value: Cell | Case | Timing) -> Cell | Case | Timing:
+def _brief(value: _Value) -> _Value:
     if isinstance(value, Case):
         return replace(value, findings=(), error=None, seconds=0.0, load_seconds=0.0)
     return value

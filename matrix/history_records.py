@@ -1,5 +1,6 @@
 """The truth of a history: a folder per night, `2026-11-22/<environment id>.jsonl.gz` or `.jsonl`, never changed once kept."""
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from datetime import date
@@ -107,30 +108,40 @@ def recorded(history: Path, path: str) -> Cell:
     return assembled((reader.value(line, number) for number, line in enumerate(lines, start=1)), Path(path))
 
 
-def contents(history: Path, path: str, limits: Limits = LIMITS) -> bytes:
+def contents(history: Path, path: str) -> bytes:
     """The records in the file at `path` inside the `history`; raises ResultsError when they cannot be read."""
     file = history / path
     try:
-        if file.stat().st_size > limits.size:
-            raise _too_large(Path(path), limits)
+        if file.stat().st_size > LIMITS.size:
+            raise _too_large(Path(path))
         raw = file.read_bytes()
     except OSError as error:
         raise ResultsError(Path(path), error.strerror or str(error)) from error
-    return unpacked(raw, Path(path), limits)
+    return unpacked(raw, Path(path))
 
 
-def record_lines(content: bytes, path: str, limits: Limits = LIMITS) -> list[bytes]:
+def record_lines(content: bytes, path: str) -> list[bytes]:
     """The lines of a file's `content`; a last one without its end was cut off: it does not count. Raises ResultsError."""
-    lines = content.split(b"\n", limits.lines + 1)
-    if len(lines) > limits.lines + 1:
-        raise ResultsError(Path(path), f"has more than {limits.lines} lines, which no results have")
-    return lines[:-1]
+    lines = content.split(b"\n", LIMITS.lines + 1)[:-1]
+    check_lines(len(lines) - 1, Path(path))
+    return lines
 
 
-def unpacked(raw: bytes, path: Path, limits: Limits = LIMITS) -> bytes:
+def check_lines(count: int, path: Path) -> None:
+    """Raise ResultsError for so many lines after the header of the file at `path` as no results have."""
+    if count >= LIMITS.lines:
+        raise ResultsError(path, f"has more than {LIMITS.lines} lines, which no results have")
+
+
+def packed(content: bytes) -> bytes:
+    """The bytes of a .jsonl.gz file with this `content`, always the same."""
+    return gzip.compress(content, mtime=0)
+
+
+def unpacked(raw: bytes, path: Path) -> bytes:
     """The records in the bytes of the file at `path`.
 
-    Raises ResultsError when they are damaged, more than `limits` allow, or when the file has another kind of name.
+    Raises ResultsError when they are damaged, more than LIMITS allow, or when the file has another kind of name.
     """
     if path.suffix == ".jsonl":
         return raw
@@ -138,11 +149,11 @@ def unpacked(raw: bytes, path: Path, limits: Limits = LIMITS) -> bytes:
         raise ResultsError(path, "is neither .jsonl nor .jsonl.gz")
     member = isal_zlib.decompressobj(isal_zlib.MAX_WBITS | _GZIP)
     try:
-        content: bytes = member.decompress(raw, limits.size + 1)
+        content: bytes = member.decompress(raw, LIMITS.size + 1)
     except isal_zlib.IsalError as error:  # type: ignore[misc]  # its stub takes the class for an exception
         raise ResultsError(path, f"is damaged: {error}") from error
-    if len(content) > limits.size:
-        raise _too_large(path, limits)
+    if len(content) > LIMITS.size:
+        raise _too_large(path)
     if not member.eof:
         raise ResultsError(path, "is damaged: it was cut off")
     if member.unused_data:
@@ -150,5 +161,5 @@ def unpacked(raw: bytes, path: Path, limits: Limits = LIMITS) -> bytes:
     return content
 
 
-def _too_large(path: Path, limits: Limits) -> ResultsError:
-    return ResultsError(path, f"has more than {limits.size // MIB} MiB, which no results have")
+def _too_large(path: Path) -> ResultsError:
+    return ResultsError(path, f"has more than {LIMITS.size // MIB} MiB, which no results have")

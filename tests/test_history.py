@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
-from matrix import history, history_archive
+from matrix import history, history_archive, history_records
 from matrix.errors import BusyError, NoResultsError, OutputError, ResultsError
 from matrix.history import Built, History, HistoryError, build, opened
 from matrix.history_archive import AlreadyKeptError, HistoryBusyError, archive, locked
@@ -32,7 +32,7 @@ from matrix.history_queries import (
     transitions,
 )
 from matrix.history_reading import Reader
-from matrix.history_records import LIMITS, State, recorded
+from matrix.history_records import LIMITS, Limits, State, recorded
 from matrix.model import Case, Cell, Loader, Verdict, case_record, end_record, header_record
 from matrix.store import append
 
@@ -354,7 +354,6 @@ def test_a_database_that_cannot_be_written_is_told(folder: Folder) -> None:
         ("2026-11-22/a.jsonl.gz", gzip.compress(lines(cell())) * 2, "something follows its end"),
         ("2026-11-22/a.jsonl.gz", gzip.compress(bytes(LIMITS.size + 1)), "has more than 64 MiB"),
         ("2026-11-22/a.jsonl", bytes(LIMITS.size + 1), "has more than 64 MiB"),
-        ("2026-11-22/a.jsonl.gz", gzip.compress(lines(cell()) + b"{}\n" * LIMITS.lines), "has more than 100000 lines"),
         ("2026-11-22/a.txt", lines(cell()), "neither .jsonl nor .jsonl.gz"),
         ("2026-11-22/a.jsonl/b", b"", "Is a directory"),
         ("20261122/a.jsonl", lines(cell()), "is no night"),
@@ -370,6 +369,16 @@ def test_a_file_that_cannot_be_read_is_kept_with_its_reason(
         (bad,) = refused(answers)
         assert bad.path == "/".join(path.split("/")[:2])
         assert reason in bad.reason
+        assert [found.environment for found in standings(answers)] == [NEW.id]
+
+
+def test_a_file_with_more_lines_than_results_have_is_refused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.keep(0, cell(PASS, case(BERT)), cell(PASS, environment=NEW))
+    monkeypatch.setattr(history_records, "LIMITS", Limits(lines=3))
+    with folder.asked() as answers:
+        assert [found.reason.partition(".gz: ")[2] for found in refused(answers)] == [
+            "has more than 3 lines, which no results have"
+        ]
         assert [found.environment for found in standings(answers)] == [NEW.id]
 
 
