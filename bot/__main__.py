@@ -59,10 +59,13 @@ def bench(
 ) -> None:
     """Measure how fast the dashboard of a made-up year of nights is built; exit code 1 when a goal is missed."""
     size = {"environments": environments, "architectures": architectures, "nights": nights}
+    years = {
+        "all every night": replace(EVERY_NIGHT, **size, always=environments),
+        "as planned": replace(AS_PLANNED, **size, always=min(AS_PLANNED.always, environments)),
+    }
     measured = []
-    for name, always in (("all every night", environments), ("as planned", min(AS_PLANNED.always, environments))):
+    for name, year in years.items():
         with scratch(out) as folder:
-            year = replace(EVERY_NIGHT, **size, always=always)
             measured.append(measure(name, year, Place(folder), partial(typer.echo, err=True)))
     goals = [goal for one in measured for goal in one.goals]
     for one in measured:

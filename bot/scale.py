@@ -88,8 +88,9 @@ class Size:
 
     @classmethod
     def of(cls, folder: Path) -> "Size":
-        """The size of a folder with all that is in it."""
-        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        """The size of a folder with all that is in it but for hidden files, such as a lock."""
+        files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        sizes = [path.stat().st_size for path in files]
         return cls(len(sizes), sum(sizes))
 
 
