@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
+from typing import Final
 
 from matrix.history import History
 from matrix.history_queries import (
@@ -20,6 +21,12 @@ from matrix.history_queries import (
 )
 from matrix.history_records import State
 from matrix.model import Case, CaseKey, Cell, Run
+
+
+SHOWN: Final = timedelta(days=400)
+"""For how long an environment is told of after the last night that wanted to measure it; its records stay for good.
+
+A page of each of its cases is 3.5 MB in all, and GitHub Pages publishes 1 GB."""
 
 
 class Stale(StrEnum):
@@ -73,12 +80,16 @@ class Board:
 
 
 def board(history: History, night: date = date.max) -> Board:
-    """The board of `history` as of a `night`; without any night in it, one of `date.min` without readings."""
+    """The board of `history` as of a `night`; without any night in it, one of `date.min` without readings.
+
+    What no night wanted to measure for longer than SHOWN is left out.
+    """
     days = [told.day for told in nights(history) if told.day <= night]
     if not days:
         return Board(date.min, ())
     before = days[-2] if len(days) > 1 else date.min
-    readings = (_reading(history, environment, days[-1]) for environment in environments(history, days[-1]))
+    shown = (found for found in environments(history, days[-1]) if days[-1] - found.newest.night <= SHOWN)
+    readings = (_reading(history, environment, days[-1]) for environment in shown)
     changes = transitions(history, before, days[-1]) if len(days) > 1 else ()
     return Board(days[-1], _with_outdated(readings), changes)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from runs import ROUTER, case, cell
 from test_history import FIRST, NEW, OLD, Folder, day
 
-from matrix.board import Stale, board, board_of
+from matrix.board import SHOWN, Stale, board, board_of
 from matrix.history import opened
 from matrix.model import Cell, Failure, Run, Verdict
 
@@ -61,3 +61,17 @@ def test_other_inputs_than_the_newest_measurement_had_are_outdated() -> None:
     older, newer = cell(case(ROUTER), environment=OLD), cell(case(ROUTER), environment=NEW)
     changed = Cell(**{**vars(newer), "probe": "sha256:other", "started": "2026-12-01T00:00:00Z"})
     assert [reading.stale for reading in board_of(Run((older, changed))).readings] == [{Stale.OUTDATED}, frozenset()]
+
+
+def test_what_nobody_measures_any_more_is_left_out_in_the_end(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.keep(0, cell(case(ROUTER), environment=OLD))
+    folder.keep(SHOWN.days, cell(case(ROUTER), environment=NEW))
+    folder.keep(SHOWN.days + 1, cell(case(ROUTER), environment=NEW))
+    folder.build()
+    with opened(folder.database) as history:
+        shown = [
+            sorted(reading.cell.environment.transformers for reading in board(history, day(number)).readings)
+            for number in (SHOWN.days, SHOWN.days + 1)
+        ]
+    assert shown == [[NEW.transformers, OLD.transformers], [NEW.transformers]]
