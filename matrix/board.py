@@ -22,11 +22,10 @@ from matrix.history_queries import (
 from matrix.history_records import State
 from matrix.model import Case, CaseKey, Cell, Run
 
-
 SHOWN: Final = timedelta(days=400)
 """For how long an environment is told of after the last night that wanted to measure it; its records stay for good.
 
-A page of each of its cases is 3.5 MB in all, and GitHub Pages publishes 1 GB."""
+Its pages are 3.5 MB with 150 architectures, and GitHub Pages publishes 1 GB."""
 
 
 class Stale(StrEnum):

@@ -321,6 +321,29 @@ def test_a_second_writer_is_told_or_waits(folder: Folder) -> None:
     assert folder.database.exists()
 
 
+def test_two_runs_archived_at_once_are_both_kept(folder: Folder) -> None:
+    second = Folder(folder.records.parent / "second")
+    runs = folder.measure(cell(PASS)), second.measure(cell(CORRUPT, environment=NEW))
+    writers = [threading.Thread(target=archive, args=(run, folder.records, FIRST)) for run in runs]
+    with locked(folder.records, wait=False):
+        for writer in writers:
+            writer.start()
+        assert not (folder.records / str(FIRST)).exists()
+    for writer in writers:
+        writer.join()
+    assert folder.build() == Built(2, 2, "is not there")
+
+
+def test_building_changes_no_record_good_or_bad(folder: Folder) -> None:
+    folder.keep(0, cell(PASS))
+    folder.put(f"{FIRST}/damaged.jsonl.gz", b"damaged")
+    folder.put(f"{FIRST}/cut.jsonl", lines(cell(CORRUPT, environment=NEW))[:-9])
+    kept = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.records.glob("*/*")}
+    folder.build()
+    folder.rebuilt()
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.records.glob("*/*")} == kept
+
+
 def test_a_reader_keeps_its_answers_while_a_build_goes_on(folder: Folder) -> None:
     folder.keep(0, cell(PASS))
     with folder.asked() as answers:
