@@ -78,7 +78,7 @@ class Folder:
 
     def measure(self, *cells: Cell) -> Path:
         """A run's folder with these results."""
-        self.run.mkdir(exist_ok=True)
+        self.run.mkdir(parents=True, exist_ok=True)
         for whole in cells:
             (self.run / name(whole)).write_bytes(lines(whole))
         return self.run
