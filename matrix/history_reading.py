@@ -106,6 +106,7 @@ class Reader:
 def _read(content: bytes, before: _Read, reader: LineReader) -> _Read:
     """The lines after the header; only those are judged that the file `before` does not have."""
     read = _Read(reader.schema)
+    fresh: dict[bytes, _Value] = {}
     start, place = content.find(b"\n") + 1, 0
     while True:
         first = place
@@ -118,11 +119,14 @@ def _read(content: bytes, before: _Read, reader: LineReader) -> _Read:
         line, start = content[start:end], end + 1
         head = _head(line)
         known = before.places.get(head)
-        value = _brief(reader.value(line, len(read.values) + 2)) if known is None else before.values[known]
+        value = fresh.get(head) if known is None else before.values[known]
+        if value is None:
+            value = _brief(reader.value(line, len(read.values) + 2))
+            fresh.update({head: value} if head else {})
         read.heads.append(head if isinstance(value, Case) else b"")
         read.values.append(value)
         check_lines(len(read.values), reader.path)
-        place = place + 1 if known is None else known + 1  # a changed line stands for the one that was there
+        place = (place if known is None else known) + 1  # a changed line stands for the one that was there
 
 
 def _head(line: bytes) -> bytes:
