@@ -4,15 +4,18 @@ import base64
 import hashlib
 import re
 from functools import cache
-from typing import Literal
+from typing import Final, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bot.comment_words import WHATS
+from bot.site.twin import twin
 from bot.text import Code, clip, count, html_code, markdown_code, markdown_fence, markdown_text, visible
 from bot.words import VERDICTS
 from matrix.model import Verdict
+
+_PLAIN: Final = re.compile(r"https?://[\w.:-]+/[\w./#?=&%-]*", re.ASCII)
 
 
 def render(template_name: str, context: object) -> str:
@@ -30,6 +33,24 @@ def atom(feed: object) -> str:
     return _environment("html").get_template("site/feed.atom.j2").render(feed=feed)
 
 
+def page_html(page: object, kind: str) -> str:
+    """A page of the site through `templates/site/<kind>.html.j2`, which knows it as `page`."""
+    return _environment("html").get_template(f"site/{kind}.html.j2").render(page=page)
+
+
+def asset(name: str) -> str:
+    """The text of `templates/<name>` as it is: a style sheet, a script."""
+    environment = _environment("html")
+    assert environment.loader
+    return environment.loader.get_source(environment, name)[0]
+
+
+def look() -> str:
+    """A digest of all templates: pages of the same data are the same as long as it is."""
+    names = sorted(_environment("html").list_templates())
+    return hashlib.sha256("\0".join(asset(name) for name in names).encode()).hexdigest()
+
+
 @cache
 def _environment(outlet: Literal["html", "markdown"]) -> Environment:
     environment = Environment(
@@ -43,12 +64,15 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
     )
     environment.filters |= {
         "csp_hash": _csp_hash,
+        "data": _data,
         "count": count,
         "fence": _fence,
         "code": Code,
         "element": _element,
         "clip": clip,
         "link": _link,
+        "address": _address,
+        "issue": _issue,
     }
     environment.tests["code"] = _is_code
     environment.globals |= {"VERDICTS": VERDICTS, "Verdict": Verdict, "WHATS": WHATS}
@@ -80,8 +104,25 @@ def _element(text: str) -> Markup:
 
 def _link(text: str, url: str) -> Markup:
     """`text` linked to `url`, a page of GitHub; just `text` where that is no plain address."""
-    plain = re.fullmatch(r"https?://[\w.:-]+/[\w./#?=&%-]*", url, re.ASCII)
+    plain = _PLAIN.fullmatch(url)
     return Markup(f"[{markdown_text(text)}]({url})" if plain else markdown_text(text))  # noqa: S704 - both escape
+
+
+def _address(url: str) -> str:
+    """`url` if it is a plain address of a page, else one that leads nowhere."""
+    return url if _PLAIN.fullmatch(url) else "#"
+
+
+def _issue(url: str) -> str:
+    """`transformers #45402` for the address of an issue or pull request on GitHub, else the address."""
+    found = re.fullmatch(r"https://github\.com/[\w.-]+/([\w.-]+)/(?:pull|issues)/(\d+)", url, re.ASCII)
+    return f"{found[1]} #{found[2]}" if found else url
+
+
+def _data(value: object) -> Markup:
+    """A context as JSON inside a script element of data: nothing in it can end the element."""
+    text = twin(value).translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&"})
+    return Markup(text)  # noqa: S704 - JSON without what is markup
 
 
 def _csp_hash(text: str) -> Markup:

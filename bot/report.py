@@ -23,7 +23,7 @@ Signatures = dict[Signature, list[CaseView]]
 def report(run: Run, families: Mapping[str, str] = MappingProxyType({})) -> Report:
     """The context of a run. `families` maps architecture ids to family names, in the order of the catalog."""
     names = labels(run.cells)
-    environments = [_environment(f"e{index}", cell, names[index]) for index, cell in enumerate(run.cells)]
+    environments = [environment_view(f"e{index}", cell, names[index]) for index, cell in enumerate(run.cells)]
     architectures = sorted({case.architecture for cell in run.cells for case in cell.cases}, key=str.casefold)
     anchors = {architecture: f"a{number}" for number, architecture in enumerate(architectures)}
     placed = [
@@ -46,7 +46,8 @@ def report(run: Run, families: Mapping[str, str] = MappingProxyType({})) -> Repo
     )
 
 
-def _environment(anchor: str, cell: Cell, label: Code) -> EnvironmentView:
+def environment_view(anchor: str, cell: Cell, label: Code) -> EnvironmentView:
+    """An environment as reports show it: under `anchor`, called `label`."""
     measured = len(cell.cases)
     return EnvironmentView(
         anchor=anchor,

@@ -1,0 +1,57 @@
+"""PURE. What the answer box knows, small enough to be inside the start page."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from bot.site import links
+from bot.site.atlas import KINDS, Atlas, failure_link, keys_of, verdict_of
+from bot.site.context import AnswerArchitecture, AnswerEnvironment, Answers
+from bot.text import clip
+from matrix.board import Reading
+from matrix.model import CaseKey, Verdict
+
+UNTESTED: Final = "."
+UNEXPLAINED: Final = -1
+
+
+def answers(atlas: Atlas) -> Answers:
+    """Every verdict of the board, with the failure that explains it."""
+    numbers = {links.finding(failure.slug): number for number, failure in enumerate(atlas.failures)}
+    return Answers(
+        cases=tuple(f"{loader} {check}" for loader, check in KINDS),
+        verdicts=tuple(Verdict),
+        transformers=tuple(clip(version or "?") for version in atlas.transformers),
+        deepspeeds=tuple(clip(version or "?") for version in atlas.deepspeeds),
+        architectures=tuple(AnswerArchitecture(clip(name), links.slug(name)) for name in atlas.architectures),
+        environments=tuple(_environment(atlas, reading, numbers) for reading in atlas.readings),
+        failures=tuple(failure_link(failure) for failure in atlas.failures),
+    )
+
+
+def _environment(atlas: Atlas, reading: Reading, numbers: dict[str, int]) -> AnswerEnvironment:
+    link, name = atlas.of(reading), reading.cell.environment.id
+    keys = [key for architecture in atlas.architectures for key in keys_of(architecture)]
+    return AnswerEnvironment(
+        id=link.id,
+        label=link.label,
+        slug=links.slug(name),
+        transformers=link.transformers,
+        deepspeed=link.deepspeed,
+        device=link.device,
+        night=link.night,
+        stale=link.stale,
+        verdicts="".join(_digit(verdict_of(reading, key)) for key in keys),
+        why=tuple(_why(atlas, reading, keys, numbers)),
+    )
+
+
+def _digit(verdict: Verdict | None) -> str:
+    return str(verdict.rank) if verdict else UNTESTED
+
+
+def _why(atlas: Atlas, reading: Reading, keys: list[CaseKey], numbers: dict[str, int]) -> Iterator[int]:
+    for key in keys:
+        verdict = verdict_of(reading, key)
+        if verdict and verdict.wrong_values:
+            failures = atlas.failures_of.get((reading.cell.environment.id, key), ())
+            yield numbers[failures[0].page] if failures else UNEXPLAINED

@@ -1,0 +1,144 @@
+"""PURE. The pages of architectures, and the list of them."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from bot.site import links
+from bot.site.atlas import Atlas, keys_of, safe, verdict_of
+from bot.site.context import Advice, FailureLink, Frontier, Grid, GridCell, GridRow, Link, Sites, VerdictCount
+from bot.site.environments import anchored, cell, line
+from bot.site.frontier import frontiers
+from bot.site.pages import ArchitecturePage, ArchitecturesPage, initial
+from bot.site.versions import steps
+from bot.text import clip, count
+from matrix.board import Reading
+from matrix.model import CaseKey, Check, Loader, Verdict
+
+_Edge = tuple[Loader, str]
+"""A loader, and the page of an environment."""
+
+
+def architectures_page(atlas: Atlas) -> ArchitecturesPage:
+    """The list of all architectures, as the newest measured environment has them."""
+    newest = next((reading for reading in atlas.readings if reading.cases), None)
+    lines = [line(atlas, newest, name) for name in atlas.architectures] if newest else []
+    return ArchitecturesPage(
+        path=links.ARCHITECTURES,
+        title=count(len(atlas.architectures), "architecture"),
+        crumbs=(),
+        night=atlas.board.night,
+        environment=atlas.of(newest) if newest else None,
+        architectures=tuple(anchored(lines, lambda one: initial(one.architecture))),
+    )
+
+
+def architecture_pages(atlas: Atlas) -> Iterator[ArchitecturePage]:
+    """A page for each architecture."""
+    return (_page(atlas, name) for name in atlas.architectures)
+
+
+def _page(atlas: Atlas, name: str) -> ArchitecturePage:
+    turns = frontiers(atlas, name)
+    failures = _failures(atlas, name)
+    good = [reading for reading in atlas.readings if safe(reading, name)]
+    verdicts = Counter(verdict_of(reading, key) for reading in atlas.readings for key in keys_of(name))
+    known = {failure.page for failure in failures}
+    issues = (
+        issue
+        for failure in atlas.failures
+        if links.finding(failure.slug) in known
+        for one in failure.known
+        for issue in one.issues
+    )
+    return ArchitecturePage(
+        path=links.architecture(name),
+        title=clip(name),
+        crumbs=(Link("Architectures", links.ARCHITECTURES),),
+        night=atlas.board.night,
+        architecture=clip(name),
+        family=atlas.family(name),
+        counts=tuple(VerdictCount(verdict, verdicts[verdict]) for verdict in Verdict if verdicts[verdict]),
+        frontiers=turns,
+        grids=tuple(_grids(atlas, name, turns)),
+        sites=_sites(atlas, name),
+        failures=failures,
+        issues=tuple(dict.fromkeys(issues)),
+        safe=tuple(atlas.of(reading) for reading in good),
+        advice=tuple(_advice(atlas, reading, good) for reading in atlas.readings if _measured(reading, name)),
+    )
+
+
+def _measured(reading: Reading, name: str) -> bool:
+    return any(key in reading.cases for key in keys_of(name)) and not safe(reading, name)
+
+
+def _failures(atlas: Atlas, name: str) -> tuple[FailureLink, ...]:
+    found = {
+        failure: None
+        for reading in atlas.readings
+        for key in keys_of(name)
+        for failure in atlas.failures_of.get((reading.cell.environment.id, key), ())
+    }
+    return tuple(sorted(found, key=lambda failure: (failure.verdict.rank, failure.page)))
+
+
+def _sites(atlas: Atlas, name: str) -> Sites:
+    if name in atlas.sites:
+        return Sites(complete=True, names=tuple(clip(site) for site in atlas.sites[name]))
+    named = {
+        finding.site
+        for reading in atlas.readings
+        for key in keys_of(name)
+        if key in reading.cases
+        for finding in reading.cases[key].case.findings
+        if finding.what != "parameter"
+    }
+    return Sites(complete=False, names=tuple(clip(site) for site in sorted(named)))
+
+
+def _advice(atlas: Atlas, reading: Reading, good: list[Reading]) -> Advice:
+    """The nearest of the `good` environments: the fewest steps along both axes, then the newest."""
+    here = reading.cell.environment
+
+    def distance(other: Reading) -> tuple[bool, int]:
+        there = other.cell.environment
+        along = steps(atlas.transformers, here.transformers, there.transformers)
+        return here.device != there.device, along + steps(atlas.deepspeeds, here.deepspeed, there.deepspeed)
+
+    nearest = min(good, key=distance, default=None)
+    return Advice(atlas.of(reading), atlas.of(nearest) if nearest else None)
+
+
+def _grids(atlas: Atlas, name: str, turns: Sequence[Frontier]) -> Iterator[Grid]:
+    edges = _edges(turns)
+    for device in atlas.devices:
+        crossed = atlas.crossed[device]
+        for loader in Loader:
+            keys = [CaseKey(name, loader, check) for check in Check]
+            rows = tuple(
+                GridRow(clip(version), tuple(_place(atlas, readings, keys, edges) for readings in places))
+                for version, places in crossed.rows
+            )
+            yield Grid(device, loader, tuple(map(clip, crossed.deepspeeds)), rows)
+
+
+def _place(
+    atlas: Atlas, readings: Iterable[Reading], keys: Sequence[CaseKey], edges: Mapping[_Edge, tuple[str, ...]]
+) -> tuple[GridCell, ...]:
+    links_of = ((atlas.of(reading), reading) for reading in readings)
+    return tuple(
+        GridCell(link, tuple(cell(reading, key) for key in keys), ", ".join(edges.get((keys[0].loader, link.page), ())))
+        for link, reading in links_of
+    )
+
+
+def _edges(turns: Iterable[Frontier]) -> Mapping[_Edge, tuple[str, ...]]:
+    """What begins in each place: `load right from here on along transformers`."""
+    found: dict[_Edge, tuple[str, ...]] = {}
+    for turn in turns:
+        for span in turn.spans[1:]:
+            for page in span.begins:
+                key = turn.loader, page
+                words = f"{turn.check} {'right' if span.right else 'wrong'} from here along {turn.axis}"
+                found[key] = (*found.get(key, ()), words)
+    return found

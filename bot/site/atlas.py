@@ -1,0 +1,200 @@
+"""PURE. A board with everything that the pages look up in it, found once."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final
+
+from bot.labels import labels
+from bot.site import links
+from bot.site.context import Axis, CaseLink, EnvironmentLink, FailureLink, Words, words
+from bot.site.failures import UpstreamFailure
+from bot.site.versions import age, ordered
+from bot.text import Code, clip
+from matrix.board import Board, Reading, Stale
+from matrix.history_queries import Night
+from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Loader, Verdict
+
+KINDS: Final = tuple((loader, check) for loader in Loader for check in Check)
+"""The cases of an architecture in an environment, in the order of all pages."""
+
+
+OTHER: Final[Mapping[Axis, Axis]] = {"transformers": "deepspeed", "deepspeed": "transformers"}
+
+
+def version_of(info: EnvironmentInfo, axis: Axis) -> str:
+    """The version on an axis; `?` where the environment could not tell."""
+    return getattr(info, axis) or "?"
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Environments in a table, the newest first: a row per transformers version, in it the places for each deepspeed."""
+
+    deepspeeds: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[Reading, ...], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """What the site is made of.
+
+    `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `failures` are those
+    of the board. `nights` and `withdrawn` are of the history, if there is one.
+    """
+
+    board: Board
+    families: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    sites: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
+    failures: tuple[UpstreamFailure, ...] = ()
+    nights: tuple[Night, ...] = ()
+    withdrawn: int | None = None
+
+    @cached_property
+    def readings(self) -> tuple[Reading, ...]:
+        """Every environment, the newest versions first."""
+
+        def versions(reading: Reading) -> tuple[Any, ...]:
+            info = reading.cell.environment
+            return age(info.transformers), age(info.deepspeed), age(info.torch), info.id
+
+        return tuple(sorted(self.board.readings, key=versions, reverse=True))
+
+    @cached_property
+    def architectures(self) -> tuple[str, ...]:
+        """Every architecture that some environment has a case of, sorted by name."""
+        found = {key.architecture for reading in self.board.readings for key in reading.cases}
+        return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
+
+    @cached_property
+    def transformers(self) -> tuple[str, ...]:
+        """The versions of transformers, the oldest first."""
+        return ordered(version_of(reading.cell.environment, "transformers") for reading in self.board.readings)
+
+    @cached_property
+    def deepspeeds(self) -> tuple[str, ...]:
+        """The versions of deepspeed, the oldest first."""
+        return ordered(version_of(reading.cell.environment, "deepspeed") for reading in self.board.readings)
+
+    @cached_property
+    def crossed(self) -> Mapping[Device, "Crossed"]:
+        """The environments of each device by both their versions."""
+        return {device: self._crossed(device) for device in self.devices}
+
+    def _crossed(self, device: Device) -> "Crossed":
+        places: dict[tuple[str, str], list[Reading]] = defaultdict(list)
+        for reading in self.readings:
+            info = reading.cell.environment
+            if info.device is device:
+                places[version_of(info, "transformers"), version_of(info, "deepspeed")].append(reading)
+        downwards, across = (ordered(pair[axis] for pair in places)[::-1] for axis in (0, 1))
+        rows = ((down, tuple(tuple(places.get((down, right), ())) for right in across)) for down in downwards)
+        return Crossed(across, tuple(rows))
+
+    @cached_property
+    def lines(self) -> Mapping[tuple[Device, Axis], Mapping[str, tuple[Reading, ...]]]:
+        """For a device and an axis: the environments along the axis, the oldest first, by the other axis's version."""
+        found: dict[tuple[Device, Axis], dict[str, tuple[Reading, ...]]] = defaultdict(dict)
+        for reading in reversed(self.readings):
+            info = reading.cell.environment
+            for axis, other in OTHER.items():
+                line = found[info.device, axis]
+                line[version_of(info, other)] = (*line.get(version_of(info, other), ()), reading)
+        return found
+
+    @cached_property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices that were measured on, that with the most cases first."""
+        cases = {device: 0 for device in Device}
+        for reading in self.board.readings:
+            cases[reading.cell.environment.device] += len(reading.cases)
+        present = {reading.cell.environment.device for reading in self.board.readings}
+        return tuple(sorted(present, key=lambda device: -cases[device]))
+
+    @cached_property
+    def environments(self) -> Mapping[str, EnvironmentLink]:
+        """How each environment is named, by its id."""
+        names = labels([reading.cell for reading in self.readings])
+        return {
+            reading.cell.environment.id: _environment_link(reading, label)
+            for reading, label in zip(self.readings, names, strict=True)
+        }
+
+    @cached_property
+    def failures_of(self) -> Mapping[tuple[str, CaseKey], tuple[FailureLink, ...]]:
+        """The failures that each case is a place of."""
+        found: dict[tuple[str, CaseKey], tuple[FailureLink, ...]] = {}
+        for failure in self.failures:
+            link = failure_link(failure)
+            for place in failure.places:
+                key = place.environment.id, place.case.key
+                found[key] = (*found.get(key, ()), link)
+        return found
+
+    def of(self, reading: Reading) -> EnvironmentLink:
+        """How the environment of `reading` is named."""
+        return self.environments[reading.cell.environment.id]
+
+    def family(self, architecture: str) -> Code:
+        """What the catalog says that an architecture stands for; empty where it does not know it."""
+        return clip(self.families.get(architecture, ""))
+
+
+def keys_of(architecture: str) -> tuple[CaseKey, ...]:
+    """All that may be measured of an architecture, in the order of all pages."""
+    return tuple(CaseKey(architecture, loader, check) for loader, check in KINDS)
+
+
+def verdict_of(reading: Reading, key: CaseKey) -> Verdict | None:
+    """The verdict of a case, None where it is untested."""
+    dated = reading.cases.get(key)
+    return dated.case.verdict if dated else None
+
+
+def safe(reading: Reading, architecture: str) -> bool:
+    """Whether every stock case of an architecture was measured in an environment and passed."""
+    keys = (CaseKey(architecture, Loader.STOCK, check) for check in Check)
+    return all(verdict_of(reading, key) is Verdict.PASS for key in keys)
+
+
+def worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
+    """The worst of the verdicts; None where all are untested."""
+    return min((verdict for verdict in verdicts if verdict), key=lambda verdict: verdict.rank, default=None)
+
+
+def case_link(environment: str, case: Case) -> CaseLink:
+    """How a case of the environment with that id is named."""
+    page = links.case(environment, case.key)
+    return CaseLink(clip(case.architecture), case.loader, case.check, case.verdict, page)
+
+
+def failure_link(failure: UpstreamFailure) -> FailureLink:
+    """How a failure is named."""
+    return FailureLink(failure.verdict, words(*failure.title), links.finding(failure.slug))
+
+
+def _environment_link(reading: Reading, label: Code) -> EnvironmentLink:
+    info = reading.cell.environment
+    return EnvironmentLink(
+        id=clip(info.id),
+        label=label,
+        page=links.environment(info.id),
+        transformers=clip(version_of(info, "transformers")),
+        deepspeed=clip(version_of(info, "deepspeed")),
+        device=info.device,
+        night=reading.night,
+        stale=tuple(_why_stale(reason, reading.attempt) for reason in sorted(reading.stale)),
+    )
+
+
+def _why_stale(reason: Stale, attempt: date) -> Words:
+    return words(
+        {
+            Stale.UNFINISHED: f"the measurement of {attempt} did not come to its end",
+            Stale.FAILED: f"on {attempt} it could not be installed or imported",
+            Stale.OUTDATED: "measured with another catalog or probe than the newest measurement",
+        }[reason]
+    )

@@ -1,0 +1,107 @@
+"""PURE. The page of the cases that an architecture has in an environment."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final
+
+from bot.evidence import Signature, evidence
+from bot.labels import command
+from bot.site import links
+from bot.site.atlas import Atlas, keys_of
+from bot.site.context import CaseEntry, EnvironmentLink, FailureLink, Link, Segment
+from bot.site.pages import CasesPage
+from bot.text import clip
+from bot.words import tensors_in_words
+from matrix.board import Dated, Reading
+from matrix.history_queries import Mark
+from matrix.model import CaseKey, EnvironmentInfo, Verdict
+
+TENSORS_SHOWN: Final = 60
+"""How many wrong tensors a case shows; the records have them all."""
+NIGHTS: Final = 60
+"""How many nights a history strip has."""
+
+Strips = Mapping[CaseKey, tuple[Mark, ...]]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """All that the case pages of one environment are made of: small enough to be handed to another process."""
+
+    reading: Reading
+    link: EnvironmentLink
+    failures: Mapping[CaseKey, tuple[FailureLink, ...]] = field(default_factory=dict)
+
+
+def shelves(atlas: Atlas) -> Iterator[Shelf]:
+    """One for each environment with cases."""
+    for reading in atlas.readings:
+        name = reading.cell.environment.id
+        found = {key: atlas.failures_of[name, key] for key in reading.cases if (name, key) in atlas.failures_of}
+        if reading.cases:
+            yield Shelf(reading, atlas.of(reading), found)
+
+
+def cases_pages(shelf: Shelf, strips: Strips) -> Iterator[CasesPage]:
+    """A page for each architecture that the environment has a case of."""
+    for architecture in dict.fromkeys(key.architecture for key in shelf.reading.cases):
+        yield _page(shelf, strips, architecture)
+
+
+def _page(shelf: Shelf, strips: Strips, architecture: str) -> CasesPage:
+    name, title = shelf.reading.cell.environment.id, clip(architecture)
+    keys = keys_of(architecture)
+    found = [(key, shelf.reading.cases.get(key)) for key in keys]
+    return CasesPage(
+        path=links.cases(name, architecture),
+        title=f"{title} with {shelf.link.label}",
+        crumbs=(Link("Environments", links.ENVIRONMENTS), Link(shelf.link.label, shelf.link.page)),
+        night=shelf.reading.night,
+        environment=shelf.link,
+        architecture=Link(title, links.architecture(architecture)),
+        cases=tuple(_entry(shelf, dated, strips.get(key, ())) for key, dated in found if dated),
+        untested=tuple(f"{key.loader} {key.check}" for key, dated in found if not dated),
+    )
+
+
+def _entry(shelf: Shelf, dated: Dated, strip: Sequence[Mark]) -> CaseEntry:
+    case, info = dated.case, shelf.reading.cell.environment
+    found = evidence(Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size), (), TENSORS_SHOWN)
+    return CaseEntry(
+        anchor=f"{case.loader}-{case.check}",
+        loader=case.loader,
+        check=case.check,
+        verdict=case.verdict,
+        night=dated.night,
+        since=dated.since,
+        tensors=case.tensors,
+        compared=tensors_in_words(case.tensors),
+        wrong=found.total,
+        sites=found.sites,
+        more_sites=found.more_sites,
+        error=found.error,
+        control=_control(case.verdict, info),
+        confirmed=case.confirmed,
+        seconds=case.seconds,
+        command=command(info, case),
+        failures=shelf.failures.get(case.key, ()),
+        strip=segments(strip),
+    )
+
+
+def segments(strip: Sequence[Mark]) -> tuple[Segment, ...]:
+    """The nights of a strip, those in a row that say the same together."""
+    runs = ((verdict, list(run)) for verdict, run in groupby(strip, key=lambda mark: mark.verdict))
+    return tuple(Segment(verdict, run[0].night, run[-1].night, len(run)) for verdict, run in runs)
+
+
+def _control(verdict: Verdict, info: EnvironmentInfo) -> str:
+    """What the plain load says, in one process and without ZeRO-3."""
+    match verdict:
+        case Verdict.BASELINE_BROKEN:
+            return "The plain load in one process, the control, fails as well: this is not ZeRO-3's doing."
+        case Verdict.UNSUPPORTED | Verdict.ENVIRONMENT:
+            return f"No control: transformers {clip(info.transformers)} could not build the model."
+        case _:
+            return "The plain load in one process, the control, works; what it gets wrong by itself is not counted here."

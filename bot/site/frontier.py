@@ -1,0 +1,78 @@
+"""PURE. Where a case turns from wrong to right, or back, from one version to the next."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from bot.site import links
+from bot.site.atlas import KINDS, OTHER, Atlas, verdict_of, version_of
+from bot.site.context import Axis, Frontier, Span, Words, words
+from bot.text import clip, listed
+from matrix.board import Reading
+from matrix.model import CaseKey, Device, Verdict
+
+_Line = tuple[str, tuple[Span, ...]]
+"""A version of one package, and what becomes of a case along the other."""
+
+
+def frontiers(atlas: Atlas, architecture: str) -> tuple[Frontier, ...]:
+    """The frontiers of an architecture: along transformers all, along deepspeed those where something turns."""
+    return tuple(
+        frontier
+        for device in atlas.devices
+        for loader, check in KINDS
+        for axis in OTHER
+        for frontier in _frontiers(atlas, device, CaseKey(architecture, loader, check), axis)
+    )
+
+
+def right(verdict: Verdict | None) -> bool | None:
+    """Whether a verdict is right or wrong; None where it says nothing of ZeRO-3."""
+    if verdict is Verdict.PASS:
+        return True
+    return False if verdict and verdict.wrong_values else None
+
+
+def _frontiers(atlas: Atlas, device: Device, key: CaseKey, axis: Axis) -> Iterator[Frontier]:
+    """Lines that turn at the same versions are one frontier."""
+    alike: dict[object, list[_Line]] = defaultdict(list)
+    for other, readings in atlas.lines[device, axis].items():
+        spans = tuple(_spans(readings, key, axis))
+        alike[tuple((span.right, span.first, span.last) for span in spans)].append((other, spans))
+    for lines in alike.values():
+        if len(lines[0][1]) > (axis == "deepspeed"):
+            yield _frontier(device, key, axis, lines)
+
+
+def _frontier(device: Device, key: CaseKey, axis: Axis, lines: Sequence[_Line]) -> Frontier:
+    others = tuple(clip(other) for other, _ in lines)
+    spans = tuple(_joined(same) for same in zip(*(spans for _, spans in lines), strict=True))
+    return Frontier(device, key.loader, key.check, axis, others, spans, _words(axis, others, spans))
+
+
+def _joined(same: Sequence[Span]) -> Span:
+    first = same[0]
+    return Span(first.right, first.first, first.last, tuple(page for span in same for page in span.begins))
+
+
+def _spans(readings: Iterable[Reading], key: CaseKey, axis: Axis) -> Iterator[Span]:
+    """The readings, the oldest first, as runs of equal outcome; those that say nothing are left out."""
+    told = ((right(verdict_of(reading, key)), reading) for reading in readings)
+    known = [(state, reading) for state, reading in told if state is not None]
+    for state, run in groupby(known, key=lambda one: one[0]):
+        infos = [reading.cell.environment for _, reading in run]
+        first, last = (clip(version_of(info, axis)) for info in (infos[0], infos[-1]))
+        yield Span(state, first, last, (links.environment(infos[0].id),))
+
+
+def _words(axis: Axis, others: Sequence[str], spans: Sequence[Span]) -> Words:
+    """`with deepspeed 0.19.8: wrong in 4.40.2 to 5.5.4, right from 5.6.0 on`."""
+    told = [_span(span, last=span is spans[-1] and len(spans) > 1) for span in spans]
+    return words(f"with {OTHER[axis]} {listed(others)}: {', '.join(told)}")
+
+
+def _span(span: Span, *, last: bool) -> str:
+    state = "right" if span.right else "wrong"
+    if last:
+        return f"{state} from {span.first} on"
+    return f"{state} in {span.first}" if span.first == span.last else f"{state} in {span.first} to {span.last}"

@@ -1,0 +1,27 @@
+"""PURE. The JSON beside each page, and the schema of all of it."""
+
+import json
+from datetime import date
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from bot.site.context import _Words
+from bot.site.pages import Pages
+
+
+def twin(page: object) -> str:
+    """The JSON of a page, or of a part of one: ASCII only, so that no text in it can be anything but data."""
+    return json.dumps(page, default=_plain, ensure_ascii=True, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, _Words) else vars(value)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of every page's JSON."""
+    document = TypeAdapter(Pages).json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
