@@ -14,6 +14,8 @@ from bot import ci
 from bot.render import render
 from bot.report import report as report_of
 from bot.scale import Place, measure, scratch
+from bot.site.command import Sources, site_of_history, site_of_results
+from bot.site.links import START
 from bot.terminal import print_report
 from matrix.bench import goals_table
 from matrix.bench_year import AS_PLANNED, EVERY_NIGHT
@@ -73,6 +75,25 @@ def bench(
     console = Console()
     (console if console.is_terminal else Console(width=110)).print(goals_table(goals))
     raise typer.Exit(int(not all(goal.met for goal in goals)))
+
+
+@app.command()
+def dashboard(
+    out: Annotated[Path, typer.Option(help="Folder for the site: an empty one, or that of a site.")],
+    history: Annotated[Path | None, typer.Option(help="Folder with a history: a folder of records per night.")] = None,
+    database: Annotated[Path | None, typer.Option(help="Where the history's database is kept.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder with the results of one run, instead of a history.")] = None,
+) -> None:
+    """Write the compatibility dashboard, a static site, from a history or from the results of one run."""
+    tell = partial(typer.echo, err=True)
+    if results and not history:
+        written = site_of_results(results, out, family_names(), tell)
+    elif history and not results:
+        kept = database or history.with_name(f"{history.name}.sqlite")
+        written = site_of_history(Sources(history, kept), out, family_names(), tell)
+    else:
+        raise typer.BadParameter("name either --history or --results")
+    typer.echo(f"{out / START}: {written}")
 
 
 def family_names() -> dict[str, str]:

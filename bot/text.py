@@ -6,7 +6,8 @@ outlet shows them verbatim, in its own kind of code span, and never as markup.
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from matrix.model import Scalar
 
@@ -18,6 +19,11 @@ class Code(str):
     """Text from outside: shown verbatim, as code."""
 
     __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: object, handler: Callable[[type], Any]) -> Any:
+        """In a JSON Schema it is a string."""
+        return handler(str)
 
 
 Sentence = tuple[str, ...]

@@ -215,6 +215,29 @@ def transitions(history: History, before: date, after: date) -> tuple[Transition
     )
 
 
+_WITHDRAWN: Final = """
+SELECT count(*) FROM (SELECT DISTINCT good.environment, good."key" FROM change AS good
+JOIN change AS red ON red.environment = good.environment AND red."key" = good."key" AND red.night =
+    (SELECT max(night) FROM change WHERE environment = good.environment AND "key" = good."key" AND night < good.night)
+JOIN cell AS after ON after.environment = good.environment AND after.night = good.night
+JOIN cell AS before ON before.environment = good.environment AND before.night =
+    (SELECT max(night) FROM cell WHERE environment = good.environment AND coverage IS NOT NULL AND night < good.night)
+JOIN header AS earlier ON earlier.id = before.header JOIN header AS later ON later.id = after.header
+WHERE good.verdict = 'pass' AND red.verdict NOT IN ('unsupported', 'environment') AND {})
+""".format(
+    " AND ".join(
+        f"json_extract(earlier.record, '$.{part}') IS json_extract(later.record, '$.{part}')"
+        for part in ("catalog", "probe", "environment.python", "environment.packages")
+    )
+)
+
+
+def withdrawn(history: History) -> int:
+    """How many cases were red once, then passed with the very same interpreter, packages, catalog and probe."""
+    count: int = history.rows(_WITHDRAWN)[0][0]
+    return count
+
+
 _EVIDENCE: Final = """
 SELECT line, night, path FROM evidence JOIN cell USING (file) JOIN file ON file.id = evidence.file
 JOIN "key" ON "key".id = evidence."key" WHERE evidence.environment = (SELECT id FROM environment WHERE name = :name)

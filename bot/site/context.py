@@ -1,10 +1,9 @@
 """The parts that the contexts of pages are made of. They are in the JSON twins as they are here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
-
-from pydantic import WithJsonSchema
+from typing import Any, Literal
 
 from bot.context import ErrorView, SiteView
 from bot.text import Code, Sentence, plain
@@ -13,7 +12,7 @@ from matrix.model import Check, Device, Loader, Tensors, Verdict
 
 
 @dataclass(frozen=True)
-class _Words:
+class Words:
     """A sentence whose parts from outside are marked; plain text in JSON."""
 
     parts: Sentence
@@ -21,13 +20,15 @@ class _Words:
     def __str__(self) -> str:
         return plain(self.parts)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: object, handler: Callable[[type], Any]) -> Any:
+        """In a JSON Schema it is a string."""
+        return handler(str)
 
-Words = Annotated[_Words, WithJsonSchema({"type": "string"})]
 
-
-def words(*parts: str) -> _Words:
+def words(*parts: str) -> Words:
     """A sentence for a page; parts from outside are `Code`."""
-    return _Words(parts)
+    return Words(parts)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from bot.labels import command
 from bot.site import links
 from bot.site.atlas import Atlas, case_link, failure_link
 from bot.site.context import CaseLink, FailureLine, FailurePlace, KnownLink, Link, words
-from bot.site.failures import Known, Place, UpstreamFailure
+from bot.site.failures import Place, UpstreamFailure
 from bot.site.pages import FindingPage, FindingsPage
 from bot.text import clip, count, plain
+from matrix.known import Known
 
 
 def findings_page(atlas: Atlas) -> FindingsPage:

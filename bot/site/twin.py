@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bot.site.context import _Words
+from bot.site.context import Words
 from bot.site.pages import Pages
 
 
@@ -18,7 +18,7 @@ def twin(page: object) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, date):
         return value.isoformat()
-    return str(value) if isinstance(value, _Words) else vars(value)
+    return str(value) if isinstance(value, Words) else vars(value)
 
 
 def schema() -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""From what was measured to its site: what `python -m bot dashboard` does."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bot.site.atlas import Atlas
+from bot.site.failures import failures
+from bot.site.publish import Written, publish
+from matrix.board import Board, board, board_of
+from matrix.history import build, opened
+from matrix.history_queries import nights, withdrawn
+from matrix.known import load_known
+from matrix.store import read_run
+
+Families = Mapping[str, str]
+Tell = Callable[[str], None]
+
+
+def site_of_results(results: Path, out: Path, families: Families, tell: Tell) -> Written:
+    """The site of the results of one run: without history strips and changes."""
+    return publish(_atlas(board_of(read_run(results)), families), out, None, tell)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """A history: the folder with its records, and where its database is."""
+
+    records: Path
+    database: Path
+
+
+def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> Written:
+    """The site of a history, whose database is brought up to date first."""
+    built = build(sources.records, sources.database)
+    tell(f"{built.read} of {built.files} record files read into {sources.database}")
+    with opened(sources.database) as history:
+        atlas = replace(
+            _atlas(board(history), families), nights=nights(history), withdrawn=withdrawn(history)
+        )
+    return publish(atlas, out, sources.database, tell)
+
+
+def _atlas(told: Board, families: Families) -> Atlas:
+    return Atlas(told, families, failures=failures(told, load_known(), families))

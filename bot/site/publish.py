@@ -1,0 +1,191 @@
+"""The only module of the site that writes: every page beside its JSON, only where something changed, the start page last.
+
+A page is a function of its JSON and of the templates. So where the JSON is there already and the templates are the same,
+the page is there too, and is not made again.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from bot.render import asset, look, page_html
+from bot.site import links
+from bot.site.about import about_page
+from bot.site.architectures import architecture_pages, architectures_page
+from bot.site.atlas import Atlas
+from bot.site.cases import NIGHTS, Shelf, Strips, cases_pages, shelves
+from bot.site.environments import environment_pages, environments_page
+from bot.site.findings import finding_pages, findings_page
+from bot.site.heat import heat_pages
+from bot.site.pages import Pages
+from bot.site.start import start_page
+from bot.site.twin import schema, twin
+from matrix.errors import MatrixError, OutputError
+from matrix.history import opened
+from matrix.history_queries import strips
+from matrix.history_records import HALF
+
+MARKER: Final = ".zero3-site"
+"""The file that says that a folder is a site of ours; it holds the digest of the templates that the pages were made with."""
+OURS: Final = ("architectures", "badges", "cases", "environments", "findings", "heat")
+"""The folders of a site, in which there is nothing but pages."""
+
+
+class NotASiteError(MatrixError):
+    """The folder for the site holds something else."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} holds other files than a site's, which must not be mixed: choose an empty folder")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of the files of a site."""
+
+    files: int
+    changed: int
+    removed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.files:,} files, {self.changed:,} of them new or changed; {self.removed:,} removed"
+
+
+@dataclass
+class _Folder:
+    """The folder of a site; `anew`: also pages with the same JSON are made again. `paths` are those that belong there."""
+
+    root: Path
+    anew: bool
+    paths: set[str] = field(default_factory=set)
+    changed: int = 0
+
+    def page(self, page: Pages) -> None:
+        """Write a page and its JSON, which comes second: where it is, the page is."""
+        beside, text = links.twin(page.path), twin(page).encode()
+        if self.anew or not self._has(page.path) or not self._is(beside, text):
+            self.file(page.path, page_html(page, page.kind).encode())
+        self.paths.add(page.path)
+        self.file(beside, text)
+
+    def file(self, path: str, content: bytes) -> None:
+        """Write a file at once, if it is not there as it is to be; raises OutputError."""
+        self.paths.add(path)
+        if self._is(path, content):
+            return
+        place = self.root / path
+        half = place.with_name(f"{place.name}{HALF}")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            half.write_bytes(content)
+            half.replace(place)
+        except OSError as error:
+            raise OutputError(place, error) from error
+        self.changed += 1
+
+    def _has(self, path: str) -> bool:
+        return (self.root / path).is_file()
+
+    def _is(self, path: str, content: bytes) -> bool:
+        try:
+            return (self.root / path).read_bytes() == content
+        except OSError:
+            return False
+
+    def prune(self) -> int:
+        """Remove what is in a folder of ours and belongs to no page; returns how many files."""
+        found = (path for name in OURS for path in (self.root / name).rglob("*") if not path.is_dir())
+        gone = [path for path in found if path.relative_to(self.root).as_posix() not in self.paths]
+        for path in gone:
+            path.unlink(missing_ok=True)
+        return len(gone)
+
+
+def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str], None]) -> Written:
+    """Make the folder `root` the site of `atlas`; `database` has the history strips. Raises NotASiteError, OutputError.
+
+    Until the last page is written, the site that was there stays whole: each file is replaced at once, the start page
+    after all others, and what is not needed any more goes last.
+    """
+    folder = _begun(root)
+    for name, content in _assets(atlas):
+        folder.file(name, content)
+    total = 0
+    tell(f"{len(atlas.readings)} environments, {len(atlas.architectures)} architectures")
+    for paths, changed in _cases(atlas, folder, database):
+        folder.paths.update(paths)
+        folder.changed += changed
+        total += 1
+        tell(f"cases of {total} environments: {len(folder.paths)} files")
+    for page in _pages(atlas):
+        folder.page(page)
+    removed = folder.prune()
+    folder.file(MARKER, look().encode())
+    return Written(len(folder.paths), folder.changed, removed)
+
+
+def _begun(root: Path) -> _Folder:
+    """The folder, known to be ours; until it is done its marker is empty, so that an interrupted change of looks goes on."""
+    marker = root / MARKER
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if not marker.exists() and any(root.iterdir()):
+            raise NotASiteError(root)
+        anew = not marker.exists() or marker.read_text(encoding="utf-8") != look()
+        if anew:
+            marker.write_text("", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(root, error) from error
+    return _Folder(root, anew)
+
+
+def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
+    """The files that all pages share."""
+    night = atlas.board.night.isoformat() if atlas.readings else ""
+    yield "site.css", f"{asset('report.css')}\n{asset('site/site.css')}".encode()
+    yield "site.js", asset("site/site.js").encode()
+    yield "night.js", f'"use strict";\nglobalThis.zero3Night = "{night}";\n'.encode()
+    yield links.SCHEMA, (json.dumps(schema(), indent=1) + "\n").encode()
+
+
+def _pages(atlas: Atlas) -> Iterable[Pages]:
+    """All pages but those of cases, the start page last."""
+    return chain(
+        heat_pages(atlas),
+        [environments_page(atlas), architectures_page(atlas), findings_page(atlas), about_page(atlas)],
+        environment_pages(atlas),
+        architecture_pages(atlas),
+        finding_pages(atlas),
+        [start_page(atlas)],
+    )
+
+
+def _cases(atlas: Atlas, folder: _Folder, database: Path | None) -> Iterator[tuple[set[str], int]]:
+    """Write the pages of all cases, an environment in each process; the paths of each, and how many files changed."""
+    found = list(shelves(atlas))
+    work = partial(_shelf, folder.root, database, anew=folder.anew)
+    workers = min(len(os.sched_getaffinity(0)), len(found))
+    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+        yield from pool.map(work, found) if isinstance(pool, Executor) else map(work, found)
+
+
+def _shelf(root: Path, database: Path | None, shelf: Shelf, *, anew: bool) -> tuple[set[str], int]:
+    """Write the pages of the cases of one environment."""
+    folder = _Folder(root, anew)
+    for page in cases_pages(shelf, _strips(database, shelf)):
+        folder.page(page)
+    return folder.paths, folder.changed
+
+
+def _strips(database: Path | None, shelf: Shelf) -> Strips:
+    """The last nights of an environment until it was measured: they stay the same while it is not measured again."""
+    if database is None:
+        return {}
+    with opened(database) as history:
+        return strips(history, shelf.reading.cell.environment.id, nights=NIGHTS, night=shelf.reading.night)
