@@ -82,7 +82,9 @@ def dashboard(
     out: Annotated[Path, typer.Option(help="Folder for the site: an empty one, or that of a site.")],
     history: Annotated[Path | None, typer.Option(help="Folder with a history: a folder of records per night.")] = None,
     database: Annotated[Path | None, typer.Option(help="Where the history's database is kept.")] = None,
-    results: Annotated[Path | None, typer.Option(help="Folder with the results of one run, instead of a history.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder with the results of one run, instead of a history.")
+    ] = None,
 ) -> None:
     """Write the compatibility dashboard, a static site, from a history or from the results of one run."""
     tell = partial(typer.echo, err=True)

@@ -223,13 +223,10 @@ JOIN cell AS after ON after.environment = good.environment AND after.night = goo
 JOIN cell AS before ON before.environment = good.environment AND before.night =
     (SELECT max(night) FROM cell WHERE environment = good.environment AND coverage IS NOT NULL AND night < good.night)
 JOIN header AS earlier ON earlier.id = before.header JOIN header AS later ON later.id = after.header
-WHERE good.verdict = 'pass' AND red.verdict NOT IN ('unsupported', 'environment') AND {})
-""".format(
-    " AND ".join(
-        f"json_extract(earlier.record, '$.{part}') IS json_extract(later.record, '$.{part}')"
-        for part in ("catalog", "probe", "environment.python", "environment.packages")
-    )
-)
+WHERE good.verdict = 'pass' AND red.verdict NOT IN ('unsupported', 'environment')
+    AND json_extract(earlier.record, '$.catalog', '$.probe', '$.environment.python', '$.environment.packages')
+    = json_extract(later.record, '$.catalog', '$.probe', '$.environment.python', '$.environment.packages'))
+"""
 
 
 def withdrawn(history: History) -> int:

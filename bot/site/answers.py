@@ -5,8 +5,9 @@ from typing import Final
 
 from bot.site import links
 from bot.site.atlas import KINDS, Atlas, failure_link, keys_of, verdict_of
-from bot.site.context import AnswerArchitecture, AnswerEnvironment, Answers
+from bot.site.context import AnswerArchitecture, AnswerEnvironment, Answers, AnswerVerdict
 from bot.text import clip
+from bot.words import VERDICTS
 from matrix.board import Reading
 from matrix.model import CaseKey, Verdict
 
@@ -19,7 +20,11 @@ def answers(atlas: Atlas) -> Answers:
     numbers = {links.finding(failure.slug): number for number, failure in enumerate(atlas.failures)}
     return Answers(
         cases=tuple(f"{loader} {check}" for loader, check in KINDS),
-        verdicts=tuple(Verdict),
+        verdicts=tuple(
+            AnswerVerdict(verdict, VERDICTS[verdict].word, VERDICTS[verdict].meaning, verdict.wrong_values)
+            for verdict in Verdict
+        ),
+        devices=atlas.devices,
         transformers=tuple(clip(version or "?") for version in atlas.transformers),
         deepspeeds=tuple(clip(version or "?") for version in atlas.deepspeeds),
         architectures=tuple(AnswerArchitecture(clip(name), links.slug(name)) for name in atlas.architectures),

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from bot.site import links
 from bot.site.context import Axis, CaseLink, EnvironmentLink, FailureLink, Words, words
 from bot.site.failures import UpstreamFailure
 from bot.site.versions import age, ordered
+from bot.statements import never_began
 from bot.text import Code, clip
 from matrix.board import Board, Reading, Stale
 from matrix.history_queries import Night
@@ -108,7 +109,7 @@ class Atlas:
     @cached_property
     def devices(self) -> tuple[Device, ...]:
         """The devices that were measured on, that with the most cases first."""
-        cases = {device: 0 for device in Device}
+        cases = dict.fromkeys(Device, 0)
         for reading in self.board.readings:
             cases[reading.cell.environment.device] += len(reading.cases)
         present = {reading.cell.environment.device for reading in self.board.readings}
@@ -125,13 +126,17 @@ class Atlas:
 
     @cached_property
     def failures_of(self) -> Mapping[tuple[str, CaseKey], tuple[FailureLink, ...]]:
-        """The failures that each case is a place of."""
+        """The failures that each case is a place of; a save that never began has those of the load before it."""
         found: dict[tuple[str, CaseKey], tuple[FailureLink, ...]] = {}
         for failure in self.failures:
             link = failure_link(failure)
             for place in failure.places:
-                key = place.environment.id, place.case.key
-                found[key] = (*found.get(key, ()), link)
+                where = place.environment.id, place.case.key
+                found[where] = (*found.get(where, ()), link)
+        for reading in self.board.readings:
+            name = reading.cell.environment.id
+            for key in never_began([dated.case for dated in reading.cases.values()]):
+                found[name, key] = found.get((name, replace(key, check=Check.LOAD)), ())
         return found
 
     def of(self, reading: Reading) -> EnvironmentLink:

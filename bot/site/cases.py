@@ -67,7 +67,9 @@ def _page(shelf: Shelf, strips: Strips, architecture: str) -> CasesPage:
 
 def _entry(shelf: Shelf, dated: Dated, strip: Sequence[Mark]) -> CaseEntry:
     case, info = dated.case, shelf.reading.cell.environment
-    found = evidence(Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size), (), TENSORS_SHOWN)
+    found = evidence(
+        Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size), (), TENSORS_SHOWN
+    )
     return CaseEntry(
         anchor=f"{case.loader}-{case.check}",
         loader=case.loader,
@@ -104,4 +106,6 @@ def _control(verdict: Verdict, info: EnvironmentInfo) -> str:
         case Verdict.UNSUPPORTED | Verdict.ENVIRONMENT:
             return f"No control: transformers {clip(info.transformers)} could not build the model."
         case _:
-            return "The plain load in one process, the control, works; what it gets wrong by itself is not counted here."
+            return (
+                "The plain load in one process, the control, works; what it gets wrong by itself is not counted here."
+            )

@@ -35,9 +35,7 @@ def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell)
     built = build(sources.records, sources.database)
     tell(f"{built.read} of {built.files} record files read into {sources.database}")
     with opened(sources.database) as history:
-        atlas = replace(
-            _atlas(board(history), families), nights=nights(history), withdrawn=withdrawn(history)
-        )
+        atlas = replace(_atlas(board(history), families), nights=nights(history), withdrawn=withdrawn(history))
     return publish(atlas, out, sources.database, tell)
 
 

@@ -10,7 +10,6 @@ from bot.text import Code, Sentence, plain
 from matrix.model import Check, Device, Loader, Tensors, Verdict
 
 
-
 @dataclass(frozen=True)
 class Words:
     """A sentence whose parts from outside are marked; plain text in JSON."""
@@ -56,7 +55,8 @@ class EnvironmentLink:
 @dataclass(frozen=True)
 class Share:
     """How many of the cases of an environment pass, of all that its versions have: `unsupported` ones are left out of `total`,
-    untested ones are not. `percent` is rounded down, so that it is 100 only when all pass; None without any case."""
+    untested ones are not. `percent` is rounded down, so that it is 100 only when all pass; None without any case.
+    """
 
     percent: int | None
     passed: int
@@ -135,7 +135,8 @@ class CaseLink:
 @dataclass(frozen=True)
 class Change:
     """Cases of an environment that had the verdict `before` and now have `after`; `before` is None when they are new.
-    `more` of them are not named."""
+    `more` of them are not named.
+    """
 
     environment: EnvironmentLink
     before: Verdict | None
@@ -148,7 +149,8 @@ class Change:
 class AnswerEnvironment:
     """An environment for the answer box. `verdicts` has a digit per case, the verdict's place in `Answers.verdicts`, or `.`
     where it is untested: architectures in their order, four cases each (`Answers.cases`). `why` has, for each digit of a
-    verdict with wrong values, in their order, the place of its failure in `Answers.failures`, or -1."""
+    verdict with wrong values, in their order, the place of its failure in `Answers.failures`, or -1.
+    """
 
     id: Code
     label: Code
@@ -180,11 +182,22 @@ class FailureLink:
 
 
 @dataclass(frozen=True)
+class AnswerVerdict:
+    """A verdict in words; `wrong` when ZeRO-3 left wrong values, or no model at all."""
+
+    verdict: Verdict
+    word: str
+    meaning: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
 class Answers:
-    """All that the answer box knows. `transformers` and `deepspeed` are the measured versions, the oldest first."""
+    """All that the answer box knows. `transformers` and `deepspeeds` are the measured versions, the oldest first."""
 
     cases: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[AnswerVerdict, ...]
+    devices: tuple[Device, ...]
     transformers: tuple[Code, ...]
     deepspeeds: tuple[Code, ...]
     architectures: tuple[AnswerArchitecture, ...]
@@ -370,7 +383,8 @@ class FailureLine:
 @dataclass(frozen=True)
 class Tally:
     """What the site covers and how often it was wrong itself. `flaky` counts cases whose reruns disagree now; `withdrawn`
-    those that were red once, then passed with the same inputs, None when there is no history to tell it from."""
+    those that were red once, then passed with the same inputs, None when there is no history to tell it from.
+    """
 
     environments: int
     architectures: int

@@ -65,9 +65,7 @@ def line(atlas: Atlas, reading: Reading, architecture: str) -> ArchitectureLine:
     )
 
 
-def anchored(
-    lines: Iterable[ArchitectureLine], group: Callable[[ArchitectureLine], str]
-) -> Iterator[ArchitectureLine]:
+def anchored(lines: Iterable[ArchitectureLine], group: Callable[[ArchitectureLine], str]) -> Iterator[ArchitectureLine]:
     """The lines, the first of each `group` with that name as its anchor."""
     seen: set[str] = set()
     for one in lines:

@@ -116,13 +116,11 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
     folder = _begun(root)
     for name, content in _assets(atlas):
         folder.file(name, content)
-    total = 0
     tell(f"{len(atlas.readings)} environments, {len(atlas.architectures)} architectures")
-    for paths, changed in _cases(atlas, folder, database):
+    for number, (paths, changed) in enumerate(_cases(atlas, folder, database), start=1):
         folder.paths.update(paths)
         folder.changed += changed
-        total += 1
-        tell(f"cases of {total} environments: {len(folder.paths)} files")
+        tell(f"cases of {number} environments: {len(folder.paths)} files")
     for page in _pages(atlas):
         folder.page(page)
     removed = folder.prune()

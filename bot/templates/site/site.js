@@ -51,3 +51,123 @@ if (filter) {
   live(filter, show);
   filter.elements.text.addEventListener("input", show);
 }
+
+// --- The answer box ------------------------------------------------------------------------------------------------
+const element = (name, ...children) => {
+  const made = document.createElement(name);
+  made.append(...children);
+  return made;
+};
+const link = (text, page) => Object.assign(element("a", text), { href: page });
+
+const box = document.getElementById("answer");
+if (box) {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const verdict = document.getElementById("verdict");
+  const codes = (environment, index) => environment.verdicts.slice(index * data.cases.length, (index + 1) * data.cases.length);
+  const meant = (code) => data.verdicts[code]; // undefined where it is untested
+  const loader = (name) => data.cases.flatMap((one, place) => (one.startsWith(name) ? [place] : []));
+  const passes = (code) => meant(code)?.verdict === "pass";
+  const safe = (environment, index, name = "stock ") => loader(name).every((place) => passes(codes(environment, index)[place]));
+
+  // Where a version is among the measured ones, also one that was not measured itself.
+  const numbers = (version) => version.split(/[^0-9]+/).filter(Boolean).map(Number);
+  const older = (one, other) => {
+    const [a, b] = [numbers(one), numbers(other)];
+    const place = a.findIndex((number, at) => number !== b[at]);
+    return place >= 0 ? a[place] < (b[place] ?? 0) : a.length < b.length;
+  };
+  const place = (versions, asked) => (versions.includes(asked) ? versions.indexOf(asked) : versions.filter((one) => older(one, asked)).length - 0.5);
+  const steps = (versions, one, asked) => (asked ? Math.abs(place(versions, one) - place(versions, asked)) : 0);
+  const distance = (environment, asked) =>
+    steps(data.transformers, environment.transformers, asked.transformers) + steps(data.deepspeeds, environment.deepspeed, asked.deepspeed) + (environment.device === asked.device ? 0 : 1000);
+
+  const page = (environment, index) => `cases/${environment.slug}/${data.architectures[index].slug}.html`;
+  const why = (environment, index) => {
+    // `why` has an entry for each wrong verdict of the environment, in their order.
+    const wrong = (text) => [...text].filter((code) => meant(code)?.wrong).length;
+    const before = wrong(environment.verdicts.slice(0, index * data.cases.length));
+    const here = [...codes(environment, index)];
+    const found = here.flatMap((code, at) => (meant(code)?.wrong ? [{ at, failure: data.failures[environment.why[before + wrong(here.slice(0, at).join(""))]] }] : []));
+    return found.filter(({ at, failure }) => failure && loader("stock ").includes(at)).map(({ failure }) => failure);
+  };
+  const stale = (environment) => (environment.stale.length ? [` Stale: ${environment.stale.join("; ")}.`] : []);
+
+  const list = (parts) => parts.join(" and ");
+  const told = (environment, index) => {
+    if (safe(environment, index)) return ["safe", `Safe with ${environment.label}: every tensor is right, loaded and saved.`];
+    const stock = loader("stock ").map((at) => ({ name: data.cases[at], meant: meant(codes(environment, index)[at]) }));
+    const bad = stock.filter((one) => one.meant?.wrong);
+    const shown = bad.length ? bad : stock.filter((one) => one.meant?.verdict !== "pass");
+    const texts = [...new Set(shown.map((one) => one.meant))].map((meant) => {
+      const names = list(shown.filter((one) => one.meant === meant).map((one) => one.name));
+      return meant ? `${names}: ${meant.word} (${meant.meaning})` : `${names}: untested`;
+    });
+    const [state, words] = bad.length ? ["unsafe", "Unsafe with"] : ["unknown", "Not known for"];
+    return [state, `${words} ${environment.label}. ${texts.join("; ")}.`];
+  };
+  const nearest = (index, asked) => {
+    const good = data.environments.filter((one) => safe(one, index)).sort((one, other) => distance(one, asked) - distance(other, asked)).slice(0, 3);
+    if (!good.length) return element("p", "In no measured environment do all stock checks pass.");
+    return element("p", "Nearest safe: ", ...good.flatMap((one, at) => [at ? ", " : "", link(one.label, page(one, index)), ...(one.stale.length ? [" (stale)"] : [])]), ".");
+  };
+  const one = (environment, index, asked) => {
+    const [state, text] = told(environment, index);
+    const failures = [...new Set(why(environment, index))];
+    const fixed = state === "unsafe" && safe(environment, index, "fixed ") ? [element("p", "With the fixed loader it is safe.")] : [];
+    return [
+      state,
+      Object.assign(element("p", text, ...stale(environment)), { className: "say" }),
+      ...failures.map((failure) => element("p", "Why: ", link(failure.text, failure.page))),
+      ...fixed,
+      element("p", link("Tensors, values, ranks and the command that reproduces it", page(environment, index)), ` (measured ${environment.night}).`),
+      ...(state === "safe" ? [] : [nearest(index, asked)]),
+    ];
+  };
+  const several = (found, index) => [
+    "unknown",
+    Object.assign(element("p", `${data.architectures[index].id} was measured in ${found.length} such environments:`), { className: "say" }),
+    element("ul", ...found.map((environment) => element("li", link(environment.label, page(environment, index)), `: ${told(environment, index)[0]}`, ...(environment.stale.length ? [", stale"] : [])))),
+  ];
+  const none = (index, asked) => [
+    "unknown",
+    Object.assign(element("p", `Not measured: ${data.architectures[index].id} with ${asked.transformers ? `transformers ${asked.transformers}` : "any transformers"} and ${asked.deepspeed ? `deepspeed ${asked.deepspeed}` : "any deepspeed"} on ${asked.device}. That is not a yes.`), { className: "say" }),
+    nearest(index, asked),
+  ];
+  const unclear = (indices, asked) => {
+    const again = (index) => link(data.architectures[index].id, `?${new URLSearchParams({ ...asked, model: data.architectures[index].id })}`);
+    if (!indices.length) return ["unknown", element("p", `No architecture of the catalog is called like “${asked.model}”: it was not measured, which is not a yes.`)];
+    return ["unknown", element("p", "Which one? "), element("ul", ...indices.slice(0, 20).map((index) => element("li", again(index))))];
+  };
+
+  const models = (text) => {
+    const wanted = text.trim().toLowerCase();
+    const all = data.architectures.map((one, index) => ({ index, id: one.id.toLowerCase() }));
+    const exact = all.filter(({ id }) => id === wanted || id.split(":").includes(wanted));
+    return (exact.length ? exact : all.filter(({ id }) => id.includes(wanted))).map(({ index }) => index);
+  };
+  const answered = (asked) => {
+    const indices = models(asked.model);
+    if (indices.length !== 1) return unclear(indices, asked);
+    const [index] = indices;
+    const same = (environment) => ["transformers", "deepspeed", "device"].every((name) => !asked[name] || environment[name] === asked[name]);
+    const found = data.environments.filter((environment) => same(environment) && /[0-9]/.test(codes(environment, index)));
+    if (!found.length) return none(index, asked);
+    return found.length === 1 ? one(found[0], index, asked) : several(found, index);
+  };
+  const show = () => {
+    const asked = Object.fromEntries(["model", "transformers", "deepspeed", "device"].map((name) => [name, box.elements[name].value.trim()]));
+    const [state, ...parts] = asked.model ? answered(asked) : [""];
+    verdict.className = state;
+    verdict.replaceChildren(...parts);
+  };
+
+  const options = (values) => values.map((value) => Object.assign(element("option"), { value }));
+  const types = data.architectures.map((one) => one.id);
+  document.getElementById("models").append(...options(types));
+  document.getElementById("transformers").append(...options([...data.transformers].reverse()));
+  document.getElementById("deepspeeds").append(...options([...data.deepspeeds].reverse()));
+  box.elements.device.append(...data.devices.map((device) => element("option", device)));
+  box.elements.device.dataset.initial = data.devices[0] ?? "";
+  live(box, show);
+}
