@@ -15,6 +15,7 @@ from bot.text import Code, clip, count, html_code, markdown_code, markdown_fence
 from bot.words import VERDICTS
 from matrix.model import Verdict
 
+_TEMPLATES: Final = PackageLoader("bot")
 _PLAIN: Final = re.compile(r"https?://[\w.:-]+/[\w./#?=&%-]*", re.ASCII)
 
 
@@ -40,9 +41,7 @@ def page_html(page: object, kind: str) -> str:
 
 def asset(name: str) -> str:
     """The text of `templates/<name>` as it is: a style sheet, a script."""
-    environment = _environment("html")
-    assert environment.loader
-    return environment.loader.get_source(environment, name)[0]
+    return _TEMPLATES.get_source(_environment("html"), name)[0]
 
 
 def look() -> str:
@@ -54,7 +53,7 @@ def look() -> str:
 @cache
 def _environment(outlet: Literal["html", "markdown"]) -> Environment:
     environment = Environment(
-        loader=PackageLoader("bot"),
+        loader=_TEMPLATES,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

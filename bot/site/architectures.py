@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from bot.site import links
 from bot.site.atlas import Atlas, keys_of, safe, verdict_of
@@ -9,7 +10,6 @@ from bot.site.context import Advice, FailureLink, Frontier, Grid, GridCell, Grid
 from bot.site.environments import anchored, cell, line
 from bot.site.frontier import frontiers
 from bot.site.pages import ArchitecturePage, ArchitecturesPage, initial
-from bot.site.versions import steps
 from bot.text import clip, count
 from matrix.board import Reading
 from matrix.model import CaseKey, Check, Loader, Verdict
@@ -97,16 +97,15 @@ def _sites(atlas: Atlas, name: str) -> Sites:
 
 
 def _advice(atlas: Atlas, reading: Reading, good: list[Reading]) -> Advice:
-    """The nearest of the `good` environments: the fewest steps along both axes, then the newest."""
-    here = reading.cell.environment
-
-    def distance(other: Reading) -> tuple[bool, int]:
-        there = other.cell.environment
-        along = steps(atlas.transformers, here.transformers, there.transformers)
-        return here.device != there.device, along + steps(atlas.deepspeeds, here.deepspeed, there.deepspeed)
-
-    nearest = min(good, key=distance, default=None)
+    nearest = min(good, key=partial(_distance, atlas, reading), default=None)
     return Advice(atlas.of(reading), atlas.of(nearest) if nearest else None)
+
+
+def _distance(atlas: Atlas, one: Reading, other: Reading) -> tuple[bool, int]:
+    """On another device is farthest; then count the steps along both axes."""
+    here, there = atlas.positions[one.cell.environment.id], atlas.positions[other.cell.environment.id]
+    steps = sum(abs(mine - its) for mine, its in zip(here, there, strict=True))
+    return one.cell.environment.device != other.cell.environment.device, steps
 
 
 def _grids(atlas: Atlas, name: str, turns: Sequence[Frontier]) -> Iterator[Grid]:

@@ -81,6 +81,18 @@ class Atlas:
         return ordered(version_of(reading.cell.environment, "deepspeed") for reading in self.board.readings)
 
     @cached_property
+    def positions(self) -> Mapping[str, tuple[int, int]]:
+        """Where each environment is on both axes, by its id."""
+        infos = [reading.cell.environment for reading in self.board.readings]
+        transformers, deepspeeds = (
+            {version: place for place, version in enumerate(axis)} for axis in (self.transformers, self.deepspeeds)
+        )
+        return {
+            info.id: (transformers[version_of(info, "transformers")], deepspeeds[version_of(info, "deepspeed")])
+            for info in infos
+        }
+
+    @cached_property
     def crossed(self) -> Mapping[Device, "Crossed"]:
         """The environments of each device by both their versions."""
         return {device: self._crossed(device) for device in self.devices}
