@@ -66,6 +66,9 @@ def test_nothing_of_the_host_imports_what_is_measured_or_the_probe() -> None:
         assert not importers(package, "matrix", "bot")
 
 
+SITE_DOORS = {"command", "publish"}
+"""The only modules of the site that read or write."""
+
 PURE = [
     *(
         "matrix/advice",

@@ -84,11 +84,12 @@ class LoaderShare:
 
 @dataclass(frozen=True)
 class Square:
-    """One environment in a heat map."""
+    """One environment in a heat map: `measured`, and if it never was, whether that is because it `failed`."""
 
     environment: EnvironmentLink
     share: Share
     measured: bool
+    failed: bool
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def _page(atlas: Atlas, reading: Reading) -> EnvironmentPage:
         night=reading.night,
         environment=link,
         attempt=reading.attempt,
+        changed=max((dated.since for dated in reading.cases.values()), default=None),
         view=view,
         gap=view.gap,
         shares=tuple(LoaderShare(loader, share(atlas, reading, loader)) for loader in Loader),

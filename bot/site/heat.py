@@ -8,7 +8,7 @@ from bot.site.atlas import Atlas, worst
 from bot.site.context import Heat, HeatRow, Share, Square, Switch
 from bot.site.pages import HeatPage
 from bot.text import clip
-from matrix.board import Reading
+from matrix.board import Reading, Stale
 from matrix.model import Check, Device, Loader, Verdict
 
 Position = tuple[Device, Loader, Check | None]
@@ -63,7 +63,10 @@ def share(atlas: Atlas, reading: Reading, loader: Loader, check: Check | None = 
 def _squares(atlas: Atlas, readings: Iterable[Reading], position: Position) -> tuple[Square, ...]:
     _, loader, check = position
     shares = ((reading, share(atlas, reading, loader, check)) for reading in readings)
-    return tuple(Square(atlas.of(reading), found, bool(reading.cases)) for reading, found in shares)
+    return tuple(
+        Square(atlas.of(reading), found, bool(reading.cases), failed=Stale.FAILED in reading.stale)
+        for reading, found in shares
+    )
 
 
 def _switches(atlas: Atlas, on: Position) -> tuple[tuple[Switch, ...], ...]:

@@ -104,11 +104,15 @@ class EnvironmentsPage(Page):
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentPage(Page):
-    """One environment with all architectures, the worst first."""
+    """One environment with all architectures, the worst first.
+
+    `attempt` is the newest night that wanted to measure it, `changed` the newest in which a verdict became another.
+    """
 
     kind: Literal["environment"] = "environment"
     environment: EnvironmentLink
     attempt: date
+    changed: date | None
     view: EnvironmentView
     gap: str
     shares: tuple[LoaderShare, ...]

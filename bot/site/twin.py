@@ -11,8 +11,18 @@ from bot.site.pages import Pages
 
 
 def twin(page: object) -> str:
-    """The JSON of a page, or of a part of one: ASCII only, so that no text in it can be anything but data."""
-    return json.dumps(page, default=_plain, ensure_ascii=True, allow_nan=False, separators=(",", ":")) + "\n"
+    """The JSON of a page, or of a part of one: ASCII only, so that no text in it can be anything but data.
+
+    A number that JSON does not have is null: a forged record may hold one.
+    """
+    try:
+        return _dumped(page)
+    except ValueError:
+        return _dumped(json.loads(json.dumps(page, default=_plain), parse_constant=lambda _: None))
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, default=_plain, ensure_ascii=True, allow_nan=False, separators=(",", ":")) + "\n"
 
 
 def _plain(value: object) -> object:
