@@ -229,3 +229,11 @@ def test_why_an_environment_is_stale_is_said_in_words() -> None:
     reading = replace(atlas.readings[0], stale=frozenset(Stale))
     told = replace(atlas, board=replace(atlas.board, readings=(reading,)))
     assert len(told.of(reading).stale) == len(Stale)
+
+
+def test_a_pass_where_others_are_flaky_is_not_called_safe() -> None:
+    unsteady = cell(*four(ROUTER), *four(BERT, Verdict.FLAKY))
+    (environment,), pages = environment_pages(atlas_of(unsteady)), architecture_pages(atlas_of(unsteady))
+    assert (environment.flaky, environment.racy) == (12, True)
+    assert not any(page.safe for page in pages)
+    assert answers(atlas_of(unsteady)).environments[0].answers == "u???"

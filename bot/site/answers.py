@@ -8,11 +8,13 @@ from bot.site.atlas import KINDS, Atlas, failure_link, keys_of, verdict_of
 from bot.site.context import AnswerArchitecture, AnswerEnvironment, Answers, AnswerVerdict
 from bot.text import clip
 from bot.words import VERDICTS
+from matrix.advice import Answer
 from matrix.board import Reading
-from matrix.model import CaseKey, Verdict
+from matrix.model import CaseKey, Loader, Verdict
 
 UNTESTED: Final = "."
 UNEXPLAINED: Final = -1
+_LETTERS: Final = {Answer.SAFE: "s", Answer.UNSAFE: "u", Answer.UNKNOWN: "?"}
 
 
 def answers(atlas: Atlas) -> Answers:
@@ -46,8 +48,16 @@ def _environment(atlas: Atlas, reading: Reading, numbers: dict[str, int]) -> Ans
         night=link.night,
         stale=link.stale,
         verdicts="".join(_digit(verdict_of(reading, key)) for key in keys),
+        answers="".join(_answers(atlas, reading)),
+        flaky=atlas.flaky[name],
         why=tuple(_why(atlas, reading, keys, numbers)),
     )
+
+
+def _answers(atlas: Atlas, reading: Reading) -> Iterator[str]:
+    for architecture in atlas.architectures:
+        tried = atlas.tried(reading, architecture)
+        yield from (_LETTERS[tried.answer(loader)] for loader in Loader)
 
 
 def _digit(verdict: Verdict | None) -> str:

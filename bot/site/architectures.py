@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from bot.site import links
-from bot.site.atlas import Atlas, keys_of, safe, verdict_of
-from bot.site.context import Advice, FailureLink, Frontier, Grid, GridCell, GridRow, Link, Sites, VerdictCount
+from bot.site.atlas import Atlas, failure_link, keys_of, verdict_of
+from bot.site.context import Advice, Frontier, Grid, GridCell, GridRow, Link, Sites, VerdictCount
 from bot.site.environments import anchored, cell, line
+from bot.site.failures import UpstreamFailure
 from bot.site.frontier import frontiers
 from bot.site.pages import ArchitecturePage, ArchitecturesPage, initial
 from bot.text import clip, count
+from matrix.advice import Answer
 from matrix.board import Reading
 from matrix.model import CaseKey, Check, Loader, Verdict
 
@@ -39,17 +41,11 @@ def architecture_pages(atlas: Atlas) -> Iterator[ArchitecturePage]:
 
 def _page(atlas: Atlas, name: str) -> ArchitecturePage:
     turns = frontiers(atlas, name)
-    failures = _failures(atlas, name)
-    good = [reading for reading in atlas.readings if safe(reading, name)]
+    answers = [(reading, atlas.tried(reading, name)) for reading in atlas.readings]
+    measured = [(reading, tried.answer(Loader.STOCK)) for reading, tried in answers if tried.verdicts]
+    good = [reading for reading, answer in measured if answer is Answer.SAFE]
     verdicts = Counter(verdict_of(reading, key) for reading in atlas.readings for key in keys_of(name))
-    known = {failure.page for failure in failures}
-    issues = (
-        issue
-        for failure in atlas.failures
-        if links.finding(failure.slug) in known
-        for one in failure.known
-        for issue in one.issues
-    )
+    found = _failures(atlas, name)
     return ArchitecturePage(
         path=links.architecture(name),
         title=clip(name),
@@ -61,25 +57,22 @@ def _page(atlas: Atlas, name: str) -> ArchitecturePage:
         frontiers=turns,
         grids=tuple(_grids(atlas, name, turns)),
         sites=_sites(atlas, name),
-        failures=failures,
-        issues=tuple(dict.fromkeys(issues)),
+        failures=tuple(failure_link(failure) for failure in found),
+        issues=tuple(dict.fromkeys(issue for failure in found for known in failure.known for issue in known.issues)),
         safe=tuple(atlas.of(reading) for reading in good),
-        advice=tuple(_advice(atlas, reading, good) for reading in atlas.readings if _measured(reading, name)),
+        advice=tuple(_advice(atlas, reading, good) for reading, answer in measured if answer is not Answer.SAFE),
     )
 
 
-def _measured(reading: Reading, name: str) -> bool:
-    return any(key in reading.cases for key in keys_of(name)) and not safe(reading, name)
-
-
-def _failures(atlas: Atlas, name: str) -> tuple[FailureLink, ...]:
-    found = {
-        failure: None
+def _failures(atlas: Atlas, name: str) -> list[UpstreamFailure]:
+    """The failures that hit an architecture, in their order."""
+    pages = {
+        link.page
         for reading in atlas.readings
         for key in keys_of(name)
-        for failure in atlas.failures_of.get((reading.cell.environment.id, key), ())
+        for link in atlas.failures_of.get((reading.cell.environment.id, key), ())
     }
-    return tuple(sorted(found, key=lambda failure: (failure.verdict.rank, failure.page)))
+    return [failure for failure in atlas.failures if links.finding(failure.slug) in pages]
 
 
 def _sites(atlas: Atlas, name: str) -> Sites:

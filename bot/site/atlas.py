@@ -15,8 +15,10 @@ from bot.site.failures import UpstreamFailure
 from bot.site.versions import age, ordered
 from bot.statements import never_began
 from bot.text import Code, clip
+from matrix.advice import Tried
 from matrix.board import Board, Reading, Stale
 from matrix.history_queries import Night
+from matrix.knowledge import flaky_percent
 from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Loader, Verdict
 
 KINDS: Final = tuple((loader, check) for loader in Loader for check in Check)
@@ -151,6 +153,27 @@ class Atlas:
                 found[name, key] = found.get((name, replace(key, check=Check.LOAD)), ())
         return found
 
+    @cached_property
+    def flaky(self) -> Mapping[str, int]:
+        """How many percent of an environment's cases are flaky."""
+        verdicts = ((r.cell.environment.id, [dated.case.verdict for dated in r.cases.values()]) for r in self.readings)
+        return {name: flaky_percent(found) for name, found in verdicts}
+
+    def tried(self, reading: Reading, architecture: str) -> Tried:
+        """What is known of an architecture in an environment, as `python -m matrix advise` judges it."""
+        info = reading.cell.environment
+        found = ((key, verdict_of(reading, key)) for key in keys_of(architecture))
+        return Tried(
+            environment=info.id,
+            transformers=info.transformers,
+            deepspeed=info.deepspeed,
+            device=info.device,
+            night=reading.night,
+            verdicts={(key.loader, key.check): verdict for key, verdict in found if verdict},
+            stale=bool(reading.stale),
+            flaky=self.flaky[info.id],
+        )
+
     def of(self, reading: Reading) -> EnvironmentLink:
         """How the environment of `reading` is named."""
         return self.environments[reading.cell.environment.id]
@@ -169,12 +192,6 @@ def verdict_of(reading: Reading, key: CaseKey) -> Verdict | None:
     """The verdict of a case, None where it is untested."""
     dated = reading.cases.get(key)
     return dated.case.verdict if dated else None
-
-
-def safe(reading: Reading, architecture: str) -> bool:
-    """Whether every stock case of an architecture was measured in an environment and passed."""
-    keys = (CaseKey(architecture, Loader.STOCK, check) for check in Check)
-    return all(verdict_of(reading, key) is Verdict.PASS for key in keys)
 
 
 def worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:

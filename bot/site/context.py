@@ -162,6 +162,8 @@ class AnswerEnvironment:
     night: date
     stale: tuple[Words, ...]
     verdicts: str
+    answers: str
+    flaky: int
     why: tuple[int, ...]
 
 

@@ -106,13 +106,16 @@ class EnvironmentsPage(Page):
 class EnvironmentPage(Page):
     """One environment with all architectures, the worst first.
 
-    `attempt` is the newest night that wanted to measure it, `changed` the newest in which a verdict became another.
+    `attempt` is the newest night that wanted to measure it, `changed` the newest in which a verdict became another, and
+    `flaky` how many percent of its cases differ from run to run: `racy` when so many do that a pass may be luck.
     """
 
     kind: Literal["environment"] = "environment"
     environment: EnvironmentLink
     attempt: date
     changed: date | None
+    flaky: int
+    racy: bool
     view: EnvironmentView
     gap: str
     shares: tuple[LoaderShare, ...]
@@ -151,7 +154,9 @@ class ArchitecturesPage(Page):
 
 @dataclass(frozen=True, kw_only=True)
 class ArchitecturePage(Page):
-    """One architecture in all environments. `safe` are those where all stock cases pass, the newest first."""
+    """One architecture in all environments. `safe` are those that `python -m matrix advise` calls safe with the
+    stock loader, the newest first; `advice` is for the other ones that were measured.
+    """
 
     kind: Literal["architecture"] = "architecture"
     architecture: Code

@@ -67,8 +67,8 @@ if (box) {
   const codes = (environment, index) => environment.verdicts.slice(index * data.cases.length, (index + 1) * data.cases.length);
   const meant = (code) => data.verdicts[code]; // undefined where it is untested
   const loader = (name) => data.cases.flatMap((one, place) => (one.startsWith(name) ? [place] : []));
-  const passes = (code) => meant(code)?.verdict === "pass";
-  const safe = (environment, index, name = "stock ") => loader(name).every((place) => passes(codes(environment, index)[place]));
+  const answer = (environment, index, fixed = false) => environment.answers[2 * index + fixed]; // s safe, u unsafe, ? not known
+  const safe = (environment, index, fixed) => answer(environment, index, fixed) === "s";
 
   // Where a version is among the measured ones, also one that was not measured itself.
   const numbers = (version) => version.split(/[^0-9]+/).filter(Boolean).map(Number);
@@ -93,28 +93,28 @@ if (box) {
   };
   const stale = (environment) => (environment.stale.length ? [` Stale: ${environment.stale.join("; ")}.`] : []);
 
-  const list = (parts) => parts.join(" and ");
   const told = (environment, index) => {
     if (safe(environment, index)) return ["safe", `Safe with ${environment.label}: every tensor is right, loaded and saved.`];
     const stock = loader("stock ").map((at) => ({ name: data.cases[at], meant: meant(codes(environment, index)[at]) }));
-    const bad = stock.filter((one) => one.meant?.wrong);
-    const shown = bad.length ? bad : stock.filter((one) => one.meant?.verdict !== "pass");
+    const shown = stock.filter((one) => one.meant?.verdict !== "pass");
     const texts = [...new Set(shown.map((one) => one.meant))].map((meant) => {
-      const names = list(shown.filter((one) => one.meant === meant).map((one) => one.name));
+      const names = shown.filter((one) => one.meant === meant).map((one) => one.name).join(" and ");
       return meant ? `${names}: ${meant.word} (${meant.meaning})` : `${names}: untested`;
     });
-    const [state, words] = bad.length ? ["unsafe", "Unsafe with"] : ["unknown", "Not known for"];
-    return [state, `${words} ${environment.label}. ${texts.join("; ")}.`];
+    if (!texts.length) texts.push(environment.stale.length ? "It passed when it was measured" : `It passed, yet ${environment.flaky} % of the cases there differ from run to run, so that may be luck`);
+    const unsafe = answer(environment, index) === "u";
+    const words = !unsafe ? "Not known for" : stock.some((one) => one.meant?.wrong) ? "Unsafe with" : "Not usable with";
+    return [unsafe ? "unsafe" : "unknown", `${words} ${environment.label}. ${texts.join("; ")}.`];
   };
   const nearest = (index, asked) => {
     const good = data.environments.filter((one) => safe(one, index)).sort((one, other) => distance(one, asked) - distance(other, asked)).slice(0, 3);
-    if (!good.length) return element("p", "In no measured environment do all stock checks pass.");
+    if (!good.length) return element("p", "No measured environment is known to be safe.");
     return element("p", "Nearest safe: ", ...good.flatMap((one, at) => [at ? ", " : "", link(one.label, page(one, index)), ...(one.stale.length ? [" (stale)"] : [])]), ".");
   };
   const one = (environment, index, asked) => {
     const [state, text] = told(environment, index);
     const failures = [...new Set(why(environment, index))];
-    const fixed = state === "unsafe" && safe(environment, index, "fixed ") ? [element("p", "With the fixed loader it is safe.")] : [];
+    const fixed = state === "unsafe" && safe(environment, index, true) ? [element("p", "With the fixed loader it is safe.")] : [];
     return [
       state,
       Object.assign(element("p", text, ...stale(environment)), { className: "say" }),
