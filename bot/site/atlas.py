@@ -15,10 +15,9 @@ from bot.site.failures import UpstreamFailure
 from bot.site.versions import age, ordered
 from bot.statements import never_began
 from bot.text import Code, clip
-from matrix.advice import Tried
+from matrix.advice import Tried, flaky_percent
 from matrix.board import Board, Reading, Stale
-from matrix.history_queries import Night
-from matrix.knowledge import flaky_percent
+from matrix.history_queries import Night, Transition
 from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Loader, Verdict
 
 KINDS: Final = tuple((loader, check) for loader in Loader for check in Check)
@@ -46,7 +45,7 @@ class Atlas:
     """What the site is made of.
 
     `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `failures` are those
-    of the board. `nights` and `withdrawn` are of the history, if there is one.
+    of the board. `nights`, `recent` (what changed in the newest of them) and `withdrawn` are of the history, if there is one.
     """
 
     board: Board
@@ -54,6 +53,7 @@ class Atlas:
     sites: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
     failures: tuple[UpstreamFailure, ...] = ()
     nights: tuple[Night, ...] = ()
+    recent: tuple[Transition, ...] = ()
     withdrawn: int | None = None
 
     @cached_property

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bot.site.atlas import Atlas
 from bot.site.failures import failures
+from bot.site.feed import recent
 from bot.site.publish import Written, publish
 from matrix.board import Board, board, board_of
 from matrix.history import build, opened
@@ -35,7 +36,12 @@ def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell)
     built = build(sources.records, sources.database)
     tell(f"{built.read} of {built.files} record files read into {sources.database}")
     with opened(sources.database) as history:
-        atlas = replace(_atlas(board(history), families), nights=nights(history), withdrawn=withdrawn(history))
+        atlas = replace(
+            _atlas(board(history), families),
+            nights=nights(history),
+            recent=recent(history),
+            withdrawn=withdrawn(history),
+        )
     return publish(atlas, out, sources.database, tell)
 
 

@@ -15,13 +15,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from bot.render import asset, look, page_html
+from bot.render import asset, atom, look, page_html
 from bot.site import links
 from bot.site.about import about_page
 from bot.site.architectures import architecture_pages, architectures_page
 from bot.site.atlas import Atlas
+from bot.site.badges import badges
 from bot.site.cases import NIGHTS, Shelf, Strips, cases_pages, shelves
 from bot.site.environments import environment_pages, environments_page
+from bot.site.feed import feed
 from bot.site.findings import finding_pages, findings_page
 from bot.site.heat import heat_pages
 from bot.site.pages import Pages
@@ -144,11 +146,14 @@ def _begun(root: Path) -> _Folder:
 
 
 def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
-    """The files that all pages share."""
+    """The files that are no pages: what all pages share, and what other programs read."""
     night = atlas.board.night.isoformat() if atlas.readings else ""
     yield "site.css", f"{asset('report.css')}\n{asset('site/site.css')}".encode()
     yield "site.js", asset("site/site.js").encode()
     yield "night.js", f'"use strict";\nglobalThis.zero3Night = "{night}";\n'.encode()
+    yield links.FEED, atom(feed(atlas.recent, atlas.board.night)).encode()
+    for path, badge in badges(atlas.board).items():
+        yield path, badge.json.encode()
     yield links.SCHEMA, (json.dumps(schema(), indent=1) + "\n").encode()
 
 
