@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -88,7 +88,7 @@ def probe_hash(root: Path = runner.ROOT) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _planned_info(name: str, versions: dict[str, str], device: Device, world_size: int) -> EnvironmentInfo:
+def planned_info(name: str, versions: Mapping[str, Any], device: Device, world_size: int) -> EnvironmentInfo:
     """What is known of an environment before it is measured; `name` is its id without the device."""
     return EnvironmentInfo(
         id=f"{name}+{device}",
@@ -152,7 +152,7 @@ def _prepare(request: Request, device: Device, progress: Progress) -> tuple[Path
     versions = runner.describe(interpreter, request.setup.sandbox)
     bare = {name: label(version.partition("+")[0]) for name, version in versions.items()}
     own = f"transformers-{bare['transformers']}+deepspeed-{bare['deepspeed']}+torch-{bare['torch']}"
-    return interpreter, _planned_info(environment.id if environment else own, versions, device, request.world_size)
+    return interpreter, planned_info(environment.id if environment else own, versions, device, request.world_size)
 
 
 def measure(request: Request, progress: Progress) -> Cell:
@@ -198,7 +198,7 @@ def give_up(request: Request, failure: Failure, progress: Progress) -> Cell:
     if request.environment is None:
         raise ValueError("an interpreter is measured as it is")
     device = resolve_device(request.device, request.world_size)
-    info = _planned_info(request.environment.id, vars(request.environment), device, request.world_size)
+    info = planned_info(request.environment.id, vars(request.environment), device, request.world_size)
     path = request.out / f"{info.id}.jsonl"
     cell = _new_cell(request, info, failure)
     if path.exists():
@@ -207,6 +207,15 @@ def give_up(request: Request, failure: Failure, progress: Progress) -> Cell:
         writer.header(cell)
         writer.end((), Timing())
     return replace(cell, complete=True)
+
+
+def _with_commits(packages: Mapping[str, str], environment: Environment | None) -> dict[str, str]:
+    """`packages`, those with their commit that the environment pins to one: 5.24.0.dev0+git.<40 digits>.
+
+    A version of a branch says nothing of where on it; that the commit is the one installed is `matrix.commits`' to see.
+    """
+    commits = environment.commits if environment else {}
+    return {**packages, **{name: f"{packages.get(name, '')}+git.{commit}" for name, commit in commits.items()}}
 
 
 @dataclass
@@ -234,7 +243,8 @@ class _Sink:
 
     def environment(self, values: object) -> None:
         """Note what is really measured; it is written with the first case, since ranks may yet fail to start."""
-        self.info = replace(strictly(_INFO, values), id=self.info.id)
+        told = strictly(_INFO, values)
+        self.info = replace(told, id=self.info.id, packages=_with_commits(told.packages, self.request.environment))
 
     def _begin(self) -> None:
         if not self.begun and self.earlier is None:

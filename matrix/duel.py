@@ -121,7 +121,7 @@ class _Session:
             cell = measure(replace(request, setup=self._setup(side)), told)
         except (EnvironmentFailedError, ProbeDiedError, BadMessageError) as error:
             told.step(f"could not be measured to the end ({type(error).__name__}), see {request.logs}")
-            cell = _kept(request, error, told)
+            cell = salvaged(request, error, told)
         _tidy(request, cell)
         return Run((cell,))
 
@@ -157,7 +157,7 @@ class _Session:
         return {role: self.measured(side, role, tasks) for side, role in sides} if tasks else {}
 
 
-def _kept(request: Request, error: MatrixError, progress: Progress) -> Cell:
+def salvaged(request: Request, error: MatrixError, progress: Progress) -> Cell:
     """What was measured before `error`; a cell that tells it where that is nothing."""
     device = resolve_device(request.device, request.world_size)
     try:

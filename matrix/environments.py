@@ -18,6 +18,7 @@ from matrix.errors import DataFileError, PinError, UnknownNameError
 ENVIRONMENTS: Final = Path(__file__).with_name("environments.toml")
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.dev|\.post)\d+)?(\+[a-z0-9.]+)?")
 
+_COMMIT = re.compile(r"://[^@#]*@([0-9a-f]{40})(?:#|$)")
 _BUILT = re.compile(r"^build/|^\.|/\.|_installed\.py$")
 """What installing from a folder leaves in it: setuptools' copies and deepspeed's git_version_info_installed.py."""
 
@@ -27,6 +28,8 @@ class Environment:
     """Pins to measure. A pin is a version, a `git+https://...@commit` address or a source folder.
 
     `python` is a version specifier for the interpreter, empty when any will do; `needs` are further requirements.
+    `name` is for an environment whose pins move, such as those at the tip of a branch: what is measured of it on
+    different days is one history.
     """
 
     transformers: str
@@ -36,14 +39,24 @@ class Environment:
     python: str = ""
     needs: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
+    name: str = ""
 
     @property
     def id(self) -> str:
         """The stable name, without the device that a cell's id ends with."""
+        if self.name:
+            return self.name
         pins = {"transformers": self.transformers, "deepspeed": self.deepspeed, "torch": self.torch}
         if self.accelerate:
             pins["accelerate"] = self.accelerate
         return "+".join(f"{name}-{label(pin)}" for name, pin in pins.items())
+
+    @property
+    def commits(self) -> dict[str, str]:
+        """The packages that are pinned to a commit, with its 40 digits."""
+        pins = {name: vars(self)[name] for name in ("transformers", "deepspeed", "torch", "accelerate")}
+        found = {name: _COMMIT.search(pin) for name, pin in pins.items()}
+        return {name: match[1] for name, match in found.items() if match}
 
     @property
     def requirements(self) -> tuple[str, ...]:

@@ -194,6 +194,15 @@ class BadMessageError(MatrixError):
         super().__init__(f"the probe's messages cannot be believed: {problem}; what was measured before is kept")
 
 
+class GitError(MatrixError):
+    """git could not do what it was asked for."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, doing: str, words: str) -> None:
+        super().__init__(f"git {doing}: {words or 'it failed without a word'}")
+
+
 class BadPlanError(MatrixError):
     """A plan of a comparison that nothing may be measured by."""
 

@@ -128,12 +128,13 @@ def environments(history: History, night: date = date.max) -> tuple[Environment,
 def _kept(history: History, condition: str, night: date) -> dict[str, Kept]:
     rows = history.rows(_KEPT.format(condition), night=night.toordinal())
     return {
-        name: Kept(date.fromordinal(day), path, State(state), cases, _header(record, started))
+        name: Kept(date.fromordinal(day), path, State(state), cases, header_of(record, started))
         for name, day, path, state, cases, record, started in rows
     }
 
 
-def _header(record: str, started: str) -> Cell:
+def header_of(record: str, started: str) -> Cell:
+    """The cell of a row of the table `header`: one without cases and times."""
     path = Path("header")
     return replace(assembled([typed(json.loads(record), path, 1)], path), started=started)
 

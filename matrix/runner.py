@@ -21,8 +21,9 @@ from packaging.specifiers import SpecifierSet
 from pydantic import TypeAdapter, ValidationError
 
 from matrix.environments import Environment
-from matrix.errors import CommandFailedError, EnvironmentFailedError
+from matrix.errors import CommandFailedError, EnvironmentFailedError, GitError
 from matrix.memory import held
+
 from matrix.messages import messages
 from matrix.model import Job
 from matrix.pipconfig import uv_variables
@@ -182,6 +183,30 @@ def describe(interpreter: Path, sandbox: Sandbox | None = None) -> dict[str, str
         words = f"not installed there: {', '.join(missing)}"
         raise EnvironmentFailedError(str(interpreter), words)
     return versions
+
+
+def git(arguments: Sequence[str], settings: Mapping[str, str] | None = None) -> str:
+    """What git prints. `settings` are its configuration, which no list of processes shows; raises GitError."""
+    first = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+    numbered = list(enumerate((settings or {}).items(), start=first))
+    variables = {f"GIT_CONFIG_KEY_{n}": name for n, (name, _) in numbered}
+    variables |= {f"GIT_CONFIG_VALUE_{n}": value for n, (_, value) in numbered}
+    variables |= {"GIT_CONFIG_COUNT": str(first + len(numbered)), "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise GitError(" ".join(arguments[:1]), f"cannot be started: {error.strerror or error}") from error
+    if done.returncode:
+        raise GitError(" ".join(arguments), done.stderr.strip()[-2000:])
+    return done.stdout
 
 
 def _torch_backend(environment: Environment, variables: Mapping[str, str]) -> list[str]:

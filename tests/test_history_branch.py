@@ -1,0 +1,115 @@
+"""The branch of records, in real git repositories on this disk."""
+
+import subprocess
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from bot.history_branch import HistoryBranch
+from matrix.errors import GitError
+
+
+def git(*arguments: str | Path, at: Path) -> str:
+    return subprocess.run(["git", *arguments], cwd=at, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    """A repository as GitHub keeps it, with a branch of its own code."""
+    (path := tmp_path / "remote.git").mkdir()
+    git("init", "--quiet", "--bare", "--initial-branch=main", at=path)
+    return path
+
+
+def branch(remote: Path, name: str = "here") -> HistoryBranch:
+    return HistoryBranch(str(remote), remote.parent / name / "history")
+
+
+def keeps(name: str, content: str = "x\n") -> Callable[[Path], list[Path]]:
+    def keep(folder: Path) -> list[Path]:
+        (file := folder / name).parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        return [file]
+
+    return keep
+
+
+def files(remote: Path) -> list[str]:
+    return git("ls-tree", "-r", "--name-only", "history", at=remote).splitlines()
+
+
+def test_a_repository_without_the_branch_is_told(remote: Path) -> None:
+    assert not branch(remote).fetch()
+    assert branch(remote).newest() is None
+
+
+def test_what_is_added_is_fetched_elsewhere_and_git_is_no_night(remote: Path) -> None:
+    assert branch(remote).add(keeps("2026-11-22/a.jsonl.gz", "one\n"), "night")
+    assert branch(remote).add(keeps("2026-11-23/b.jsonl.gz"), "night")
+    elsewhere = branch(remote, "elsewhere")
+    assert elsewhere.fetch()
+    assert sorted(path.relative_to(elsewhere.folder).as_posix() for path in elsewhere.folder.glob("*/*")) == [
+        "2026-11-22/a.jsonl.gz",
+        "2026-11-23/b.jsonl.gz",
+    ]
+    assert (elsewhere.folder / "2026-11-22/a.jsonl.gz").read_text() == "one\n"
+    assert elsewhere.newest() == date(2026, 11, 23)
+
+
+def test_it_shares_nothing_with_the_code(remote: Path) -> None:
+    branch(remote).add(keeps("2026-11-22/a"), "night")
+    assert git("rev-list", "--max-parents=0", "--count", "history", at=remote) == "1"
+    assert files(remote) == ["2026-11-22/a"]
+
+
+def test_nothing_new_is_no_commit(remote: Path) -> None:
+    branch(remote).add(keeps("2026-11-22/a"), "night")
+    assert not branch(remote).add(keeps("2026-11-22/a"), "again")
+    assert not branch(remote).add(lambda _folder: [], "nothing")
+    assert git("rev-list", "--count", "history", at=remote) == "1"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_writers_neither_loses_anything(remote: Path, *, first: bool) -> None:
+    if not first:
+        branch(remote).add(keeps("2026-11-21/a"), "before")
+    other, seen = branch(remote, "other"), []
+
+    def slow(folder: Path) -> list[Path]:
+        if not seen:
+            other.add(keeps("2026-11-22/other"), "meanwhile")
+        seen.append(sorted(path.name for path in folder.glob("*/*")))
+        return keeps("2026-11-22/own")(folder)
+
+    assert branch(remote).add(slow, "night")
+    assert seen[1] == [*["a"] * (not first), "other"]
+    assert {"2026-11-22/other", "2026-11-22/own"} <= set(files(remote))
+
+
+def test_a_branch_that_never_takes_anything_ends_with_what_git_said(remote: Path) -> None:
+    (hook := remote / "hooks" / "pre-receive").write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(GitError, match="no room"):
+        branch(remote).add(keeps("2026-11-22/a"), "night")
+
+
+def test_a_repository_that_is_not_there_is_an_error_and_no_empty_history(tmp_path: Path) -> None:
+    with pytest.raises(GitError, match="ls-remote"):
+        branch(tmp_path / "none.git").fetch()
+
+
+def test_folders_that_are_no_nights_are_not_the_newest(remote: Path) -> None:
+    branch(remote).add(keeps("2026-11-22/a"), "night")
+    branch(remote).add(keeps("zzz/a"), "odd")
+    branch(remote).add(keeps("20261130/a"), "odd")
+    assert branch(remote).newest() == date(2026, 11, 22)
+
+
+def test_the_token_is_in_no_command_line(remote: Path) -> None:
+    with_token = HistoryBranch("https://127.0.0.1:1/o/r.git", remote.parent / "t", token="ghs_secret")
+    assert "ghs_secret" not in repr(with_token)
+    with pytest.raises(GitError) as raised:
+        with_token.fetch()
+    assert "ghs_secret" not in str(raised.value)
