@@ -34,16 +34,15 @@ class Attempt:
 _ATTEMPTS: Final = """
 SELECT name, night, state, cases, record, started, path FROM cell JOIN file ON file.id = cell.file
 JOIN header ON header.id = cell.header JOIN environment ON environment.id = environment
-WHERE night >= :since ORDER BY name, night DESC
+ORDER BY name, night DESC
 """
 
 
-def attempts(history: History, since: date = date.min) -> dict[str, tuple[Attempt, ...]]:
-    """The attempts at every cell since a night, the newest first, by the cell's name."""
-    rows = history.rows(_ATTEMPTS, since=since.toordinal())
+def attempts(history: History) -> dict[str, tuple[Attempt, ...]]:
+    """The attempts at every cell, the newest first, by the cell's name."""
     told = (
         (name, Attempt(date.fromordinal(night), State(state), cases, header_of(record, started), path))
-        for name, night, state, cases, record, started, path in rows
+        for name, night, state, cases, record, started, path in history.rows(_ATTEMPTS)
     )
     return {name: tuple(one for _, one in same) for name, same in groupby(told, key=lambda each: each[0])}
 

@@ -75,7 +75,8 @@ def test_nothing_new_is_no_commit(remote: Path) -> None:
 def test_of_two_writers_neither_loses_anything(remote: Path, *, first: bool) -> None:
     if not first:
         branch(remote).add(keeps("2026-11-21/a"), "before")
-    other, seen = branch(remote, "other"), []
+    other = branch(remote, "other")
+    seen: list[list[str]] = []
 
     def slow(folder: Path) -> list[Path]:
         if not seen:
@@ -108,7 +109,7 @@ def test_folders_that_are_no_nights_are_not_the_newest(remote: Path) -> None:
 
 
 def test_the_token_is_in_no_command_line(remote: Path) -> None:
-    with_token = HistoryBranch("https://127.0.0.1:1/o/r.git", remote.parent / "t", token="ghs_secret")
+    with_token = HistoryBranch("https://127.0.0.1:1/o/r.git", remote.parent / "t", token="ghs_secret")  # noqa: S106
     assert "ghs_secret" not in repr(with_token)
     with pytest.raises(GitError) as raised:
         with_token.fetch()

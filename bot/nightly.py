@@ -1,0 +1,72 @@
+"""PURE. What belongs to a night: the nightly set, releases that are new on the package index, and the tips of upstream's branches."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from itertools import product
+from typing import Final
+
+from packaging.version import Version
+
+from matrix.environments import Environment, label
+from matrix.errors import UnknownNameError
+
+SET: Final = "nightly"
+NEW_VERSIONS: Final = 3
+"""How many of the newest releases that environments.toml does not know a night looks at, of each package."""
+
+REPOSITORIES: Final = {"transformers": "huggingface/transformers", "deepspeed": "deepspeedai/DeepSpeed"}
+TIPS: Final = (("transformers",), ("deepspeed",), ("transformers", "deepspeed"))
+"""Which packages are at the tip of their branch, beside the newest release of the other."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What upstream has: `releases` by package, the oldest first, `tips` the newest commits, `problems` what is not known."""
+
+    releases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tips: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def candidates(known: Sequence[Environment], name: str, news: News) -> tuple[Environment, ...]:
+    """The environments of the set `name`; to the nightly one belongs what is new as well.
+
+    The first of `known` is the newest pair. Raises UnknownNameError.
+    """
+    chosen = tuple(environment for environment in known if name in environment.sets)
+    if not chosen:
+        raise UnknownNameError("set of environments", [name], sorted({one for e in known for one in e.sets}))
+    if name != SET:
+        return chosen
+    pairs = product(*(_released(package, known, news) for package in REPOSITORIES))
+    released = [replace(known[0], transformers=t, deepspeed=d, sets=()) for t, d in pairs]
+    every = {environment.id: environment for environment in (*_tips(released[-1], news.tips), *released)}
+    return tuple({**every, **{environment.id: environment for environment in chosen}}.values())
+
+
+def _released(package: str, known: Sequence[Environment], news: News) -> list[str]:
+    """The newest version that is known, and newer ones that are on the index."""
+    newest = max((str(vars(environment)[package]) for environment in known), key=Version)
+    newer = [version for version in news.releases.get(package, ()) if Version(version) > Version(newest)]
+    return [newest, *newer[-NEW_VERSIONS:]]
+
+
+def _tips(newest: Environment, tips: Mapping[str, str]) -> Iterator[Environment]:
+    """The environments at tips. The commit is in their pins and records, not in their names: their nights are one history."""
+    for packages in TIPS:
+        if all(package in tips for package in packages):
+            pins = {package: f"git+https://github.com/{REPOSITORIES[package]}@{tips[package]}" for package in packages}
+            named = {package: label(vars(newest)[package]) for package in ("transformers", "deepspeed", "torch")}
+            named |= dict.fromkeys(packages, "main")
+            name = "+".join(f"{package}-{version}" for package, version in named.items())
+            pins = {"transformers": newest.transformers, "deepspeed": newest.deepspeed} | pins
+            yield replace(newest, transformers=pins["transformers"], deepspeed=pins["deepspeed"], name=name)
+
+
+def matching(environments: Sequence[Environment], globs: Sequence[str]) -> tuple[Environment, ...]:
+    """The environments whose id matches one of `globs`; all without any. UnknownNameError names globs that match nothing."""
+    names = [environment.id for environment in environments]
+    if unmatched := [glob for glob in globs if not any(fnmatchcase(name, glob) for name in names)]:
+        raise UnknownNameError("environment", unmatched, names)
+    return tuple(e for e in environments if not globs or any(fnmatchcase(e.id, glob) for glob in globs))
