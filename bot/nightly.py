@@ -53,15 +53,17 @@ def _released(package: str, known: Sequence[Environment], news: News) -> list[st
 
 
 def _tips(newest: Environment, tips: Mapping[str, str]) -> Iterator[Environment]:
-    """The environments at tips. The commit is in their pins and records, not in their names: their nights are one history."""
     for packages in TIPS:
         if all(package in tips for package in packages):
-            pins = {package: f"git+https://github.com/{REPOSITORIES[package]}@{tips[package]}" for package in packages}
-            named = {package: label(vars(newest)[package]) for package in ("transformers", "deepspeed", "torch")}
-            named |= dict.fromkeys(packages, "main")
-            name = "+".join(f"{package}-{version}" for package, version in named.items())
-            pins = {"transformers": newest.transformers, "deepspeed": newest.deepspeed} | pins
-            yield replace(newest, transformers=pins["transformers"], deepspeed=pins["deepspeed"], name=name)
+            yield _at_tips(newest, {package: tips[package] for package in packages})
+
+
+def _at_tips(newest: Environment, commits: Mapping[str, str]) -> Environment:
+    """The newest releases but for `commits`, which are in the pins and not in the name: all nights of it are one history."""
+    pins = {package: str(vars(newest)[package]) for package in (*REPOSITORIES, "torch")}
+    name = "+".join(f"{package}-{'main' if package in commits else label(pin)}" for package, pin in pins.items())
+    pins |= {package: f"git+https://github.com/{REPOSITORIES[package]}@{commit}" for package, commit in commits.items()}
+    return replace(newest, transformers=pins["transformers"], deepspeed=pins["deepspeed"], name=name)
 
 
 def matching(environments: Sequence[Environment], globs: Sequence[str]) -> tuple[Environment, ...]:

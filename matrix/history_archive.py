@@ -25,6 +25,7 @@ class AlreadyKeptError(MatrixError):
     """The night holds another measurement of the same cells; every one is named."""
 
     def __init__(self, files: tuple[Path, ...]) -> None:
+        self.files = files
         names = "\n".join(map(str, files))
         super().__init__(
             f"these are kept already, with another content, and records are never replaced:\n{names}\n"
