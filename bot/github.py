@@ -6,6 +6,7 @@ Every call may raise a `bot.errors.GitHubError`. Every write can be repeated: wh
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from github.GithubObject import NotSet
 from github.IssueComment import IssueComment
 from github.Repository import Repository
 
@@ -83,7 +84,10 @@ class GitHub(Reading):
         self._waiting.call(f"starting {workflow} of {repository}", post, repeatable=False)
 
     def create_issue(self, repository: str, title: str, body: str, marker: str) -> int:
-        """The number of a new issue, never two: before a second try the first is looked for by `marker`."""
+        """The number of a new issue, never two: before a second try the first is looked for by `marker`.
+
+        Where somebody else opened one of ours in the same moment, the older of them is the one.
+        """
         repo = self._repository(repository)
 
         def post() -> Comment:
@@ -95,16 +99,26 @@ class GitHub(Reading):
         def withdraw(issue: Comment) -> None:
             repo.get_issue(issue.id).edit(state="closed", state_reason="not_planned")
 
-        return self._create(f"opening an issue in {repository}", post, find, withdraw).id
+        doing = f"opening an issue in {repository}"
+        created = self._create(doing, post, find, withdraw)
+        first = find() or created
+        if first.id != created.id:
+            self._waiting.call(doing, lambda: withdraw(created))
+        return first.id
 
-    def edit_issue(self, repository: str, number: int, body: str) -> None:
-        """Replace the text of an issue, and read it back: GitHub drops one that is too long without a word."""
+    def edit_issue(self, repository: str, number: int, body: str, state: str = "") -> None:
+        """Replace the text of an issue, and read it back: GitHub drops one that is too long without a word.
+
+        `state` opens or closes it as well: `open` or `closed`.
+        """
         repo = self._repository(repository)
 
         def edit() -> None:
             self._waiting.before_write()
-            repo.get_issue(number).edit(body=body)
-            _held(translate.issue(repo.get_issue(number).complete()), body)
+            repo.get_issue(number).edit(body=body, state=state or NotSet)
+            written = _held(translate.issue(repo.get_issue(number).complete()), body)
+            if state and written.open is not (state == "open"):
+                raise StaleReadError
 
         self._waiting.call(f"editing {repository}#{number}", edit)
 

@@ -72,7 +72,10 @@ class PullRequest:
 
 @dataclass(frozen=True)
 class Comment:
-    """A comment on a pull request or an issue; `app` is the slug of the GitHub App that wrote it, if one did."""
+    """A comment on a pull request or an issue; `app` is the slug of the GitHub App that wrote it, if one did.
+
+    The first text of an issue is one too: `open` tells whether the issue is.
+    """
 
     id: int
     author: str
@@ -81,6 +84,7 @@ class Comment:
     app: str = ""
     url: str = ""
     created: str = ""
+    open: bool = True
 
 
 @dataclass(frozen=True)

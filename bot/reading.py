@@ -161,9 +161,19 @@ class Reading:
         except NotFoundError:
             return "none"
 
-    def issue_with(self, repository: str, marker: str) -> Comment | None:
-        """The oldest open issue of ours whose text holds `marker`; its id is the issue's number."""
-        issues = self._repository(repository).get_issues(state="open", sort="created", direction="asc")
+    def tip(self, repository: str) -> str:
+        """The newest commit of the default branch."""
+        repo = self._repository(repository)
+
+        def read() -> str:
+            return str(repo.requester.requestJsonAndCheck("GET", f"{repo.url}/commits/HEAD")[1]["sha"])
+
+        return self._waiting.call(f"looking for the newest commit of {repository}", read)
+
+    def issue_with(self, repository: str, marker: str, *, closed: bool = False) -> Comment | None:
+        """The oldest issue of ours whose text holds `marker`, among `closed` ones too; its id is the issue's number."""
+        state = "all" if closed else "open"
+        issues = self._repository(repository).get_issues(state=state, sort="created", direction="asc")
         return self._own(self._all(f"reading the issues of {repository}", issues, translate.issue), marker)
 
     def _look_up(self, repository: str) -> Repository:

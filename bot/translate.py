@@ -3,6 +3,7 @@
 Only attributes that GitHub sends in every listing are touched: any other makes PyGithub send one request per object.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from github.Artifact import Artifact
@@ -81,7 +82,7 @@ def comment(written: IssueComment) -> Comment:
 
 def issue(written: Issue) -> Comment:
     """An issue's first text; its id is the issue's number."""
-    return _text(written, int(written.number))
+    return replace(_text(written, int(written.number)), open=written.state == "open")
 
 
 def _text(written: IssueComment | Issue, number: int, app: str = "") -> Comment:

@@ -194,7 +194,8 @@ def delete_comment(call: Call) -> Answer:
 
 @route("GET", f"{REPO}/issues")
 def issues(call: Call) -> Answer:
-    found = [issue for issue in call.repo.issues if issue.state == call.request.query.get("state", "open")]
+    asked = call.request.query.get("state", "open")
+    found = [issue for issue in call.repo.issues if issue.state in ({"open", "closed"} if asked == "all" else {asked})]
     ordered = sorted(found, key=lambda issue: issue.number, reverse=call.request.query.get("direction") != "asc")
     return call.page([show.issue(call.repo, issue, call.base) for issue in ordered])
 
@@ -254,6 +255,13 @@ def _filled(call: Call, check: Check, status: int) -> Answer:
     for name in ("external_id", "conclusion", "details_url"):
         setattr(check, name, values.get(name, getattr(check, name)))
     return Answer(status, show.check(call.repo, check, call.base))
+
+
+@route("GET", f"{REPO}/commits/{{ref}}")
+def commit(call: Call) -> Answer:
+    shas = {"HEAD": call.repo.tip}
+    sha = shas.get(call.params["ref"]) or _missing()
+    return Answer(200, sample("commit", sha=sha, author={}, committer={}))
 
 
 @route("GET", f"{REPO}/commits/{{ref}}/check-runs")

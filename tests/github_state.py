@@ -113,9 +113,10 @@ class Run:
 
 @dataclass
 class Repository:
-    """`permissions` holds (permission, role) by login; `moved` the names that it had before."""
+    """`permissions` holds (permission, role) by login; `moved` the names that it had before; `tip` is its newest commit."""
 
     name: str
+    tip: str = "d" * 40
     moved: list[str] = field(default_factory=list)
     pulls: list[Pull] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)

@@ -348,3 +348,28 @@ def test_the_server_knows_when_an_exchange_is_not_githubs() -> None:
     (answer_wrong, *_) = violations(Request("GET", f"/repos/{NAME}/pulls/1"), Answer(200, {"number": 1}))
     assert "'done' is not one of" in request_wrong
     assert "is a required property" in answer_wrong
+
+
+def test_the_newest_commit_of_a_repository() -> None:
+    with opened(State([Repository(NAME, tip="e" * 40)])) as (_, github):
+        assert github.tip(NAME) == "e" * 40
+
+
+def test_a_closed_issue_is_found_where_it_is_looked_for_and_opened_again() -> None:
+    state = State([Repository(NAME, issues=[Issue(9, "Upstream", "marker", BOT, "closed")])])
+    with opened(state) as (server, github):
+        assert github.issue_with(NAME, "marker") is None
+        found = github.issue_with(NAME, "marker", closed=True)
+        assert found
+        assert (found.id, found.open) == (9, False)
+        github.edit_issue(NAME, 9, "marker, new", "open")
+        assert github.issue_with(NAME, "marker")
+        github.edit_issue(NAME, 9, "marker, newer")
+        (issue,) = server.state.repositories[0].issues
+        assert (issue.body, issue.state) == ("marker, newer", "open")
+
+
+def test_of_two_issues_opened_in_the_same_moment_the_older_stays() -> None:
+    with opened(State([Repository(NAME, issues=[Issue(9, "Upstream", "marker")])])) as (server, github):
+        assert github.create_issue(NAME, "Upstream", "marker", "marker") == 9
+        assert [issue.state for issue in server.state.repositories[0].issues] == ["open", "closed"]

@@ -29,6 +29,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{REPO}/check-runs": ("post",),
     f"{REPO}/check-runs/{{check_run_id}}": ("get", "patch"),
     f"{REPO}/collaborators/{{username}}/permission": ("get",),
+    f"{REPO}/commits/{{ref}}": ("get",),
     f"{REPO}/commits/{{ref}}/check-runs": ("get",),
     f"{REPO}/compare/{{basehead}}": ("get",),
     f"{REPO}/issues": ("get", "post"),
