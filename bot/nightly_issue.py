@@ -1,0 +1,162 @@
+"""PURE. The issue that tells what changed from night to night: its text, and what is done when a night, or none, has ended.
+
+Like `bot.tracking` it keeps what it knows in a marker, the last line of its text; what people read is made from that. It is
+opened when something turns wrong or no night begins, closed when all is right again, and never opened a second time.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import ClassVar, Final
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bot.nightly_changes import Turn, Turns
+from bot.pull_request import Comment
+from bot.text import clip, count, markdown_code
+
+MARKER: Final = "<!-- zero3-nightly "
+TITLE: Final = "Nightly: what changed"
+SHOWN: Final = 30
+"""Cases in each table, so that the text stays below what GitHub takes: 65,536 characters."""
+
+_MARKER: Final = re.compile(rf"^{MARKER}(.*) -->\s*\Z", re.MULTILINE)
+_PLAIN: Final = re.compile(r"[\w.:+-]{1,120}", re.ASCII)
+_STRANGE: Final = 20
+"""Characters of a name that is none of ours: shown harmlessly, each takes six."""
+
+_INTRODUCTION: Final = """\
+Written and rewritten by the nightly workflow. It is opened when a case that was right turns wrong or when no night begins,
+commented on when that changes, and closed when everything is right again. Close it to say that what it lists is known.
+"""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All that the issue knows: the newest `night` and how many of its cells are complete, failed, unfinished or refused.
+
+    `late` says that no night has begun for too long; `wrong` and `right` are the newest turns, of `more` wrong ones.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    night: date
+    counts: tuple[int, int, int, int] = (0, 0, 0, 0)
+    late: bool = False
+    wrong: tuple[Turn, ...] = ()
+    right: tuple[Turn, ...] = ()
+    more: int = 0
+
+    @property
+    def mood(self) -> str:
+        """What there is to be told about; a new comment is written when it changes."""
+        named = {"regressed": bool(self.wrong), "late": self.late}
+        return " and ".join(name for name, so in named.items() if so) or "calm"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do with the issue: its new text and state, and a remark behind a marker of its own, empty where none is due."""
+
+    body: str
+    state: str
+    remark: str = ""
+    marker: str = ""
+
+
+_LEDGER: Final = TypeAdapter(Ledger)
+
+
+def ledger(night: date, counts: tuple[int, int, int, int], turned: Turns) -> Ledger:
+    """What is known when `night` has ended."""
+    wrong, right = (tuple(map(_short, found[:SHOWN])) for found in (turned.wrong, turned.right))
+    return Ledger(night, counts, wrong=wrong, right=right, more=len(turned.wrong) - len(wrong))
+
+
+def _short(turn: Turn) -> Turn:
+    """Names come from records: a long one shall not keep others from being told."""
+    cell, architecture = (
+        name if _PLAIN.fullmatch(name) else clip(name, _STRANGE) for name in (turn.cell, turn.architecture)
+    )
+    return replace(turn, cell=cell, architecture=architecture)
+
+
+def parse_ledger(body: str) -> Ledger | None:
+    """The ledger in the last line of `body`; None where there is none or anything about it is wrong."""
+    found = _MARKER.search(body)
+    with suppress(ValidationError):
+        return _LEDGER.validate_json(found[1]) if found else None
+    return None
+
+
+def next_step(issue: Comment | None, now: Ledger) -> Step | None:
+    """What to do when `now` is known; None when the issue says it already, or there is nothing to open one for."""
+    if issue is None:
+        return Step(body(now), "open") if now.mood != "calm" else None
+    before = parse_ledger(issue.body) or Ledger(now.night)
+    again = not issue.open and _worth_opening(before, now)
+    state = "open" if now.mood != "calm" and (issue.open or again) else "closed"
+    told = again or (before.mood != now.mood and (issue.open or now.mood == "calm"))
+    if now == before and issue.open is (state == "open"):
+        return None
+    marker = f"<!-- zero3-nightly-news {now.night} {now.mood.replace(' ', '-')} -->"
+    return Step(body(now), state, " ".join(_remark(before, now)), marker) if told else Step(body(now), state)
+
+
+def _worth_opening(before: Ledger, now: Ledger) -> bool:
+    """Whether there is more than what somebody, or the bot, closed the issue on."""
+    known = {turn.subject for turn in before.wrong}
+    return any(turn.subject not in known for turn in now.wrong) or (now.late and not before.late)
+
+
+def _remark(before: Ledger, now: Ledger) -> Iterator[str]:
+    known = {turn.subject for turn in before.wrong}
+    new = sum(turn.subject not in known for turn in now.wrong) + max(0, now.more - before.more)
+    if new:
+        yield f"{count(new, 'case')} turned wrong by the night of {now.night}, see above."
+    if before.wrong and not now.wrong:
+        yield f"Everything listed above as wrong is right again, as of the night of {now.night}."
+    if now.late and not before.late:
+        yield f"No night has begun since {now.night}: see the workflow `nightly`."
+    if before.late and not now.late:
+        yield f"Nights begin again: the newest is {now.night}."
+
+
+def body(known: Ledger) -> str:
+    """The text of the issue. Nothing in it mentions anybody or refers to anything."""
+    text = json.dumps(asdict(known), default=str, separators=(",", ":"))
+    hidden = text.replace("<", r"\u003c").replace(">", r"\u003e")
+    parts = [
+        _INTRODUCTION,
+        *_state(known),
+        "",
+        *_table("Wrong", known.wrong, known.more),
+        *_table("Right again", known.right),
+    ]
+    return "\n".join([*parts, f"{MARKER}{hidden} -->"])
+
+
+def _state(known: Ledger) -> Iterator[str]:
+    complete, failed, unfinished, refused = known.counts
+    if any(known.counts):
+        told = f"{complete:,} cells complete, {failed:,} not installable, {unfinished:,} not finished"
+        yield f"The night of {known.night}: {told}, {count(refused, 'file')} refused."
+    if known.late:
+        yield f"**No night has begun since {known.night}.** What the site shows is of then."
+
+
+def _table(title: str, turns: Sequence[Turn], more: int = 0) -> list[str]:
+    if not turns:
+        return []
+    head = [f"### {title}", "", "| Environment | Case | Was | Is | Since |", "| --- | --- | --- | --- | --- |"]
+    rest = [f"\nand {count(more, 'more case')}"] if more else []
+    return [*head, *map(_row, turns), *rest, ""]
+
+
+def _row(turn: Turn) -> str:
+    cell, case = turn.subject
+    verdicts = [str(verdict).replace("_", " ") for verdict in (turn.before, turn.after)]
+    return f"| {' | '.join([markdown_code(cell), markdown_code(case), *verdicts, str(turn.since)])} |"

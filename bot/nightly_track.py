@@ -1,0 +1,60 @@
+"""The issue that tells what changed from night to night, brought up to date on GitHub. May be repeated at will."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Final
+
+from bot.desk import Desk
+from bot.nightly_changes import turns
+from bot.nightly_issue import MARKER, TITLE, Ledger, Step, ledger, next_step, parse_ledger
+from bot.posting import Thread
+from matrix.history import History
+from matrix.history_nights import courses
+from matrix.history_queries import nights
+
+LATE: Final = timedelta(days=2)
+"""How old the newest night may be."""
+
+RECENT: Final = timedelta(days=7)
+"""How long it is told that something is right again."""
+
+
+def known_of(history: History) -> Ledger | None:
+    """What the history says now; None before the first night."""
+    told = nights(history)
+    if not told:
+        return None
+    last = told[-1]
+    found = turns(courses(history), last.day - RECENT)
+    return ledger(last.day, (last.complete, last.failed, last.incomplete, last.refused), found)
+
+
+def track(desk: Desk, now: Ledger) -> str:
+    """Tell what is known `now`, and say in words what became of it; raises GitHubError."""
+    issue = desk.github.issue_with(desk.project, MARKER, closed=True)
+    step = next_step(issue, now)
+    if step is None:
+        return "The issue needs no change."
+    if issue is None:
+        return f"Opened {desk.project} {desk.github.create_issue(desk.project, TITLE, step.body, MARKER)}"
+    _remark(Thread(desk.github, desk.project, issue.id), step)
+    desk.github.edit_issue(desk.project, issue.id, step.body, step.state)
+    return f"Updated {desk.project} {issue.id}, which is {step.state}"
+
+
+def _remark(thread: Thread, step: Step) -> None:
+    """Once: before the text is changed, so that a job that is cut off here does it again and finds the remark."""
+    if step.remark and not thread.holds(step.marker):
+        thread.create(f"{step.remark}\n{step.marker}", step.marker)
+
+
+def track_age(desk: Desk, newest: date | None, today: date) -> str:
+    """Tell when no night has begun for too long, or that they begin again; `newest` is None where there never was one."""
+    if newest is None:
+        return "There is no history yet."
+    issue = desk.github.issue_with(desk.project, MARKER, closed=True)
+    before = (parse_ledger(issue.body) if issue else None) or Ledger(newest)
+    late = today - newest > LATE
+    if late is before.late:
+        return f"The newest night is {newest}."
+    return track(desk, replace(before, night=newest, late=late))

@@ -1,0 +1,241 @@
+"""The issue that tells what changed from night to night: from courses of verdicts to what is on GitHub, and once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+import cmarkgfm
+import pytest
+from github import Auth
+from github_faults import Fault
+from github_server import GitHubServer, serving
+from github_state import BOT, Issue, Repository, State
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.desk import Desk
+from bot.errors import GitHubError
+from bot.github import GitHub
+from bot.nightly_changes import Turn, Turns, turns, worse
+from bot.nightly_issue import MARKER, SHOWN, Ledger, body, ledger, parse_ledger
+from bot.nightly_track import track, track_age
+from bot.patience import Patience
+from bot.tracking import Ledger as UpstreamLedger
+from bot.tracking import tracking_body
+from bot.watch import read_ledger
+from matrix.model import CaseKey, Check, Loader, Verdict
+
+FIRST = date(2026, 11, 1)
+KEY = CaseKey("mimi:MimiModel", Loader.STOCK, Check.LOAD)
+CELL = "transformers-main+deepspeed-0.19.8+torch-2.13.0+cuda"
+V = Verdict
+
+
+def day(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+def turned(*verdicts: Verdict, recent: int = 0) -> Turns:
+    """The turns of a case with a verdict for each night."""
+    course = tuple((day(n), verdict) for n, verdict in enumerate(verdicts))
+    return turns({(CELL, KEY): course}, day(recent))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "was_is_since"),
+    [
+        ([V.PASS, V.CRASH], (V.PASS, V.CRASH, 1)),
+        ([V.CRASH, V.CORRUPT], (V.CRASH, V.CORRUPT, 1)),  # silent is worse
+        ([V.PASS, V.CRASH, V.CORRUPT, V.CRASH], (V.PASS, V.CRASH, 1)),
+        ([V.PASS, V.FLAKY], (V.PASS, V.FLAKY, 1)),
+        ([V.UNSUPPORTED, V.CRASH], (V.UNSUPPORTED, V.CRASH, 1)),
+        ([V.PASS, V.CRASH, V.PASS, V.HANG], (V.PASS, V.HANG, 3)),
+        ([V.PASS, V.CRASH, V.ENVIRONMENT], (V.PASS, V.CRASH, 1)),  # nothing was measured: nothing is right again
+    ],
+)
+def test_what_turned_wrong(verdicts: list[Verdict], was_is_since: tuple[Verdict, Verdict, int]) -> None:
+    (turn,) = turned(*verdicts).wrong
+    assert (turn.before, turn.after, turn.since) == (*was_is_since[:2], day(was_is_since[2]))
+
+
+@pytest.mark.parametrize(
+    "verdicts",
+    [
+        [V.PASS, V.PASS],
+        [V.CRASH, V.PASS],
+        [V.CORRUPT, V.CRASH],
+        [V.CRASH, V.ENVIRONMENT, V.CRASH],
+        [V.CRASH, V.FLAKY, V.CRASH],
+        [V.PASS, V.BASELINE_BROKEN, V.PASS],
+        [V.ENVIRONMENT],
+    ],
+)
+def test_what_did_not_turn_wrong(verdicts: list[Verdict]) -> None:
+    assert turned(*verdicts) == Turns((), ())
+
+
+def test_what_is_right_again_is_told_for_a_while() -> None:
+    (turn,) = turned(V.PASS, V.CRASH, V.PASS).right
+    assert (turn.before, turn.after, turn.since) == (V.CRASH, V.PASS, day(2))
+    assert not turned(V.PASS, V.CRASH, V.PASS, recent=3).right
+
+
+def test_nothing_is_both_worse_and_better() -> None:
+    assert not [pair for pair in ((a, b) for a in V for b in V) if worse(*pair) and worse(*pair[::-1])]
+
+
+def known(number: int, *verdicts: Verdict, late: bool = False) -> Ledger:
+    """What is known after night `number`, with a case of that course."""
+    return replace(ledger(day(number), (9, 1, 0, 0), turned(*verdicts)), late=late)
+
+
+CALM, WRONG = known(1, V.PASS), known(2, V.PASS, V.PASS, V.CRASH)
+RIGHT = known(3, V.PASS, V.PASS, V.CRASH, V.PASS)
+
+
+def test_a_ledger_is_read_back_from_its_text_and_fits() -> None:
+    for one in (CALM, WRONG, RIGHT, replace(WRONG, late=True)):
+        assert parse_ledger(body(one)) == one
+    turn = Turn("+" * 400, "`|" * 300 + ":X", Loader.STOCK, Check.LOAD, V.BASELINE_BROKEN, V.NOT_PARTITIONED, FIRST)
+    many = tuple(replace(turn, since=day(number)) for number in range(SHOWN + 9))
+    full = ledger(FIRST, (99, 99, 99, 99), Turns(many, many))
+    assert (len(full.wrong), full.more) == (SHOWN, 9)
+    assert len(body(full)) < 65_536
+    assert parse_ledger(body(full)) == full
+
+
+@settings(deadline=None)
+@given(st.text(alphabet=st.sampled_from('<!-- zero3-nightly {"night":"2026-11-01"} -->\n')) | st.text())
+def test_no_issue_breaks_the_reader(text: str) -> None:
+    assert parse_ledger(text) in (None, Ledger(date(2026, 11, 1)))
+
+
+def test_names_from_records_are_no_markup() -> None:
+    evil = "@someone #1 <img src=x> [a](http://b) | `"
+    (turn,) = WRONG.wrong
+    text = body(replace(WRONG, wrong=(replace(turn, cell=evil, architecture=evil),)))
+    html = cmarkgfm.github_flavored_markdown_to_html(text.partition(MARKER)[0])
+    assert html.count("<td>") == 5
+    assert "<img" not in html
+    assert "<a " not in html
+    assert "-->" not in text.partition(MARKER)[2].removesuffix("-->")
+
+
+# On GitHub
+
+OWN = "own/zero3"
+
+
+@pytest.fixture
+def server() -> Iterator[GitHubServer]:
+    with serving(State([Repository(OWN)])) as running:
+        yield running
+    assert not running.violations
+
+
+def desk(server: GitHubServer) -> Desk:
+    patience = Patience(pause=0, sleep=lambda _seconds: None)
+    return Desk(GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT), OWN, "main")
+
+
+def remarks(server: GitHubServer) -> list[str]:
+    return [comment.body.splitlines()[0] for comment in server.state.repositories[0].comments]
+
+
+def issues(server: GitHubServer) -> list[tuple[str, str]]:
+    return [(issue.title, issue.state) for issue in server.state.repositories[0].issues]
+
+
+def test_without_anything_wrong_nothing_is_opened(server: GitHubServer) -> None:
+    track(desk(server), CALM)
+    assert not issues(server)
+
+
+def test_it_is_opened_once_rewritten_in_place_and_closed_by_evidence(server: GitHubServer) -> None:
+    for night in (CALM, WRONG, WRONG, replace(WRONG, night=day(3)), RIGHT, RIGHT):
+        track(desk(server), night)
+    assert issues(server) == [("Nightly: what changed", "closed")]
+    assert remarks(server) == ["Everything listed above as wrong is right again, as of the night of 2026-11-04."]
+
+
+def test_it_is_opened_again_rather_than_a_second_time(server: GitHubServer) -> None:
+    for night in (WRONG, RIGHT, known(4, V.PASS, V.CRASH, V.PASS, V.PASS, V.HANG)):
+        track(desk(server), night)
+    assert [state for _, state in issues(server)] == ["open"]
+    assert remarks(server)[1:] == ["1 case turned wrong by the night of 2026-11-05, see above."]
+
+
+def test_a_class_that_stays_is_not_remarked_on(server: GitHubServer) -> None:
+    (turn,) = WRONG.wrong
+    track(desk(server), WRONG)
+    track(desk(server), replace(WRONG, night=day(3), wrong=(turn, replace(turn, cell="another"))))
+    assert not remarks(server)
+    assert "`another`" in server.state.repositories[0].issues[0].body
+
+
+def test_what_somebody_closed_it_on_is_known_and_what_is_new_is_not(server: GitHubServer) -> None:
+    track(desk(server), WRONG)
+    server.state.repositories[0].issues[0].state = "closed"
+    track(desk(server), replace(WRONG, night=day(3)))
+    assert [state for _, state in issues(server)] == ["closed"]
+    (turn,) = WRONG.wrong
+    track(desk(server), replace(WRONG, night=day(4), wrong=(turn, replace(turn, cell="another"))))
+    assert [state for _, state in issues(server)] == ["open"]
+    assert remarks(server) == ["1 case turned wrong by the night of 2026-11-05, see above."]
+
+
+def test_a_job_that_was_cut_off_remarks_once(server: GitHubServer) -> None:
+    track(desk(server), WRONG)
+    server.faults.append(Fault("PATCH", "/issues/", status=404, message="Not Found"))
+    with pytest.raises(GitHubError):
+        track(desk(server), RIGHT)
+    track(desk(server), RIGHT)
+    assert len(remarks(server)) == 1
+    assert [state for _, state in issues(server)] == ["closed"]
+
+
+def test_the_two_tracking_issues_of_the_bot_do_not_meet(server: GitHubServer) -> None:
+    other = Issue(1, "Upstream", tracking_body(UpstreamLedger()))
+    server.state.repositories[0].issues.append(other)
+    before = other.body
+    track(desk(server), WRONG)
+    assert len(issues(server)) == 2
+    assert other.body == before
+    assert read_ledger(desk(server)) == UpstreamLedger()
+
+
+def test_somebody_elses_text_is_not_ours(server: GitHubServer) -> None:
+    server.state.repositories[0].issues.append(Issue(1, "Mine", body(WRONG), "eve"))
+    track(desk(server), WRONG)
+    assert [issue.author for issue in server.state.repositories[0].issues] == ["eve", BOT]
+
+
+# Nights that never begin
+
+
+def test_a_night_that_never_begins_is_told_once_and_taken_back(server: GitHubServer) -> None:
+    for hours in range(4):
+        track_age(desk(server), day(2), day(4 + hours // 3))
+    assert [state for _, state in issues(server)] == ["open"]
+    assert "**No night has begun since 2026-11-03.**" in server.state.repositories[0].issues[0].body
+    track_age(desk(server), day(6), day(6))
+    assert [state for _, state in issues(server)] == ["closed"]
+    assert remarks(server) == ["Nights begin again: the newest is 2026-11-07."]
+
+
+def test_being_late_and_being_wrong_are_told_apart(server: GitHubServer) -> None:
+    track(desk(server), WRONG)
+    track_age(desk(server), day(2), day(9))
+    assert "`mimi:MimiModel stock load`" in server.state.repositories[0].issues[0].body
+    track(desk(server), known(10, V.PASS, V.PASS, V.CRASH))
+    assert remarks(server) == [
+        "No night has begun since 2026-11-03: see the workflow `nightly`.",
+        "Nights begin again: the newest is 2026-11-11.",
+    ]
+    assert [state for _, state in issues(server)] == ["open"]
+
+
+def test_a_repository_without_nights_is_left_alone(server: GitHubServer) -> None:
+    track_age(desk(server), None, day(9))
+    track_age(desk(server), day(8), day(9))
+    assert not issues(server)
