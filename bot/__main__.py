@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bot import ci
+from bot import ci, nightly_ci
 from bot.render import render
 from bot.report import report as report_of
 from bot.scale import Place, measure, scratch
@@ -28,6 +28,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 
 app.add_typer(ci.app)
+app.add_typer(nightly_ci.app, name="nightly")
 
 
 @app.callback()

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from bot.events import DispatchEvent, Event, EventError, Home, parse_event
-from bot.fields import Link, Login, Number, RepositoryName, Selector, Sha, WorkflowPath
+from bot.fields import EnvironmentSelector, Link, Login, Number, RepositoryName, Selector, SetName, Sha, WorkflowPath
 from bot.text import visible
 from matrix.errors import MatrixError, OutputError
 
@@ -50,6 +50,7 @@ class Context:
 
     `branch` is what the workflow runs on; a scheduled one always runs on the default branch. `workflow` is the file of
     the workflow that measures. `under_test`, `number`, `base` and `head` name a pull request where no event does.
+    `environments` chooses a set of environments, `ids` some of them, and with `force` each is measured, for a night.
     """
 
     repository: RepositoryName
@@ -74,6 +75,9 @@ class Context:
     number: Number = 0
     base: Sha = ""
     head: Sha = ""
+    environments: SetName = "nightly"
+    ids: EnvironmentSelector = ""
+    force: bool = False
 
     @property
     def selector(self) -> tuple[str, ...]:
@@ -103,6 +107,9 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "number": "ZERO3_NUMBER",
     "base": "ZERO3_BASE",
     "head": "ZERO3_HEAD",
+    "environments": "ZERO3_SET",
+    "ids": "ZERO3_ENVIRONMENTS",
+    "force": "ZERO3_FORCE",
     "api_url": "GITHUB_API_URL",
     "server_url": "GITHUB_SERVER_URL",
     "branch": "GITHUB_REF_NAME",

@@ -16,7 +16,7 @@ from bot.hostile import LIMITS, MIB, HostileError, Limits
 from bot.text import clip, count
 from matrix.compare import Role
 
-_NAME: Final = r"([A-Za-z0-9][A-Za-z0-9_.+-]*)\.jsonl"
+_NAME: Final = r"([A-Za-z0-9][A-Za-z0-9_.+-]{0,200})\.jsonl"
 _DIRECTORY_ENTRY: Final = b"PK\x01\x02"
 _ENCRYPTED: Final = 0x1 | 0x40 | 0x2000
 _FOLDER: Final = 0x10

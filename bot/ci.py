@@ -13,6 +13,8 @@ from bot.comment import summary
 from bot.events import CommentEvent, WorkflowRunEvent
 from bot.explaining import explained
 from bot.judging import judge, models_text, touches
+from bot.nightly_run import records_of
+from bot.nightly_track import track_age
 from bot.office import asked, door, expect, office, sources
 from bot.planning import github_matrix
 from bot.reporting import report
@@ -55,12 +57,14 @@ def comment_command() -> None:
 
 @app.command(name="watch")
 def watch_command() -> None:
-    """Judge what is new in the watched repositories, and start measuring what touches loading code."""
+    """Judge what is new in the watched repositories, start measuring what touches loading code, and miss missing nights."""
     context, settings = actions.context(), load_settings()
     place = office(context, settings, actions.event(context).repository)
     rounds = watch(place.desk, settings, touches, datetime.now(UTC))
     for watched in rounds:
         actions.verbatim(str(watched))
+    newest = records_of(context).newest()
+    actions.verbatim(track_age(place.desk, newest, datetime.now(UTC).date()))
     if any(watched.problem for watched in rounds):
         raise typer.Exit(INFRASTRUCTURE)
 

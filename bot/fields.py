@@ -33,3 +33,10 @@ _GLOB = "[A-Za-z0-9_*?][A-Za-z0-9_.:*?-]{0,99}"  # never an option of a command 
 SELECTOR = f"{_GLOB}( {_GLOB}){{0,9}}"
 Selector = Annotated[str, StringConstraints(pattern=f"^({SELECTOR})?$")]
 """Globs of architectures, separated by spaces; empty for all."""
+
+_ID_GLOB = "[A-Za-z0-9_*?][A-Za-z0-9_.+*?-]{0,199}"
+EnvironmentSelector = Annotated[str, StringConstraints(pattern=rf"^({_ID_GLOB}( {_ID_GLOB}){{0,9}})?$")]
+"""Globs of environment ids, separated by spaces; empty for all."""
+
+SetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+"""A set of environments.toml."""

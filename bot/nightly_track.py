@@ -19,14 +19,19 @@ RECENT: Final = timedelta(days=7)
 """How long it is told that something is right again."""
 
 
-def known_of(history: History) -> Ledger | None:
-    """What the history says now; None before the first night."""
+def known_of(history: History, today: date) -> Ledger | None:
+    """What the history says today; None before the first night."""
     told = nights(history)
     if not told:
         return None
     last = told[-1]
     found = turns(courses(history), last.day - RECENT)
-    return ledger(last.day, (last.complete, last.failed, last.incomplete, last.refused), found)
+    known = ledger(last.day, (last.complete, last.failed, last.incomplete, last.refused), found)
+    return replace(known, late=_late(last.day, today))
+
+
+def _late(newest: date, today: date) -> bool:
+    return today - newest > LATE
 
 
 def track(desk: Desk, now: Ledger) -> str:
@@ -54,7 +59,7 @@ def track_age(desk: Desk, newest: date | None, today: date) -> str:
         return "There is no history yet."
     issue = desk.github.issue_with(desk.project, MARKER, closed=True)
     before = (parse_ledger(issue.body) if issue else None) or Ledger(newest)
-    late = today - newest > LATE
+    late = _late(newest, today)
     if late is before.late:
         return f"The newest night is {newest}."
     return track(desk, replace(before, night=newest, late=late))

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from bot.fields import Login, RepositoryName
 from matrix.errors import DataFileError
+from matrix.model import Device
 
 SETTINGS: Final = Path(__file__).with_name("settings.toml")
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
@@ -28,6 +29,19 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Nightly:
+    """How a night is measured: on what `device`, by at most `shards` machines, and nothing is older than `oldest` days."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    device: Device = Device.CUDA
+    shards: Annotated[int, Field(ge=1, le=256)] = (
+        8  # jobs of a matrix: https://docs.github.com/actions/reference/limits
+    )
+    oldest: Annotated[int, Field(ge=7, le=365)] = 30
+
+
+@dataclass(frozen=True)
 class Settings:
     """Who the bot is, the repositories it watches, and those besides its own where it may comment."""
 
@@ -37,6 +51,7 @@ class Settings:
     watch: Annotated[tuple[RepositoryName, ...], Field(max_length=8)]  # the tracking issue holds a cursor for each
     comment: tuple[RepositoryName, ...]
     budget: Budget
+    nightly: Nightly = Nightly()
 
     def may_comment(self, repository: str, project: str) -> bool:
         """Whether the bot of `project` may comment in `repository`; GitHub does not tell names apart by case."""

@@ -68,6 +68,18 @@ def test_a_dispatch_names_its_pull_request() -> None:
     assert context(HERE | {"ZERO3_SELECTOR": "", "ZERO3_HEAD": ""}).selector == ()
 
 
+def test_a_night_is_asked_for_by_hand_or_by_the_clock() -> None:
+    by_hand = {"ZERO3_SET": "default", "ZERO3_ENVIRONMENTS": "*-5.5.4+* transformers-main+*", "ZERO3_FORCE": "true"}
+    found = context(HERE | by_hand)
+    assert (found.environments, found.ids.split(), found.force) == (
+        "default",
+        ["*-5.5.4+*", "transformers-main+*"],
+        True,
+    )
+    by_the_clock = context(HERE | dict.fromkeys(by_hand, ""))
+    assert (by_the_clock.environments, by_the_clock.ids, by_the_clock.force) == ("nightly", "", False)
+
+
 @pytest.mark.parametrize("variables", [HERE | APP, {**HERE, **APP, "GITHUB_TOKEN": ""}])
 def test_no_secret_is_shown(variables: dict[str, str]) -> None:
     assert "ghs_1" not in repr(context(variables))
@@ -85,6 +97,7 @@ def test_no_secret_is_shown(variables: dict[str, str]) -> None:
         (HERE | {"ZERO3_REPOSITORY_UNDER_TEST": "c/d", "ZERO3_HEAD": SHA}, "ZERO3_NUMBER, ZERO3_BASE"),
         (HERE | {"ZERO3_BASE": "main", "ZERO3_NUMBER": "x"}, "ZERO3_NUMBER, ZERO3_BASE"),
         (HERE | {"ZERO3_SELECTOR": "align --help"}, "ZERO3_SELECTOR"),
+        (HERE | {"ZERO3_SET": "../x", "ZERO3_ENVIRONMENTS": "$(id)"}, "ZERO3_SET, ZERO3_ENVIRONMENTS"),
         (HERE | {"ZERO3_WORKFLOW": ".github/workflows/../../x.yml"}, "ZERO3_WORKFLOW"),
         (HERE | {"GITHUB_API_URL": "file:///etc/passwd"}, "GITHUB_API_URL"),
     ],

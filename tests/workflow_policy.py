@@ -10,8 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 
 from workflow_files import HOSTED, Workflow
 
-GATE = "${{ github.event.pull_request.head.repo.full_name == github.repository && 'gpu' || 'gpu-untrusted' }}"
+GATES = {
+    "cells.yml": "${{ github.event.pull_request.head.repo.full_name == github.repository && 'gpu' || 'gpu-untrusted' }}",
+    "shards.yml": (
+        "${{ startsWith(github.workflow_ref, format('{0}/.github/workflows/nightly.yml@refs/heads/', github.repository)) "
+        "&& 'gpu' || 'gpu-untrusted' }}"
+    ),
+}
+"""Who passes without approval; nothing of it can be written into a pull request."""
+
 CELL = '.ci/python -m matrix duel --plan - --name "$NAME" --out records <<< "$PLAN"'
+SHARD = '.ci/python -m matrix night --plan - --name "$NAME" --out records <<< "$PLAN"'
+DEPLOY = "nightly.yml/deploy"
+PAGES = {"id-token": "write", "pages": "write"}
 OWN_CODE = {
     "persist-credentials": "false",
     "ref": "${{ job.workflow_sha || github.sha }}",
@@ -23,8 +34,10 @@ TRIGGERS = {
     "cells.yml": {"workflow_call"},
     "ci.yml": {"push", "pull_request"},
     "commands.yml": {"issue_comment"},
+    "nightly.yml": {"schedule", "workflow_dispatch"},
     "pull-request.yml": {"pull_request", "workflow_call", "workflow_dispatch"},
     "report.yml": {"workflow_run", "workflow_call"},
+    "shards.yml": {"workflow_call"},
     "watch.yml": {"schedule", "workflow_dispatch"},
 }
 READ = {"contents": "read"}
@@ -33,11 +46,19 @@ PERMISSIONS: Mapping[str, Mapping[str, str]] = {
     "cells.yml/gate": {},
     "ci.yml/ci": READ,
     "commands.yml/command": {**READ, "actions": "write", "pull-requests": "write"},
+    "nightly.yml/build": READ,
+    "nightly.yml/cells": READ,
+    DEPLOY: PAGES,
+    "nightly.yml/keep": {"actions": "read", "contents": "write"},
+    "nightly.yml/plan": READ,
+    "nightly.yml/track": {**READ, "issues": "write"},
     "pull-request.yml/cells": READ,
     "pull-request.yml/plan": {**READ, "pull-requests": "read"},
     "report.yml/comment": {
         **READ, "actions": "read", "checks": "write", "issues": "write", "pull-requests": "write"
     },
+    "shards.yml/gate": {},
+    "shards.yml/shard": READ,
     "watch.yml/watch": {**READ, "actions": "write", "issues": "write"},
 }  # fmt: skip
 COMMANDS = {
@@ -45,11 +66,21 @@ COMMANDS = {
     "cells.yml/gate": ['echo "approved"'],
     "ci.yml/ci": [".ci/run"],
     "commands.yml/command": [".ci/python -m bot command"],
+    "nightly.yml/build": [
+        ".ci/python -m bot nightly fetch --history .zero3/history",
+        ".ci/python -m bot dashboard --history .zero3/history --database .zero3/history.sqlite --out site",
+        ".ci/python -m bot nightly pack site --out artifact.tar",
+    ],
+    "nightly.yml/keep": ['.ci/python -m bot nightly keep <<< "$PLAN"'],
+    "nightly.yml/plan": [".ci/python -m bot nightly plan"],
+    "nightly.yml/track": [".ci/python -m bot nightly track"],
     "pull-request.yml/plan": [".ci/python -m bot plan"],
     "report.yml/comment": [".ci/python -m bot comment"],
+    "shards.yml/gate": ['echo "approved"'],
+    "shards.yml/shard": [SHARD],
     "watch.yml/watch": [".ci/python -m bot watch"],
 }
-ACTIONS = {"actions/checkout", "actions/upload-artifact"}
+ACTIONS = {"actions/checkout", "actions/deploy-pages", "actions/upload-artifact"}
 CANCELS = {"ci.yml": "${{ github.event_name == 'pull_request' }}", "pull-request.yml": "true"}
 """Where a newer run may end an older one; elsewhere never, a report that is cut off may leave half a comment."""
 
@@ -105,7 +136,7 @@ def w6_self_hosted_jobs_hold_nothing(workflow: Workflow) -> Iterator[str]:
         variables = {name for part in (workflow.tree, job.tree, *job.steps) for name in part.get("env", {})}
         broken = {
             "may be triggered by an event": workflow.triggers != {"workflow_call"},
-            "is not behind the gate": gate.get("environment") != GATE,
+            "is not behind the gate": " ".join(gate.get("environment", "").split()) != GATES.get(workflow.name),
             "holds a secret or a token": bool(re.search(r"secrets|github\.token", job.text)),
             "has a permission": job.tree.get("permissions") not in ({}, READ),
             "has no time limit": not job.tree.get("timeout-minutes"),
@@ -121,7 +152,7 @@ def _has_group_and_labels(runs_on: str) -> bool:
 
 
 def w7_privileged_jobs_run_the_bot_only(workflow: Workflow) -> Iterator[str]:
-    for job in (job for job in workflow.jobs if job.privileged):
+    for job in (job for job in workflow.jobs if job.privileged and job.place != DEPLOY):
         uses = [step["uses"].partition("@")[0] for step in job.steps if "uses" in step]
         broken = {
             "is not on a hosted machine": job.tree.get("runs-on") != HOSTED,
@@ -131,6 +162,32 @@ def w7_privileged_jobs_run_the_bot_only(workflow: Workflow) -> Iterator[str]:
             "is in no environment": job.tree.get("environment") != "zero3-bot",
         }
         yield from (f"{job.place}: {words}" for words, so in broken.items() if so)
+
+
+def w7_one_job_publishes_and_does_nothing_else(workflow: Workflow) -> Iterator[str]:
+    """It holds what Pages takes as proof of who publishes: no code runs there but GitHub's own action."""
+    for job in workflow.jobs:
+        if job.place != DEPLOY:
+            yield from (f"{job.place}: may {scope}" for scope in PAGES if scope in job.tree.get("permissions", {}))
+            continue
+        broken = {
+            "does something else": [step.get("uses", "").partition("@")[0] for step in job.steps]
+            != ["actions/deploy-pages"],
+            "is given something": any(step.keys() & {"with", "env", "run"} for step in job.steps),
+            "is not on a hosted machine": job.tree.get("runs-on") != HOSTED,
+            "is in another environment": job.tree.get("environment", {}).get("name") != "github-pages",
+            "is reached by pull requests": not workflow.triggers.isdisjoint({"pull_request", "push"}),
+        }
+        yield from (f"{job.place}: {words}" for words, so in broken.items() if so)
+
+
+def w7_one_job_pushes_and_only_records(workflow: Workflow) -> Iterator[str]:
+    """Nothing else can change what is in the repository."""
+    for job in workflow.jobs:
+        if job.tree.get("permissions", {}).get("contents") == "write" and job.place != "nightly.yml/keep":
+            yield f"{job.place}: may push"
+        if job.place == "nightly.yml/keep" and "secrets." in job.text:
+            yield f"{job.place}: holds more than its own token"
 
 
 def w8_secrets_are_named(workflow: Workflow) -> Iterator[str]:
@@ -182,6 +239,8 @@ RULES: Mapping[str, Callable[[Workflow], Iterator[str]]] = {
         w5_checkouts_take_trusted_code_only,
         w6_self_hosted_jobs_hold_nothing,
         w7_privileged_jobs_run_the_bot_only,
+        w7_one_job_publishes_and_does_nothing_else,
+        w7_one_job_pushes_and_only_records,
         w8_secrets_are_named,
         w9_concurrency_is_stated,
         w10_ignores_have_reasons,
