@@ -43,7 +43,9 @@ def run(plan: NightPlan, shard: str, machine: Machine, progress: Progress) -> No
     """
     for cell in plan.of(shard):
         progress.step(f"{cell.environment.id}: {cell.why} {cell.words}".rstrip())
-        _measured(_request(plan, cell, machine), progress)
+        request = _request(plan, cell, machine)
+        _measured(request, progress)
+        _tidy(request)
         _remove(machine.venvs / cell.environment.id)
 
 
@@ -68,6 +70,14 @@ def _measured(request: Request, progress: Progress) -> None:
     except (EnvironmentFailedError, ProbeDiedError, BadMessageError) as error:
         progress.step(f"could not be measured to the end ({type(error).__name__}), see {request.logs}")
         salvaged(request, error, progress)
+
+
+def _tidy(request: Request) -> None:
+    """Move what was set aside out of the folder whose content is uploaded."""
+    for file in request.out.glob("*.old"):
+        if request.logs:
+            request.logs.mkdir(parents=True, exist_ok=True)
+            file.rename(request.logs / file.name)
 
 
 def _remove(venv: Path) -> None:
