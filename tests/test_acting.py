@@ -1,5 +1,6 @@
 """What flows from job to job, seen by running the workflow files with a `.ci/python` that only notes how it is called."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,13 @@ echo "called $*"
 export -p | sed -n 's/^declare -x \\(NAME\\|PLAN\\|GITHUB_TOKEN\\|ZERO3_[A-Z0-9_]*\\)=/has \\1=/p'
 case "$3" in
 plan) cat "$OUTPUTS" >> "$GITHUB_OUTPUT" ;;
-duel) mkdir records && cat > records/stdin ;;
+duel | night) mkdir records && cat > records/stdin ;;
+nightly)
+  case "$4" in
+  plan) [ ! -e "$BROKEN" ] && cat "$OUTPUTS" >> "$GITHUB_OUTPUT" ;;
+  keep) echo "kept $(cat)" ;;
+  pack) tar --create --file "$7" .ci ;;
+  esac ;;
 esac
 """
 PLAN = '{"duels": ["it\'s $(a) `plan`"]}'
@@ -27,7 +34,8 @@ def acting(tmp_path: Path) -> Acting:
     (script := source / ".ci" / "python").write_text(RECORDER)
     script.chmod(0o755)
     made = prepare(tmp_path, source)
-    return Acting(made.repository, made.source, made.artifacts, {"OUTPUTS": str(tmp_path / "outputs")})
+    variables = {"OUTPUTS": str(tmp_path / "outputs"), "BROKEN": str(tmp_path / "broken")}
+    return Acting(made.repository, made.source, made.artifacts, variables)
 
 
 def outputs(acting: Acting, text: str) -> None:
@@ -74,6 +82,53 @@ def test_a_dispatched_run_plans_the_pull_request_of_its_inputs(acting: Acting) -
         "SELECTOR": "",
     }
     assert all(f'has ZERO3_{name}="{value}"' in log for name, value in expected.items())
+
+
+NIGHT = f'any=true\nmatrix={{"include": [{{"shard": "shard-001"}}, {{"shard": "shard-002"}}]}}\nplan={PLAN}\n'
+
+
+def test_a_night_goes_from_the_plan_over_its_machines_to_the_site_and_the_issue(acting: Acting) -> None:
+    outputs(acting, NIGHT)
+    log = acting.run("nightly.yml", "schedule", {}, "--secret", "GITHUB_TOKEN=token", "--var", "ZERO3_APP_ID=5")
+    assert sorted(folder.name for folder in acting.artifacts.iterdir()) == [
+        "github-pages",
+        "zero3-shard-001",
+        "zero3-shard-002",
+    ]
+    assert "called -m matrix night --plan - --name shard-002 --out records" in log
+    assert f"kept {PLAN}" in log
+    assert "nightly/deploy" in log
+    assert seen(log, "cells/shards/shard-001") == {"NAME", "PLAN"}
+    assert seen(log, "nightly/keep") == {"GITHUB_TOKEN", "PLAN"}
+    assert "ZERO3_APP_PRIVATE_KEY" in seen(log, "nightly/track")
+
+
+def test_a_night_asked_for_by_hand_is_as_it_was_asked_for(acting: Acting) -> None:
+    outputs(acting, 'any=false\nmatrix={"include": []}\nplan={}\n')
+    asked = {"set": "default", "environments": "*-5.5.4+*", "force": "true"}
+    log = acting.run("nightly.yml", "workflow_dispatch", {"inputs": asked})
+    told = {"SET": "default", "ENVIRONMENTS": "*-5.5.4+*", "FORCE": "true"}
+    assert all(f'has ZERO3_{name}="{value}"' in log for name, value in told.items())
+
+
+def test_a_night_without_anything_to_measure_keeps_nothing_and_shows_its_age(acting: Acting) -> None:
+    outputs(acting, 'any=false\nmatrix={"include": []}\nplan={}\n')
+    log = acting.run("nightly.yml", "schedule", {})
+    assert "matrix night" not in log
+    assert "nightly keep" not in log
+    assert "called -m bot dashboard" in log
+    assert "called -m bot nightly track" in log
+    assert [folder.name for folder in acting.artifacts.iterdir()] == ["github-pages"]
+
+
+def test_a_night_that_cannot_be_planned_is_shown_and_told_all_the_same(acting: Acting) -> None:
+    Path(acting.variables["BROKEN"]).touch()
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        acting.run("nightly.yml", "schedule", {})
+    log = failed.value.stdout
+    assert all(f"called -m bot {command}" in log for command in ("nightly plan", "dashboard", "nightly track"))
+    assert "nightly keep" not in log
+    assert "artifact.tar" in log
 
 
 TRUSTED: list[tuple[str, str, dict[str, Any], str]] = [

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ def test_what_turned_wrong_is_told_in_the_issue(night: Night) -> None:
     night.uploads(first)
     night("keep", stdin=night_to_json(first))
     assert "needs no change" in night("track")["log"]
-    later = replace(first, night=first.night.replace(year=first.night.year + 1), moment=f"2099{first.moment[4:]}")
+    later = replace(first, night=first.night + timedelta(days=400), moment=f"2099{first.moment[4:]}")
     night.uploads(later, Verdict.NOT_PARTITIONED)
     night("keep", stdin=night_to_json(later))
     assert "Opened own/zero3" in night("track")["log"]

@@ -119,6 +119,16 @@ def test_a_dispatched_run_names_its_pull_request_in_its_title() -> None:
     )
 
 
+@pytest.mark.parametrize("job", ["keep", "build", "deploy", "track"])
+def test_whatever_breaks_before_it_a_night_is_kept_shown_and_told(job: str) -> None:
+    """GitHub skips a job when any job before it failed, unless its condition says `always()`."""
+    assert WORKFLOWS["nightly.yml"].tree["jobs"][job]["if"].startswith("always()")
+
+
+def test_nothing_is_published_that_was_not_built() -> None:
+    assert "needs.build.result == 'success'" in WORKFLOWS["nightly.yml"].tree["jobs"]["deploy"]["if"]
+
+
 def test_report_follows_pull_request_only() -> None:
     followed = WORKFLOWS["report.yml"].tree["on"]["workflow_run"]["workflows"]
     assert followed == [WORKFLOWS["pull-request.yml"].tree["name"]]
