@@ -5,10 +5,13 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 
+from bot.nightly import REPOSITORIES
+from bot.nightly_inputs import installed
 from bot.text import Code, clip
 from matrix.model import Case, Cell, EnvironmentInfo
 
 DEFAULT_WORLD_SIZE = 2
+_SHA = "[0-9a-f]{40}"
 
 
 def labels(cells: Sequence[Cell]) -> list[Code]:
@@ -23,15 +26,28 @@ def labels(cells: Sequence[Cell]) -> list[Code]:
 
 
 def command(info: EnvironmentInfo, case: Case) -> Code:
-    """The one line that reproduces just this case."""
+    """The one line that reproduces just this case; of a branch it names the commit that was measured."""
     words = ["--architecture", f"'{case.architecture}'", "--loader", case.loader, "--check", case.check, "--again"]
     if not re.fullmatch(r"[\w.:/-]+", case.architecture):
         words[1] = shlex.quote(case.architecture)
     if info.world_size != DEFAULT_WORLD_SIZE:
         words += ["--world-size", str(info.world_size)]
+    if pins := _tips(info):
+        return Code(f"{' '.join(pins)} nox -s zero3_matrix -- {' '.join(words)}")
     session = f"zero3_matrix({info.id})"
     quoted = f'"{session}"' if re.fullmatch(r"[\w.:/+@() =-]+", session) else shlex.quote(session)
     return Code(f"nox -s {quoted} -- {' '.join(words)}")
+
+
+def _tips(info: EnvironmentInfo) -> list[str]:
+    """The variables that name what was measured where a package is at the tip of its branch; none where none is."""
+    found = {package: installed(info, package) for package in REPOSITORIES}
+    pins = {
+        package: f"git+https://github.com/{REPOSITORIES[package]}@{version}" if re.fullmatch(_SHA, version) else version
+        for package, version in found.items()
+    }
+    at_tip = [package for package in REPOSITORIES if f"{package}-main+" in info.id and pins[package] != found[package]]
+    return [f"ZERO3_{package.upper()}={shlex.quote(pin)}" for package, pin in pins.items()] if at_tip else []
 
 
 def _varies(cells: Sequence[Cell], part: str) -> bool:

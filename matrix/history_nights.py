@@ -1,5 +1,6 @@
 """What a history answers about its nights: who tried to measure what, how long that takes, and how verdicts went."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,8 +12,7 @@ from matrix.errors import ResultsError
 from matrix.history import History, case_key
 from matrix.history_queries import header_of
 from matrix.history_records import State, unpacked
-from matrix.model import CaseKey, Cell, Timing, Verdict
-from matrix.store import parsed, typed
+from matrix.model import CaseKey, Cell, Verdict
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,10 @@ def seconds(records: Path, attempt: Attempt) -> float:
     """How long a complete attempt took, from the end of its record file in the folder `records`; 0.0 when that is gone."""
     file = records / attempt.path
     try:
-        last = unpacked(file.read_bytes(), file).splitlines()[-1]
-        timing = typed(parsed(last, file, 2), file, 2)
-    except (OSError, ResultsError, IndexError):
+        end = json.loads(unpacked(file.read_bytes(), file).splitlines()[-1])
+        return float(end["seconds"])
+    except (OSError, ResultsError, LookupError, TypeError, ValueError):
         return 0.0
-    return timing.seconds if isinstance(timing, Timing) else 0.0
 
 
 _COURSES: Final = """

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
+from bot.labels import command
 from bot.report import report
 from bot.text import plain
 from bot.words import KINDS, VERDICTS, does
@@ -183,3 +184,15 @@ def test_a_save_that_fails_by_itself_is_told_beside_the_load() -> None:
     errors = {check: Failure("ValueError", str(check), "transformers/models/a.py:1 in f", (0, 1)) for check in Check}
     both = tuple(case(verdict=Verdict.CRASH, error=errors[check], check=check) for check in Check)
     assert len(report(Run((cell(*both),))).findings) == 2
+
+
+def test_a_branch_is_reproduced_at_the_commit_that_was_measured() -> None:
+    name, commit = "transformers-main+deepspeed-0.19.8+torch-2.13.0+cpu", "a" * 40
+    tip = info("5.24.0.dev0", id=name, packages={"transformers": f"5.24.0.dev0+git.{commit}"})
+    assert command(tip, case()).startswith(
+        f"ZERO3_TRANSFORMERS=git+https://github.com/huggingface/transformers@{commit} ZERO3_DEEPSPEED=0.19.8 "
+        "nox -s zero3_matrix -- --architecture "
+    )
+    forged = info("$(id)", id=name, packages={"deepspeed": f"x+git.{commit}"})
+    assert "'$(id)'" in command(replace(forged, id="transformers-x+deepspeed-main+cpu"), case())
+    assert command(replace(tip, packages={}), case()).startswith('nox -s "zero3_matrix(transformers-main')
