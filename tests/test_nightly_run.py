@@ -32,13 +32,17 @@ class Night:
         (folder / "event.json").write_text("{}")
 
     def __call__(self, *command: str, stdin: str = "", **variables: str) -> dict[str, str]:
-        """Run one command; its outputs, the step summary and what it logs."""
+        """Run one of the night's commands; its outputs, the step summary and what it logs."""
+        return self.run("nightly", *command, stdin=stdin, **variables)
+
+    def run(self, *command: str, stdin: str = "", **variables: str) -> dict[str, str]:
+        """Run one command of the bot."""
         self.job += 1
         (work := self.folder / f"job-{self.job}").mkdir()
         self.patch.chdir(work)
         for name, value in {**self._variables(work), **variables}.items():
             self.patch.setenv(name, value)
-        done = CliRunner().invoke(app, ["nightly", *command], input=stdin, catch_exceptions=False)
+        done = CliRunner().invoke(app, [*command], input=stdin, catch_exceptions=False)
         assert not done.exit_code, done.output
         read = {name: (work / name).read_text() if (work / name).exists() else "" for name in ("outputs", "summary")}
         return {**_outputs(read["outputs"]), "summary": read["summary"], "log": done.output}
@@ -79,7 +83,8 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Night]:
     (remote := tmp_path / OWN).parent.mkdir()
     git("init", "--quiet", "--bare", f"{remote}.git", at=tmp_path)
     upstream = [Repository("huggingface/transformers", tip=TIP), Repository("deepspeedai/DeepSpeed", tip=TIP)]
-    state = State([Repository(OWN, runs=[Run(7)]), *upstream])
+    watched = [Repository("huggingface/accelerate"), Repository("huggingface/safetensors")]
+    state = State([Repository(OWN, runs=[Run(7)]), *upstream, *watched])
     releases = json.dumps({"files": [{"filename": "transformers-99.0.0.tar.gz"}]}).encode()
     with index(200, releases) as url, serving(state) as server:
         monkeypatch.setenv("PIP_INDEX_URL", url)
@@ -133,3 +138,15 @@ def test_a_repository_without_records_has_none_to_fetch(night: Night) -> None:
     night("keep", stdin=night_to_json(done))
     night("fetch", "--history", "records")
     assert list((night.folder / f"job-{night.job}" / "records").glob("*/*.jsonl.gz"))
+
+
+def test_watching_says_that_no_night_begins_and_takes_it_back(night: Night) -> None:
+    plan = night.plan()
+    night("keep", stdin=night_to_json(replace(plan, night=plan.night - timedelta(days=3))))
+    assert "Opened own/zero3" in night.run("watch")["log"]
+    assert "which is open" in night("track")["log"]  # it knows more, and is as late
+    assert not night.server.state.repositories[0].comments
+    night("keep", stdin=night_to_json(plan))
+    assert "which is closed" in night.run("watch")["log"]
+    titles = [issue.title for issue in night.server.state.repositories[0].issues]
+    assert sorted(titles) == ["Nightly: what changed", "Upstream pull requests under ZeRO-3"]
