@@ -44,7 +44,7 @@ _UNSURE: Final = frozenset({Verdict.FLAKY})
 
 def worse(before: Verdict, after: Verdict) -> bool:
     """Whether a case got worse: wrong now and right before, or wrong in a worse way, such as silently."""
-    return after.wrong_values and (not before.wrong_values or after.rank < before.rank)
+    return after.wrong_values and after.rank < before.rank
 
 
 def turns(courses: Mapping[tuple[str, CaseKey], Course], recent: date) -> Turns:

@@ -174,9 +174,14 @@ def test_a_second_attempt_adds_what_was_missing_and_replaces_nothing(tmp_path: P
     kept(tmp_path / "h", uploaded(old=lines(measured())))
     before = bytes_of(tmp_path / "h")
     second = {**uploaded(old=lines(measured())), shard(NEW): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})}
-    assert f"{name(NEW)}.7-2.jsonl.gz" in kept(tmp_path / "h", second, attempt=2)
+    assert kept(tmp_path / "h", second, attempt=2) == [f"{name(OLD)}.jsonl.gz", f"{name(NEW)}.7-2.jsonl.gz"]
     assert before.items() < bytes_of(tmp_path / "h").items()
     assert states(tmp_path / "h") == {name(OLD): State.COMPLETE, name(NEW): State.COMPLETE}
+
+
+def test_a_night_that_is_planned_again_adds_no_record_of_nothing(tmp_path: Path) -> None:
+    kept(tmp_path / "h", uploaded(old=lines(measured())))
+    assert kept(tmp_path / "h", {}, attempt=2, of=replace(PLAN, moment="2026-11-22T09:00:00Z")) == []
 
 
 def test_what_was_measured_is_not_hidden_by_a_later_attempt_that_was_not(tmp_path: Path) -> None:

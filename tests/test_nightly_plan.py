@@ -132,6 +132,7 @@ def test_what_no_machine_began_is_tried_every_night() -> None:
     never = [attempt(days, State.INCOMPLETE, cases=0) for days in (1, 2, 3, 4)]
     (found,) = planned(*never, attempt(5)).plan.cells
     assert (found.why, found.words) == (Why.UNFINISHED, "no machine began it on 2026-11-21")
+    assert why(planned(never[0], *(attempt(days, **FAILED) for days in (2, 3, 4)))) is Why.UNFINISHED
 
 
 def test_what_never_gets_to_its_end_is_tried_as_seldom_as_a_failure() -> None:
@@ -197,8 +198,8 @@ def test_the_most_urgent_comes_first_on_each_machine() -> None:
 
 
 def test_what_is_not_known_counts_as_the_longest() -> None:
-    dealt = sharded(cells(Why.NEW, Why.NEW, Why.NEW), 2, {OLD.id.replace("5.5.4", "5.5.0"): 100.0})
-    assert sorted(Counter(one.shard for one in dealt).values()) == [1, 2]
+    dealt = sharded(cells(*[Why.NEW] * 4), 2, {OLD.id.replace("5.5.4", "5.5.0"): 100.0})
+    assert sorted(Counter(one.shard for one in dealt).values()) == [2, 2]
     assert not sharded([], 8, {})
 
 
