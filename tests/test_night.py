@@ -8,17 +8,19 @@ import pytest
 from stand_in import StandIn
 from test_cell import Silent
 from test_nightly_plan import ASKED, EARLIER, KNOWN, TIP
+from typer.testing import CliRunner
 
 from bot.nightly import News, candidates
 from bot.nightly_inputs import Digests, changes
 from bot.nightly_plan import Past, plan
+from matrix.__main__ import app
 from matrix.catalog import catalog_hash
 from matrix.cell import probe_hash
 from matrix.environments import Environment
 from matrix.errors import UnknownNameError
 from matrix.model import Architecture, Device
-from matrix.night import Machine, run
-from matrix.night_plan import NightPlan
+from matrix.night import Machine, read_plan, run
+from matrix.night_plan import BadNightPlanError, NightPlan, night_to_json
 from matrix.sandbox import Isolation, Sandbox
 from matrix.store import read_cell
 
@@ -93,3 +95,18 @@ def test_what_cannot_be_installed_says_so(tmp_path: Path) -> None:
 def test_another_machine_is_told_which_there_are(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="shard-001"):
         run(Night(tmp_path, RELEASE).plan, "shard-009", Night(tmp_path / "x", RELEASE).machine, Silent())
+
+
+def test_the_command_reads_the_plan_from_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    night = Night(tmp_path, RELEASE)
+    monkeypatch.setenv("ZERO3_VENVS", str(night.venvs))
+    words = ["night", "--plan", "-", "--name", "shard-001", "--out", str(night.out), "--architecture", "bart:*"]
+    done = CliRunner().invoke(app, [*words, "--sandbox", "off"], input=night_to_json(night.plan))
+    assert done.exit_code in {0, 1}, done.output
+    (file,) = night.out.iterdir()
+    assert file.name == f"{night.plan.name(night.plan.cells[0])}.jsonl"
+
+
+def test_a_plan_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadNightPlanError, match="cannot be read"):
+        read_plan(str(tmp_path / "none.json"))

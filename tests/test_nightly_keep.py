@@ -14,12 +14,14 @@ import pytest
 from runs import cell as a_cell
 from runs import info
 from test_history import lines
+from typer.testing import CliRunner
 
 from bot.nightly_inputs import Digests
 from bot.nightly_keep import Gathered, gathered, newest
 from bot.nightly_plan import Asked, Past, plan
 from bot.nightly_run import keep
 from bot.pull_request import ArtifactInfo
+from matrix.__main__ import app
 from matrix.environments import Environment
 from matrix.history import build, opened
 from matrix.history_archive import archive
@@ -209,3 +211,11 @@ def test_a_night_merges_into_one_that_was_archived_by_hand(tmp_path: Path) -> No
     (second,) = merge(run, tmp_path / "h", PLAN.night, "7-1")
     assert first != second
     assert merge(run, tmp_path / "h", PLAN.night, "7-1") == (second,)
+
+
+def test_a_run_is_merged_into_a_night_from_the_command_line(tmp_path: Path) -> None:
+    (run := tmp_path / "run").mkdir()
+    (run / f"{name(OLD)}.jsonl").write_bytes(lines(measured()))
+    words = ["merge", str(run), "--history", str(tmp_path / "h"), "--night", "2026-11-21"]
+    done = CliRunner().invoke(app, words)
+    assert done.output.split() == [str(tmp_path / "h" / "2026-11-21" / f"{name(OLD)}.jsonl.gz")]

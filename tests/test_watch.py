@@ -21,7 +21,7 @@ from bot.errors import GitHubError
 from bot.github import GitHub
 from bot.patience import Patience
 from bot.pull_request import Change, PullRequest, Revision
-from bot.settings import Budget, Settings, load_settings
+from bot.settings import SETTINGS, Budget, Settings, load_settings
 from bot.tracking import ENTRIES, JUDGED, MARKER, Cursor, Entry, Ledger, parse_ledger, tracking_body
 from bot.watch import read_ledger, track, watch
 from matrix.errors import DataFileError
@@ -57,6 +57,18 @@ def test_all_mistakes_of_the_settings_are_told_at_once(tmp_path: Path) -> None:
     told = [line.removeprefix(f"{path}: ").partition(":")[0] for line in str(raised.value).splitlines()]
     wanted = ["login", "watch.0", "comment", "comments", "budget.pull_requests", "budget.dispatches", "budget.requests"]
     assert sorted(told) == sorted(wanted)
+
+
+def test_mistakes_about_the_night_are_told_too(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(SETTINGS.read_text() + "nights = 3\n")
+    with pytest.raises(DataFileError, match=r"nightly\.nights: "):
+        load_settings(path)
+    path.write_text(
+        SETTINGS.read_text().replace('device = "cuda"', 'device = "tpu"').replace("shards = 8", "shards = 300")
+    )
+    with pytest.raises(DataFileError, match=r"(?s)nightly\.device: .*nightly\.shards: "):
+        load_settings(path)
 
 
 @pytest.mark.parametrize("text", ["login = ", "\xff"])
