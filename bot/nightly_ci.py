@@ -14,7 +14,7 @@ from bot.nightly_keep import gathered
 from bot.nightly_plan import plan
 from bot.nightly_run import (
     RECORDS,
-    NoHistoryError,
+    NoRecordsError,
     asked,
     downloaded,
     history_in,
@@ -69,7 +69,7 @@ def fetch_command(
     """Fetch the records of every night."""
     branch = records_of(actions.context(), history)
     if not branch.fetch():
-        raise NoHistoryError(branch)
+        raise NoRecordsError(branch)
 
 
 @app.command(name="pack")

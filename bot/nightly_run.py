@@ -34,7 +34,7 @@ _Answer = TypeVar("_Answer")
 RECORDS: Final = Path(".zero3/history")
 
 
-class NoHistoryError(MatrixError):
+class NoRecordsError(MatrixError):
     """There are no records to show yet."""
 
     exit_code = INFRASTRUCTURE
