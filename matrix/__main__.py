@@ -1,4 +1,4 @@
-"""The command line: `python -m matrix list | run | compare | history | advise | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
+"""The command line: `python -m matrix list | run | compare | history | advise | night | merge | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from rich.table import Table
 from matrix import bench as benchmark
 from matrix import duel as duels
 from matrix import history_queries as queries
-from matrix import runner
+from matrix import night_cli, runner
 from matrix.advice import Advice, Ask, advise
 from matrix.advice import constraints as constraint_lines
 from matrix.advice_text import advice_lines, advice_values
@@ -42,6 +42,9 @@ DEVICES = ("auto", *map(str, Device))
 Architectures = Annotated[
     list[str] | None, typer.Option("--architecture", help="Only ids, model types or classes that match this glob.")
 ]
+
+
+app.add_typer(night_cli.app)
 
 
 @app.callback()

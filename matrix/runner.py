@@ -23,7 +23,6 @@ from pydantic import TypeAdapter, ValidationError
 from matrix.environments import Environment
 from matrix.errors import CommandFailedError, EnvironmentFailedError, GitError
 from matrix.memory import held
-
 from matrix.messages import messages
 from matrix.model import Job
 from matrix.pipconfig import uv_variables
