@@ -128,7 +128,7 @@ def lint(session: nox.Session) -> None:
     session.run("zizmor", "--quiet", "--offline", "--persona", "auditor", ".github")
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
     session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
-    session.run("shellcheck", ".ci/python", ".ci/run")
+    session.run("shellcheck", ".ci/browser", ".ci/python", ".ci/run")
 
 
 @nox.session(default=False)

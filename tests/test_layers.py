@@ -112,6 +112,7 @@ def test_a_pure_module_imports_no_door_to_the_world(name: str) -> None:
         ("uv", "matrix/runner.py"),
         ("jinja2", "bot/render.py"),
         ("sqlite3", "matrix/history.py"),
+        ("playwright", "bot/browser.py"),
     ],
 )
 def test_there_is_one_door_to(package: str, door: str) -> None:

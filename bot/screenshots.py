@@ -1,0 +1,55 @@
+"""The README's pictures of the dashboard: `python -m bot.screenshots SITE FOLDER`."""
+
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from PIL import Image
+
+from bot.browser import Window, browsing, chromium, picture
+from bot.site import links
+from matrix.cli import run as run_app
+
+SHOTS: Final = {
+    "dashboard.png": Window(1280, 900),
+    "dashboard-dark.png": Window(1280, 900, "dark"),
+    "dashboard-phone.png": Window(390, 844),
+}
+"""What shows the start page in which file."""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    site: Annotated[Path, typer.Argument(help="Folder that `python -m bot dashboard` wrote.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the pictures, which are replaced.")],
+) -> None:
+    """Take pictures of a site's start page, and print where they are."""
+    for path in screenshots(site, folder):
+        typer.echo(path)
+
+
+def screenshots(site: Path, folder: Path) -> Iterator[Path]:
+    """Write each of SHOTS into `folder`, and yield its path. Raises NoBrowserError."""
+    address = (site / links.START).resolve().as_uri()
+    with browsing(chromium(os.environ)) as browser:
+        for name, window in SHOTS.items():
+            path = folder / name
+            path.write_bytes(small(picture(browser, address, window)))
+            yield path
+
+
+def small(png: bytes) -> bytes:
+    """The same picture with 256 colours, a third of the size; text and coloured squares look the same."""
+    reduced = BytesIO()
+    with Image.open(BytesIO(png)) as image:
+        image.convert("RGB").quantize(256).save(reduced, "PNG", optimize=True)
+    return reduced.getvalue()
+
+
+if __name__ == "__main__":
+    run_app(app)
