@@ -1,4 +1,4 @@
-"""Finding a browser, or what to do without one; and the pictures of the README."""
+"""Finding a browser, or what to do without one; what the tests of pages notice; and the pictures of the README."""
 
 import re
 import shutil
@@ -7,7 +7,9 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from browser import PHONE, Visitor, axe_findings, served, sideways
 from PIL import Image
+from playwright.sync_api import Browser
 
 from bot.browser import NAMES, VARIABLE, NoBrowserError, chromium
 from bot.screenshots import small
@@ -86,3 +88,22 @@ def test_a_picture_gets_small_but_stays_the_same() -> None:
     with Image.open(BytesIO(small(png.getvalue()))) as reduced:
         assert reduced.mode == "P"
         assert reduced.convert("RGB").tobytes() == image.tobytes()
+
+
+BAD = """<!doctype html><html lang="en"><title>bad</title><link rel="icon" href="data:,">
+<p style="width: 500px; color: #ccc; background: #fff">wide and pale</p><img alt="" src="https://example.org/a.png">
+<img alt="" src="missing.png"><script>console.error("told"); throw new Error("thrown")</script>"""
+
+
+@pytest.mark.browser
+def test_what_a_page_should_not_do_is_noticed(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "bad.html").write_text(BAD, encoding="utf-8")
+    with served(tmp_path) as address:
+        visitor = Visitor(browser, address)
+        page = visitor.open("bad.html", viewport=PHONE)
+        assert "wide and pale" in " ".join(sideways(page))
+        assert "color-contrast" in " ".join(axe_findings(page))
+        visitor.close()
+    troubles = "\n".join(visitor.troubles)
+    for expected in ("leaves the site: https://example.org/a.png", "404: ", "missing.png", "told", "thrown"):
+        assert expected in troubles
