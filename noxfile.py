@@ -117,6 +117,16 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def screenshots(session: nox.Session) -> None:
+    """Take the README's pictures of the dashboard, built from the records in tests/data; needs a Chromium."""
+    session.env.update(uv_variables(os.environ))
+    session.install("-r", "pyproject.toml", "--group", "browser", silent=True)
+    site = str(Path(session.create_tmp()) / "site")
+    session.run("python", "-m", "bot", "dashboard", "--results", "tests/data/site/history", "--out", site)
+    session.run("python", "-m", "bot.screenshots", site, "docs", *session.posargs)
+
+
+@nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """Check style, types, and the workflows."""
     session.env.update(uv_variables(os.environ))
