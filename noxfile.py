@@ -121,8 +121,10 @@ def screenshots(session: nox.Session) -> None:
     """Take the README's pictures of the dashboard, built from the records in tests/data; needs a Chromium."""
     session.env.update(uv_variables(os.environ))
     session.install("-r", "pyproject.toml", "--group", "browser", silent=True)
-    site = str(Path(session.create_tmp()) / "site")
-    session.run("python", "-m", "bot", "dashboard", "--results", "tests/data/site/history", "--out", site)
+    made = Path(session.create_tmp())
+    site, database = str(made / "site"), str(made / "history.sqlite")
+    where = ["--history", "tests/data/site/history", "--database", database, "--out", site]
+    session.run("python", "-m", "bot", "dashboard", *where)
     session.run("python", "-m", "bot.screenshots", site, "docs", *session.posargs)
 
 

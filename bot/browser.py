@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from matrix.errors import INFRASTRUCTURE, MatrixError
 
+__all__ = ["Browser", "NoBrowserError", "Window", "browsing", "chromium", "picture"]
+
 VARIABLE: Final = "ZERO3_CHROMIUM"
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS: Final = (

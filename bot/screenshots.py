@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 from PIL import Image
 
-from bot.browser import Window, browsing, chromium, picture
+from bot.browser import Browser, Window, browsing, chromium, picture
 from bot.site import links
 from matrix.cli import run as run_app
 
@@ -29,18 +29,18 @@ def main(
     folder: Annotated[Path, typer.Argument(help="Folder for the pictures, which are replaced.")],
 ) -> None:
     """Take pictures of a site's start page, and print where they are."""
-    for path in screenshots(site, folder):
-        typer.echo(path)
-
-
-def screenshots(site: Path, folder: Path) -> Iterator[Path]:
-    """Write each of SHOTS into `folder`, and yield its path. Raises NoBrowserError."""
-    address = (site / links.START).resolve().as_uri()
     with browsing(chromium(os.environ)) as browser:
-        for name, window in SHOTS.items():
-            path = folder / name
-            path.write_bytes(small(picture(browser, address, window)))
-            yield path
+        for path in screenshots(browser, site, folder):
+            typer.echo(path)
+
+
+def screenshots(browser: Browser, site: Path, folder: Path) -> Iterator[Path]:
+    """Write each of SHOTS into `folder`, and yield its path."""
+    address = (site / links.START).resolve().as_uri()
+    for name, window in SHOTS.items():
+        path = folder / name
+        path.write_bytes(small(picture(browser, address, window)))
+        yield path
 
 
 def small(png: bytes) -> bytes:

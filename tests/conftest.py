@@ -1,10 +1,14 @@
 """Measured environments for tests: real installations, made once and kept in .zero3/venvs. And the machine's browser."""
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import Visitor, served
 from playwright.sync_api import Browser
 
 from bot.browser import NoBrowserError, browsing, chromium
@@ -45,3 +49,31 @@ def browser() -> Iterator[Browser]:
         stop(str(missing))
     with browsing(program) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the dashboard, made by its command from the real records in tests/data."""
+    place = tmp_path_factory.mktemp("site")
+    history, out = place / "history", place / "zero3-matrix"
+    shutil.copytree(runner.ROOT / "tests" / "data" / "site" / "history", history)
+    command = [sys.executable, "-m", "bot", "dashboard", "--history", str(history), "--out", str(out)]
+    subprocess.run(command, cwd=runner.ROOT, check=True, capture_output=True)
+    return out
+
+
+@pytest.fixture(scope="session")
+def site_address(site: Path) -> Iterator[str]:
+    """Where the dashboard is served, below a path as on Pages."""
+    with served(site) as address:
+        yield address
+
+
+@pytest.fixture
+def visitor(request: pytest.FixtureRequest, browser: Browser, site: Path, site_address: str) -> Iterator[Visitor]:
+    """Somebody on the dashboard: `served`, or with the parameter `folder` on its files. No page may do what it should not."""
+    folder = getattr(request, "param", "served") == "folder"
+    visitor = Visitor(browser, f"{site.as_uri()}/" if folder else site_address)
+    yield visitor
+    visitor.close()
+    assert not visitor.troubles

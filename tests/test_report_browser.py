@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import DESKTOP, PHONE, Visitor, axe_findings, sideways
+from browser import DESKTOP, NO_SCRIPT, PHONE, Visitor, axe_findings, sideways
 from playwright.sync_api import Browser, ViewportSize, expect
 from test_render import a_report, hostile_report
 
@@ -25,9 +25,9 @@ def visitor(browser: Browser, tmp_path: Path) -> Iterator[Visitor]:
 
 @pytest.mark.parametrize("name", ["report.html", "hostile.html"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
-def test_the_report_fits(visitor: Visitor, name: str, size: ViewportSize, javascript: bool) -> None:
-    page = visitor.open(name, viewport=size, java_script_enabled=javascript)
+@pytest.mark.parametrize("options", [{}, NO_SCRIPT], ids=["with JavaScript", "without"])
+def test_the_report_fits(visitor: Visitor, name: str, size: ViewportSize, options: dict[str, bool]) -> None:
+    page = visitor.open(name, viewport=size, **options)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert not sideways(page)
 

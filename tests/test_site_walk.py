@@ -1,0 +1,91 @@
+"""Every kind of page of the dashboard in a browser: quiet, on its own site, fitting, and readable by everybody."""
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from browser import DESKTOP, NO_SCRIPT, PHONE, Visitor, axe_findings, sideways
+from playwright.sync_api import Browser, expect
+
+from bot.screenshots import SHOTS, screenshots
+from bot.site import links
+
+pytestmark = pytest.mark.browser
+
+KINDS = {
+    "start": links.START,
+    "heat": "heat/*.html",
+    "environments": links.ENVIRONMENTS,
+    "environment": "environments/*,*.html",
+    "architectures": links.ARCHITECTURES,
+    "architecture": "architectures/*~*.html",
+    "cases": "cases/*/*.html",
+    "findings": links.FINDINGS,
+    "finding": "findings/*-*.html",
+    "about": links.ABOUT,
+}
+"""Where the pages of each kind are."""
+
+WAYS = {"served": ("served", {}), "without JavaScript": ("served", NO_SCRIPT), "from its folder": ("folder", {})}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+def worst(site: Path, kind: str) -> str:
+    """The largest page of a kind: what fits there, and is in order there, is so on the others."""
+    pages = sorted(site.glob(KINDS[kind]), key=lambda path: (path.stat().st_size, path))
+    return pages[-1].relative_to(site).as_posix()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("visitor", "options"), WAYS.values(), indirect=["visitor"], ids=WAYS)
+def test_a_page_fits_and_is_quiet(visitor: Visitor, site: Path, kind: str, options: dict[str, bool]) -> None:
+    page = visitor.open(worst(site, kind), viewport=PHONE, **options)
+    for size in (PHONE, DESKTOP):
+        page.set_viewport_size(size)
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            expect(page.get_by_role("heading", level=1)).to_be_in_viewport()
+            assert not sideways(page), (size, scheme)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_axe_finds_nothing_serious(visitor: Visitor, site: Path, kind: str) -> None:
+    page = visitor.open(worst(site, kind), bypass_csp=True)
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert not axe_findings(page), scheme
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("visitor", ["folder"], indirect=True)
+def test_every_link_leads_to_a_page_and_to_a_place_on_it(visitor: Visitor, site: Path, kind: str) -> None:
+    page = visitor.open(worst(site, kind))
+    found = page.eval_on_selector_all("[href]", "all => all.map((one) => one.href)")
+    ours = {
+        urldefrag(unquote(href.removeprefix(visitor.address))) for href in found if href.startswith(visitor.address)
+    }
+    assert len(ours) > 5
+    for path, fragment in sorted(ours):
+        text = (site / path).read_text(encoding="utf-8")
+        assert not fragment or f'id="{fragment}"' in text, f"{path}#{fragment}"
+
+
+def test_links_that_leave_the_site_lead_upstream(visitor: Visitor, site: Path) -> None:
+    page = visitor.open(worst(site, "findings"))
+    away = page.eval_on_selector_all(
+        "a", "all => all.filter((one) => one.origin !== location.origin).map((one) => one.href)"
+    )
+    assert away
+    assert all(href.startswith("https://github.com/") for href in away)
+
+
+def test_the_pictures_of_the_readme_are_small_and_of_the_size_asked_for(
+    browser: Browser, site: Path, tmp_path: Path
+) -> None:
+    paths = list(screenshots(browser, site, tmp_path))
+    assert [path.name for path in paths] == list(SHOTS)
+    for path, window in zip(paths, SHOTS.values(), strict=True):
+        picture = path.read_bytes()
+        assert [int.from_bytes(picture[at : at + 4]) for at in (16, 20)] == [window.width, window.height]
+        assert len(picture) < 200_000
