@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 from node_tools import installed
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, ViewportSize
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
@@ -35,7 +35,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 class Visitor:
-    """Opens pages of one site; `troubles` are errors, failed requests, and requests that leave the site."""
+    """Opens pages of one site; `troubles` are errors, dialogs, failed requests, and requests that leave the site."""
 
     def __init__(self, browser: Browser, address: str) -> None:
         self.browser, self.address = browser, address
@@ -63,6 +63,7 @@ class Visitor:
         page.on("request", self._request)
         page.on("requestfailed", lambda request: self.troubles.append(f"failed: {request.url}: {request.failure}"))
         page.on("response", self._response)
+        page.on("dialog", self._dialog)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
@@ -71,6 +72,10 @@ class Visitor:
     def _request(self, request: Request) -> None:
         if not request.url.startswith(self.address):
             self.troubles.append(f"leaves the site: {request.url}")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.troubles.append(f"{dialog.page and dialog.page.url}: a dialog that says {dialog.message}")
+        dialog.dismiss()
 
     def _response(self, response: Response) -> None:
         if response.status >= 400:

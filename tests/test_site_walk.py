@@ -2,11 +2,11 @@
 
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urldefrag
 
 import pytest
 from browser import DESKTOP, NO_SCRIPT, PHONE, Visitor, axe_findings, sideways
 from playwright.sync_api import Browser, expect
+from sites import hostile, publish_quietly
 
 from bot.screenshots import SHOTS, screenshots
 from bot.site import links
@@ -57,27 +57,14 @@ def test_axe_finds_nothing_serious(visitor: Visitor, site: Path, kind: str) -> N
         assert not axe_findings(page), scheme
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("visitor", ["folder"], indirect=True)
-def test_every_link_leads_to_a_page_and_to_a_place_on_it(visitor: Visitor, site: Path, kind: str) -> None:
-    page = visitor.open(worst(site, kind))
-    found = page.eval_on_selector_all("[href]", "all => all.map((one) => one.href)")
-    ours = {
-        urldefrag(unquote(href.removeprefix(visitor.address))) for href in found if href.startswith(visitor.address)
-    }
-    assert len(ours) > 5
-    for path, fragment in sorted(ours):
-        text = (site / path).read_text(encoding="utf-8")
-        assert not fragment or f'id="{fragment}"' in text, f"{path}#{fragment}"
-
-
-def test_links_that_leave_the_site_lead_upstream(visitor: Visitor, site: Path) -> None:
-    page = visitor.open(worst(site, "findings"))
-    away = page.eval_on_selector_all(
-        "a", "all => all.filter((one) => one.origin !== location.origin).map((one) => one.href)"
-    )
-    assert away
-    assert all(href.startswith("https://github.com/") for href in away)
+def test_hostile_text_does_nothing_and_fits(browser: Browser, tmp_path: Path) -> None:
+    publish_quietly(hostile(), tmp_path)
+    visitor = Visitor(browser, f"{tmp_path.as_uri()}/")
+    for path in tmp_path.rglob("*.html"):
+        page = visitor.open(path.as_uri(), viewport=PHONE)
+        assert not sideways(page), path
+        page.context.close()
+    assert not visitor.troubles
 
 
 def test_the_pictures_of_the_readme_are_small_and_of_the_size_asked_for(
