@@ -13,7 +13,8 @@ from matrix.errors import INFRASTRUCTURE, MatrixError
 __all__ = ["Browser", "NoBrowserError", "Window", "browsing", "chromium", "picture"]
 
 VARIABLE: Final = "ZERO3_CHROMIUM"
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES: Final = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser")
+"""Chrome first: on Ubuntu, Chromium is a snap, which does not see the files in /tmp."""
 FLAGS: Final = (
     "--disable-gpu",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # whatever a page asks for, nothing leaves the machine
@@ -27,8 +28,8 @@ class NoBrowserError(MatrixError):
 
     def __init__(self, tried: tuple[str, ...]) -> None:
         super().__init__(
-            f"no Chromium found as {', '.join(tried)}: install one, on Debian and Ubuntu with "
-            f"`apt-get install chromium`, or set {VARIABLE} to its path"
+            f"no Chromium found as {', '.join(tried)}: install one (on Debian `apt-get install chromium`, "
+            f"on Ubuntu Google Chrome), or set {VARIABLE} to its path"
         )
 
 

@@ -40,7 +40,7 @@ def test_a_browser_with_a_usual_name_is_found(tmp_path: Path, monkeypatch: pytes
 
 def test_the_variable_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    program(tmp_path, "chromium")
+    program(tmp_path, "google-chrome")
     own = str(program(tmp_path, "own"))
     assert chromium({VARIABLE: own}) == own
     with pytest.raises(NoBrowserError, match="no Chromium found as /nowhere: "):
