@@ -63,11 +63,12 @@ def browsing(program: str) -> Iterator[Browser]:
             browser.close()
 
 
-def picture(browser: Browser, address: str, window: Window) -> bytes:
-    """A PNG of what `window` shows of the page at `address`, one pixel per CSS pixel."""
+def picture(browser: Browser, address: str, window: Window, day: str) -> bytes:
+    """A PNG of what `window` shows of the page at `address` on that day (YYYY-MM-DD), one pixel per CSS pixel."""
     size: ViewportSize = {"width": window.width, "height": window.height}
     context = browser.new_context(viewport=size, color_scheme=window.scheme, reduced_motion="reduce")
     page = context.new_page()
+    page.clock.set_fixed_time(day)
     page.goto(address)
     png = page.screenshot(animations="disabled")
     context.close()

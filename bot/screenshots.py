@@ -1,5 +1,6 @@
 """The README's pictures of the dashboard: `python -m bot.screenshots SITE FOLDER`."""
 
+import json
 import os
 from collections.abc import Iterator
 from io import BytesIO
@@ -18,7 +19,8 @@ SHOTS: Final = {
     "dashboard-dark.png": Window(1280, 900, "dark"),
     "dashboard-phone.png": Window(390, 844),
 }
-"""What shows the start page in which file."""
+"""What shows the answer to QUESTION in which file."""
+QUESTION: Final = "?model=deepseek_v3&transformers=5.5.4&deepspeed=0.19.8"
 
 app = typer.Typer(add_completion=False)
 
@@ -28,18 +30,19 @@ def main(
     site: Annotated[Path, typer.Argument(help="Folder that `python -m bot dashboard` wrote.")],
     folder: Annotated[Path, typer.Argument(help="Folder for the pictures, which are replaced.")],
 ) -> None:
-    """Take pictures of a site's start page, and print where they are."""
+    """Take pictures of an answer of a site, and print where they are."""
     with browsing(chromium(os.environ)) as browser:
         for path in screenshots(browser, site, folder):
             typer.echo(path)
 
 
 def screenshots(browser: Browser, site: Path, folder: Path) -> Iterator[Path]:
-    """Write each of SHOTS into `folder`, and yield its path."""
-    address = (site / links.START).resolve().as_uri()
+    """Write each of SHOTS into `folder`, as on the day of the site's data, and yield its path."""
+    address = (site / links.START).resolve().as_uri() + QUESTION
+    day = json.loads((site / links.twin(links.START)).read_text(encoding="utf-8"))["night"]
     for name, window in SHOTS.items():
         path = folder / name
-        path.write_bytes(small(picture(browser, address, window)))
+        path.write_bytes(small(picture(browser, address, window, day)))
         yield path
 
 
