@@ -9,12 +9,26 @@ from threading import Thread
 from typing import Any
 
 from node_tools import installed
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, ViewportSize
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Request,
+    Response,
+    ViewportSize,
+    expect,
+)
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+NIGHT = "2026-11-25"
+"""That of the records in tests/data: pages are looked at on that day, unless a test says another."""
 NO_SCRIPT = {"java_script_enabled": False}
 NODE = Path(__file__).parent / "node"
+PATIENCE = 20_000
+expect.set_options(timeout=PATIENCE)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -42,13 +56,14 @@ class Visitor:
         self.troubles: list[str] = []
         self.contexts: list[BrowserContext] = []
 
-    def open(self, path: str, **options: Any) -> Page:
+    def open(self, path: str, day: str = NIGHT, **options: Any) -> Page:
         """A new tab, with nothing remembered, on the page at `path`; options as Playwright's `new_context` has them."""
         options = {"viewport": DESKTOP, "base_url": self.address, "reduced_motion": "reduce", **options}
         context = self.browser.new_context(**options)
-        context.set_default_timeout(5000)
+        context.set_default_timeout(PATIENCE)
         self.contexts.append(context)
         page = context.new_page()
+        page.clock.set_fixed_time(day)
         self._listen(page)
         page.goto(path)
         return page

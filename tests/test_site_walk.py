@@ -57,6 +57,13 @@ def test_axe_finds_nothing_serious(visitor: Visitor, site: Path, kind: str) -> N
         assert not axe_findings(page), scheme
 
 
+def test_old_data_says_so_on_every_page_and_fits(visitor: Visitor, site: Path) -> None:
+    for kind in KINDS:
+        page = visitor.open(worst(site, kind), day="2026-12-05", viewport=PHONE)
+        expect(page.get_by_text("The newest data of this site is 10 days old")).to_be_visible()
+        assert not sideways(page), kind
+
+
 def test_hostile_text_does_nothing_and_fits(browser: Browser, tmp_path: Path) -> None:
     publish_quietly(hostile(), tmp_path)
     visitor = Visitor(browser, f"{tmp_path.as_uri()}/")
