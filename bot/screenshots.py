@@ -15,8 +15,8 @@ from bot.site import links
 from matrix.cli import run as run_app
 
 SHOTS: Final = {
-    "dashboard.png": Window(1280, 900),
-    "dashboard-dark.png": Window(1280, 900, "dark"),
+    "dashboard.png": Window(1280, 1160),
+    "dashboard-dark.png": Window(1280, 1160, "dark"),
     "dashboard-phone.png": Window(390, 844),
 }
 """What shows the answer to QUESTION in which file."""
