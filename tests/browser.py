@@ -25,7 +25,7 @@ PHONE: ViewportSize = {"width": 360, "height": 740}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 NIGHT = "2026-11-25"
 """That of the records in tests/data: pages are looked at on that day, unless a test says another."""
-NO_SCRIPT = {"java_script_enabled": False}
+NO_SCRIPT: dict[str, Any] = {"java_script_enabled": False}
 NODE = Path(__file__).parent / "node"
 PATIENCE = 20_000
 expect.set_options(timeout=PATIENCE)

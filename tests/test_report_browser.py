@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser import DESKTOP, NO_SCRIPT, PHONE, Visitor, axe_findings, sideways
@@ -26,7 +27,7 @@ def visitor(browser: Browser, tmp_path: Path) -> Iterator[Visitor]:
 @pytest.mark.parametrize("name", ["report.html", "hostile.html"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("options", [{}, NO_SCRIPT], ids=["with JavaScript", "without"])
-def test_the_report_fits(visitor: Visitor, name: str, size: ViewportSize, options: dict[str, bool]) -> None:
+def test_the_report_fits(visitor: Visitor, name: str, size: ViewportSize, options: dict[str, Any]) -> None:
     page = visitor.open(name, viewport=size, **options)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert not sideways(page)

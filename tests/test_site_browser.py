@@ -1,6 +1,7 @@
 """Asking the dashboard questions in a browser: the answer box, filters, following links and going back, and the keyboard."""
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -131,7 +132,7 @@ JOURNEY = [
 
 @pytest.mark.parametrize("options", [{}, NO_SCRIPT], ids=["with JavaScript", "without"])
 @pytest.mark.parametrize("visitor", ["served", "folder"], indirect=True)
-def test_from_the_start_through_every_kind_of_page_and_back(visitor: Visitor, options: dict[str, bool]) -> None:
+def test_from_the_start_through_every_kind_of_page_and_back(visitor: Visitor, options: dict[str, Any]) -> None:
     page = visitor.open(links.START, viewport=PHONE, **options)
     been = [page.url]
     for selector, leads_to in JOURNEY:

@@ -1,7 +1,7 @@
 """Every kind of page of the dashboard in a browser: quiet, on its own site, fitting, and readable by everybody."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from browser import DESKTOP, NO_SCRIPT, PHONE, Visitor, axe_findings, sideways
@@ -39,7 +39,7 @@ def worst(site: Path, kind: str) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("visitor", "options"), WAYS.values(), indirect=["visitor"], ids=WAYS)
-def test_a_page_fits_and_is_quiet(visitor: Visitor, site: Path, kind: str, options: dict[str, bool]) -> None:
+def test_a_page_fits_and_is_quiet(visitor: Visitor, site: Path, kind: str, options: dict[str, Any]) -> None:
     page = visitor.open(worst(site, kind), viewport=PHONE, **options)
     for size in (PHONE, DESKTOP):
         page.set_viewport_size(size)
