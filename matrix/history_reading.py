@@ -19,8 +19,8 @@ from matrix.store import LineReader, assembled, schema_of, with_cases
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 _TIMES: Final = re.compile(rb', "seconds": (?:0|[1-9]\d*)\.\d+, "load_seconds": (?:0|[1-9]\d*)\.\d+\}\n')
-AHEAD: Final = 16
-"""How many files are in memory at once: enough to keep two cores busy."""
+AHEAD: Final = 4
+"""How many files are in memory at once: enough for two cores, few enough that their memory is used again."""
 
 
 _Value = Cell | Case | Timing

@@ -40,7 +40,7 @@ def test_a_small_year_is_built_and_one_night_added(tmp_path: Path) -> None:
     told: list[str] = []
     found = measure("small", SMALL, Place(tmp_path), told.append)
     assert len(told) == 3
-    assert [goal.name.partition(": ")[2] for goal in found.goals if not goal.met] == []
+    assert all(goal.met for goal in found.goals if goal.unit != "s"), "only how long it takes depends on the machine"
     assert found.records.files == 7
     assert 0 < found.start < found.site.bytes
     assert min(found.built.wall, found.built.cpu, found.built.memory, found.added.wall, found.added.cpu) > 0
