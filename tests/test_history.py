@@ -597,6 +597,14 @@ def test_what_differs_only_in_its_times_is_not_judged_again() -> None:
     assert changed.cases[0].verdict is Verdict.PASS
 
 
+def test_an_end_that_looks_like_a_case_s_has_its_own_times() -> None:
+    reader = Reader()
+    for seconds in (1.0, 2.0):
+        end = b'{"record": "end", "cases": 1, "seconds": %.1f, "load_seconds": 0.5}\n' % seconds
+        content = lines(cell(PASS, complete=False)) + end
+        assert reader.cell("2026-11-22/a.jsonl", content).timing.seconds == seconds
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import ROUTER, case, cell
+from runs import BERT, ROUTER, case, cell
 
 from matrix import history, history_queries, migrations, model, store
 from matrix.errors import OlderSchemaError, OtherSchemaError, ResultsError
 from matrix.history import build, opened
 from matrix.history_queries import evidence
+from matrix.history_reading import Reader
 from matrix.migrations import migrated, newest
 from matrix.model import SCHEMA, Kind, Verdict, case_record, end_record, header_record
 from matrix.store import append, read_cell, typed
@@ -54,10 +55,11 @@ def renamed(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def filled(record: dict[str, Any]) -> dict[str, Any]:
-    """From a made-up schema 2, which had no catalog and called passes good."""
+    """From a made-up schema 2, which had no catalog, called passes good, and called hangs crashes."""
     if record["record"] == "cell":
         return {**record, "catalog": "unknown"}
-    return {**record, "verdict": record["verdict"].replace("good", "pass")} if record["record"] == "case" else record
+    names = {"good": "pass", "crash": "hang"}
+    return {**record, "verdict": names[record["verdict"]]} if record["record"] == "case" else record
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def third(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "HEADER", store.HEADER.replace(b"1", b"3"))
 
 
-NOW = cell(case(ROUTER), case("bert:BertModel", Verdict.CRASH))
+NOW = cell(case(ROUTER), case(BERT, Verdict.HANG))
 
 
 def written(schema: int) -> list[str]:
@@ -77,7 +79,8 @@ def written(schema: int) -> list[str]:
     lines = [header_record(NOW), *map(case_record, NOW.cases), end_record(NOW.cases, NOW.timing)]
     lines = [line.replace(f'"schema": {model.SCHEMA}', f'"schema": {schema}') for line in lines]
     if schema < 3:
-        lines = [line.replace('"catalog": "sha256:c", ', "").replace('"pass"', '"good"') for line in lines]
+        lines = [line.replace('"catalog": "sha256:c", ', "") for line in lines]
+        lines = [line.replace('"pass"', '"good"').replace('"hang"', '"crash"') for line in lines]
     if schema < 2:
         lines = [line.replace('"verdict"', '"result"').replace('"end"', '"finish"') for line in lines]
     return lines
@@ -121,6 +124,16 @@ def test_a_history_of_three_schemas_is_one_history(tmp_path: Path) -> None:
         assert [found.case for found in evidence(answers, NOW.environment.id)] == [NOW.cases[1], NOW.cases[0]]
     build(tmp_path / "history", tmp_path / "again.sqlite")
     assert database.read_bytes() == (tmp_path / "again.sqlite").read_bytes()
+
+
+@pytest.mark.usefixtures("third")
+def test_the_same_line_in_another_schema_is_judged_anew() -> None:
+    header, _, hang, end = written(2)
+    reader, told = Reader(), []
+    for first in (header, header_record(NOW), header):
+        content = "".join(f"{line}\n" for line in (first, hang, end)).encode()
+        told.append(reader.cell("2026-11-22/cell.jsonl", content).cases[0].verdict)
+    assert told == [Verdict.HANG, Verdict.CRASH, Verdict.HANG]
 
 
 @pytest.mark.usefixtures("third")
