@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.text import count, listed
-from matrix.model import Check, Kind, Tensors, Verdict
+from matrix import wording
+from matrix.model import Check, Tensors, Verdict
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,7 @@ VERDICTS: Mapping[Verdict, Shown] = {
     Verdict.PASS: Shown("✓", "pass", "every compared tensor is right on every rank", "keep every value", "green"),
 }
 
-KINDS: Mapping[Kind, str] = {
-    Kind.ABSENT: "is absent",
-    Kind.META: "is still on the meta device, without values",
-    Kind.SHAPE: "has the wrong shape",
-    Kind.DTYPE: "has the wrong dtype",
-    Kind.OTHER_TENSOR: "holds another tensor's values",
-    Kind.INIT_VALUE: "holds its initial value",
-    Kind.ZEROS: "is all zeros",
-    Kind.NONFINITE: "holds NaN or infinity",
-    Kind.PARTIAL: "is right only in part",
-    Kind.GARBAGE: "holds values from nowhere in the checkpoint",
-}
+KINDS = wording.KINDS
 
 _ACTS = {Check.LOAD: ("load", "loading"), Check.SAVE: ("save", "saving")}
 

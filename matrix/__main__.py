@@ -1,33 +1,43 @@
-"""The command line: `python -m matrix list | run | compare | history | advise | night | merge | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
+"""The command line: `python -m matrix list | run | check | compare | history | advise | night | merge | bench`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
 
 import json
 import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-from rich.console import Console
-from rich.table import Table
+try:
+    import isal  # noqa: F401
+    import pydantic  # noqa: F401
+    import tomllib  # noqa: F401 - not in Python 3.10
+    import typer
+    from rich.console import Console
+    from rich.table import Table
+except ModuleNotFoundError as lacking:
+    sys.stderr.write(
+        f"error: {sys.executable} lacks {lacking.name}. What is measured need not have it: `nox -s host` installs what the "
+        f"command line needs, then `.nox/host/bin/python -m matrix check TARGET --python {sys.executable}`\n"
+    )
+    sys.exit(3)
 
 from matrix import bench as benchmark
+from matrix import check_cli, night_cli, runner
 from matrix import duel as duels
 from matrix import history_queries as queries
-from matrix import night_cli, runner
 from matrix.advice import Advice, Ask, advise
 from matrix.advice import constraints as constraint_lines
 from matrix.advice_text import advice_lines, advice_values
 from matrix.catalog import FAMILIES, load_catalog
 from matrix.cell import Request, measure, resolve_device
+from matrix.cli import DEVICES, one_of
 from matrix.cli import run as run_app
 from matrix.compare import compare_all
 from matrix.comparison_text import comparison_lines, comparison_values
 from matrix.environments import chosen_by_name, from_id, load_environments
-from matrix.errors import INFRASTRUCTURE, CancelledError, NoHistoryError, OutputError, UnknownNameError
+from matrix.errors import INFRASTRUCTURE, CancelledError, NoHistoryError, OutputError
 from matrix.history import build, opened
 from matrix.history_text import built_line, history_lines
 from matrix.knowledge import Knowledge, knowledge, named
@@ -38,12 +48,12 @@ from matrix.store import json_schema, read_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-DEVICES = ("auto", *map(str, Device))
 Architectures = Annotated[
     list[str] | None, typer.Option("--architecture", help="Only ids, model types or classes that match this glob.")
 ]
 
 
+app.add_typer(check_cli.app)
 app.add_typer(night_cli.app)
 
 
@@ -68,11 +78,6 @@ def list_catalog(
     Console(soft_wrap=True).print(table)
 
 
-def _one_of(what: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise UnknownNameError(what, [value], known)
-
-
 @app.command()
 def run(
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("results"),
@@ -92,7 +97,7 @@ def run(
     """Measure one cell: every case of one environment."""
     architectures = select(load_catalog(), architecture or [])
     tasks = plan(architectures, choices("loader", Loader, loader), choices("check", Check, check))
-    _one_of("device", device, DEVICES)
+    one_of("device", device, DEVICES)
     known = load_environments()
     named = chosen_by_name(os.environ, known)
     request = Request(
@@ -159,8 +164,8 @@ def measure_duel(
     """Measure what one machine measures of a comparison, going on from what is in --out; exit code 0 whatever it finds."""
     chosen = duels.named(duels.read_plan(plan_file), name)
     architectures = duels.selected(chosen, load_catalog(), architecture or [])
-    _one_of("device", device, DEVICES)
-    _one_of("sandbox", sandbox, ("auto", "off"))
+    one_of("device", device, DEVICES)
+    one_of("sandbox", sandbox, ("auto", "off"))
     means = duels.Means(
         architectures, load_environments(), venvs.resolve(), device, duels.confinement(sandbox, out, venvs)
     )
@@ -187,9 +192,9 @@ def advise_pairs(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Which versions are safe for a model; exit code 1 when what was asked for is not, 3 when nothing is known."""
-    _one_of("loader", loader, list(Loader))
+    one_of("loader", loader, list(Loader))
     if device:
-        _one_of("device", device, list(Device))
+        one_of("device", device, list(Device))
     ask = Ask(transformers, deepspeed, Device(device) if device else None, Loader(loader))
     known = knowledge(source)
     name = named(architecture, known.names)
@@ -244,7 +249,7 @@ def bench(
 ) -> None:
     """Measure how fast a cell is; exit code 1 when a goal is missed."""
     known = load_environments()
-    _one_of("device", device, DEVICES)
+    one_of("device", device, DEVICES)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

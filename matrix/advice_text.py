@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from matrix.advice import Advice, Answer, Ask, Tried
-from matrix.comparison_text import printable
 from matrix.model import Check, Loader
+from matrix.wording import printable
 
 SHOWN: Final = 5
 """How many pairs of a kind are printed; programs get all."""

@@ -141,7 +141,7 @@ def _installed(environment: Environment, request: Request) -> Path:
     return install_confined(environment, venv, sandbox) if sandbox else runner.install(environment, venv)
 
 
-def _prepare(request: Request, device: Device, progress: Progress) -> tuple[Path, EnvironmentInfo]:
+def prepare(request: Request, device: Device, progress: Progress) -> tuple[Path, EnvironmentInfo]:
     """The interpreter to measure and what it is; raises EnvironmentFailedError."""
     environment = request.environment
     if environment is not None:
@@ -165,7 +165,7 @@ def measure(request: Request, progress: Progress) -> Cell:
     if request.device == "auto" and device is Device.CPU and (gpus := runner.count_gpus()):
         progress.step(f"{gpus} GPU for {request.world_size} ranks: they run on the CPU")
     try:
-        interpreter, info = _prepare(request, device, progress)
+        interpreter, info = prepare(request, device, progress)
     except EnvironmentFailedError as error:
         if request.environment is None:
             raise
@@ -182,7 +182,7 @@ def measure(request: Request, progress: Progress) -> Cell:
     architectures = tuple(architecture for architecture in request.architectures if architecture.id in names)
     job = Job(architectures, tasks, device, request.world_size, request.timeout, request.confirmations)
     with append(path) as writer:
-        _run(job, interpreter, _Sink(request, info, writer, progress, path, earlier))
+        run_probe(job, interpreter, Sink(request, info, writer, progress, path, earlier))
     return read_cell(path)
 
 
@@ -219,7 +219,7 @@ def _with_commits(packages: Mapping[str, str], environment: Environment | None) 
 
 
 @dataclass
-class _Sink:
+class Sink:
     """Where the probe's messages go. `earlier` is what the file holds already, None when it is new."""
 
     request: Request
@@ -275,6 +275,12 @@ class _Sink:
         known = self.earlier.cases if self.earlier and not self.request.again else ()
         return (case for case in known if not believed(case, self.request.confirmations))
 
+    def identified(self, values: object) -> None:
+        """What a target is, which nobody asked for here: no message of the probe may add to what it may decide."""
+
+    def refused(self, words: str) -> None:
+        """Why there is no such target, which nobody asked for either."""
+
     def end(self, timing: Timing) -> None:
         """Say that the cell is complete; the times of its parts add up."""
         self._begin()
@@ -284,7 +290,8 @@ class _Sink:
         self.writer.end(decided.values(), before.timing + timing)
 
 
-def _run(job: Job, interpreter: Path, sink: _Sink) -> None:
+def run_probe(job: Job, interpreter: Path, sink: Sink) -> None:
+    """Do `job`, passing all that the probe says to `sink`; raises the errors that `measure` raises."""
     log = (sink.request.logs or sink.request.out) / f"{sink.info.id}.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -303,7 +310,7 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else "(empty)"
 
 
-def _take_all(messages: Iterable[dict[str, Any]], sink: _Sink) -> bool:
+def _take_all(messages: Iterable[dict[str, Any]], sink: Sink) -> bool:
     """Pass every message on; whether the probe said that it had finished. What is none of its messages is ignored."""
     for message in messages:
         match message:
@@ -311,6 +318,10 @@ def _take_all(messages: Iterable[dict[str, Any]], sink: _Sink) -> bool:
                 sink.environment(values)
             case {"progress": _, "at": at, "done": int(done), "of": int(of)} if at in sink.architectures:
                 sink.progress.step(f"building {at} ({done} of {of})")
+            case {"target": values}:
+                sink.identified(values)
+            case {"refused": str(words)}:
+                sink.refused(words)
             case {"case": values}:
                 sink.case(values)
             case {"failure": values}:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from matrix.compare import Comparison, Outcome, Role
+from matrix.wording import printable
 
 
 def comparison_values(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -37,8 +38,3 @@ def _runs(comparison: Comparison) -> Iterator[str]:
 
 def _word(outcome: Outcome) -> str:
     return outcome.replace("_", " ")
-
-
-def printable(text: str) -> str:
-    """Text from records for a terminal: what is no printable character is written out."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from matrix.wording import printable
+
 USAGE = 2
 INFRASTRUCTURE = 3
 CANCELLED = 130
@@ -208,3 +210,45 @@ class BadPlanError(MatrixError):
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"this is no plan of a comparison: {problem}; `python -m bot plan` writes one")
+
+
+class NoSuchTargetError(MatrixError):
+    """Neither a file, a folder, a module with a class, nor a model type."""
+
+    def __init__(self, target: str) -> None:
+        what = "name a folder or file with a config.json, module:ClassName, or a model type such as llama"
+        hub = f"; nothing is downloaded here: `hf download {target} config.json --local-dir FOLDER` does, then name FOLDER"
+        super().__init__(f"there is no {target!r}: {what}{hub if target.count('/') == 1 else ''}")
+
+
+class PickleTargetError(MatrixError):
+    """A pickled checkpoint: reading it would run whatever is in it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is a pickle, and unpickling runs what is in it: nothing was read. "
+            "The check needs no weights: name the folder or the config.json that belongs to it"
+        )
+
+
+class NoConfigError(MatrixError):
+    """A folder without a config.json."""
+
+    def __init__(self, folder: Path) -> None:
+        adapter = (folder / "adapter_config.json").exists()
+        hint = "it holds an adapter: name the model it belongs to" if adapter else "save_pretrained writes one"
+        super().__init__(f"{folder} has no config.json, so nothing says which model it is: {hint}")
+
+
+class NotAConfigError(MatrixError):
+    """A file that is no configuration of a model."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path} is no configuration of a model: {problem}")
+
+
+class RefusedTargetError(MatrixError):
+    """The measured interpreter cannot make a model of what was named."""
+
+    def __init__(self, target: str, words: str) -> None:
+        super().__init__(f"{target} cannot be checked: {printable(words[:2000])}")

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from matrix.comparison_text import printable
 from matrix.history import Built
 from matrix.history_queries import Night, Refused
+from matrix.wording import printable
 
 
 def built_line(built: Built) -> str:

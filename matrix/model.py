@@ -120,8 +120,30 @@ class Device(StrEnum):
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a model outside of the catalog comes from.
+
+    `config` holds the values of its configuration file; without one, `name` is `module:ClassName`, looked for in `paths`
+    too, a model type, or `model_type:ClassName`. Code in `folder` is run only where one is given. `label` tells models
+    of one class apart. With `full` it keeps its sizes.
+    """
+
+    name: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = ""
+    paths: tuple[str, ...] = ()
+    label: str = ""
+    full: bool = False
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | None) -> "Source | None":
+        """The source that `dataclasses.asdict` and JSON gave as `values`; None for none."""
+        return cls(**{**values, "paths": tuple(values["paths"])}) if values else None
+
+
+@dataclass(frozen=True)
 class Architecture:
-    """A catalog entry: one transformers model class and what differs from the derived tiny recipe.
+    """One model class and what differs from the derived tiny recipe: a catalog entry, or a user's, which has a `source`.
 
     `config` is merged into the shrunken default configuration, nested tables into nested configurations.
     """
@@ -129,6 +151,12 @@ class Architecture:
     id: str
     family: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    source: Source | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Architecture":
+        """The architecture that `dataclasses.asdict` and JSON gave as `values`."""
+        return cls(**{**values, "source": Source.from_dict(values.get("source"))})
 
     @property
     def model_type(self) -> str:
@@ -305,7 +333,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """What the host asks of the probe. `timeout` is in seconds per task, `confirmations` counts reruns of a red case."""
+    """What the host asks of the probe. `timeout` is in seconds per task, `confirmations` counts reruns of a red case.
+
+    Instead of architectures and tasks it may have a `target`: all cases of one model that only the probe can identify.
+    """
 
     architectures: tuple[Architecture, ...]
     tasks: tuple[Task, ...]
@@ -313,13 +344,15 @@ class Job:
     world_size: int = 2
     timeout: float = 120.0
     confirmations: int = 2
+    target: Source | None = None
 
     @classmethod
     def from_json(cls, text: str) -> "Job":
         """The job that `dataclasses.asdict` and `json.dumps` wrote as `text`."""
         values = json.loads(text)
-        values["architectures"] = tuple(Architecture(**entry) for entry in values["architectures"])
+        values["architectures"] = tuple(Architecture.from_dict(entry) for entry in values["architectures"])
         values["tasks"] = tuple(Task.from_dict(entry) for entry in values["tasks"])
+        values["target"] = Source.from_dict(values["target"])
         return cls(**{**values, "device": Device(values["device"])})
 
 

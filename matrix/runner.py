@@ -256,13 +256,13 @@ def install(environment: Environment, venv: Path, variables: Mapping[str, str] |
 
 
 def _probe_variables(setup: Setup, folder: Path) -> dict[str, str]:
-    """The variables of the measured process: only this project on the path, and none of an outer launcher's."""
+    """The variables of the measured process: only this project on the path, no hub, and none of an outer launcher's."""
     launcher = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "PYTHONHOME"}
     outer = setup.sandbox.variables(os.environ, folder) if setup.sandbox else os.environ
     kept = {name: value for name, value in outer.items() if name not in launcher}
     # What an ended probe leaves goes with the folder.
-    own = {"TMPDIR": str(folder), "PYTHONPATH": str(setup.root), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
-    return {**kept, **own}
+    own = {"TMPDIR": str(folder), "HF_MODULES_CACHE": str(folder / "modules"), "PYTHONPATH": str(setup.root)}
+    return {**kept, **own, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def _absolute(interpreter: Path) -> Path:

@@ -97,6 +97,7 @@ PURE = [
     *("bot/site/badges", "bot/site/feed"),
     *("bot/nightly", "bot/nightly_inputs", "bot/nightly_plan", "bot/nightly_keep", "bot/nightly_words"),
     *("bot/nightly_changes", "bot/nightly_issue"),
+    *("matrix/diagnosis", "matrix/check_text", "matrix/wording"),
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.model import Architecture, Check, Device, Job, Loader, Task, Verdict
+from matrix.model import Architecture, Check, Device, Job, Loader, Source, Task, Verdict
 
 ROOT = Path(__file__).parents[1]
 SHARED = [ROOT / "matrix/__init__.py", ROOT / "matrix/model.py", *sorted((ROOT / "matrix/probe").glob("*.py"))]
@@ -23,7 +23,11 @@ json_values = st.recursive(
     max_leaves=5,
 )
 tasks = st.builds(Task, names, st.sampled_from(Loader), st.lists(st.sampled_from(Check), max_size=2).map(tuple))
-architectures = st.builds(Architecture, names, names, st.dictionaries(names, json_values, max_size=3))
+tables = st.dictionaries(names, json_values, max_size=3)
+sources = st.none() | st.builds(
+    Source, names, tables, names, st.lists(names, max_size=2).map(tuple), names, st.booleans()
+)
+architectures = st.builds(Architecture, names, names, tables, sources)
 jobs = st.builds(
     Job,
     st.lists(architectures, max_size=3).map(tuple),
@@ -32,6 +36,7 @@ jobs = st.builds(
     st.integers(2, 8),
     st.floats(0, 1e6),
     st.integers(0, 5),
+    sources,
 )
 
 

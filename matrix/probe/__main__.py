@@ -1,7 +1,8 @@
 """`python -m matrix.probe JOB`: measure, in this interpreter, what the JSON file JOB asks for.
 
 Prints JSON lines on stdout: {"environment": {...}} first, then {"progress": ...} and {"case": {...}} as they come, and
-{"end": {...}} last, or {"failure": {...}} when a package cannot be imported. Everything upstream prints goes to stderr.
+{"end": {...}} last, or {"failure": {...}} when a package cannot be imported. Of a job's target it tells {"target": {...}}
+before the cases, or {"refused": why} last. Everything upstream prints goes to stderr.
 Started by torchrun, srun or deepspeed (RANK is set), it is one rank of their group instead of the zygote of its own.
 """
 
@@ -30,7 +31,7 @@ def claim_stdout() -> TextIO:
 
 
 def main(job_file: str) -> int:
-    """Measure the job; 0 when everything was measured, 3 when the packages cannot be imported."""
+    """Measure the job; 0 when everything was measured, 2 when there is no such target, 3 when the packages cannot be imported."""
     started = time.perf_counter()
     records = claim_stdout()
 

@@ -8,7 +8,8 @@ import torch
 import transformers
 from transformers import PretrainedConfig, PreTrainedModel
 
-from matrix.model import Architecture
+from matrix.model import Architecture, Source
+from matrix.probe import targets
 
 VOCAB = 67
 """Odd, so that embeddings, heads and their biases do not split evenly between two ranks."""
@@ -80,7 +81,12 @@ class UnsupportedError(Exception):
 
 
 def model_class(architecture: Architecture) -> type[PreTrainedModel]:
-    """The transformers class of that name. Raises UnsupportedError where it, or its `model_type`, does not exist."""
+    """The transformers class of that name. Raises UnsupportedError where it, or its `model_type`, does not exist.
+
+    A user's own class comes from its source; raises TargetError.
+    """
+    if architecture.source:
+        return targets.model_class(architecture.source)
     found: Any = getattr(transformers, architecture.class_name, None)
     if found is None:
         raise UnsupportedError(f"transformers {transformers.__version__} has no {architecture.class_name}")
@@ -106,6 +112,42 @@ def tiny_config(architecture: Architecture) -> PretrainedConfig:
     return type(full)(**merge(shrink(full), overrides(architecture)))
 
 
+def own_config(source: Source) -> PretrainedConfig:
+    """A user's configuration, shrunk by the rules unless its full size is asked for. Raises TargetError."""
+    full = targets.full_config(source)
+    return full if source.full else type(full).from_dict(with_sizes(full, targets.values(source), shrink(full)))
+
+
+def with_sizes(config: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """`sizes` in the place of what the `values` of `config` say by the same names or by others for the same."""
+    same = other_names(config)
+    replaced = {same.get(name, name) for name in sizes}
+    merged = {name: value for name, value in values.items() if same.get(name, name) not in replaced}
+    for name, size in sizes.items():
+        inner, before = value_of(config, name, None), values.get(name, {})
+        nested = isinstance(inner, PretrainedConfig) and isinstance(before, Mapping) and isinstance(size, Mapping)
+        merged[name] = with_sizes(inner, before, size) if nested else size
+    return merged
+
+
+def stated(config: PretrainedConfig, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `values` that the class of `config` takes as arguments, in nested configurations too."""
+    same = other_names(config)
+    names = {"model_type", *(same.get(name, name) for name in arguments(config))}
+    found = {}
+    for name, value in values.items():
+        if same.get(name, name) in names:
+            inner = value_of(config, name, None)
+            nested = isinstance(inner, PretrainedConfig) and isinstance(value, Mapping)
+            found[name] = stated(inner, value) if nested else value
+    return found
+
+
+def other_names(config: PretrainedConfig) -> Mapping[str, str]:
+    """The attribute that each further name of one stands for."""
+    return getattr(config, "attribute_map", {})
+
+
 def overrides(architecture: Architecture) -> dict[str, Any]:
     """`architecture.config`, with what must accompany a backbone of transformers' own."""
     return {**architecture.config, **(NO_TIMM if "backbone_config" in architecture.config else {})}
@@ -117,7 +159,7 @@ def build(architecture: Architecture) -> PreTrainedModel:
     Raises UnsupportedError also where a package that the model needs is not installed.
     """
     try:
-        config = tiny_config(architecture)
+        config = own_config(architecture.source) if architecture.source else tiny_config(architecture)
         torch.manual_seed(0)
         return model_class(architecture)(config).eval()
     except ImportError as error:

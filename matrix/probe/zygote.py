@@ -16,7 +16,9 @@ from matrix.probe import eras
 from matrix.probe.channel import Channel, fork
 from matrix.probe.failures import failure
 from matrix.probe.group import StartError
+from matrix.probe.resolve import resolved
 from matrix.probe.sweep import sweep
+from matrix.probe.targets import TargetError
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -63,6 +65,16 @@ def warm_up(job: Job) -> None:
     gc.freeze()
 
 
+def identify(job: Job, tell: Tell) -> Job:
+    """`job`, or what it becomes once its target is known; raises TargetError when that cannot be measured."""
+    if job.target is None:
+        return job
+    found, told = resolved(job)
+    tell({"target": told})
+    eras.preload_models(found.architectures)
+    return found
+
+
 def measure(job: Job, root: Path, tell: Tell, started: float) -> int:
     """Do `job` with fixtures under `root`, telling as `matrix.probe.__main__` documents; the exit code.
 
@@ -76,6 +88,11 @@ def measure(job: Job, root: Path, tell: Tell, started: float) -> int:
         return 3
     imported = time.perf_counter() - started
     tell({"environment": asdict(info)})
+    try:
+        job = identify(job, tell)
+    except TargetError as error:
+        tell({"refused": str(error)})
+        return 2
     try:
         measured = sweep(job, root, tell)
     except StartError as error:

@@ -1,0 +1,111 @@
+"""What `check TARGET` may name, and what is said of everything else; files are read as JSON, nothing is run."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from matrix.catalog import load_catalog
+from matrix.errors import MatrixError
+from matrix.model import Source
+from matrix.target import catalogued, source
+
+CONFIG = {"model_type": "llama", "hidden_size": 64}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    return tmp_path
+
+
+def model(name: str, content: object = CONFIG) -> Path:
+    folder = Path(name)
+    folder.mkdir()
+    (folder / "config.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+def test_a_folder_and_its_file_are_the_same_model() -> None:
+    folder = model("my model")
+    assert source(str(folder)) == source(str(folder / "config.json")) == Source(config=CONFIG, label="my_model")
+
+
+def test_what_json_cannot_hold_is_read_as_transformers_writes_it() -> None:
+    folder = model("mine", {**CONFIG, "limits": [0.0, {"__float__": "Infinity"}]})
+    assert source(str(folder)).config["limits"] == [0.0, float("inf")]
+
+
+def test_a_folders_code_counts_only_where_it_is_trusted(here: Path) -> None:
+    folder = model("mine", {**CONFIG, "auto_map": {"AutoModel": "modeling.Model"}})
+    assert source(str(folder)).folder == ""
+    assert source(str(folder), trusted=True).folder == str(here / "mine")
+
+
+def test_a_class_is_looked_for_where_the_shell_would_find_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/else:where")
+    assert source("package.module:Class").paths == (str(here), "/else", str(here / "where"))
+
+
+def test_full_size_is_passed_on() -> None:
+    assert source("llama", full=True).full
+    assert source(str(model("mine")), full=True).full
+
+
+def test_a_catalog_entry_is_named_by_id_or_model_type_but_a_models_folder_goes_first() -> None:
+    (bart,) = catalogued("bart:BartForConditionalGeneration", load_catalog())
+    assert catalogued("bart", load_catalog()) == (bart,)
+    model("bart")
+    assert catalogued("bart", load_catalog()) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("config.json", "{", "is no configuration of a model: it is not JSON"),
+        ("config.json", "[" * 100_000, "it is not JSON"),
+        ("config.json", b"\xff\xfe", "it is not JSON"),
+        ("config.json", '{"model_type": {"__float__": "x"}}', "it is not JSON"),
+        ("config.json", "[]", "it is JSON, but no table of values"),
+        ("generation_config.json", '{"max_length": 3}', "it names no model_type"),
+        ("config.json", '{"model_type": 3}', "it names no model_type"),
+        ("modeling.py", "1/0", "it is a module: name a class of it, modeling:ClassName"),
+        ("pytorch_model.bin", b"\x80\x04.", "is a pickle, and unpickling runs what is in it: nothing was read"),
+        ("model.pt", b"\x80\x04.", "is a pickle"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(name: str, content: str | bytes, words: str) -> None:
+    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(MatrixError, match=re.escape(words)) as caught:
+        source(name)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("./no/such/folder", "there is no './no/such/folder': name a folder or file"),
+        ("config.json", "there is no 'config.json'"),
+        ("org/model", "nothing is downloaded here: `hf download org/model config.json --local-dir FOLDER`"),
+        ("two words", "there is no 'two words'"),
+        ("a:b:c", "there is no 'a:b:c'"),
+        ("", "has no config.json"),
+        ("\x1b[31mred", r"there is no '\x1b[31mred'"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_to_name(target: str, words: str) -> None:
+    with pytest.raises(MatrixError, match=re.escape(words)):
+        source(target)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [("pytorch_model.bin", "save_pretrained writes one"), ("adapter_config.json", "it holds an adapter")],
+)
+def test_a_checkpoint_without_a_configuration_is_refused(here: Path, file: str, words: str) -> None:
+    (here / "weights").mkdir()
+    (here / "weights" / file).touch()
+    with pytest.raises(MatrixError, match=rf"weights has no config\.json.*: {words}"):
+        source("weights")
