@@ -59,6 +59,11 @@ def test_a_refusal_is_bad_input_and_leaves_no_results(tmp_path: Path) -> None:
     assert list((tmp_path / "out").glob("*.jsonl")) == []
 
 
+def test_what_upstream_raised_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    with pytest.raises(RefusedTargetError, match=r"KeyError: \\x1b\[31m$"):
+        check(tmp_path, r"environment(); tell('refused', 'KeyError: \x1b[31m')")
+
+
 def test_packages_that_cannot_be_imported_are_infrastructure(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailedError, match=r"ImportError: libcudart\.so\.12"):
         check(tmp_path, "tell('failure', {'type': 'ImportError', 'message': 'libcudart.so.12'})")
