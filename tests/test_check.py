@@ -85,6 +85,13 @@ class Untyped(PreTrainedModel):
 class Plain(torch.nn.Module):
     pass
 """
+ASKING = """
+from transformers import AutoConfig
+try:
+    AutoConfig.from_pretrained("org/name")
+except OSError:
+    pass
+"""
 REFUSED_NAMES = {
     "lama": "no model type 'lama': did you mean llama",
     "llama:LamaForCausalLM": "no class 'LamaForCausalLM' of llama: did you mean LlamaForCausalLM",
@@ -121,13 +128,8 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_checkpoint_is_safe_on_the_newest_and_no_hub_is_asked(newest: Path, checkpoint: Path) -> None:
-    with closing(create_server(("127.0.0.1", 0))) as hub:
-        hub.setblocking(False)  # noqa: FBT003
-        address = f"http://127.0.0.1:{hub.getsockname()[1]}"
-        code, answer = checked(newest, checkpoint, HF_HUB_OFFLINE="0", HF_ENDPOINT=address)
-        with pytest.raises(BlockingIOError):
-            hub.accept()
+def test_a_checkpoint_is_safe_on_the_newest(newest: Path, checkpoint: Path) -> None:
+    code, answer = checked(newest, checkpoint)
     assert (code, answer["answer"], answer["wrong"]) == (0, "safe", [])
     measured = answer["measured"]
     assert (measured["sites"], measured["lost"]) == ([ROUTER], [])
@@ -144,9 +146,14 @@ def test_a_checkpoint_is_unsafe_before_the_fix_and_the_buffer_is_named(last_brok
     assert (answer["fixed_loader_helps"], answer["transformers_since"]) == (True, "5.6.0")
 
 
-def test_a_class_of_ones_own_is_measured_in_its_full_size(last_4x: Path, tmp_path: Path) -> None:
-    (tmp_path / "my_models.py").write_text(CODE.replace("$ran", str(tmp_path / "ran")))
-    code, answer = checked(last_4x, "my_models:Mine", "--full", PYTHONPATH=str(tmp_path))
+def test_a_class_of_ones_own_is_measured_in_its_full_size_and_no_hub_is_asked(last_4x: Path, tmp_path: Path) -> None:
+    (tmp_path / "my_models.py").write_text(CODE.replace("$ran", str(tmp_path / "ran")) + ASKING)
+    with closing(create_server(("127.0.0.1", 0))) as hub:
+        hub.setblocking(False)  # noqa: FBT003
+        online = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": f"http://127.0.0.1:{hub.getsockname()[1]}"}
+        code, answer = checked(last_4x, "my_models:Mine", "--full", PYTHONPATH=str(tmp_path), **online)
+        with pytest.raises(BlockingIOError):
+            hub.accept()
     assert (code, answer["architectures"]) == (1, ["mine:Mine"])
     assert [(w["site"], w["tensors"]) for w in answer["wrong"]] == [("Statistics.seen", ["statistics.seen"])]
     assert answer["fixed_loader_helps"]
