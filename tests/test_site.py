@@ -282,3 +282,20 @@ def test_a_verdict_is_not_withdrawn_when_the_inputs_changed(tmp_path: Path) -> N
     kept.build()
     with opened(kept.database) as history:
         assert withdrawn(history) == 0
+
+
+def test_a_page_that_was_lost_is_made_again(tmp_path: Path) -> None:
+    publish_quietly(small(), tmp_path)
+    lost = tmp_path / links.cases(pair("5.6.0").id, BERT)
+    lost.unlink()
+    assert publish_quietly(small(), tmp_path).changed == 2  # with what tells that all pages are made
+    assert lost.exists()
+
+
+def test_cases_are_told_anew_when_a_night_is_added_to_their_strips(tmp_path: Path) -> None:
+    kept = Folder(tmp_path)
+    for number, verdict in enumerate([Verdict.PASS, Verdict.PASS]):
+        kept.keep(number, cell(case(ROUTER, verdict), environment=NEW))
+        site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
+    told = json.loads((tmp_path / "out" / links.twin(links.cases(NEW.id, ROUTER))).read_bytes())
+    assert [segment["nights"] for segment in told["cases"][0]["strip"]] == [2]

@@ -14,7 +14,7 @@ from bot.site.pages import CasesPage
 from bot.text import clip
 from bot.words import tensors_in_words
 from matrix.board import Dated, Reading
-from matrix.history_queries import Mark
+from matrix.history_queries import Mark, Night
 from matrix.model import CaseKey, EnvironmentInfo, Verdict
 
 TENSORS_SHOWN: Final = 60
@@ -27,11 +27,28 @@ Strips = Mapping[CaseKey, tuple[Mark, ...]]
 
 @dataclass(frozen=True)
 class Shelf:
-    """All that the case pages of one environment are made of: small enough to be handed to another process."""
+    """All that the case pages of one environment are made of: small enough to be handed to another process.
+
+    `nights` are those that its history strips tell of: records are never replaced, so the strips are the same as long as
+    the nights are.
+    """
 
     reading: Reading
     link: EnvironmentLink
     failures: Mapping[CaseKey, tuple[FailureLink, ...]] = field(default_factory=dict)
+    nights: tuple[Night, ...] = ()
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """What the environment has cases of."""
+        return tuple(dict.fromkeys(key.architecture for key in self.reading.cases))
+
+    @property
+    def paths(self) -> Iterator[str]:
+        """Each page and its JSON."""
+        for architecture in self.architectures:
+            page = links.cases(self.reading.cell.environment.id, architecture)
+            yield from (page, links.twin(page))
 
 
 def shelves(atlas: Atlas) -> Iterator[Shelf]:
@@ -40,12 +57,13 @@ def shelves(atlas: Atlas) -> Iterator[Shelf]:
         name = reading.cell.environment.id
         found = {key: atlas.failures_of[name, key] for key in reading.cases if (name, key) in atlas.failures_of}
         if reading.cases:
-            yield Shelf(reading, atlas.of(reading), found)
+            nights = tuple(night for night in atlas.nights if night.day <= reading.night)
+            yield Shelf(reading, atlas.of(reading), found, nights[-NIGHTS:])
 
 
 def cases_pages(shelf: Shelf, strips: Strips) -> Iterator[CasesPage]:
     """A page for each architecture that the environment has a case of."""
-    for architecture in dict.fromkeys(key.architecture for key in shelf.reading.cases):
+    for architecture in shelf.architectures:
         yield _page(shelf, strips, architecture)
 
 

@@ -49,7 +49,12 @@ def case(environment_id: str, key: CaseKey) -> str:
 
 def cases(environment_id: str, architecture_id: str) -> str:
     """The page of all cases of an architecture in an environment."""
-    return f"cases/{slug(environment_id)}/{slug(architecture_id)}.html"
+    return f"{cases_of(environment_id)}/{slug(architecture_id)}.html"
+
+
+def cases_of(environment_id: str) -> str:
+    """The folder of the pages of all cases in an environment."""
+    return f"cases/{slug(environment_id)}"
 
 
 def finding(name: str) -> str:

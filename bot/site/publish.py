@@ -4,6 +4,7 @@ A page is a function of its JSON and of the templates. So where the JSON is ther
 the page is there too, and is not made again.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,8 @@ from matrix.history_records import HALF
 
 MARKER: Final = ".zero3-site"
 """The file that says that a folder is a site of ours; it holds the digest of the templates that the pages were made with."""
+MADE: Final = "made.txt"
+"""The file beside the pages of an environment's cases that tells what they were made of."""
 OURS: Final = ("architectures", "badges", "cases", "environments", "findings", "heat")
 """The folders of a site, in which there is nothing but pages."""
 
@@ -90,6 +93,10 @@ class _Folder:
         except OSError as error:
             raise OutputError(place, error) from error
         self.changed += 1
+
+    def has(self, made: str, digest: bytes, paths: Iterable[str]) -> bool:
+        """Whether the file `made` says `digest`, and all `paths` are there."""
+        return self._is(made, digest) and all(map(self._has, paths))
 
     def _has(self, path: str) -> bool:
         return (self.root / path).is_file()
@@ -179,10 +186,16 @@ def _cases(atlas: Atlas, folder: _Folder, database: Path | None) -> Iterator[tup
 
 
 def _shelf(root: Path, database: Path | None, shelf: Shelf, *, anew: bool) -> tuple[set[str], int]:
-    """Write the pages of the cases of one environment."""
-    folder = _Folder(root, anew)
+    """Write the pages of the cases of one environment, or none where they were made of the very same shelf."""
+    folder, made = _Folder(root, anew), f"{links.cases_of(shelf.reading.cell.environment.id)}/{MADE}"
+    digest = hashlib.sha256(repr(shelf).encode(errors="surrogatepass")).hexdigest().encode()
+    if not anew and folder.has(made, digest, shelf.paths):
+        folder.paths.update({made, *shelf.paths})
+        return folder.paths, 0
+    (root / made).unlink(missing_ok=True)
     for page in cases_pages(shelf, _strips(database, shelf)):
         folder.page(page)
+    folder.file(made, digest)
     return folder.paths, folder.changed
 
 
