@@ -5,7 +5,7 @@ from typing import Final
 
 from bot.site import links
 from bot.site.atlas import KINDS, Atlas, failure_link, keys_of, verdict_of
-from bot.site.context import AnswerArchitecture, AnswerEnvironment, Answers, AnswerVerdict
+from bot.site.context_answers import AnswerArchitecture, AnswerEnvironment, Answers, AnswerVerdict
 from bot.text import clip
 from bot.words import VERDICTS
 from matrix.advice import Answer

@@ -10,7 +10,6 @@ from typing import Final, Literal
 from bot.context import EnvironmentView
 from bot.site.context import (
     Advice,
-    Answers,
     ArchitectureLine,
     CaseEntry,
     CaseLink,
@@ -29,6 +28,7 @@ from bot.site.context import (
     Tally,
     VerdictCount,
 )
+from bot.site.context_answers import Answers
 from bot.text import Code
 from matrix.model import Loader
 
