@@ -137,7 +137,7 @@ def test_records_of_another_schema_are_told_and_not_touched(tmp_path: Path) -> N
     file.write_text('{"record": "cell", "schema": 2}\n')
     done = matrix("run", "--python", stand_in.path, "--out", file.parent, "--resume", *ONE_CASE_EACH)
     assert done.returncode == 2
-    assert "has records of schema 2, this version reads and writes schema 1: choose another --out" in done.stderr
+    assert "has records of schema 2, this version knows schemas up to 1: update this project" in done.stderr
     assert file.read_text() == '{"record": "cell", "schema": 2}\n'
 
 
