@@ -73,6 +73,8 @@ def _covering(classes: Mapping[str, Found], kept: Sequence[str]) -> tuple[str, .
 def reason(error: str) -> str:
     """Why something could not be built, in few words."""
     packages = sorted(set(_NEEDS.findall(error)))
+    if "couldn't connect to" in error:
+        return "its default configuration is fetched from a hub"
     return f"needs {' and '.join(packages)}" if packages else error[:_REASON]
 
 

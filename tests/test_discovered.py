@@ -59,6 +59,7 @@ def test_what_a_newer_version_chose_is_kept() -> None:
         ("ImportError: DinatModel requires the natten library but it was not found", "needs natten"),
         ("ModuleNotFoundError: No module named 'torchaudio'", "needs torchaudio"),
         ("A requires the PIL library. A requires the timm library", "needs PIL and timm"),
+        ("OSError: We couldn't connect to 'https://hub' to load", "its default configuration is fetched from a hub"),
         ("TypeError: 'NoneType' object is not subscriptable", "TypeError: 'NoneType' object is not subscriptable"),
     ],
 )

@@ -216,12 +216,20 @@ def shrink_nested(config: PretrainedConfig) -> dict[str, Any]:
 
 def unlike_defaults(config: PretrainedConfig) -> dict[str, Any]:
     """What makes a sub-configuration different from the defaults of its class, as a table."""
-    values, plain = arguments(config), arguments(type(config)())
+    values, plain = arguments(config), _defaults(type(config))
     given = {name: value for name, value in values.items() if _differ(value, plain[name])}
     tables = {
         name: unlike_defaults(value) if isinstance(value, PretrainedConfig) else value for name, value in given.items()
     }
     return {"model_type": config.model_type, **tables}
+
+
+def _defaults(kind: Any) -> dict[str, Any]:
+    """The arguments of a configuration that is told nothing; what its constructor states where it must be told something."""
+    try:
+        return arguments(kind())
+    except Exception:
+        return _stated_arguments(kind)
 
 
 def _differ(value: Any, default: Any) -> bool:
