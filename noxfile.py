@@ -54,7 +54,10 @@ def host(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["host"])
 def zero3_matrix(session: nox.Session) -> None:
-    """Measure the default set of environments, or the one ZERO3_TRANSFORMERS, ZERO3_DEEPSPEED ... name; then report."""
+    """Measure the default set of environments, or the one ZERO3_TRANSFORMERS, ZERO3_DEEPSPEED ... name; then report.
+
+    Without GPUs that is at least one architecture for each buffer site; `-- --catalog full` measures every one.
+    """
     for environment in CHOSEN:
         session.notify(f"zero3_matrix({environment.id})", session.posargs)
     session.notify("report", [])
@@ -100,6 +103,13 @@ for session_id, pins in SESSIONS.items():
 def report(session: nox.Session) -> None:
     """Render report.html and report.md from the results, and print the summary."""
     session.run(host_python(session), "-m", "bot", "report", RESULTS, *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none", default=False, requires=["host"])
+def catalog(session: nox.Session) -> None:
+    """Discover which architectures of every version bear buffers, write catalog.lock.json, and name new releases."""
+    venvs = ("--venvs", str(Path(session.cache_dir).parent / "catalog"))
+    session.run(host_python(session), "-m", "matrix", "catalog", *venvs, *session.posargs, external=True)
 
 
 @nox.session(python=supported_python(KNOWN[0]), default=False, requires=["host"])

@@ -19,9 +19,11 @@ from bot.site.links import START
 from bot.terminal import print_report
 from matrix.bench import goals_table
 from matrix.bench_year import AS_PLANNED, EVERY_NIGHT
-from matrix.catalog import FAMILIES, load_catalog
+from matrix.catalog import load_catalog
 from matrix.cli import run as run_app
 from matrix.errors import INFRASTRUCTURE, OutputError
+from matrix.families import FAMILIES
+from matrix.lock import read_lock
 from matrix.store import read_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -44,7 +46,7 @@ def report(
     ] = None,
 ) -> None:
     """Write report.html and report.md from results, and print their summary."""
-    context = report_of(read_run(directory), family_names())
+    context = report_of(read_run(directory), family_names(), read_lock())
     paths = [write(out or directory, name, render(name, context)) for name in ("report.html", "report.md")]
     print_report(context, sys.stdout)
     for path in paths:

@@ -18,8 +18,34 @@ class ErrorView:
 
 
 @dataclass(frozen=True)
+class Unchecked:
+    """Architectures that bear buffers and were not checked, for the same reason."""
+
+    reason: Code
+    architectures: tuple[Code, ...]
+
+
+@dataclass(frozen=True)
+class CoverageView:
+    """How many of the architectures with buffers that an environment has were checked, and why the others were not."""
+
+    checked: int
+    discovered: int
+    unchecked: tuple[Unchecked, ...]
+
+    @property
+    def words(self) -> str:
+        """The number that is always shown."""
+        share = 100 * self.checked / self.discovered if self.discovered else 100.0
+        return f"{self.checked:,} of {count(self.discovered, 'architecture')} with buffers checked ({share:.1f}%)"
+
+
+@dataclass(frozen=True)
 class EnvironmentView:
-    """One environment and how far its measurement got. `untested` counts planned cases without a verdict."""
+    """One environment and how far its measurement got. `untested` counts planned cases without a verdict.
+
+    `coverage` is None where nobody looked at what that version of transformers has.
+    """
 
     anchor: str
     label: Code
@@ -31,6 +57,12 @@ class EnvironmentView:
     untested: int
     complete: bool
     error: ErrorView | None
+    coverage: CoverageView | None = None
+
+    @property
+    def covered(self) -> str:
+        """The coverage in words."""
+        return self.coverage.words if self.coverage else "coverage unknown: the catalog has not looked at this version"
 
     @property
     def device(self) -> str:

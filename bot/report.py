@@ -4,12 +4,25 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from bot.context import ArchitectureView, CaseView, Column, EnvironmentView, Evidence, Family, HeatCell, Report
+from bot.context import (
+    ArchitectureView,
+    CaseView,
+    Column,
+    CoverageView,
+    EnvironmentView,
+    Evidence,
+    Family,
+    HeatCell,
+    Report,
+    Unchecked,
+)
 from bot.evidence import Signature, error_view, evidence
 from bot.labels import command, labels
 from bot.statements import Placed, answer, statements
-from bot.text import Code, clip
+from bot.text import Code, clip, one_line
 from bot.words import tensors_in_words
+from matrix.coverage import LEFT_OUT, coverage
+from matrix.lock import Lock
 from matrix.model import Case, Cell, Check, Loader, Run, Verdict
 
 TENSORS_SHOWN = 20
@@ -20,10 +33,13 @@ TENSORS_IN_REPORT = 3000
 Signatures = dict[Signature, list[CaseView]]
 
 
-def report(run: Run, families: Mapping[str, str] = MappingProxyType({})) -> Report:
-    """The context of a run. `families` maps architecture ids to family names, in the order of the catalog."""
+def report(run: Run, families: Mapping[str, str] = MappingProxyType({}), lock: Lock | None = None) -> Report:
+    """The context of a run. `families` maps architecture ids to family names, in the order of the catalog.
+
+    `lock` says what each version of transformers has, so that the report can say what of it was checked.
+    """
     names = labels(run.cells)
-    environments = [environment_view(f"e{index}", cell, names[index]) for index, cell in enumerate(run.cells)]
+    environments = [environment_view(f"e{index}", cell, names[index], lock) for index, cell in enumerate(run.cells)]
     architectures = sorted({case.architecture for cell in run.cells for case in cell.cases}, key=str.casefold)
     anchors = {architecture: f"a{number}" for number, architecture in enumerate(architectures)}
     placed = [
@@ -46,8 +62,20 @@ def report(run: Run, families: Mapping[str, str] = MappingProxyType({})) -> Repo
     )
 
 
-def environment_view(anchor: str, cell: Cell, label: Code) -> EnvironmentView:
-    """An environment as reports show it: under `anchor`, called `label`."""
+def _coverage(cell: Cell, lock: Lock | None) -> CoverageView | None:
+    found = coverage(cell, lock) if lock else None
+    if found is None:
+        return None
+    alike: dict[str, list[Code]] = defaultdict(list)
+    for name, reason in found.unchecked.items():
+        alike[reason].append(clip(name))
+    reasons = sorted(alike, key=lambda reason: (reason == LEFT_OUT, reason))
+    unchecked = tuple(Unchecked(clip(one_line(reason)), tuple(alike[reason])) for reason in reasons)
+    return CoverageView(found.checked, found.discovered, unchecked)
+
+
+def environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = None) -> EnvironmentView:
+    """An environment as reports show it: under `anchor`, called `label`; `lock` says what it covers."""
     measured = len(cell.cases)
     return EnvironmentView(
         anchor=anchor,
@@ -60,6 +88,7 @@ def environment_view(anchor: str, cell: Cell, label: Code) -> EnvironmentView:
         untested=max(0, cell.planned - measured),
         complete=cell.complete,
         error=error_view(cell.error, cell.environment.world_size),
+        coverage=_coverage(cell, lock),
     )
 
 

@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.context import Column, Report
-from bot.text import Code, Sentence, count, one_line, visible
+from bot.text import Code, Sentence, count, listed, one_line, visible
 from bot.words import VERDICTS
 from matrix.model import Verdict
 
 FINDINGS_SHOWN = 10
+NAMES_SHOWN = 5
 WIDTH_ELSEWHERE = 160
 """How wide the table may be where the output is no terminal and COLUMNS is not set: a log, a pipe, a file."""
 
@@ -26,7 +27,7 @@ def print_report(report: Report, file: TextIO) -> None:
     table = _table(report)
     fits = Measurement.get(console, console.options.update(width=1000), table).minimum <= console.width
     console.print(table if fits else _narrow(report))
-    for line in (*_gaps(report), *_findings(report)):
+    for line in (*_gaps(report), *_coverage(report), *_findings(report)):
         console.print(line, soft_wrap=not console.is_terminal)
     if report.findings:
         console.print("\nthe first of them alone:\n ", one_line(report.findings[0].example.command), soft_wrap=True)
@@ -79,6 +80,18 @@ def _gaps(report: Report) -> list[Text]:
         lines.append(Text(f"\n{one_line(environment.label)}: {environment.gap}", "bold"))
         if environment.error:
             lines.append(Text(visible(f"{environment.error.type}: {environment.error.message}")))
+    return lines
+
+
+def _coverage(report: Report) -> list[Text]:
+    """What share was checked, and why the rest was not; what a run left out on purpose is only counted."""
+    lines = [Text("\ncoverage", "bold")]
+    for environment in report.environments:
+        lines.append(Text(f"{one_line(environment.label)}: {environment.covered}"))
+        for group in environment.coverage.unchecked if environment.coverage else ():
+            few = listed([one_line(name) for name in group.architectures[:NAMES_SHOWN]])
+            more = len(group.architectures) - NAMES_SHOWN
+            lines.append(Text(f"  {one_line(group.reason)}: {few}" + (f" and {more} more" if more > 0 else "")))
     return lines
 
 

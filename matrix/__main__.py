@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,6 @@ try:
     import tomllib  # noqa: F401 - not in Python 3.10
     import typer
     from rich.console import Console
-    from rich.table import Table
 except ModuleNotFoundError as lacking:
     sys.stderr.write(
         f"error: {sys.executable} lacks {lacking.name}. What is measured need not have it: `nox -s host` installs what the "
@@ -24,13 +22,13 @@ except ModuleNotFoundError as lacking:
     sys.exit(3)
 
 from matrix import bench as benchmark
-from matrix import check_cli, night_cli, runner
+from matrix import catalog_commands, check_cli, night_cli, runner
 from matrix import duel as duels
 from matrix import history_queries as queries
 from matrix.advice import Advice, Ask, advise
 from matrix.advice import constraints as constraint_lines
 from matrix.advice_text import advice_lines, advice_values
-from matrix.catalog import FAMILIES, load_catalog
+from matrix.catalog import load_catalog
 from matrix.cell import Request, measure, resolve_device
 from matrix.cli import DEVICES, one_of
 from matrix.cli import run as run_app
@@ -42,11 +40,13 @@ from matrix.history import build, opened
 from matrix.history_text import built_line, history_lines
 from matrix.knowledge import Knowledge, knowledge, named
 from matrix.model import Cell, Check, Device, Loader
-from matrix.plan import choices, plan, select
+from matrix.plan import choices, plan
 from matrix.progress import TerminalProgress
 from matrix.store import json_schema, read_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+app.add_typer(catalog_commands.app)
 
 Architectures = Annotated[
     list[str] | None, typer.Option("--architecture", help="Only ids, model types or classes that match this glob.")
@@ -62,22 +62,6 @@ def main() -> None:
     """Does a model survive from_pretrained and save_pretrained under DeepSpeed ZeRO-3, value by value, on every rank?"""
 
 
-@app.command("list")
-def list_catalog(
-    architecture: Architectures = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Show the catalog of architectures."""
-    chosen = select(load_catalog(), architecture or [])
-    if as_json:
-        typer.echo(json.dumps([asdict(entry) for entry in chosen]))
-        return
-    table = Table("architecture", "family", "which means")
-    for entry in chosen:
-        table.add_row(entry.id, entry.family, FAMILIES[entry.family])
-    Console(soft_wrap=True).print(table)
-
-
 @app.command()
 def run(
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("results"),
@@ -85,6 +69,9 @@ def run(
     python: Annotated[Path | None, typer.Option(help="Measure this interpreter as it is.")] = None,
     venv: Annotated[Path | None, typer.Option(help="Where --environment is installed.")] = None,
     architecture: Architectures = None,
+    catalog: Annotated[
+        str, typer.Option(help="full, or sites: an architecture for each buffer site at least; auto: full on GPUs.")
+    ] = "auto",
     loader: Annotated[str, typer.Option(help="stock, fixed or both.")] = "stock,fixed",
     check: Annotated[str, typer.Option(help="load, save or both.")] = "load,save",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -95,9 +82,10 @@ def run(
     again: Annotated[bool, typer.Option("--again", help="Measure these cases anew, keep the others.")] = False,
 ) -> None:
     """Measure one cell: every case of one environment."""
-    architectures = select(load_catalog(), architecture or [])
-    tasks = plan(architectures, choices("loader", Loader, loader), choices("check", Check, check))
     one_of("device", device, DEVICES)
+    one_of("catalog", catalog, catalog_commands.PARTS)
+    architectures = catalog_commands.wanted(architecture or [], catalog, resolve_device(device, world_size))
+    tasks = plan(architectures, choices("loader", Loader, loader), choices("check", Check, check))
     known = load_environments()
     named = chosen_by_name(os.environ, known)
     request = Request(
@@ -257,7 +245,8 @@ def bench(
     wanted = [environment for environment in known if "default" in environment.sets]
     with TerminalProgress() as progress:
         interpreter = python or runner.install(known[0], venv or Path(".zero3/venvs") / known[0].id)
-        measured = benchmark.Bench(interpreter, load_catalog(), resolve_device(device, 2), out, progress)
+        where = resolve_device(device, 2)
+        measured = benchmark.Bench(interpreter, catalog_commands.wanted([], "auto", where), where, out, progress)
         launches, reached = benchmark.measure_goals(measured, sample)
         if results:
             reached.append(benchmark.summed_set(read_run(results).cells, [e.id for e in wanted], results))

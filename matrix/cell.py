@@ -1,7 +1,6 @@
 """Measure one cell: install or look at the environment, run the probe, keep every case as it comes, resume."""
 
 import hashlib
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from matrix import runner
-from matrix.catalog import catalog_hash
+from matrix.catalog import catalog_hash, recipes_of
 from matrix.commits import install_confined
 from matrix.environments import Environment, label
 from matrix.errors import (
@@ -179,7 +178,8 @@ def measure(request: Request, progress: Progress) -> Cell:
         progress.step(f"already measured {earlier.started}")
         return earlier if earlier.complete else _finished(path, earlier)
     names = {task.architecture for task in tasks}
-    architectures = tuple(architecture for architecture in request.architectures if architecture.id in names)
+    wanted = [architecture for architecture in request.architectures if architecture.id in names]
+    architectures = recipes_of(info.transformers, wanted)
     job = Job(architectures, tasks, device, request.world_size, request.timeout, request.confirmations)
     with append(path) as writer:
         run_probe(job, interpreter, Sink(request, info, writer, progress, path, earlier))
@@ -300,14 +300,7 @@ def run_probe(job: Job, interpreter: Path, sink: Sink) -> None:
     except OSError as error:
         raise OutputError(Path(error.filename or sink.path), error) from error
     if not ended:
-        raise ProbeDiedError(sink.info.id, log, _last_line(log))
-
-
-def _last_line(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 10_000))
-        lines = file.read().decode(errors="replace").splitlines()
-    return lines[-1] if lines else "(empty)"
+        raise ProbeDiedError(sink.info.id, log, runner.last_line(log))
 
 
 def _take_all(messages: Iterable[dict[str, Any]], sink: Sink) -> bool:

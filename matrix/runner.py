@@ -335,3 +335,46 @@ def probe(
         process = _start(job, [str(_absolute(interpreter)), *launcher], Path(folder), stderr, setup)
         with _ended(process, limit):
             yield from messages(process.stdout or io.StringIO())
+
+
+def ask(module: str, question: Mapping[str, Any], interpreter: Path, log: Path) -> Generator[dict[str, Any]]:
+    """What a `module` of the probe answers in `interpreter`, a JSON object each; all other output goes to `log`.
+
+    Ends early when the probe dies. Raises BadMessageError for what is no JSON object.
+    """
+    with TemporaryDirectory(prefix="zero3-job-") as folder, log.open("a", encoding="utf-8") as stderr:
+        file = Path(folder) / "question.json"
+        file.write_text(json.dumps(question))
+        with file.open() as stdin:
+            process = subprocess.Popen(
+                [str(_absolute(interpreter)), "-m", module],
+                env={**_probe_variables(OURS, Path(folder)), "CUDA_VISIBLE_DEVICES": ""},
+                cwd=folder,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            with _ended(process, None):
+                yield from messages(process.stdout or io.StringIO())
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log file."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 10_000))
+        lines = file.read().decode(errors="replace").splitlines()
+    return lines[-1] if lines else "(empty)"
+
+
+def newest_release(package: str) -> str:
+    """The newest version of `package` that the configured index has; raises EnvironmentFailedError."""
+    question = [find_uv(), "pip", "compile", "--quiet", "--no-deps", "--no-annotate", "--no-header", "-"]
+    done = subprocess.run(
+        question, input=package, env=uv_variables(os.environ), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise EnvironmentFailedError(package, done.stderr.strip())
+    return done.stdout.strip().partition("==")[2]

@@ -132,7 +132,8 @@ def test_run_starts_nothing_for_what_the_catalog_does_not_know(server: GitHubSer
 
 
 def test_close_matches_are_named(server: GitHubServer) -> None:
-    assert said(server, "/zero3 explain aling") == "I know no architecture `aling`. Did you mean `align:AlignModel`?"
+    reply = said(server, "/zero3 explain aling")
+    assert reply.startswith("I know no architecture `aling`. Did you mean `align:AlignModel`")
 
 
 @pytest.mark.parametrize("user", ["bob", "eve", "stranger"])

@@ -146,7 +146,7 @@ def architectures(*models: str, everything: bool = False) -> set[str]:
         (("bert",), {"bert"}),
         (("dab_detr",), {"dab-detr"}),
         (("rt_detr",), {"rt_detr", "rt_detr_resnet", "rt_detr_v2"}),
-        (("deepseek_v3", "parakeet"), {"parakeet_ctc"}),
+        (("deepseek_v3", "parakeet"), {f"parakeet_{part}" for part in ("ctc", "encoder", "rnnt", "tdt")}),
         (("no_such_model",), set()),
     ],
 )

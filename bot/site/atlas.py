@@ -18,6 +18,7 @@ from bot.text import Code, clip
 from matrix.advice import Tried, flaky_percent
 from matrix.board import Board, Reading, Stale
 from matrix.history_queries import Night, Transition
+from matrix.lock import Lock
 from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Loader, Verdict
 
 KINDS: Final = tuple((loader, check) for loader in Loader for check in Check)
@@ -45,7 +46,7 @@ class Atlas:
     """What the site is made of.
 
     `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `failures` are those
-    of the board. `nights`, `recent` (what changed in the newest of them) and `withdrawn` are of the history, if there is one.
+    of the board. `lock` says what each version of transformers has. `nights`, `recent` (what changed in the newest of them) and `withdrawn` are of the history, if there is one.
     """
 
     board: Board
@@ -55,6 +56,7 @@ class Atlas:
     nights: tuple[Night, ...] = ()
     recent: tuple[Transition, ...] = ()
     withdrawn: int | None = None
+    lock: Lock | None = None
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:

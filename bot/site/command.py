@@ -12,6 +12,7 @@ from matrix.board import Board, board, board_of
 from matrix.history import build, opened
 from matrix.history_queries import nights, withdrawn
 from matrix.known import load_known
+from matrix.lock import read_lock
 from matrix.store import read_run
 
 Families = Mapping[str, str]
@@ -46,4 +47,6 @@ def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell)
 
 
 def _atlas(told: Board, families: Families) -> Atlas:
-    return Atlas(told, families, failures=failures(told, load_known(), families))
+    lock = read_lock()
+    sites = {one.id: tuple(one.sites) for one in lock.architectures}
+    return Atlas(told, families, sites, failures(told, load_known(), families), lock=lock)

@@ -38,7 +38,7 @@ def environment_pages(atlas: Atlas) -> Iterator[EnvironmentPage]:
 def _page(atlas: Atlas, reading: Reading) -> EnvironmentPage:
     link = atlas.of(reading)
     lines = sorted((line(atlas, reading, name) for name in atlas.architectures), key=_worst_first)
-    view = environment_view("environment", reading.cell, link.label)
+    view = environment_view("environment", reading.cell, link.label, atlas.lock)
     return EnvironmentPage(
         path=link.page,
         title=link.label,

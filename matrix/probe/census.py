@@ -1,111 +1,79 @@
-"""`python -m matrix.probe.census`: what each tiny model is, and whether it bears every buffer of the full-size one.
+"""`python -m matrix.probe.census`: how each architecture becomes tiny, and whether that keeps every buffer site.
 
-Reads a JSON list of {"id", "family", "config"} from stdin and prints one JSON object per line for each, in order.
+Reads {"architectures": [{"id", "config", "seed"}, ...], "processes": n} from stdin, `config` being what its default
+configuration lacks and `seed` what made it tiny elsewhere. Prints one JSON object per line for each, sorted by id.
 """
 
 import contextlib
 import json
 import os
 import sys
-import time
-from collections.abc import Mapping
 from typing import Any
 
+from matrix.probe.quiet import QUIET
+
+os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})  # before torch is imported
+
 import torch
-from torch.overrides import TorchFunctionMode
-from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from matrix.model import Architecture
-from matrix.probe.recipes import UnsupportedError, build, full_config, model_class
+from matrix.probe import recipes, search
+from matrix.probe.channel import each
+from matrix.probe.failures import explain
+from matrix.probe.sites import buffer_sites
+
+TIMEOUT = 300.0
+"""Seconds that the search for a tiny configuration may take; the longest takes about twenty."""
+
+Values = dict[str, Any]
 
 
-class LinspaceOnCpu(TorchFunctionMode):
-    """Keeps torch.linspace real under the meta device: models of 4.x read its items in their constructors."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call `func` as asked, torch.linspace on the CPU."""
-        given = dict(kwargs or {})
-        return func(*args, **({**given, "device": "cpu"} if func is torch.linspace else given))
-
-
-def buffer_sites(model: PreTrainedModel) -> list[str]:
-    """Where `model` has persistent buffers, as "ModuleClass.name", sorted."""
-    return sorted(
-        {
-            f"{type(module).__name__}.{name}"
-            for module in model.modules()
-            for name, _ in module.named_buffers(recurse=False)
-            if name not in module._non_persistent_buffers_set
-        }
-    )
-
-
-def full_sites(architecture: Architecture) -> list[str]:
-    """The buffer sites of the full-size model, built without its memory. Raises what its constructor raises."""
-    config = full_config(architecture)
-    with torch.device("meta"), LinspaceOnCpu():
-        return buffer_sites(model_class(architecture)(config))
-
-
-def measure(architecture: Architecture) -> dict[str, Any]:
-    """The tiny model: seconds to build it, numels of its parameters, and of its persistent buffers by name."""
-    model_class(architecture)  # importing its module is not part of building it
-    started = time.perf_counter()
-    model = build(architecture)
-    seconds = round(time.perf_counter() - started, 3)
-    parameters = dict(model.named_parameters())
-    numels = {name: tensor.numel() for name, tensor in model.state_dict().items() if isinstance(tensor, torch.Tensor)}
-    own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
-    return {
-        "seconds": seconds,
-        "parameters": sum(parameter.numel() for parameter in parameters.values()),
-        "odd_parameters": sum(parameter.numel() % 2 for parameter in parameters.values()),
-        "buffers": {name: numel for name, numel in numels.items() if name in own},
-        "sites": buffer_sites(model),
-    }
-
-
-def compare(architecture: Architecture, sites: list[str]) -> dict[str, Any]:
-    """The sites of the full-size model, and which of them are not in `sites`; or why it cannot be built."""
-    try:
-        full = full_sites(architecture)
-    except Exception as error:
-        return {"full_sites": None, "missing": None, "full_error": explain(error)}
-    return {"full_sites": full, "missing": sorted(set(full) - set(sites))}
-
-
-def explain(error: Exception) -> str:
-    """The type and the message of `error` on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def census(architecture: Architecture) -> dict[str, Any]:
+def census(entry: Values) -> Values:
     """One object of the output: `status` is ok, unsupported or error, the latter two with a `message`."""
     try:
-        measured = measure(architecture)
-    except UnsupportedError as error:
-        return {"id": architecture.id, "status": "unsupported", "message": str(error)}
+        return {"id": entry["id"], "status": "ok", **measured(entry)}
+    except recipes.UnsupportedError as error:
+        return {"id": entry["id"], "status": "unsupported", "message": str(error)}
     except Exception as error:
-        return {"id": architecture.id, "status": "error", "message": explain(error)}
-    return {"id": architecture.id, "status": "ok", **measured, **compare(architecture, measured["sites"])}
+        return {"id": entry["id"], "status": "error", "message": explain(error)}
 
 
-def architecture_of(entry: Mapping[str, Any]) -> Architecture:
-    """The architecture that one element of the input describes."""
-    return Architecture(entry["id"], entry["family"], entry.get("config", {}))
+def measured(entry: Values) -> Values:
+    """The tiny model, built for real: its configuration, what of the full-size model's sites it lacks, and its numels."""
+    cls = recipes.model_class(Architecture(entry["id"], ""))
+    recipe = search.settle(cls, entry.get("config", {}), entry.get("seed"))
+    model = recipes.build(Architecture(entry["id"], "", recipe.config))
+    parameters = [parameter.numel() for parameter in model.parameters()]
+    own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
+    state = {name: tensor for name, tensor in model.state_dict().items() if name in own}
+    return {
+        "config": recipe.config,
+        "sites": recipe.sites,
+        "missing": sorted(recipe.sites.keys() - buffer_sites(model).keys()),
+        "parameters": sum(parameters),
+        "odd_parameters": sum(numel % 2 for numel in parameters),
+        "buffers": {name: tensor.numel() for name, tensor in state.items()},
+    }
 
 
 def main() -> None:
     """Answer for every architecture on stdin."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(1)
     logging.set_verbosity_error()
-    for entry in json.load(sys.stdin):
-        with contextlib.redirect_stdout(sys.stderr):  # some releases print while they import a model
-            line = json.dumps(census(architecture_of(entry)))
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+    asked = json.load(sys.stdin)
+    entries = asked["architectures"]
+    died = f"the search ended its process, or took longer than {TIMEOUT:.0f} s"
+    with contextlib.redirect_stdout(sys.stderr):  # some releases print while they import a model
+        for entry in entries:
+            with contextlib.suppress(Exception):
+                recipes.model_class(Architecture(entry["id"], ""))
+        answers = [
+            answer or {"id": entry["id"], "status": "error", "message": died}
+            for entry, answer in each(entries, census, asked["processes"], TIMEOUT)
+        ]
+    for answer in sorted(answers, key=lambda answer: answer["id"]):
+        sys.stdout.write(json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,18 @@
 import json
 import os
 import selectors
+import signal
 import socket
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 Message = dict[str, Any]
+_Item = TypeVar("_Item")
 
 
 class Channel:
@@ -91,3 +95,62 @@ def fork(work: Callable[[Channel], None]) -> Child:
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _answer(items: Sequence[_Item], work: Callable[[_Item], Message], channel: Channel) -> None:
+    for item in items:
+        channel.send(work(item))
+
+
+@dataclass
+class _Share(Generic[_Item]):
+    """What one forked process is still to answer, and until when."""
+
+    items: Sequence[_Item]
+    child: Child
+    deadline: float
+    done: int = 0
+
+
+def _started(items: Sequence[_Item], work: Callable[[_Item], Message], timeout: float) -> _Share[_Item]:
+    return _Share(items, fork(partial(_answer, items, work)), time.monotonic() + timeout)
+
+
+def _ended(share: _Share[_Item]) -> Sequence[_Item]:
+    """End what is left of the process; the items that it owes."""
+    share.child.channel.close()
+    os.kill(share.child.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
+    os.waitpid(share.child.pid, 0)
+    return share.items[share.done :]
+
+
+def each(
+    items: Sequence[_Item], work: Callable[[_Item], Message], processes: int, timeout: float
+) -> Iterator[tuple[_Item, Message | None]]:
+    """What `work` answers for every item, in forked processes side by side.
+
+    The answer is None for an item that ended its process, or took longer than `timeout` seconds: others do not pay.
+    """
+    with selectors.DefaultSelector() as selector:
+
+        def start(items: Sequence[_Item]) -> None:
+            if items:
+                share = _started(items, work, timeout)
+                selector.register(share.child.channel.socket, selectors.EVENT_READ, share)
+
+        for number in range(processes):
+            start(items[number::processes])
+        while shares := [key.data for key in selector.get_map().values()]:
+            ready = {id(key.data) for key, _ in selector.select(min(s.deadline for s in shares) - time.monotonic())}
+            for share in shares:
+                late = time.monotonic() > share.deadline
+                answers = share.child.channel.drain() if id(share) in ready else None if late else []
+                for answer in answers or ():
+                    yield share.items[share.done], answer
+                    share.done += 1
+                    share.deadline = time.monotonic() + timeout
+                if answers is None:
+                    selector.unregister(share.child.channel.socket)
+                    if owed := _ended(share):
+                        yield owed[0], None
+                        start(owed[1:])

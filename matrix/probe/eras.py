@@ -5,7 +5,7 @@ import importlib.metadata
 import inspect
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -91,6 +91,12 @@ def zero3_config(config: dict[str, Any]) -> Iterator[None]:
         # Documented upstream: the setting lives as long as the object, which a traceback may keep alive.
         integration().unset_hf_deepspeed_config()
         del holder
+
+
+def no_init_weights() -> AbstractContextManager[Any]:
+    """Models are built without initialising them; moved from `modeling_utils` to `initialization` in 5.0."""
+    module = _import("transformers.initialization") or importlib.import_module("transformers.modeling_utils")
+    return module.no_init_weights()
 
 
 def without_shm_op() -> None:

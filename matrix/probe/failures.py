@@ -29,3 +29,8 @@ def failure(error: BaseException) -> Failure:
     """What `error` says, short enough for a record."""
     frames = [(f.filename, f.lineno or 0, f.name) for f in traceback.extract_tb(error.__traceback__)]
     return Failure(type(error).__name__, str(error)[:MESSAGE_LIMIT], deepest_frame(frames))
+
+
+def explain(error: BaseException) -> str:
+    """The type and the message of `error` on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

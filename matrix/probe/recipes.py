@@ -1,7 +1,8 @@
 """Tiny models of real architectures: the class's own default configuration with its sizes shrunk by rule."""
 
+import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ import transformers
 from transformers import PretrainedConfig, PreTrainedModel
 
 from matrix.model import Architecture, Source
-from matrix.probe import targets
+from matrix.probe import classes, targets
 
 VOCAB = 67
 """Odd, so that embeddings, heads and their biases do not split evenly between two ranks."""
@@ -47,7 +48,7 @@ SIZES: Mapping[float, str] = {
     " num_experts num_local_experts num_negatives num_queries two_stage_num_proposals xvector_output_dim",
     8: "chunk_size d_rel encoder_hidden_size global_head_dim groups_width hc_lowrank head_dim"
     " hidden_size_per_layer_input kv_lora_rank linear_head_dim linear_key_head_dim linear_value_head_dim"
-    " mamba_head_dim max_window_layers o_lora_rank patch_size q_lora_rank qk_nope_head_dim rel_extent rotary_dim"
+    " mamba_head_dim max_window_layers o_lora_rank patch_size prediction_length q_lora_rank qk_nope_head_dim rel_extent rotary_dim"
     " sliding_window ssm_state_size swa_head_dim v_head_dim",
     4: "decoder_attention_heads encoder_attention_heads index_n_heads key_dim linear_num_heads"
     " linear_num_value_heads make_ngram_vocab_size_divisible_by mamba_num_heads n_codebooks n_head"
@@ -87,29 +88,63 @@ def model_class(architecture: Architecture) -> type[PreTrainedModel]:
     """
     if architecture.source:
         return targets.model_class(architecture.source)
-    found: Any = getattr(transformers, architecture.class_name, None)
+    try:
+        found = classes.find(architecture.class_name)
+    except ImportError as error:
+        raise UnsupportedError(" ".join(str(error).split())) from error
     if found is None:
         raise UnsupportedError(f"transformers {transformers.__version__} has no {architecture.class_name}")
     if lacking := getattr(found, "_backends", ()):  # a placeholder for the class
         raise UnsupportedError(f"{architecture.class_name} needs {' and '.join(lacking)}")
-    model_type = found.config_class.model_type
-    if model_type != architecture.model_type:
+    if (model_type := classes.model_type(found)) != architecture.model_type:
         raise UnsupportedError(f"the model_type of {architecture.class_name} is {model_type} here")
     return found
 
 
-def full_config(architecture: Architecture) -> PretrainedConfig:
-    """The default configuration of the class with `architecture.config` in it: full-size but for what that shrinks.
+def full_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
+    """The default configuration of `cls` with `given` in it: full-size but for what that shrinks.
 
-    Raises UnsupportedError as `model_class` does, and whatever the configuration class raises about its values.
+    Raises whatever the configuration class raises about its values.
     """
-    return model_class(architecture).config_class(**overrides(architecture))
+    return configured(cls.config_class, given)
 
 
-def tiny_config(architecture: Architecture) -> PretrainedConfig:
-    """The full-size configuration shrunk by the rules, `architecture.config` as it stands. Raises as `full_config`."""
-    full = full_config(architecture)
-    return type(full)(**merge(shrink(full), overrides(architecture)))
+def configured(kind: type[PretrainedConfig], given: Mapping[str, Any]) -> PretrainedConfig:
+    """The default configuration of that class with `given` in it. Raises as `full_config`."""
+    nested = {name: value for name, value in given.items() if isinstance(value, Mapping)}
+    if not nested:
+        return kind(**given)
+    try:
+        values = arguments(kind())
+    except Exception:  # it must be told something first
+        values = {}
+    inside = {name: _over(values.get(name), value) for name, value in nested.items()}
+    return kind(**accompanied({**given, **inside}))
+
+
+def _over(config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`given` laid over what the parent makes of a configuration of the same type."""
+    if not isinstance(config, PretrainedConfig) or given.get("model_type", config.model_type) != config.model_type:
+        return given
+    inner = arguments(config)
+    deeper = {
+        name: _over(inner.get(name), value) if isinstance(value, Mapping) else value for name, value in given.items()
+    }
+    return merge(unlike_defaults(config), deeper)
+
+
+def tiny_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
+    """The full-size configuration shrunk by the rules, `given` as it stands. Raises as `full_config`."""
+    try:
+        full = full_config(cls, given)
+    except Exception:  # what fits a tiny model need not fit a full-size one
+        full = full_config(cls, {})
+    return type(full)(**merge(shrink(full), accompanied(given)))
+
+
+def accompanied(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given`, with what must accompany a backbone of transformers' own."""
+    return {**given, **(NO_TIMM if "backbone_config" in given else {})}
 
 
 def own_config(source: Source) -> PretrainedConfig:
@@ -148,20 +183,16 @@ def other_names(config: PretrainedConfig) -> Mapping[str, str]:
     return getattr(config, "attribute_map", {})
 
 
-def overrides(architecture: Architecture) -> dict[str, Any]:
-    """`architecture.config`, with what must accompany a backbone of transformers' own."""
-    return {**architecture.config, **(NO_TIMM if "backbone_config" in architecture.config else {})}
-
-
 def build(architecture: Architecture) -> PreTrainedModel:
     """The tiny model: on the CPU, in float32 but for what its constructor pins, in eval mode, the same in every call.
 
     Raises UnsupportedError also where a package that the model needs is not installed.
     """
     try:
-        config = own_config(architecture.source) if architecture.source else tiny_config(architecture)
+        cls = model_class(architecture)
+        config = own_config(architecture.source) if architecture.source else tiny_config(cls, architecture.config)
         torch.manual_seed(0)
-        return model_class(architecture)(config).eval()
+        return cls(config).eval()
     except ImportError as error:
         raise UnsupportedError(" ".join(str(error).split())) from error
 
@@ -174,22 +205,54 @@ def shrink(config: PretrainedConfig) -> dict[str, Any]:
     values = arguments(config)
     tiny = {name: small(name, value) for name, value in values.items()}
     tiny.update(fewer_layers(values))
+    tiny.update(heads_alike(values))
     return {name: value for name, value in tiny.items() if value != values[name]}
 
 
 def shrink_nested(config: PretrainedConfig) -> dict[str, Any]:
     """The same for a sub-configuration, with what its parent makes different from the defaults of its class."""
-    values, plain = arguments(config), arguments(type(config)())
-    given = {name: value for name, value in values.items() if value != plain[name]}
-    return {"model_type": config.model_type, **given, **shrink(config)}
+    return {**unlike_defaults(config), **shrink(config)}
+
+
+def unlike_defaults(config: PretrainedConfig) -> dict[str, Any]:
+    """What makes a sub-configuration different from the defaults of its class, as a table."""
+    values, plain = arguments(config), _defaults(type(config))
+    given = {name: value for name, value in values.items() if _differ(value, plain[name])}
+    tables = {
+        name: unlike_defaults(value) if isinstance(value, PretrainedConfig) else value for name, value in given.items()
+    }
+    return {"model_type": config.model_type, **tables}
+
+
+def _defaults(kind: Any) -> dict[str, Any]:
+    """The arguments of a configuration that is told nothing; what its constructor states where it must be told something."""
+    try:
+        return arguments(kind())
+    except Exception:
+        return _stated_arguments(kind)
+
+
+def _differ(value: Any, default: Any) -> bool:
+    """Whether two values differ. 5.x refuses to compare configurations whose values differ by layer."""
+    try:
+        return bool(value != default)
+    except RuntimeError:
+        return True
 
 
 def arguments(config: PretrainedConfig) -> dict[str, Any]:
     """The value that `config` has for each keyword argument of its class and, through `**kwargs`, of its bases."""
-    classes = [base for base in type(config).__mro__ if issubclass(base, PretrainedConfig)]
-    stated = {name: p.default for base in classes[-2::-1] for name, p in inspect.signature(base).parameters.items()}
+    kind: Any = type(config)
+    return {name: value_of(config, name, default) for name, default in _stated_arguments(kind).items()}
+
+
+@functools.cache
+def _stated_arguments(kind: Any) -> dict[str, Any]:
+    """The keyword arguments of a configuration class and the defaults that its constructors state, sorted."""
+    bases = [base for base in kind.__mro__ if issubclass(base, PretrainedConfig)]
+    stated = {name: p.default for base in bases[-2::-1] for name, p in inspect.signature(base).parameters.items()}
     names = {**stated, "out_features": None}
-    return {name: value_of(config, name, names[name]) for name in sorted(names) if name not in NO_ARGUMENTS}
+    return {name: names[name] for name in sorted(names) if name not in NO_ARGUMENTS}
 
 
 def value_of(config: PretrainedConfig, name: str, stated: Any) -> Any:
@@ -212,6 +275,11 @@ def small(name: str, value: Any) -> Any:
     return type(value)(min(value, largest))
 
 
+def shrunk(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a table of tables, each as small as its name says."""
+    return {name: shrunk(value) if isinstance(value, Mapping) else small(name, value) for name, value in values.items()}
+
+
 def fewer_layers(values: Mapping[str, Any]) -> dict[str, Any]:
     """One layer of each kind, where the configuration lists the kinds; at least two layers."""
     lists = {name: values[name] for name in LAYER_KINDS if isinstance(values.get(name), Sequence)}
@@ -222,9 +290,24 @@ def fewer_layers(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**counts, **{name: [kind[i] for i in kept] for name, kind in lists.items()}}
 
 
+def heads_alike(values: Mapping[str, Any]) -> dict[str, int]:
+    """As many key-value heads as heads, where the full-size model has as many: validators and conversions count on it."""
+    heads = values.get("num_attention_heads")
+    alike = isinstance(heads, int) and heads == values.get("num_key_value_heads")
+    return {"num_key_value_heads": small("num_attention_heads", heads)} if alike else {}
+
+
 def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`over` laid over `values`, tables into tables."""
     merged = dict(values)
     for name, value in over.items():
         merged[name] = merge(merged.get(name, {}), value) if isinstance(value, Mapping) else value
     return merged
+
+
+def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """All `tables` laid over each other, the last on top."""
+    result: dict[str, Any] = {}
+    for table in tables:
+        result = merge(result, table)
+    return result

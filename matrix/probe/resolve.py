@@ -16,7 +16,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
 from matrix.model import Architecture, Check, Job, Loader, Source, Task
-from matrix.probe import census, recipes, targets
+from matrix.probe import recipes, sites, targets
 from matrix.probe.channel import Channel, Child, fork
 from matrix.probe.targets import TargetError, explained
 
@@ -51,7 +51,7 @@ def _built(source: Source) -> dict[str, Any]:
     for reading in _readings(source):
         model = _tiny(reading)
         if not isinstance(model, Exception):
-            return {"parameters": _count(model), "sites": census.buffer_sites(model), "config": reading.config}
+            return {"parameters": _count(model), "sites": list(sites.buffer_sites(model)), "config": reading.config}
         refused.append(model)
     raise TargetError(_why(source, refused[0])) from refused[0]
 
@@ -88,21 +88,20 @@ def _small_enough(source: Source) -> None:
 
 def _sketch(source: Source, config: PretrainedConfig) -> PreTrainedModel:
     """The model of that configuration without its memory. Raises what its constructor raises."""
-    with torch.device("meta"), census.LinspaceOnCpu():
-        return targets.model_class(source)(config)
+    return sites.sketch(targets.model_class(source), config)
 
 
 def _count(model: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _compared(source: Source, sites: list[str]) -> dict[str, Any]:
-    """The size of the model as it is, and its buffer sites that are not in `sites`; or why it cannot be looked at."""
+def _compared(source: Source, kept: list[str]) -> dict[str, Any]:
+    """The size of the model as it is, and its buffer sites that are not in `kept`; or why it cannot be looked at."""
     try:
         full = _sketch(source, targets.full_config(source))
     except Exception as error:
         return {"unknown": explained(error)}
-    return {"full_parameters": _count(full), "lost": sorted(set(census.buffer_sites(full)) - set(sites))}
+    return {"full_parameters": _count(full), "lost": sorted(set(sites.buffer_sites(full)) - set(kept))}
 
 
 def _resolve(source: Source, channel: Channel) -> None:

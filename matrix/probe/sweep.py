@@ -1,18 +1,16 @@
 """The zygote's work: fixtures, then every task through rank groups, then reruns of what was red."""
 
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matrix.model import Architecture, Case, CaseKey, Failure, Job, Task, Verdict
-from matrix.probe.channel import Channel, Child, fork, merged
+from matrix.probe.channel import Channel, Child, each, fork, merged
 from matrix.probe.fixture import Fixture, build_fixture, described
 from matrix.probe.group import Group, StartError, reap_leaving
 from matrix.probe.verdicts import cases, confirm
@@ -23,37 +21,19 @@ LANES = 2
 """Sweeps that go on side by side. Ranks wait for each other about half of the time: one lane leaves half a core idle."""
 
 
-def _build(architectures: Sequence[Architecture], root: Path, channel: Channel) -> None:
-    for architecture in architectures:
-        channel.send(asdict(build_fixture(architecture, root)))
-
-
-def _built(builder: Child, timeout: float) -> Iterator[Fixture]:
-    """The fixtures that `builder` makes, until it is done, dies, or gives no sign for `timeout` seconds."""
-    builder.channel.socket.settimeout(timeout)
-    with suppress(TimeoutError):
-        for message in builder.channel:
-            yield Fixture.from_dict(message)
-    builder.channel.close()
-    os.kill(builder.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
-    os.waitpid(builder.pid, 0)
-
-
 def build_fixtures(job: Job, root: Path, tell: Tell) -> dict[str, Fixture]:
     """Build every fixture in as many processes as there are ranks; one that ends its builder is `baseline_broken`."""
     fixtures: dict[str, Fixture] = {}
-    shares = [job.architectures[share :: job.world_size] for share in range(job.world_size)]
-    waiting = deque((share, fork(partial(_build, share, root))) for share in shares)
-    while waiting:
-        share, builder = waiting.popleft()
-        for fixture in _built(builder, job.timeout):
-            fixtures[fixture.architecture] = fixture
-            done = {"done": len(fixtures), "of": len(job.architectures), "at": fixture.architecture}
-            tell({"progress": "fixture", **done})
-        if left := [architecture for architecture in share if architecture.id not in fixtures]:
-            died = Failure("BuilderDied", f"the plain load ended its process, or took longer than {job.timeout:.0f} s")
-            fixtures[left[0].id] = Fixture(left[0].id, Verdict.BASELINE_BROKEN, died)
-            waiting.append((tuple(left[1:]), fork(partial(_build, left[1:], root))))
+
+    def build(architecture: Architecture) -> dict[str, Any]:
+        return asdict(build_fixture(architecture, root))
+
+    died = Failure("BuilderDied", f"the plain load ended its process, or took longer than {job.timeout:.0f} s")
+    for architecture, answer in each(job.architectures, build, job.world_size, job.timeout):
+        broken = Fixture(architecture.id, Verdict.BASELINE_BROKEN, died)
+        fixtures[architecture.id] = Fixture.from_dict(answer) if answer else broken
+        done = {"done": len(fixtures), "of": len(job.architectures), "at": architecture.id}
+        tell({"progress": "fixture", **done})
     return fixtures
 
 

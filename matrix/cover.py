@@ -1,0 +1,30 @@
+"""PURE. The fewest architectures that together bear every buffer site, told greedily and always the same."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+HEADS = (
+    *("ForCausalLM", "ForConditionalGeneration", "ForMaskedLM", "ForImageClassification", "ForObjectDetection"),
+    *("ForSemanticSegmentation", "ForUniversalSegmentation", "ForCTC", "ForPrediction", "MTModel", "Model"),
+)
+"""How the classes end that people load most, the most common first; then other heads, then parts of models."""
+
+
+def cover(bearers: Mapping[str, Collection[str]], rank: Callable[[str], Any]) -> tuple[str, ...]:
+    """The names in `bearers` that together bear all of what it lists, sorted.
+
+    The one that adds most comes first; of several that add as much, the one that `rank` gives the least.
+    """
+    left = {site for sites in bearers.values() for site in sites}
+    chosen = []
+    while left:
+        best = min(bearers, key=lambda name: (-len(left.intersection(bearers[name])), rank(name), name))
+        chosen.append(best)
+        left.difference_update(bearers[best])
+    return tuple(sorted(chosen))
+
+
+def head(class_name: str) -> int:
+    """The place of a class in the order of `HEADS`."""
+    places = [place for place, ending in enumerate(HEADS) if class_name.endswith(ending)]
+    return places[0] if places else len(HEADS) + ("For" not in class_name)

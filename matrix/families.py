@@ -1,0 +1,41 @@
+"""PURE. Which family of buffers an architecture stands for, told from its buffer sites."""
+
+import re
+from collections.abc import Mapping
+
+FAMILIES = {
+    "router": "what steers a mixture of experts",
+    "batchnorm": "running statistics beside parameters",
+    "frozen_batchnorm": "a norm made of buffers only",
+    "codebook": "a quantizer's tables",
+    "logits_bias": "a bias of the outermost module",
+    "clippable": "bounds of clipped linears, layer scalars",
+    "position": "indices and embeddings of positions",
+    "integer": "integer, bool and fixed-point values",
+    "loss_weight": "class weights of a loss",
+    "other": "persistent buffers of no other family",
+    "rope": "non-persistent buffers only",
+    "control": "no buffer that decides anything",
+}
+"""What each family's architectures have in common, in the order of the catalog."""
+
+_RULES = {
+    "router": r"Router\.|MoE\.|Moe\w*Block\.|correction_bias$|expert_bias$",
+    "codebook": r"Codebook\.",
+    "logits_bias": r"\.final_logits_bias$",
+    "clippable": r"ClippableLinear\.|\.layer_scalar$|\.std_(bias|scale)$",
+    "loss_weight": r"\.empty_weight$",
+    "frozen_batchnorm": r"FrozenBatchNorm2d\.",
+    "batchnorm": r"^(Sync)?BatchNorm\dd\.",
+    "position": r"\.position_|position_index$|Position\w*\.|\.inv_freq$",
+}
+"""Patterns of sites, the family that decides first at the top: one architecture often bears several sorts."""
+_WHOLE = re.compile(r"u?int\d+|bool")
+
+
+def family_of(sites: Mapping[str, str]) -> str:
+    """The family of an architecture with these sites and dtypes."""
+    for family, pattern in _RULES.items():
+        if any(re.search(pattern, site) for site in sites):
+            return family
+    return "integer" if any(_WHOLE.fullmatch(dtype) for dtype in sites.values()) else "other"

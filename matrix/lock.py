@@ -1,0 +1,131 @@
+"""The generated half of the catalog, `catalog.lock.json`: which architectures bear which buffers, in which versions."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+from pydantic import TypeAdapter, ValidationError
+
+from matrix.errors import DataFileError
+from matrix.model import Architecture
+
+PATH = Path(__file__).with_name("catalog.lock.json")
+
+_INPUTS = (
+    "catalog.toml",
+    "cover.py",
+    "families.py",
+    "lock.py",
+    *(f"probe/{name}.py" for name in ("census", "classes", "discovery", "recipes", "search", "sites", "sources")),
+)
+"""What the lock follows from, beside the versions that were looked at."""
+
+
+@dataclass(frozen=True)
+class Locked:
+    """An architecture that bears buffers from version `first` to `last` of transformers, of those looked at.
+
+    `sites` are the dtypes of its persistent buffers by "ModuleClass.name". `configs` is what its tiny recipe is told
+    beyond the rules, by the version from which that holds.
+    """
+
+    id: str
+    family: str
+    sites: Mapping[str, str]
+    first: str
+    last: str
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def architecture(self, transformers: str = "") -> Architecture:
+        """It as the probe builds it with a version of transformers; with the newest when that is none."""
+        return Architecture(self.id, self.family, self.config(transformers))
+
+    def config(self, transformers: str) -> Mapping[str, Any]:
+        """What the recipe is told with that version: what holds from the nearest version that is not newer."""
+        known = sorted(self.configs, key=Version)
+        wanted = _version(transformers)
+        older = [version for version in known if wanted is None or Version(version) <= wanted]
+        return self.configs[(older or known[:1])[-1]] if known else {}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What discovery found in one version of transformers.
+
+    `unchecked` says why some that bear buffers, or may, are not measured; `absent` names those that bear none here
+    though they do before and after; `unreached` are buffers that its sources register and no model there has.
+    """
+
+    unchecked: Mapping[str, str]
+    absent: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The whole file. `inputs` is a digest of what it follows from."""
+
+    inputs: str
+    versions: Mapping[str, Looked]
+    architectures: tuple[Locked, ...]
+
+    def bearing(self, transformers: str) -> tuple[str, ...]:
+        """The ids that can be measured in a version that was looked at; raises KeyError for any other."""
+        looked, version = self.versions[transformers], Version(transformers)
+        without = {*looked.absent, *looked.unchecked}
+        spans = [a.id for a in self.architectures if Version(a.first) <= version <= Version(a.last)]
+        return tuple(name for name in spans if name not in without)
+
+
+_LOCK = TypeAdapter(Lock)
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def read_lock(path: Path = PATH) -> Lock:
+    """What `path` holds; raises DataFileError."""
+    try:
+        return _LOCK.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DataFileError(path, [f"{error}; `nox -s catalog` writes it"]) from error
+
+
+def canonical(lock: Lock) -> str:
+    """The file's text: the same for the same lock, and a short diff for a small change."""
+    values = asdict(lock)
+    values["architectures"] = [_told(one) for one in sorted(values["architectures"], key=_by_id)]
+    values["versions"] = {
+        version: {name: value for name, value in values["versions"][version].items() if value}
+        for version in sorted(values["versions"], key=Version)
+    }
+    for looked in values["versions"].values():
+        looked["unchecked"] = dict(sorted(looked.get("unchecked", {}).items()))
+    return json.dumps(values, indent=1, sort_keys=False, ensure_ascii=True) + "\n"
+
+
+def _told(architecture: dict[str, Any]) -> dict[str, Any]:
+    """Without configurations, where the rules alone do in every version."""
+    if not any(architecture["configs"].values()):
+        del architecture["configs"]
+    return architecture
+
+
+def _by_id(values: Mapping[str, Any]) -> str:
+    return str(values["id"])
+
+
+def inputs_digest(folder: Path = PATH.parent) -> str:
+    """Changes whenever a file that the lock follows from does."""
+    digest = hashlib.sha256()
+    for name in _INPUTS:
+        digest.update(name.encode() + b"\0" + (folder / name).read_bytes())
+    return f"sha256:{digest.hexdigest()}"

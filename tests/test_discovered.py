@@ -1,0 +1,110 @@
+"""From what versions have to the lock: what is chosen, what is kept, and why something is not measured."""
+
+from pathlib import Path
+
+import pytest
+
+from matrix.discovered import Answer, Discovery, Found, Gathering, chosen, not_built, reason
+from matrix.lock import Lock, canonical, read_lock
+
+BIAS, NORM = {"Router.bias": "float32"}, {"BatchNorm1d.running_mean": "float32"}
+
+
+def discovery(*found: Found, version: str = "5.23.0") -> Discovery:
+    return Discovery(version, found)
+
+
+def answer(name: str, **other: object) -> Answer:
+    return Answer(**{"id": name, "status": "ok", "sites": BIAS, **other})  # type: ignore[arg-type]
+
+
+def gathered(*versions: tuple[str, tuple[Answer, ...]]) -> Lock:
+    gathering = Gathering()
+    for version, answers in versions:
+        gathering.add(discovery(version=version), answers)
+    return gathering.lock("sha256:0")
+
+
+def ids(found: tuple[Found, ...]) -> list[str]:
+    return [one.id for one in found]
+
+
+def test_the_common_head_stands_for_all_classes_with_the_same_sites() -> None:
+    classes = [Found(f"m:M{ending}", BIAS) for ending in ("Model", "ForCausalLM", "ForTokenClassification")]
+    assert ids(chosen(discovery(*classes), ())) == ["m:MForCausalLM"]
+
+
+def test_a_head_that_adds_a_site_is_chosen_and_the_model_under_it_not() -> None:
+    head = Found("m:MForSpeech", {**BIAS, **NORM})
+    assert ids(chosen(discovery(Found("m:MForCausalLM", BIAS), head), ())) == ["m:MForSpeech"]
+
+
+def test_the_same_site_with_another_dtype_is_another_site() -> None:
+    classes = (Found("m:MForCausalLM", BIAS), Found("m:MModel", {"Router.bias": "int64"}))
+    assert ids(chosen(discovery(*classes), ())) == ["m:MForCausalLM", "m:MModel"]
+
+
+def test_every_model_type_is_covered_by_itself() -> None:
+    assert ids(chosen(discovery(Found("a:A", BIAS), Found("b:B", BIAS)), ())) == ["a:A", "b:B"]
+
+
+def test_what_a_newer_version_chose_is_kept() -> None:
+    classes = (Found("m:MForCausalLM", BIAS), Found("m:MModel", BIAS))
+    assert ids(chosen(discovery(*classes), ("m:MModel",))) == ["m:MModel"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("ImportError: DinatModel requires the natten library but it was not found", "needs natten"),
+        ("ModuleNotFoundError: No module named 'torchaudio'", "needs torchaudio"),
+        ("A requires the PIL library. A requires the timm library", "needs PIL and timm"),
+        ("OSError: We couldn't connect to 'https://hub' to load", "its default configuration is fetched from a hub"),
+        ("TypeError: 'NoneType' object is not subscriptable", "TypeError: 'NoneType' object is not subscriptable"),
+    ],
+)
+def test_the_reason_names_the_package_that_is_missing(error: str, words: str) -> None:
+    assert reason(error) == words
+
+
+def test_one_class_of_a_model_type_stands_for_all_that_cannot_be_built() -> None:
+    failed = discovery(Found("m:MModel", error="KeyError: 1"), Found("m:MForCausalLM", error="KeyError: 2"))
+    assert not_built(failed) == {"m:MForCausalLM": "KeyError: 2"}
+
+
+def test_a_span_goes_from_the_oldest_to_the_newest_version_with_it() -> None:
+    lock = gathered(("5.23.0", ()), ("5.6.0", (answer("m:M"),)), ("4.57.6", (answer("m:M"),)))
+    assert [(one.first, one.last) for one in lock.architectures] == [("4.57.6", "5.6.0")]
+    assert [lock.bearing(version) for version in lock.versions] == [(), ("m:M",), ("m:M",)]
+
+
+def test_a_gap_is_absent_unless_it_is_unchecked() -> None:
+    lost = answer("n:N", missing=("Router.bias",))
+    both = (answer("m:M"), answer("n:N"))
+    lock = gathered(("5.23.0", both), ("5.6.0", (lost,)), ("4.57.6", both))
+    assert lock.versions["5.6.0"].absent == ("m:M",)
+    assert lock.versions["5.6.0"].unchecked == {"n:N": "its tiny model lacks Router.bias"}
+
+
+def test_a_recipe_holds_from_its_version_on() -> None:
+    old, new = {"hidden_size": 8}, {"hidden_size": 16}
+    lock = gathered(
+        ("5.23.0", (answer("m:M", config=new),)),
+        ("5.6.0", (answer("m:M", config=new),)),
+        ("4.57.6", (answer("m:M", config=old),)),
+    )
+    told = [lock.architectures[0].config(version) for version in ("", "5.12.1", "5.5.4", "4.57.6", "4.40.2", "git.abc")]
+    assert told == [new, new, old, old, old, new]
+
+
+def test_a_version_that_needs_no_recipe_gets_none_from_an_older_one() -> None:
+    lock = gathered(("5.23.0", (answer("m:M"),)), ("4.57.6", (answer("m:M", config={"depth": 1}),)))
+    assert [lock.architectures[0].config(version) for version in ("5.23.0", "4.57.6")] == [{}, {"depth": 1}]
+
+
+def test_a_lock_reads_as_it_was_written_and_writes_the_same_again(tmp_path: Path) -> None:
+    lock = gathered(("5.23.0", (answer("m:M", config={"sizes": [1, 2]}), answer("a:A"))))
+    file = tmp_path / "lock.json"
+    file.write_text(canonical(lock))
+    assert canonical(read_lock(file)) == canonical(lock)
+    assert [one.id for one in read_lock(file).architectures] == ["a:A", "m:M"]

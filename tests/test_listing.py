@@ -1,0 +1,37 @@
+"""What `python -m matrix list` shows."""
+
+from matrix.listing import listed
+from matrix.lock import Lock, Locked, Looked
+from matrix.model import Architecture
+
+GATE = Locked("a:A", "router", {"Router.bias": "float32"}, "5.6.0", "5.23.0")
+NORM = Locked("b:B", "batchnorm", {"BatchNorm2d.running_mean": "float32"}, "4.57.6", "5.23.0")
+LOCK = Lock("", {"5.23.0": Looked({}), "5.6.0": Looked({"b:B": "needs timm"}), "4.57.6": Looked({})}, (GATE, NORM))
+CATALOG = [GATE.architecture(), NORM.architecture(), Architecture("bert:BertModel", "control")]
+
+
+def names(**filters: str) -> list[str]:
+    return [one.id for one in listed(CATALOG, LOCK, **filters)]
+
+
+def test_without_filters_everything_is_shown_with_its_sites_and_versions() -> None:
+    shown = {one.id: (one.family, one.sites, one.first, one.last) for one in listed(CATALOG, LOCK)}
+    assert shown["a:A"] == ("router", {"Router.bias": "float32"}, "5.6.0", "5.23.0")
+    assert shown["bert:BertModel"] == ("control", {}, "", "")
+
+
+def test_a_family() -> None:
+    assert names(family="router") == ["a:A"]
+
+
+def test_a_glob_of_sites_looks_at_no_letter_case() -> None:
+    assert names(site="batchnorm2d.*") == ["b:B"]
+
+
+def test_a_version_shows_what_can_be_measured_there() -> None:
+    assert names(transformers="4.57.6") == ["b:B", "bert:BertModel"]
+    assert names(transformers="5.6.0") == ["a:A", "bert:BertModel"]
+
+
+def test_filters_add_up() -> None:
+    assert names(family="router", transformers="4.57.6") == []
