@@ -21,6 +21,7 @@ from github_server import GitHubServer, serving
 from github_state import Artifact, File, Job, Pull, Repository, Run, State, identity
 
 from matrix.environments import load_environments
+from matrix.lock import Lock, canonical
 
 NAME = "huggingface/transformers"
 BOT = "github-actions[bot]"
@@ -149,6 +150,7 @@ def workflows(folder: Path, fork: Fork, server: GitHubServer) -> Acting:
     for part in parts:
         shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__"))
     (source / "matrix" / "catalog.toml").write_text(CATALOG)
+    (source / "matrix" / "catalog.lock.json").write_text(canonical(Lock("", {}, ())))
     made = prepare(folder, source, NAME)
     mirror = {"KEY_0": f"url.file://{fork.path.parents[1]}/.insteadOf", "VALUE_0": "https://github.com/"}
     variables = {"GIT_CONFIG_COUNT": "1", **{f"GIT_CONFIG_{name}": value for name, value in mirror.items()}}
