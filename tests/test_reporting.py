@@ -29,6 +29,7 @@ from bot.planning import expected_keys
 from bot.pull_request import JobResult
 from bot.reporting import Office, Told, report
 from bot.settings import Budget, Settings
+from matrix.catalog import load_catalog
 from matrix.compare import Role, compare
 from matrix.duel import Duel, Side
 from matrix.environments import load_environments, pinned
@@ -117,7 +118,7 @@ def test_a_regression_is_one_comment_and_a_failed_check() -> None:
     with place() as (server, office):
         ended(server, office, BROKEN)
         (comment,), (check,) = comments(server), server.state.repositories[0].checks
-    assert comment.splitlines()[0].startswith("**1 of 89 architectures loses values")
+    assert comment.splitlines()[0].startswith(f"**1 of {len(load_catalog())} architectures loses values")
     assert ROUTER in comment
     assert check.conclusion == "failure"
     assert {(one["path"], one["annotation_level"]) for one in check.annotations} == {(LOADER.filename, "warning")}
