@@ -78,7 +78,8 @@ def test_a_bool_without_dimensions(found: Found, fixed: Judged, broken: Judged) 
 def test_a_tensor_that_two_modules_share(found: Found, fixed: Judged, broken: Judged) -> None:
     assert found[IDS["Shared"]] == {"Identity.scale": "float32"}
     assert fixed[IDS["Shared"]]["verdict"] == "pass"
-    assert wrong(broken[IDS["Shared"]]) == dict.fromkeys(["first.scale", "second.scale"], ("init_value", [0, 1]))
+    found_wrong = wrong(broken[IDS["Shared"]])  # memory that nobody has written to is of no certain kind
+    assert {name: ranks for name, (_, ranks) in found_wrong.items()} == {"first.scale": [0, 1], "second.scale": [0, 1]}
 
 
 @pytest.mark.parametrize("name", ["Secret", "View"])

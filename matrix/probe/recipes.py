@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,9 @@ NO_ARGUMENTS = ("args", "kwargs", "_out_features", "_out_indices")
 """Names in constructors that are not told: the private two follow from out_features."""
 
 
+_BOOL_FOR_INT = re.compile(r"Field '(\w+)' expected int, got bool \(value: (True|False)\)")
+
+
 class UnsupportedError(Exception):
     """The installed transformers lacks this architecture, or a package that it needs: the message says which."""
 
@@ -113,13 +117,27 @@ def configured(kind: type[PretrainedConfig], given: Mapping[str, Any]) -> Pretra
     """The default configuration of that class with `given` in it. Raises as `full_config`."""
     nested = {name: value for name, value in given.items() if isinstance(value, Mapping)}
     if not nested:
-        return kind(**given)
+        return made(kind, given)
     try:
-        values = arguments(kind())
+        values = arguments(made(kind, {}))
     except Exception:  # it must be told something first
         values = {}
     inside = {name: _over(values.get(name), value) for name, value in nested.items()}
-    return kind(**accompanied({**given, **inside}))
+    return made(kind, accompanied({**given, **inside}))
+
+
+def made(kind: type[PretrainedConfig], values: Mapping[str, Any]) -> PretrainedConfig:
+    """The configuration of that class with `values`. Raises whatever the class raises about them.
+
+    5.4.0 refuses some of its own defaults, a bool where it declares an int: it gets the int of the same value.
+    """
+    try:
+        return kind(**values)
+    except Exception as error:
+        found = _BOOL_FOR_INT.search(str(error))
+        if not found or (found[1] in values and not isinstance(values[found[1]], bool)):
+            raise
+        return made(kind, {**values, found[1]: int(values.get(found[1], found[2] == "True"))})
 
 
 def _over(config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -139,7 +157,7 @@ def tiny_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Pretrai
         full = full_config(cls, given)
     except Exception:  # what fits a tiny model need not fit a full-size one
         full = full_config(cls, {})
-    return type(full)(**merge(shrink(full), accompanied(given)))
+    return made(type(full), merge(shrink(full), accompanied(given)))
 
 
 def accompanied(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,7 +245,7 @@ def unlike_defaults(config: PretrainedConfig) -> dict[str, Any]:
 def _defaults(kind: Any) -> dict[str, Any]:
     """The arguments of a configuration that is told nothing; what its constructor states where it must be told something."""
     try:
-        return arguments(kind())
+        return arguments(made(kind, {}))
     except Exception:
         return _stated_arguments(kind)
 
