@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging.version import Version
 
 from matrix.catalog import LOCK, PATH, catalog_hash, load_catalog, recipes_of, written
 from matrix.environments import load_environments
@@ -126,12 +125,16 @@ def test_few_are_not_checked(version: str) -> None:
     assert checked / (checked + unchecked) >= (0.97 if version == "5.23.0" else 0.95)
 
 
-def test_a_recipe_is_of_the_version_that_is_measured() -> None:
-    changing = next(one for one in read_lock().architectures if len(one.configs) > 1)
-    newest, oldest = changing.architecture(), changing.architecture(min(changing.configs, key=Version))
-    assert newest != oldest
-    assert recipes_of("4.40.2", [newest]) == (oldest,)
-    own = Architecture(newest.id, newest.family, {"hidden_size": 3})
+@pytest.mark.parametrize(
+    ("version", "size"), [("4.30.0", 1), ("4.57.6", 1), ("5.6.0", 2), ("5.22.2", 2), ("main", 2), ("", 2)]
+)
+def test_a_recipe_is_of_the_version_that_is_measured(version: str, size: int) -> None:
+    locked = Locked("a:B", "other", {}, "4.40.2", "5.23.0", {"4.40.2": {"size": 1}, "5.6.0": {"size": 2}})
+    assert locked.config(version) == {"size": size}
+
+
+def test_a_recipe_that_is_not_the_catalogs_stays() -> None:
+    own = Architecture(CATALOG[0].id, CATALOG[0].family, {"hidden_size": 3})
     assert recipes_of("4.40.2", [own]) == (own,)
 
 
