@@ -15,6 +15,7 @@ from bot.render import render
 from bot.report import report as report_of
 from bot.scale import Place, measure, scratch
 from bot.site.command import Sources, site_of_history, site_of_results
+from bot.site.feed import AUTHORITY
 from bot.site.links import START
 from bot.terminal import print_report
 from matrix.bench import goals_table
@@ -88,6 +89,10 @@ def dashboard(
     results: Annotated[
         Path | None, typer.Option(help="Folder with the results of one run, instead of a history.")
     ] = None,
+    authority: Annotated[
+        str,
+        typer.Option(envvar="ZERO3_AUTHORITY", help="A domain of yours, for the name of the feed: keep it the same."),
+    ] = AUTHORITY,
 ) -> None:
     """Write the compatibility dashboard, a static site, from a history or from the results of one run."""
     tell = partial(typer.echo, err=True)
@@ -95,7 +100,7 @@ def dashboard(
         written = site_of_results(results, out, family_names(), tell)
     elif history and not results:
         kept = database or history.with_name(f"{history.name}.sqlite")
-        written = site_of_history(Sources(history, kept), out, family_names(), tell)
+        written = site_of_history(Sources(history, kept, authority), out, family_names(), tell)
     else:
         raise typer.BadParameter("name either --history or --results")
     typer.echo(f"{out / START}: {written}")

@@ -299,3 +299,8 @@ def test_cases_are_told_anew_when_a_night_is_added_to_their_strips(tmp_path: Pat
         site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
     told = json.loads((tmp_path / "out" / links.twin(links.cases(NEW.id, ROUTER))).read_bytes())
     assert [segment["nights"] for segment in told["cases"][0]["strip"]] == [2]
+
+
+def test_the_feed_is_named_after_who_publishes_it(tmp_path: Path) -> None:
+    publish(atlas_of(cell(*four()), authority="acme.github.io"), tmp_path / "site", None, lambda _: None)
+    assert "tag:acme.github.io,2026:changes" in (tmp_path / "site/feed.atom").read_text(encoding="utf-8")

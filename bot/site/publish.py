@@ -158,7 +158,7 @@ def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
     yield "site.css", f"{asset('report.css')}\n{asset('site/site.css')}".encode()
     yield "site.js", asset("site/site.js").encode()
     yield "night.js", f'"use strict";\nglobalThis.zero3Night = "{night}";\n'.encode()
-    yield links.FEED, atom(feed(atlas.recent, atlas.board.night)).encode()
+    yield links.FEED, atom(feed(atlas.recent, atlas.board.night, atlas.authority)).encode()
     for path, badge in badges(atlas.board).items():
         yield path, badge.json.encode()
     yield links.SCHEMA, (json.dumps(schema(), indent=1) + "\n").encode()
