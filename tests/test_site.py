@@ -302,5 +302,5 @@ def test_cases_are_told_anew_when_a_night_is_added_to_their_strips(tmp_path: Pat
 
 
 def test_the_feed_is_named_after_who_publishes_it(tmp_path: Path) -> None:
-    publish(atlas_of(cell(*four()), authority="acme.github.io"), tmp_path / "site", None, lambda _: None)
+    publish_quietly(atlas_of(cell(*four()), authority="acme.github.io"), tmp_path / "site")
     assert "tag:acme.github.io,2026:changes" in (tmp_path / "site/feed.atom").read_text(encoding="utf-8")
