@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from bot.comment_words import WHATS
 from bot.site.twin import twin
-from bot.text import Code, clip, count, html_code, markdown_code, markdown_fence, markdown_text, visible
+from bot.text import Code, capital, clip, count, html_code, markdown_code, markdown_fence, markdown_text, visible
 from bot.words import VERDICTS
 from matrix.model import Verdict
 
@@ -64,6 +64,7 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
     environment.filters |= {
         "csp_hash": _csp_hash,
         "data": _data,
+        "capital": capital,
         "count": count,
         "fence": _fence,
         "code": Code,

@@ -89,6 +89,11 @@ def listed(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
+def capital(text: str) -> str:
+    """Our own words as the beginning of a sentence; text from outside is left as it is."""
+    return text if isinstance(text, Code) else text[:1].upper() + text[1:]
+
+
 def count(number: int, noun: str) -> str:
     """`1 tensor`, `1,200 tensors`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

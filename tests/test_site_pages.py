@@ -64,15 +64,23 @@ def test_the_switch_changes_one_thing_and_leaves_the_others() -> None:
 
 
 def test_a_frontier_has_the_first_good_and_the_first_bad_version() -> None:
-    measured = [("5.4.0", Verdict.CORRUPT), ("5.5.4", Verdict.CRASH), ("5.6.0", Verdict.PASS), ("5.7.0", Verdict.HANG)]
+    measured = [
+        ("5.3.0", Verdict.CORRUPT),
+        ("5.4.0", Verdict.REPORTED),
+        ("5.5.4", Verdict.CRASH),
+        ("5.6.0", Verdict.PASS),
+        ("5.7.0", Verdict.HANG),
+    ]
     atlas = atlas_of(*(cell(*four(load=verdict), environment=pair(version)) for version, verdict in measured))
     (turn,) = [turn for turn in frontiers(atlas, ROUTER) if turn.loader is Loader.STOCK and turn.check is Check.LOAD]
-    assert [(span.right, span.first, span.last) for span in turn.spans] == [
-        (False, "5.4.0", "5.5.4"),
-        (True, "5.6.0", "5.6.0"),
-        (False, "5.7.0", "5.7.0"),
+    assert [(span.outcome, span.first, span.last) for span in turn.spans] == [
+        ("wrong", "5.3.0", "5.4.0"),
+        ("crash", "5.5.4", "5.5.4"),
+        ("right", "5.6.0", "5.6.0"),
+        ("hang", "5.7.0", "5.7.0"),
     ]
-    assert str(turn.text) == "with deepspeed 0.19.8: wrong in 5.4.0 to 5.5.4, right in 5.6.0, wrong from 5.7.0 on"
+    told = "wrong in transformers 5.3.0 to 5.4.0, crash in 5.5.4, right in 5.6.0, hang from 5.7.0 on"
+    assert str(turn.text) == f"with deepspeed 0.19.8: {told}"
 
 
 def test_frontiers_that_are_alike_are_told_once() -> None:
@@ -82,7 +90,7 @@ def test_frontiers_that_are_alike_are_told_once() -> None:
         for deepspeed in ("0.16.9", "0.19.8")
     ]
     told = [str(turn.text) for turn in frontiers(atlas_of(*cells), ROUTER) if turn.check is Check.LOAD]
-    assert told[0] == "with deepspeed 0.16.9 and 0.19.8: wrong in 5.5.4, right from 5.6.0 on"
+    assert told[0] == "with deepspeed 0.16.9 and 0.19.8: wrong in transformers 5.5.4, right from 5.6.0 on"
     assert len(told) == 2  # the other one is of the fixed loader: along deepspeed nothing turns
 
 
@@ -142,7 +150,7 @@ def test_a_case_has_its_evidence_and_what_the_controls_say() -> None:
     page = next(page for page in cases_pages(shelf, {}) if page.architecture.text == ROUTER)
     load = page.cases[0]
     assert (load.anchor, load.wrong, load.sites[0].site) == ("stock-load", 1, "Router.bias")
-    assert load.control.startswith("The plain load in one process, the control, works")
+    assert load.control.startswith("Control: the same model loads right in one process")
     assert "--loader stock --check load" in load.command
     assert [failure.page for failure in load.failures] == ["findings/buffers-skipped.html"]
     assert not page.cases[1].failures

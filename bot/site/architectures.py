@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 
 from bot.site import links
 from bot.site.atlas import Atlas, failure_link, keys_of, verdict_of
@@ -128,8 +129,8 @@ def _edges(turns: Iterable[Frontier]) -> Mapping[_Edge, tuple[str, ...]]:
     """What begins in each place: `load right from here on along transformers`."""
     found: dict[_Edge, tuple[str, ...]] = {}
     for turn in turns:
-        for span in turn.spans[1:]:
-            for page in span.begins:
+        for before, span in pairwise(turn.spans):
+            for page in span.begins if span.right != before.right else ():
                 key = turn.loader, page
                 words = f"{turn.check} {'right' if span.right else 'wrong'} from here along {turn.axis}"
                 found[key] = (*found.get(key, ()), words)

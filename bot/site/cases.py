@@ -120,10 +120,8 @@ def _control(verdict: Verdict, info: EnvironmentInfo) -> str:
     """What the plain load says, in one process and without ZeRO-3."""
     match verdict:
         case Verdict.BASELINE_BROKEN:
-            return "The plain load in one process, the control, fails as well: this is not ZeRO-3's doing."
+            return "Control: the same model fails in one process without ZeRO-3 too, so ZeRO-3 is not to blame."
         case Verdict.UNSUPPORTED | Verdict.ENVIRONMENT:
             return f"No control: transformers {clip(info.transformers)} could not build the model."
         case _:
-            return (
-                "The plain load in one process, the control, works; what it gets wrong by itself is not counted here."
-            )
+            return "Control: the same model loads right in one process without ZeRO-3."

@@ -83,7 +83,7 @@ def _raised(error: Failure, verdict: Verdict) -> Cause:
     function, message = error.frame.rpartition(" in ")[2], shape(error.message)
     words = f"{error.type} in {function}: {message}" if function else f"{error.type}: {message}"
     name = named([verdict, error.type, function], words)
-    return Cause(name, verdict, (f"{VERDICTS[verdict].word}: ", clip(words, 240)))
+    return Cause(name, verdict, (clip(words, 240),))
 
 
 def shape(message: str) -> str:

@@ -121,6 +121,15 @@ class Heat:
     rows: tuple[HeatRow, ...]
     switches: tuple[tuple[Switch, ...], ...]
 
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts whose letters are in the map, the worst first."""
+        squares = [square for row in self.rows for place in row.squares for square in place]
+        shown = {
+            Verdict.ENVIRONMENT if square.failed and not square.measured else square.share.worst for square in squares
+        }
+        return tuple(verdict for verdict in Verdict if verdict in shown)
+
 
 @dataclass(frozen=True)
 class CaseLink:
@@ -186,16 +195,18 @@ class ArchitectureLine:
 
 
 Axis = Literal["transformers", "deepspeed"]
+Outcome = Literal["right", "wrong", "crash", "hang"]
 
 
 @dataclass(frozen=True)
 class Span:
-    """Neighbouring measured versions, the oldest first, where a case is either `right` or not.
+    """Neighbouring measured versions, the oldest first, where a case has the same `outcome`; `right` when it passes.
 
     `begins` are the pages of the environments of the first version.
     """
 
     right: bool
+    outcome: Outcome
     first: Code
     last: Code
     begins: tuple[str, ...]
@@ -205,7 +216,7 @@ class Span:
 class Frontier:
     """Where a case turns from wrong to right or back along one `axis`, with each of the `others` on the other one.
 
-    Each span after the first begins with a first good or first bad version.
+    A span that is `right` after one that is not begins with a first good version, and the other way round.
     """
 
     device: Device

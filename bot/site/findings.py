@@ -9,7 +9,7 @@ from bot.site.atlas import Atlas, case_link, failure_link
 from bot.site.context import CaseLink, FailureLine, FailurePlace, KnownLink, Link, words
 from bot.site.failures import Place, UpstreamFailure
 from bot.site.pages import FindingPage, FindingsPage
-from bot.text import clip, count, plain
+from bot.text import capital, clip, count, plain
 from matrix.known import Known
 
 
@@ -50,7 +50,7 @@ def _page(atlas: Atlas, failure: UpstreamFailure) -> FindingPage:
     first = failure.places[0]
     return FindingPage(
         path=links.finding(failure.slug),
-        title=plain(failure.title),
+        title=capital(plain(failure.title)),
         crumbs=(Link("Findings", links.FINDINGS),),
         night=atlas.board.night,
         line=line(failure),

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from bot.site import links
 from bot.site.atlas import KINDS, OTHER, Atlas, verdict_of, version_of
-from bot.site.context import Axis, Frontier, Span, Words, words
+from bot.site.context import Axis, Frontier, Outcome, Span, Words, words
 from bot.text import clip, listed
 from matrix.board import Reading
 from matrix.model import CaseKey, Device, Verdict
@@ -26,11 +26,17 @@ def frontiers(atlas: Atlas, architecture: str) -> tuple[Frontier, ...]:
     )
 
 
-def right(verdict: Verdict | None) -> bool | None:
-    """Whether a verdict is right or wrong; None where it says nothing of ZeRO-3."""
-    if verdict is Verdict.PASS:
-        return True
-    return False if verdict and verdict.wrong_values else None
+def outcome(verdict: Verdict | None) -> Outcome | None:
+    """What a verdict says of a version; None where it says nothing of ZeRO-3."""
+    match verdict:
+        case Verdict.PASS:
+            return "right"
+        case Verdict.CRASH:
+            return "crash"
+        case Verdict.HANG:
+            return "hang"
+        case _:
+            return "wrong" if verdict and verdict.wrong_values else None
 
 
 def _frontiers(atlas: Atlas, device: Device, key: CaseKey, axis: Axis) -> Iterator[Frontier]:
@@ -38,7 +44,7 @@ def _frontiers(atlas: Atlas, device: Device, key: CaseKey, axis: Axis) -> Iterat
     alike: dict[object, list[_Line]] = defaultdict(list)
     for other, readings in atlas.lines[device, axis].items():
         spans = tuple(_spans(readings, key, axis))
-        alike[tuple((span.right, span.first, span.last) for span in spans)].append((other, spans))
+        alike[tuple((span.outcome, span.first, span.last) for span in spans)].append((other, spans))
     for lines in alike.values():
         if len(lines[0][1]) > (axis == "deepspeed"):
             yield _frontier(device, key, axis, lines)
@@ -52,27 +58,31 @@ def _frontier(device: Device, key: CaseKey, axis: Axis, lines: Sequence[_Line]) 
 
 def _joined(same: Sequence[Span]) -> Span:
     first = same[0]
-    return Span(first.right, first.first, first.last, tuple(page for span in same for page in span.begins))
+    return Span(
+        first.right, first.outcome, first.first, first.last, tuple(page for span in same for page in span.begins)
+    )
 
 
 def _spans(readings: Iterable[Reading], key: CaseKey, axis: Axis) -> Iterator[Span]:
     """The readings, the oldest first, as runs of equal outcome; those that say nothing are left out."""
-    told = ((right(verdict_of(reading, key)), reading) for reading in readings)
+    told = ((outcome(verdict_of(reading, key)), reading) for reading in readings)
     known = [(state, reading) for state, reading in told if state is not None]
     for state, run in groupby(known, key=lambda one: one[0]):
         infos = [reading.cell.environment for _, reading in run]
         first, last = (clip(version_of(info, axis)) for info in (infos[0], infos[-1]))
-        yield Span(state, first, last, (links.environment(infos[0].id),))
+        yield Span(state == "right", state, first, last, (links.environment(infos[0].id),))
 
 
 def _words(axis: Axis, others: Sequence[str], spans: Sequence[Span]) -> Words:
-    """`with deepspeed 0.19.8: wrong in 4.40.2 to 5.5.4, right from 5.6.0 on`."""
-    told = [_span(span, last=span is spans[-1] and len(spans) > 1) for span in spans]
+    """`with deepspeed 0.19.8: wrong in transformers 4.40.2 to 5.5.4, right from 5.6.0 on`."""
+    first, *later = spans
+    told = [f"{first.outcome} in {axis} {_versions(first)}"]
+    told += [
+        f"{span.outcome} from {span.first} on" if span is spans[-1] else f"{span.outcome} in {_versions(span)}"
+        for span in later
+    ]
     return words(f"with {OTHER[axis]} {listed(others)}: {', '.join(told)}")
 
 
-def _span(span: Span, *, last: bool) -> str:
-    state = "right" if span.right else "wrong"
-    if last:
-        return f"{state} from {span.first} on"
-    return f"{state} in {span.first}" if span.first == span.last else f"{state} in {span.first} to {span.last}"
+def _versions(span: Span) -> str:
+    return span.first if span.first == span.last else f"{span.first} to {span.last}"

@@ -77,11 +77,14 @@ class HeatPage(Page):
 
 @dataclass(frozen=True, kw_only=True)
 class StartPage(Page):
-    """The start page. `concerns` are the environments that are stale."""
+    """The start page. `concerns` are the environments that are stale; `before` is the night that `changes` are against,
+    None in the first one.
+    """
 
     kind: Literal["start"] = "start"
     headline: str
     answers: Answers
+    before: date | None
     changes: tuple[Change, ...]
     concerns: tuple[EnvironmentLink, ...]
     heat: Heat | None

@@ -30,6 +30,7 @@ def start_page(atlas: Atlas) -> StartPage:
         night=atlas.board.night if atlas.readings else None,
         headline=answer(atlas.board.run.cells),
         answers=answers(atlas),
+        before=atlas.nights[-2].day if len(atlas.nights) > 1 else None,
         changes=tuple(_changes(atlas)),
         concerns=tuple(atlas.of(reading) for reading in atlas.readings if reading.stale),
         heat=heat(atlas, first) if first else None,

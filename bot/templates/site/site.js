@@ -93,9 +93,15 @@ if (box) {
   };
   const stale = (environment) => (environment.stale.length ? [` Stale: ${environment.stale.join("; ")}.`] : []);
 
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+  const signs = { safe: "✓", unsafe: "✕", unknown: "?" };
+  const signed = ({ state, word }) => [Object.assign(element("span", `${signs[state]} `), { ariaHidden: "true" }), word.replace(/:$/, "")];
+  const say = (state, word, rest) => Object.assign(element("p", element("b", ...signed({ state, word })), ` ${rest}`), { className: "say" });
+
   const told = (environment, index) => {
-    if (safe(environment, index)) return ["safe", `Safe with ${environment.label}: every tensor is right, loaded and saved.`];
+    if (safe(environment, index)) return { state: "safe", word: "Safe", how: ["Every tensor is right, loaded and saved, with the stock loader (", link("how this is known", "about.html"), ")."] };
     const stock = loader("stock ").map((at) => ({ name: data.cases[at], meant: meant(codes(environment, index)[at]) }));
+    if (stock.every((one) => one.meant?.verdict === "unsupported")) return { state: "unknown", word: "No such class in this version:", how: [] };
     const shown = stock.filter((one) => one.meant?.verdict !== "pass");
     const texts = [...new Set(shown.map((one) => one.meant))].map((meant) => {
       const names = shown.filter((one) => one.meant === meant).map((one) => one.name).join(" and ");
@@ -103,8 +109,8 @@ if (box) {
     });
     if (!texts.length) texts.push(environment.stale.length ? "It passed when it was measured" : `It passed, yet ${environment.flaky} % of the cases there differ from run to run, so that may be luck`);
     const unsafe = answer(environment, index) === "u";
-    const words = !unsafe ? "Not known for" : stock.some((one) => one.meant?.wrong) ? "Unsafe with" : "Not usable with";
-    return [unsafe ? "unsafe" : "unknown", `${words} ${environment.label}. ${texts.join("; ")}.`];
+    const word = !unsafe ? "Not known" : stock.some((one) => one.meant?.wrong) ? "Unsafe" : "Not usable";
+    return { state: unsafe ? "unsafe" : "unknown", word, how: [`${capital(texts.join("; "))}.`] };
   };
   const nearest = (index, asked) => {
     const good = data.environments.filter((one) => safe(one, index)).sort((one, other) => distance(one, asked) - distance(other, asked)).slice(0, 3);
@@ -112,12 +118,13 @@ if (box) {
     return element("p", "Nearest safe: ", ...good.flatMap((one, at) => [at ? ", " : "", link(one.label, page(one, index)), ...(one.stale.length ? [" (stale)"] : [])]), ".");
   };
   const one = (environment, index, asked) => {
-    const [state, text] = told(environment, index);
+    const { state, word, how } = told(environment, index);
     const failures = [...new Set(why(environment, index))];
     const fixed = state === "unsafe" && safe(environment, index, true) ? [element("p", "With the fixed loader it is safe.")] : [];
     return [
       state,
-      Object.assign(element("p", text, ...stale(environment)), { className: "say" }),
+      say(state, word, `${word.endsWith(":") ? "" : "with "}${environment.label}`),
+      element("p", ...how, ...stale(environment)),
       ...failures.map((failure) => element("p", "Why: ", link(failure.text, failure.page))),
       ...fixed,
       element("p", link("Tensors, values, ranks and the command that reproduces it", page(environment, index)), ` (measured ${environment.night}).`),
@@ -125,13 +132,14 @@ if (box) {
     ];
   };
   const several = (found, index) => [
-    "unknown",
-    Object.assign(element("p", `${data.architectures[index].id} was measured in ${found.length} such environments:`), { className: "say" }),
-    element("ul", ...found.map((environment) => element("li", link(environment.label, page(environment, index)), `: ${told(environment, index)[0]}`, ...(environment.stale.length ? [", stale"] : [])))),
+    "several",
+    element("p", `${data.architectures[index].id} was measured in ${found.length} such environments:`),
+    element("ul", ...found.map((environment) => element("li", link(environment.label, page(environment, index)), ": ", ...signed(told(environment, index)), ...(environment.stale.length ? [", stale"] : [])))),
   ];
   const none = (index, asked) => [
     "unknown",
-    Object.assign(element("p", `Not measured: ${data.architectures[index].id} with ${asked.transformers ? `transformers ${asked.transformers}` : "any transformers"} and ${asked.deepspeed ? `deepspeed ${asked.deepspeed}` : "any deepspeed"} on ${asked.device}. That is not a yes.`), { className: "say" }),
+    say("unknown", "Not measured", `with ${asked.transformers ? `transformers ${asked.transformers}` : "any transformers"} and ${asked.deepspeed ? `deepspeed ${asked.deepspeed}` : "any deepspeed"} on ${asked.device}`),
+    element("p", `So nobody knows whether ${data.architectures[index].id} is safe there: that is not a yes.`),
     nearest(index, asked),
   ];
   const unclear = (indices, asked) => {
@@ -155,11 +163,19 @@ if (box) {
     if (!found.length) return none(index, asked);
     return found.length === 1 ? one(found[0], index, asked) : several(found, index);
   };
+  // A question with a telling answer, where the data has it.
+  const example = document.getElementById("example");
+  const known = data.environments.find((one) => one.transformers === "5.5.4");
+  if (known && models("deepseek_v3").length === 1) {
+    const question = new URLSearchParams({ model: "deepseek_v3", transformers: known.transformers, deepspeed: known.deepspeed, device: known.device });
+    example.append("For example: ", link(`deepseek_v3 with transformers ${known.transformers} and deepspeed ${known.deepspeed}`, `?${question}`));
+  }
   const show = () => {
     const asked = Object.fromEntries(["model", "transformers", "deepspeed", "device"].map((name) => [name, box.elements[name].value.trim()]));
     const [state, ...parts] = asked.model ? answered(asked) : [""];
     verdict.className = state;
     verdict.replaceChildren(...parts);
+    example.hidden = Boolean(asked.model) || !example.hasChildNodes();
   };
 
   const options = (values) => values.map((value) => Object.assign(element("option"), { value }));
