@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from playwright.sync_api import Browser
 from bot.browser import NoBrowserError, browsing, chromium
 from matrix import runner
 from matrix.environments import load_environments
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interpreter(transformers: str) -> Path:
