@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -126,12 +126,14 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
     for name, content in _assets(atlas):
         folder.file(name, content)
     tell(f"{len(atlas.readings)} environments, {len(atlas.architectures)} architectures")
-    for number, (paths, changed) in enumerate(_cases(atlas, folder, database), start=1):
-        folder.paths.update(paths)
-        folder.changed += changed
-        tell(f"cases of {number} environments: {len(folder.paths)} files")
-    for page in _pages(atlas):
-        folder.page(page)
+    with _written(_changed(atlas, folder), folder, database) as cases:
+        for page in _pages(atlas):  # meanwhile
+            folder.page(page)
+        for number, (paths, changed) in enumerate(cases, start=1):
+            folder.paths.update(paths)
+            folder.changed += changed
+            tell(f"cases of {number} changed environments: {len(folder.paths)} files")
+    folder.page(start_page(atlas))
     removed = folder.prune()
     folder.file(MARKER, look().encode())
     return Written(len(folder.paths), folder.changed, removed)
@@ -165,37 +167,53 @@ def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
 
 
 def _pages(atlas: Atlas) -> Iterable[Pages]:
-    """All pages but those of cases, the start page last."""
+    """All pages but those of cases and the start page."""
     return chain(
         heat_pages(atlas),
         [environments_page(atlas), architectures_page(atlas), findings_page(atlas), about_page(atlas)],
         environment_pages(atlas),
         architecture_pages(atlas),
         finding_pages(atlas),
-        [start_page(atlas)],
     )
 
 
-def _cases(atlas: Atlas, folder: _Folder, database: Path | None) -> Iterator[tuple[set[str], int]]:
+Shelved = tuple[Shelf, bytes]
+"""A shelf, and the digest of all that its pages say."""
+
+
+def _changed(atlas: Atlas, folder: _Folder) -> list[Shelved]:
+    """The shelves whose pages have to be made; those of any other are there, made of the very same shelf."""
+    found = []
+    for shelf in shelves(atlas):
+        digest = hashlib.sha256(repr(shelf).encode(errors="surrogatepass")).hexdigest().encode()
+        if folder.anew or not folder.has(_made(shelf), digest, shelf.paths):
+            found.append((shelf, digest))
+        else:
+            folder.paths.update({_made(shelf), *shelf.paths})
+    return found
+
+
+def _made(shelf: Shelf) -> str:
+    """The file that says what the cases of an environment were made of."""
+    return f"{links.cases_of(shelf.reading.cell.environment.id)}/{MADE}"
+
+
+@contextmanager
+def _written(found: list[Shelved], folder: _Folder, database: Path | None) -> Iterator[Iterable[tuple[set[str], int]]]:
     """Write the pages of all cases, an environment in each process; the paths of each, and how many files changed."""
-    found = list(shelves(atlas))
     work = partial(_shelf, folder.root, database, anew=folder.anew)
     workers = min(len(os.sched_getaffinity(0)), len(found))
     with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
-        yield from pool.map(work, found) if isinstance(pool, Executor) else map(work, found)
+        yield pool.map(work, found) if isinstance(pool, Executor) else map(work, found)
 
 
-def _shelf(root: Path, database: Path | None, shelf: Shelf, *, anew: bool) -> tuple[set[str], int]:
-    """Write the pages of the cases of one environment, or none where they were made of the very same shelf."""
-    folder, made = _Folder(root, anew), f"{links.cases_of(shelf.reading.cell.environment.id)}/{MADE}"
-    digest = hashlib.sha256(repr(shelf).encode(errors="surrogatepass")).hexdigest().encode()
-    if not anew and folder.has(made, digest, shelf.paths):
-        folder.paths.update({made, *shelf.paths})
-        return folder.paths, 0
-    (root / made).unlink(missing_ok=True)
+def _shelf(root: Path, database: Path | None, shelved: Shelved, *, anew: bool) -> tuple[set[str], int]:
+    """Write the pages of the cases of one environment."""
+    folder, (shelf, digest) = _Folder(root, anew), shelved
+    (root / _made(shelf)).unlink(missing_ok=True)
     for page in cases_pages(shelf, _strips(database, shelf)):
         folder.page(page)
-    folder.file(made, digest)
+    folder.file(_made(shelf), digest)
     return folder.paths, folder.changed
 
 
