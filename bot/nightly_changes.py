@@ -60,7 +60,7 @@ def _newest_first(found: Iterable[Turn]) -> tuple[Turn, ...]:
 
 
 def _turn(cell: str, key: CaseKey, course: Course) -> tuple[Turn, bool] | None:
-    """The last turn of a case and whether it is to the wrong. A night that could not tell (flaky, unmeasured) turns nothing back."""
+    """The last turn of a case and whether it is to the wrong. Only a pass turns it back."""
     told = [(night, verdict) for night, verdict in course if not verdict.infrastructure]
     if not told:
         return None
@@ -69,6 +69,9 @@ def _turn(cell: str, key: CaseKey, course: Course) -> tuple[Turn, bool] | None:
         if worse(right, verdict):
             wrong_since = wrong_since or night
             last = Turn(cell, key.architecture, key.loader, key.check, right, verdict, wrong_since)
+        elif wrong_since and verdict is not Verdict.PASS:
+            if verdict.wrong_values and verdict not in _UNSURE:  # as wrong as before, or less: nothing to tell any more
+                right, wrong_since, last = verdict, None, None
         elif not (verdict in _UNSURE and right.wrong_values):
             if last and wrong_since:
                 last = Turn(cell, key.architecture, key.loader, key.check, last.after, verdict, night)

@@ -99,12 +99,17 @@ def advise(architecture: str, tried: Iterable[Tried], ask: Ask) -> Advice:
     """What to use for an architecture, of all that was `tried` with it.
 
     Without pins the newest safe pairs come first; with pins the safe ones among those asked for, else the nearest.
+    A pair that is unsafe on one device that was asked about is not safe on another: who installs it may have either.
     """
     known = [one for one in tried if ask.device in (None, one.device)]
     asked = [one for one in known if ask.fits(one)]
-    answers = {one.answer(ask.loader) for one in asked}
-    answer = next((one for one in (Answer.SAFE, Answer.UNSAFE) if one in answers), Answer.UNKNOWN)
-    good = [one for one in (asked if answer is Answer.SAFE else known) if one.answer(ask.loader) is Answer.SAFE]
+    unsafe = {(one.transformers, one.deepspeed) for one in known if one.answer(ask.loader) is Answer.UNSAFE}
+    sound = [one for one in known if one.answer(ask.loader) is Answer.SAFE]
+    sound = [one for one in sound if (one.transformers, one.deepspeed) not in unsafe]
+    good = [one for one in asked if one in sound]
+    wrong = any(one.answer(ask.loader) is Answer.UNSAFE for one in asked)
+    answer = Answer.SAFE if good else Answer.UNSAFE if wrong else Answer.UNKNOWN
+    good = good or sound
     return Advice(
         architecture,
         ask,

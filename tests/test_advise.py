@@ -118,6 +118,11 @@ def test_another_device_does_not_count() -> None:
     assert advise("m", known, Ask(device=Device.CPU)).answer is Answer.SAFE
 
 
+def test_a_pair_that_one_device_breaks_is_not_safe_where_no_device_is_named() -> None:
+    told = advise("m", [tried("5.6.0"), broken("5.6.0", device=Device.CUDA)], Ask(transformers="5.6.0"))
+    assert (told.answer, told.safe) == (Answer.UNSAFE, ())
+
+
 def test_the_fixed_loader_is_told_of_where_it_helps() -> None:
     asked = Ask(transformers="5.5.4")
     assert "fixed loader" in "\n".join(advice_lines(advise("m", [broken("5.5.4")], asked)))

@@ -51,6 +51,8 @@ def turned(*verdicts: Verdict, recent: int = 0) -> Turns:
         ([V.UNSUPPORTED, V.CRASH], (V.UNSUPPORTED, V.CRASH, 1)),
         ([V.PASS, V.CRASH, V.PASS, V.HANG], (V.PASS, V.HANG, 3)),
         ([V.PASS, V.CRASH, V.ENVIRONMENT], (V.PASS, V.CRASH, 1)),  # nothing was measured: nothing is right again
+        ([V.PASS, V.CORRUPT, V.BASELINE_BROKEN], (V.PASS, V.CORRUPT, 1)),  # only a pass is right
+        ([V.PASS, V.CORRUPT, V.UNSUPPORTED], (V.PASS, V.CORRUPT, 1)),
     ],
 )
 def test_what_turned_wrong(verdicts: list[Verdict], was_is_since: tuple[Verdict, Verdict, int]) -> None:
@@ -64,6 +66,7 @@ def test_what_turned_wrong(verdicts: list[Verdict], was_is_since: tuple[Verdict,
         [V.PASS, V.PASS],
         [V.CRASH, V.PASS],
         [V.CORRUPT, V.CRASH],
+        [V.CRASH, V.CORRUPT, V.CRASH],  # as wrong as before: neither worse nor right
         [V.CRASH, V.ENVIRONMENT, V.CRASH],
         [V.CRASH, V.FLAKY, V.CRASH],
         [V.PASS, V.BASELINE_BROKEN, V.PASS],

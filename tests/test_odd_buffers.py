@@ -78,8 +78,10 @@ def test_a_bool_without_dimensions(found: Found, fixed: Judged, broken: Judged) 
 def test_a_tensor_that_two_modules_share(found: Found, fixed: Judged, broken: Judged) -> None:
     assert found[IDS["Shared"]] == {"Identity.scale": "float32"}
     assert fixed[IDS["Shared"]]["verdict"] == "pass"
-    found_wrong = wrong(broken[IDS["Shared"]])  # memory that nobody has written to is of no certain kind
-    assert {name: ranks for name, (_, ranks) in found_wrong.items()} == {"first.scale": [0, 1], "second.scale": [0, 1]}
+    # The second name gets memory that nobody has written to: it may hold anything, what it should hold too.
+    ranks = {name: ranks for name, (_, ranks) in wrong(broken[IDS["Shared"]]).items()}
+    assert ranks["first.scale"] == [0, 1]
+    assert ranks.keys() <= {"first.scale", "second.scale"}
 
 
 @pytest.mark.parametrize("name", ["Secret", "View"])
