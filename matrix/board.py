@@ -52,8 +52,9 @@ class Dated:
 class Reading:
     """An environment: its newest measurement that counts, `cell`, of `night`, with each case as it was last measured.
 
-    `attempt` is the newest night that wanted to measure it, and `state` what became of that. A case that the newest cell
-    left out is there with the night that last had it. Without any measurement that counts, there are no cases.
+    `attempt` is the newest night that wanted to measure it, and `state` what became of that. A case that a newer whole
+    measurement left out says nothing any more; after one that failed, the cases are those of before. Without any
+    measurement that counts, there are none.
     """
 
     cell: Cell
@@ -111,7 +112,7 @@ def _reading(history: History, environment: Environment, night: date) -> Reading
     cases = {
         found.case.key: _dated(found, since[found.case.key])
         for found in evidence(history, environment.name)
-        if found.case.key in since
+        if found.case.key in since and (measured.state is not State.COMPLETE or found.night == measured.night)
     }
     cell = _cell(measured, [dated.case for dated in cases.values()])
     newest = environment.newest

@@ -3,7 +3,7 @@
 from datetime import date
 from pathlib import Path
 
-from runs import ROUTER, case, cell
+from runs import BERT, ROUTER, case, cell
 from test_history import FIRST, NEW, OLD, Folder, day
 
 from matrix.board import SHOWN, Stale, board, board_of
@@ -75,3 +75,14 @@ def test_what_nobody_measures_any_more_is_left_out_in_the_end(tmp_path: Path) ->
             for number in (SHOWN.days, SHOWN.days + 1)
         ]
     assert shown == [[NEW.transformers, OLD.transformers], [NEW.transformers]]
+
+
+def test_what_the_newest_whole_measurement_left_out_says_nothing_any_more(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.keep(0, cell(case(ROUTER), case(BERT), environment=NEW))
+    folder.keep(1, cell(case(BERT), environment=NEW))
+    folder.build()
+    with opened(folder.database) as history:
+        (reading,) = board(history).readings
+    assert [key.architecture for key in reading.cases] == [BERT]
+    assert reading.cell.cases == (case(BERT),)
