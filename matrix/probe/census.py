@@ -26,6 +26,9 @@ from matrix.probe.sites import buffer_sites
 TIMEOUT = 300.0
 """Seconds that the search for a tiny configuration may take; the longest takes about twenty."""
 
+MOST_PARAMETERS = 8_000_000
+"""More than that is not tiny."""
+
 Values = dict[str, Any]
 
 
@@ -43,6 +46,8 @@ def measured(entry: Values) -> Values:
     """The tiny model, built for real: its configuration, what of the full-size model's sites it lacks, and its numels."""
     cls = recipes.model_class(Architecture(entry["id"], ""))
     recipe = search.settle(cls, entry.get("config", {}), entry.get("seed"))
+    if recipe.parameters > MOST_PARAMETERS:
+        raise ValueError(f"it cannot be made smaller than {recipe.parameters:,} parameters")
     model = recipes.build(Architecture(entry["id"], "", recipe.config))
     parameters = [parameter.numel() for parameter in model.parameters()]
     own = {name for name, _ in model.named_buffers(remove_duplicate=False)}

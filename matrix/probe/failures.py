@@ -32,5 +32,7 @@ def failure(error: BaseException) -> Failure:
 
 
 def explain(error: BaseException) -> str:
-    """The type and the message of `error` on one line."""
+    """The type and the message of `error` on one line; of a failed import what it failed for."""
+    while isinstance(error, ImportError) and isinstance(error.__cause__, ImportError):
+        error = error.__cause__
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

@@ -259,9 +259,14 @@ def _differ(value: Any, default: Any) -> bool:
 
 
 def arguments(config: PretrainedConfig) -> dict[str, Any]:
-    """The value that `config` has for each keyword argument of its class and, through `**kwargs`, of its bases."""
+    """The value that `config` has for each keyword argument of its class and, through `**kwargs`, of its bases.
+
+    Some classes take the configurations inside them without stating so.
+    """
     kind: Any = type(config)
-    return {name: value_of(config, name, default) for name, default in _stated_arguments(kind).items()}
+    values = {name: value_of(config, name, default) for name, default in _stated_arguments(kind).items()}
+    inside = {name: value for name, value in vars(config).items() if isinstance(value, PretrainedConfig)}
+    return dict(sorted({**values, **inside}.items()))
 
 
 @functools.cache
