@@ -5,15 +5,8 @@ from typing import Any
 
 HEADS = (
     *("ForCausalLM", "ForConditionalGeneration", "ForMaskedLM", "ForImageClassification", "ForObjectDetection"),
-    *(
-        "ForSemanticSegmentation",
-        "ForUniversalSegmentation",
-        "ForTextRecognition",
-        "ForCTC",
-        "ForPrediction",
-        "MTModel",
-    ),
-    "Model",
+    *("ForSemanticSegmentation", "ForUniversalSegmentation", "ForTextRecognition", "ForCTC", "ForPrediction"),
+    *("MTModel", "Model"),
 )
 """How the classes end that people load most, the most common first; then other heads, then parts of models."""
 
