@@ -12,7 +12,7 @@ from rich.table import Table
 
 from matrix import runner
 from matrix.catalog import exceptions, load_catalog
-from matrix.cataloguing import make_lock
+from matrix.cataloguing import Means, make_lock
 from matrix.coverage import selection
 from matrix.environments import load_environments
 from matrix.errors import CancelledError, OutputError, UnknownNameError
@@ -120,7 +120,7 @@ def catalog(
     wanted_environments = [environment for environment in known if nightly in environment.sets]
     try:
         with TerminalProgress() as progress:
-            lock = make_lock(wanted_environments, venvs.resolve(), exceptions(), progress)
+            lock = make_lock(wanted_environments, Means(venvs.resolve(), exceptions(), progress))
         out.write_text(canonical(lock), encoding="utf-8")
     except KeyboardInterrupt:
         raise CancelledError from None

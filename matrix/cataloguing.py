@@ -1,11 +1,12 @@
 """Make the lock of the catalog: ask the probe of each version what there is, choose, and ask how it becomes tiny."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from packaging.version import Version
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from matrix import runner
 from matrix.discovered import Answer, Discovery, Found, Gathering, chosen
@@ -21,12 +22,16 @@ _FOUND = TypeAdapter(Found)
 _ANSWER = TypeAdapter(Answer)
 _UNREACHED = TypeAdapter(tuple[str, ...])
 
+Findings = tuple[Discovery, tuple[Answer, ...]]
+"""What one version of transformers has, and how what was chosen of it becomes tiny."""
+_FINDINGS: TypeAdapter[Findings] = TypeAdapter(Findings)
+
 
 def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: Path) -> Discovery:
     """Every class of that version that bears buffers; raises ProbeDiedError when the probe does not come to its end."""
     found: list[Found] = []
     question = {"configs": configs, "processes": PROCESSES}
-    for message in runner.ask("matrix.probe.discovery", question, interpreter, log):
+    for message in runner.ask("discovery", question, interpreter, log):
         match message:
             case {"class": values}:
                 found.append(strictly(_FOUND, values))
@@ -41,7 +46,7 @@ def tiny(asked: Sequence[Found], seeds: Gathering, interpreter: Path, log: Path)
     """How each of `asked` becomes tiny; raises ProbeDiedError."""
     entries = [{"id": found.id, "config": found.config, "seed": seeds.seed(found.id)} for found in asked]
     question = {"architectures": entries, "processes": PROCESSES}
-    answers = [strictly(_ANSWER, values) for values in runner.ask("matrix.probe.census", question, interpreter, log)]
+    answers = [strictly(_ANSWER, values) for values in runner.ask("census", question, interpreter, log)]
     if len(answers) < len(entries):
         raise ProbeDiedError("the census", log, runner.last_line(log))
     return tuple(answers)
@@ -54,23 +59,45 @@ def newest_first(environments: Sequence[Environment]) -> list[Environment]:
     return [versions[version] for version in sorted(versions, key=Version, reverse=True)]
 
 
-def make_lock(
-    environments: Sequence[Environment], venvs: Path, configs: Mapping[str, Any], progress: TerminalProgress
-) -> Lock:
-    """The lock of all versions of transformers in `environments`, each installed in a folder of `venvs`.
+@dataclass(frozen=True)
+class Means:
+    """Where environments are installed, what some default configurations must be told, and who is told how it goes."""
 
+    venvs: Path
+    configs: Mapping[str, Any]
+    progress: TerminalProgress
+
+
+def make_lock(environments: Sequence[Environment], means: Means) -> Lock:
+    """The lock of all versions of transformers in `environments`.
+
+    What a version has is kept beside its environment: made anew, the lock asks only those that it has not asked by the same rules.
     Raises EnvironmentFailedError and ProbeDiedError: a lock that lacks a version would be no lock.
     """
-    gathering = Gathering()
-    venvs.mkdir(parents=True, exist_ok=True)
+    gathering, inputs = Gathering(), inputs_digest()
+    means.venvs.mkdir(parents=True, exist_ok=True)
     for environment in newest_first(environments):
-        version = environment.transformers
-        progress.step(f"installing {environment.id}")
-        interpreter = runner.install(environment, venvs / environment.id)
-        log = venvs / f"{environment.id}.log"
-        progress.step(f"looking for buffers in transformers {version}")
-        discovery = discover(version, interpreter, configs, log)
-        asked = chosen(discovery, tuple(gathering.architectures))
-        progress.step(f"making {len(asked)} architectures of transformers {version} tiny")
-        gathering.add(discovery, tiny(asked, gathering, interpreter, log))
-    return gathering.lock(inputs_digest())
+        kept = means.venvs / f"{environment.id}.{inputs[-12:]}.json"
+        discovery, answers = _kept(kept) or _asked(environment, means, gathering)
+        kept.write_bytes(_FINDINGS.dump_json((discovery, answers)))
+        gathering.add(discovery, answers)
+    return gathering.lock(inputs)
+
+
+def _kept(file: Path) -> Findings | None:
+    """What an earlier run found and kept in `file`, None for nothing that can be read."""
+    try:
+        return _FINDINGS.validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _asked(environment: Environment, means: Means, gathering: Gathering) -> Findings:
+    version, log = environment.transformers, means.venvs / f"{environment.id}.log"
+    means.progress.step(f"installing {environment.id}")
+    interpreter = runner.install(environment, means.venvs / environment.id)
+    means.progress.step(f"looking for buffers in transformers {version}")
+    discovery = discover(version, interpreter, means.configs, log)
+    asked = chosen(discovery, tuple(gathering.architectures))
+    means.progress.step(f"making {len(asked)} architectures of transformers {version} tiny")
+    return discovery, tiny(asked, gathering, interpreter, log)

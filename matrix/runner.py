@@ -337,8 +337,8 @@ def probe(
             yield from messages(process.stdout or io.StringIO())
 
 
-def ask(module: str, question: Mapping[str, Any], interpreter: Path, log: Path) -> Generator[dict[str, Any]]:
-    """What a `module` of the probe answers in `interpreter`, a JSON object each; all other output goes to `log`.
+def ask(topic: str, question: Mapping[str, Any], interpreter: Path, log: Path) -> Generator[dict[str, Any]]:
+    """What the probe answers to a question about `topic` in `interpreter`, object by object; its other output is in `log`.
 
     Ends early when the probe dies. Raises BadMessageError for what is no JSON object.
     """
@@ -347,7 +347,7 @@ def ask(module: str, question: Mapping[str, Any], interpreter: Path, log: Path) 
         file.write_text(json.dumps(question))
         with file.open() as stdin:
             process = subprocess.Popen(
-                [str(_absolute(interpreter)), "-m", module],
+                [str(_absolute(interpreter)), "-m", "matrix.probe.answer", topic],
                 env={**_probe_variables(OURS, Path(folder)), "CUDA_VISIBLE_DEVICES": ""},
                 cwd=folder,
                 stdin=stdin,

@@ -14,7 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from matrix.probe.quiet import QUIET
+from matrix.probe.quiet import QUIET, claim_stdout
 
 os.environ.update(QUIET)
 
@@ -23,7 +23,6 @@ import torch
 from matrix.catalog import load_catalog
 from matrix.model import Device, Job, Loader
 from matrix.probe import eras, recipes, worker, zygote
-from matrix.probe.__main__ import claim_stdout
 from matrix.probe.channel import Channel, fork
 from matrix.probe.loaders import loader
 

@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from matrix.probe.quiet import QUIET
+from matrix.probe.quiet import QUIET, claim_stdout
 
 os.environ.update(QUIET)
 
@@ -25,7 +25,6 @@ from transformers.integrations import deepspeed as integration
 
 from matrix.model import Architecture, Check, Device, Job, Loader, Task
 from matrix.probe import zygote
-from matrix.probe.__main__ import claim_stdout
 from matrix.probe.sweep import sweep
 
 BROKEN = Architecture("levit:LevitForImageClassification", "batchnorm")

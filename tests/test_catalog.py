@@ -139,8 +139,8 @@ def test_a_recipe_that_is_not_the_catalogs_stays() -> None:
 
 
 def census(python: Path, *architectures: Architecture) -> list[dict[str, Any]]:
-    """What `matrix.probe.census` says about `architectures` under `python`, sorted by id."""
-    command = [str(python), "-m", "matrix.probe.census"]
+    """What the probe's census says about `architectures` under `python`, sorted by id."""
+    command = [str(python), "-m", "matrix.probe.answer", "census"]
     question = json.dumps({"architectures": [asdict(architecture) for architecture in architectures], "processes": 2})
     result = subprocess.run(command, input=question, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT)
     return [json.loads(line) for line in result.stdout.splitlines()]

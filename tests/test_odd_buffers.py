@@ -35,7 +35,9 @@ def probe(python: Path, module: str, *arguments: str, question: object = None) -
 @pytest.fixture(scope="module")
 def found(newest: Path) -> Found:
     """The buffer sites of each odd class, as discovery tells them."""
-    told = probe(newest, "matrix.probe.discovery", question={"configs": {}, "processes": 1, "folders": ["odd"]})
+    told = probe(
+        newest, "matrix.probe.answer", "discovery", question={"configs": {}, "processes": 1, "folders": ["odd"]}
+    )
     return {entry["class"]["id"]: entry["class"]["sites"] for entry in told if "class" in entry}
 
 
@@ -117,6 +119,6 @@ def test_complex_numbers(found: Found, fixed: Judged, broken: Judged) -> None:
 
 def test_a_second_discovery_says_the_same(newest: Path) -> None:
     question = {"configs": {"clap_audio_model": {"enable_fusion": True}}, "processes": 2, "folders": ["odd", "clap"]}
-    first, second = (probe(newest, "matrix.probe.discovery", question=question) for _ in range(2))
+    first, second = (probe(newest, "matrix.probe.answer", "discovery", question=question) for _ in range(2))
     assert first == second
     assert {entry["class"]["id"] for entry in first if "class" in entry} >= {"clap:ClapModel", *IDS.values()}

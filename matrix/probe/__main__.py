@@ -13,21 +13,13 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from matrix.probe.quiet import QUIET
+from matrix.probe.quiet import QUIET, claim_stdout
 
 os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})  # before torch is imported
 
 from matrix.model import Device, Job
-
-
-def claim_stdout() -> TextIO:
-    """Keep the real stdout for records, and let everything that upstream prints go to stderr, in forked ranks too."""
-    records = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return records
 
 
 def main(job_file: str) -> int:

@@ -1,21 +1,13 @@
-"""`python -m matrix.probe.census`: how each architecture becomes tiny, and whether that keeps every buffer site.
+"""How each architecture becomes tiny, and whether that keeps every buffer site: see `matrix.probe.answer`.
 
-Reads {"architectures": [{"id", "config", "seed"}, ...], "processes": n} from stdin, `config` being what its default
-configuration lacks and `seed` what made it tiny elsewhere. Prints one JSON object per line for each, sorted by id.
+The question is {"architectures": [{"id", "config", "seed"}, ...], "processes": n}, `config` being what the default
+configuration lacks and `seed` what made it tiny elsewhere. The answer is one object for each, sorted by id.
 """
 
 import contextlib
-import json
-import os
-import sys
 from typing import Any
 
-from matrix.probe.quiet import QUIET
-
-os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})  # before torch is imported
-
 import torch
-from transformers.utils import logging
 
 from matrix.model import Architecture
 from matrix.probe import recipes, search
@@ -62,24 +54,16 @@ def measured(entry: Values) -> Values:
     }
 
 
-def main() -> None:
-    """Answer for every architecture on stdin."""
+def answers(question: Values) -> list[Values]:
+    """What is answered, an object for every architecture."""
     torch.set_num_threads(1)
-    logging.set_verbosity_error()
-    asked = json.load(sys.stdin)
-    entries = asked["architectures"]
+    entries = question["architectures"]
+    for entry in entries:
+        with contextlib.suppress(Exception):
+            recipes.model_class(Architecture(entry["id"], ""))
     died = f"the search ended its process, or took longer than {TIMEOUT:.0f} s"
-    with contextlib.redirect_stdout(sys.stderr):  # some releases print while they import a model
-        for entry in entries:
-            with contextlib.suppress(Exception):
-                recipes.model_class(Architecture(entry["id"], ""))
-        answers = [
-            answer or {"id": entry["id"], "status": "error", "message": died}
-            for entry, answer in each(entries, census, asked["processes"], TIMEOUT)
-        ]
-    for answer in sorted(answers, key=lambda answer: answer["id"]):
-        sys.stdout.write(json.dumps(answer) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    told = [
+        answer or {"id": entry["id"], "status": "error", "message": died}
+        for entry, answer in each(entries, census, question["processes"], TIMEOUT)
+    ]
+    return sorted(told, key=lambda answer: answer["id"])

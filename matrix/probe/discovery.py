@@ -1,15 +1,14 @@
-"""`python -m matrix.probe.discovery`: every model class of the installed transformers, and where it has buffers.
+"""Every model class of the installed transformers, and where it has buffers: see `matrix.probe.answer`.
 
-Reads {"configs": {model_type: values}, "processes": n} from stdin: what the default configurations of some model types
-lack; with "folders" it looks at those models only. Prints one JSON object per line: {"class": {...}} for every class that bears a buffer or, not built, may bear one, and
-{"unreached": [...]} last, the persistent buffers that the sources register and no model that was built has.
+The question is {"configs": {model_type: values}, "processes": n}: what the default configurations of some model types
+lack; with "folders" only those models are looked at. The answer is {"class": {...}} for every class that bears a buffer
+or, not built, may bear one, and {"unreached": [...]} last, the persistent buffers that the sources register and no model
+that was built has.
 """
 
-import contextlib
 import functools
 import importlib
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,8 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from matrix.probe.quiet import QUIET
-
-os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
-from transformers.utils import logging
 
 from matrix.probe import classes, recipes, search
 from matrix.probe.channel import each
@@ -31,6 +25,9 @@ from matrix.probe.failures import explain
 from matrix.probe.sources import makes_modules, written_sites
 
 _LACKING = re.compile(r"requires the ([\w.-]+) library")
+
+_INNER = ("module", "modules", "suspect")
+"""What is known of a class and not told."""
 
 TIMEOUT = 60.0
 """Seconds that a class has to be built in, full-size and without memory; the slowest takes two."""
@@ -163,21 +160,13 @@ def worth_telling(told: Sequence[Values], left: Mapping[str, Sequence[str]]) -> 
     return [about for about in told if about.get("sites") or (about in failed and about["id"] not in bases)]
 
 
-def main() -> None:
-    """Answer what stdin asks."""
+def answers(question: Values) -> list[Values]:
+    """What is answered."""
     torch.set_num_threads(1)
-    logging.set_verbosity_error()
-    asked = json.load(sys.stdin)
-    with contextlib.redirect_stdout(sys.stderr):  # some releases print while they import a model
-        folders = asked.get("folders")
-        names = [name for name in classes.model_modules() if not folders or name.split(".")[2] in folders]
-        told = discover(names, asked["configs"], asked["processes"])
+    folders = question.get("folders")
+    names = [name for name in classes.model_modules() if not folders or name.split(".")[2] in folders]
+    told = discover(names, question["configs"], question["processes"])
     left = unreached(told, names)
-    for about in worth_telling(told, left):
-        kept = {name: value for name, value in about.items() if name not in ("module", "modules", "suspect")}
-        sys.stdout.write(json.dumps({"class": kept}) + "\n")
-    sys.stdout.write(json.dumps({"unreached": sorted(site for sites in left.values() for site in sites)}) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    kept = [{n: v for n, v in about.items() if n not in _INNER} for about in worth_telling(told, left)]
+    sites = sorted(site for sites_of_one in left.values() for site in sites_of_one)
+    return [*({"class": about} for about in kept), {"unreached": sites}]

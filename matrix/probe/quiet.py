@@ -1,4 +1,8 @@
-"""Environment variables that must be set before torch, transformers and deepspeed are imported."""
+"""What must be done before torch, transformers and deepspeed are imported. Standard library only."""
+
+import os
+import sys
+from typing import TextIO
 
 QUIET = {
     "OMP_NUM_THREADS": "1",  # a thread pool does not survive a fork
@@ -9,3 +13,12 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
 }
+"""Environment variables that must be set; what the user has set stays."""
+
+
+def claim_stdout() -> TextIO:
+    """Keep the real stdout for records, and let everything that upstream prints go to stderr, in forked ranks too."""
+    records = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return records

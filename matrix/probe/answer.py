@@ -1,0 +1,22 @@
+"""`python -m matrix.probe.answer discovery | census`: what that module answers to the question on stdin, as JSON lines."""
+
+import importlib
+import json
+import os
+import sys
+
+from matrix.probe.quiet import QUIET, claim_stdout
+
+
+def main(name: str) -> None:
+    """Answer one question. Whatever upstream prints goes to stderr, also while it is imported."""
+    records = claim_stdout()
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    question = json.load(sys.stdin)
+    for answer in importlib.import_module(f"matrix.probe.{name}").answers(question):
+        records.write(json.dumps(answer) + "\n")
+    records.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
