@@ -1,7 +1,6 @@
 """The commands that workflows call, each from its event to what it leaves behind."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from bot.planning import github_matrix
 from bot.reporting import report
 from bot.settings import load_settings
 from bot.watch import watch
+from matrix import clock
 from matrix.catalog import load_catalog
 from matrix.duel import plan_to_json
 from matrix.errors import INFRASTRUCTURE
@@ -60,11 +60,11 @@ def watch_command() -> None:
     """Judge what is new in the watched repositories, start measuring what touches loading code, and miss missing nights."""
     context, settings = actions.context(), load_settings()
     place = office(context, settings, actions.event(context).repository)
-    rounds = watch(place.desk, settings, touches, datetime.now(UTC))
+    rounds = watch(place.desk, settings, touches, clock.now())
     for watched in rounds:
         actions.verbatim(str(watched))
     newest = records_of(context).newest()
-    actions.verbatim(track_age(place.desk, newest, datetime.now(UTC).date()))
+    actions.verbatim(track_age(place.desk, newest, clock.today()))
     if any(watched.problem for watched in rounds):
         raise typer.Exit(INFRASTRUCTURE)
 

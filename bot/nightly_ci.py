@@ -2,7 +2,6 @@
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +26,7 @@ from bot.nightly_track import known_of, track
 from bot.office import door, office
 from bot.pages_artifact import pack
 from bot.settings import load_settings
+from matrix import clock
 from matrix.environments import load_environments
 from matrix.night_plan import night_to_json, read_night
 
@@ -41,7 +41,7 @@ def plan_command() -> None:
     branch, news = records_of(context), upstream(door(context, settings))
     branch.fetch()
     environments = candidates(load_environments(), context.environments, news)
-    night = plan(environments, past_in(branch.folder), asked(context, settings, datetime.now(UTC)), news.problems)
+    night = plan(environments, past_in(branch.folder), asked(context, settings, clock.now()), news.problems)
     shards = sorted({cell.shard for cell in night.plan.cells})
     actions.set_output(context, "plan", night_to_json(night.plan))
     actions.set_output(context, "matrix", json.dumps({"include": [{"shard": shard} for shard in shards]}))
@@ -84,7 +84,7 @@ def pack_command(
 @app.command(name="track")
 def track_command() -> None:
     """Tell what changed in the issue `Nightly: what changed`."""
-    context, today = actions.context(), datetime.now(UTC).date()
+    context, today = actions.context(), clock.today()
     desk = office(context, load_settings(), actions.event(context).repository).desk
     branch = records_of(context)
     branch.fetch()

@@ -5,14 +5,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
-from matrix import runner
+from matrix import clock, runner
 from matrix.catalog import catalog_hash, recipes_of
 from matrix.commits import install_confined
 from matrix.environments import Environment, label
@@ -108,7 +107,7 @@ def _new_cell(request: Request, info: EnvironmentInfo, error: Failure | None = N
         environment=info,
         catalog=request.catalog,
         probe=probe_hash(request.setup.root),
-        started=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        started=clock.now().isoformat(timespec="seconds").replace("+00:00", "Z"),
         planned=sum(len(task.checks) for task in request.tasks),
         error=error,
     )

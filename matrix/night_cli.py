@@ -1,11 +1,12 @@
 """The commands of a night: what one machine of it measures, and keeping results in one."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from matrix import clock
 from matrix import night as nights
 from matrix.catalog import load_catalog
 from matrix.duel import confinement
@@ -50,5 +51,5 @@ def merge_runs(
     label: Annotated[str, typer.Option(help="What tells this run from others of the same night.")] = "again",
 ) -> None:
     """Keep the results of a run in a night of a history; what the night holds already stays as it is."""
-    for kept in merge(run, history, (night or datetime.now(UTC)).date(), label):
+    for kept in merge(run, history, (night or clock.now()).date(), label):
         typer.echo(kept)

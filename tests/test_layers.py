@@ -134,6 +134,12 @@ def test_matrix_speaks_http_in_one_place() -> None:
     assert not importers("urllib.request", "matrix", "matrix/probe", "bot")
 
 
+def test_the_clock_is_behind_one_door() -> None:
+    asked = ("datetime.now(", "date.today(", "utcnow(", "time.time(")
+    files = [file for file in (*MATRIX, *BOT) if any(call in file.read_text(encoding="utf-8") for call in asked)]
+    assert [file.relative_to(ROOT).as_posix() for file in files] == ["matrix/clock.py"]
+
+
 @pytest.mark.parametrize("file", [*MATRIX, *BOT], ids=lambda file: file.relative_to(ROOT).as_posix())
 def test_the_host_starts_no_process_behind_the_runners_back(file: Path) -> None:
     source = file.read_text(encoding="utf-8")
