@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
@@ -9,10 +10,14 @@ import tomllib
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from bot.fields import Login, RepositoryName
+from matrix.board import TRUSTED
 from matrix.errors import DataFileError
 from matrix.model import Device
 
 SETTINGS: Final = Path(__file__).with_name("settings.toml")
+SLACK: Final = timedelta(days=14)
+"""For how long nights may fail before what they measured in turn is not relied on any more."""
+
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 _Count = Annotated[int, Field(ge=1, le=5000)]
 
@@ -38,7 +43,7 @@ class Nightly:
     shards: Annotated[int, Field(ge=1, le=256)] = (
         8  # jobs of a matrix: https://docs.github.com/actions/reference/limits
     )
-    oldest: Annotated[int, Field(ge=7, le=365)] = 30
+    oldest: Annotated[int, Field(ge=7, le=(TRUSTED - SLACK).days)] = 30
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ except ModuleNotFoundError as lacking:
     sys.exit(3)
 
 from matrix import bench as benchmark
-from matrix import catalog_commands, check_cli, night_cli, runner
+from matrix import catalog_commands, check_cli, clock, night_cli, runner
 from matrix import duel as duels
 from matrix import history_queries as queries
-from matrix.advice import Advice, Ask, advise
+from matrix.advice import Advice, Age, Ask, advise
 from matrix.advice import constraints as constraint_lines
 from matrix.advice_text import advice_lines, advice_values
 from matrix.catalog import load_catalog
@@ -186,7 +186,7 @@ def advise_pairs(
     ask = Ask(transformers, deepspeed, Device(device) if device else None, Loader(loader))
     known = knowledge(source)
     name = named(architecture, known.names)
-    advice = advise(name, known.tried(name), ask)
+    advice = advise(name, known.tried(name), ask, Age(known.night, clock.today()))
     typer.echo(json.dumps(advice_values(advice)) if as_json else "\n".join(advice_lines(advice)))
     if constraints:
         typer.echo(_constrain(constraints, advice, known), err=True)

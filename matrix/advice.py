@@ -1,66 +1,35 @@
 """PURE. Which pairs of versions are safe for an architecture, as far as was measured; what was not is never called safe."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from matrix.errors import INFRASTRUCTURE
-from matrix.model import Check, Device, Loader, Verdict
+from matrix.model import Device, Loader
+from matrix.safety import Answer, Tried, aged, answers
 
-RACE: Final = 5
-"""Percent of flaky cases from which on a pass may be luck. Where deepspeed had a race, a fifth was; without one, none."""
-
-
-class Answer(StrEnum):
-    """What is known of what was asked for."""
-
-    SAFE = "safe"
-    UNSAFE = "unsafe"
-    UNKNOWN = "unknown"
-
-    @property
-    def exit_code(self) -> int:
-        """0 for safe, 1 for unsafe, 3 where nothing is known."""
-        return {Answer.SAFE: 0, Answer.UNSAFE: 1, Answer.UNKNOWN: INFRASTRUCTURE}[self]
+FRESH: Final = 2
+"""Days after which it is said how old the newest data is: every night brings some."""
 
 
 @dataclass(frozen=True)
-class Tried:
-    """An architecture in an environment, as last measured in `night`. `stale`: that may not be so any more.
+class Age:
+    """How old is what is known: `night` is the newest that it tells of, `today` the day of the question."""
 
-    `flaky` is how many percent of all cases of the environment, whatever the architecture, are flaky.
-    """
-
-    environment: str
-    transformers: str
-    deepspeed: str
-    device: Device
     night: date
-    verdicts: Mapping[tuple[Loader, Check], Verdict]
-    stale: bool = False
-    flaky: int = 0
+    today: date
 
     @property
-    def racy(self) -> bool:
-        """Whether a pass may be luck: the other loader is flaky here, or so many models are that it is the loading itself."""
-        return self.flaky >= RACE or Verdict.FLAKY in self.verdicts.values()
-
-    def answer(self, loader: Loader) -> Answer:
-        """Safe when every check was measured with `loader` and passed lately, not by luck; unsafe when one did not pass."""
-        told = [self.verdicts.get((loader, check)) for check in Check]
-        if any(verdict not in (None, Verdict.PASS, Verdict.ENVIRONMENT) for verdict in told):
-            return Answer.UNSAFE
-        passed = all(verdict is Verdict.PASS for verdict in told)
-        return Answer.SAFE if passed and not self.racy and not self.stale else Answer.UNKNOWN
+    def days(self) -> int:
+        """How many days ago the night was."""
+        return (self.today - self.night).days
 
     @property
-    def installable(self) -> bool:
-        """Whether both versions are releases, which an index has."""
-        return all(released(pin) for pin in (self.transformers, self.deepspeed))
+    def late(self) -> bool:
+        """Whether nights are missing."""
+        return self.days > FRESH
 
 
 @dataclass(frozen=True)
@@ -93,36 +62,31 @@ class Advice:
     asked: tuple[Tried, ...]
     safe: tuple[Tried, ...]
     measured: int
+    age: Age
 
 
-def advise(architecture: str, tried: Iterable[Tried], ask: Ask) -> Advice:
-    """What to use for an architecture, of all that was `tried` with it.
+def advise(architecture: str, tried: Iterable[Tried], ask: Ask, age: Age) -> Advice:
+    """What to use for an architecture, of all that was `tried` with it. Nothing is safe that is too old on the day of the question.
 
     Without pins the newest safe pairs come first; with pins the safe ones among those asked for, else the nearest.
-    A pair that is unsafe on one device that was asked about is not safe on another: who installs it may have either.
+    A pair that is unsafe, or not known, on one device that was asked about is not safe on another.
     """
-    known = [one for one in tried if ask.device in (None, one.device)]
+    known = [one for one in aged(tried, age.today) if ask.device in (None, one.device)]
     asked = [one for one in known if ask.fits(one)]
-    unsafe = {(one.transformers, one.deepspeed) for one in known if one.answer(ask.loader) is Answer.UNSAFE}
-    sound = [one for one in known if one.answer(ask.loader) is Answer.SAFE]
-    sound = [one for one in sound if (one.transformers, one.deepspeed) not in unsafe]
+    told = answers(known, ask.loader)
+    sound = [one for one in known if told[one.pair] is Answer.SAFE]
     good = [one for one in asked if one in sound]
-    wrong = any(one.answer(ask.loader) is Answer.UNSAFE for one in asked)
+    wrong = any(told[one.pair] is Answer.UNSAFE for one in asked)
     answer = Answer.SAFE if good else Answer.UNSAFE if wrong else Answer.UNKNOWN
-    good = good or sound
     return Advice(
         architecture,
         ask,
         answer,
         asked=_sorted(asked, ask, known) if ask.pinned else (),
-        safe=_sorted([one for one in good if one.installable], ask, known),
-        measured=len(known),
+        safe=_sorted([one for one in good or sound if all(map(released, one.pair))], ask, known),
+        measured=len([one for one in known if one.verdicts]),
+        age=age,
     )
-
-
-def flaky_percent(verdicts: Collection[Verdict]) -> int:
-    """How many percent of `verdicts` are flaky, rounded down."""
-    return 100 * sum(verdict is Verdict.FLAKY for verdict in verdicts) // max(1, len(verdicts))
 
 
 def constraints(tried: Tried, others: Mapping[str, str]) -> Iterator[str]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from matrix.advice import Advice, Answer, Ask, Tried
+from matrix.advice import Advice, Age, Ask
+from matrix.board import TRUSTED, too_old
 from matrix.model import Check, Loader
+from matrix.safety import Answer, Tried
 from matrix.wording import printable
 
 SHOWN: Final = 5
@@ -21,6 +23,8 @@ def advice_values(advice: Advice) -> dict[str, Any]:
         "device": ask.device,
         "loader": ask.loader,
         "answer": advice.answer,
+        "night": advice.age.night.isoformat(),
+        "days": advice.age.days,
         "asked": [_values(tried) for tried in advice.asked],
         "safe": [_values(tried) for tried in advice.safe],
     }
@@ -34,6 +38,8 @@ def _values(tried: Tried) -> dict[str, Any]:
 def advice_lines(advice: Advice) -> Iterator[str]:
     """The answer, why, and what to use instead."""
     yield f"{printable(advice.architecture)}: {_answer(advice)}"
+    if advice.age.late:
+        yield _old(advice.age)
     for tried in advice.asked[:SHOWN]:
         yield f"  {_pair(tried)}: {_told(tried, advice.ask.loader)}"
         if _fixed_helps(tried, advice.ask):
@@ -60,7 +66,14 @@ def _answer(advice: Advice) -> str:
     return f"{safe} are safe {loader}"
 
 
-_UNCERTAIN: Final = "was measured, but in part, too long ago, or where reruns disagree: nothing is known"
+def _old(age: Age) -> str:
+    words = f"the data is {age.days} days old, of {age.night}: what was released since was not measured"
+    return f"{words}, and after {TRUSTED.days} days nothing is called safe" if too_old(age.night, age.today) else words
+
+
+_UNCERTAIN: Final = (
+    "was measured, but in part, not on every device, too long ago, or where reruns disagree: nothing is known"
+)
 
 
 def _pair(tried: Tried) -> str:
@@ -69,6 +82,8 @@ def _pair(tried: Tried) -> str:
 
 def _told(tried: Tried, loader: Loader) -> str:
     """`safe: load pass, save pass`, how old that is, and what makes it doubtful."""
+    if not tried.verdicts:
+        return f"not known: it could not be measured (last tried {tried.night})"
     answer = {Answer.SAFE: "safe", Answer.UNSAFE: "not safe", Answer.UNKNOWN: "not known"}[tried.answer(loader)]
     verdicts = ((check, tried.verdicts.get((loader, check))) for check in Check)
     words = ", ".join(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from matrix.history import History
@@ -20,12 +21,18 @@ from matrix.history_queries import (
     transitions,
 )
 from matrix.history_records import State
-from matrix.model import Case, CaseKey, Cell, Run
+from matrix.model import Case, CaseKey, Cell, Run, Verdict
 
 SHOWN: Final = timedelta(days=400)
 """For how long an environment is told of after the last night that wanted to measure it; its records stay for good.
 
 Its pages are 3.5 MB with 150 architectures, and GitHub Pages publishes 1 GB."""
+
+TRUSTED: Final = timedelta(days=45)
+"""For how long a measurement is relied on. The nights measure everything again within 30 days; two weeks may go wrong."""
+
+Pair = tuple[str, str]
+"""Versions of transformers and deepspeed."""
 
 
 class Stale(StrEnum):
@@ -37,6 +44,8 @@ class Stale(StrEnum):
     """It could not be installed or imported the last time; older verdicts are of when it could."""
     OUTDATED = "outdated"
     """Measured with another catalog or probe than the newest measurement of the board."""
+    OLD = "old"
+    """Measured longer before the newest night of the board than TRUSTED: the nights do not measure it any more."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,17 @@ class Reading:
     cases: Mapping[CaseKey, Dated]
     stale: frozenset[Stale] = frozenset()
 
+    @property
+    def pair(self) -> Pair:
+        """What a user pins."""
+        return self.cell.environment.transformers, self.cell.environment.deepspeed
+
+    @cached_property
+    def flaky(self) -> int:
+        """How many percent of all its cases are flaky, rounded down."""
+        verdicts = [dated.case.verdict for dated in self.cases.values()]
+        return 100 * verdicts.count(Verdict.FLAKY) // max(1, len(verdicts))
+
 
 @dataclass(frozen=True)
 class Board:
@@ -79,6 +99,11 @@ class Board:
         return Run(tuple(reading.cell for reading in self.readings))
 
 
+def too_old(night: date, today: date) -> bool:
+    """Whether what was measured in `night` is not relied on any more `today`."""
+    return today - night > TRUSTED
+
+
 def board(history: History, night: date = date.max) -> Board:
     """The board of `history` as of a `night`; without any night in it, one of `date.min` without readings.
 
@@ -91,13 +116,14 @@ def board(history: History, night: date = date.max) -> Board:
     shown = (found for found in environments(history, days[-1]) if days[-1] - found.newest.night <= SHOWN)
     readings = (_reading(history, environment, days[-1]) for environment in shown)
     changes = transitions(history, before, days[-1]) if len(days) > 1 else ()
-    return Board(days[-1], _with_outdated(readings), changes)
+    return Board(days[-1], _with_old(_with_outdated(readings), days[-1]), changes)
 
 
 def board_of(run: Run) -> Board:
     """The board of one run: each of its cells was measured on the day it started."""
     readings = [_lone(cell) for cell in run.cells]
-    return Board(max((reading.night for reading in readings), default=date.min), _with_outdated(readings))
+    newest = max((reading.night for reading in readings), default=date.min)
+    return Board(newest, _with_old(_with_outdated(readings), newest))
 
 
 def _lone(cell: Cell) -> Reading:
@@ -144,4 +170,12 @@ def _with_outdated(readings: Iterable[Reading]) -> tuple[Reading, ...]:
         if (reading.cell.catalog, reading.cell.probe) == inputs
         else replace(reading, stale=reading.stale | {Stale.OUTDATED})
         for reading in known
+    )
+
+
+def _with_old(readings: Iterable[Reading], night: date) -> tuple[Reading, ...]:
+    """The readings, those marked that are too old in `night`."""
+    return tuple(
+        replace(reading, stale=reading.stale | {Stale.OLD}) if too_old(reading.night, night) else reading
+        for reading in readings
     )

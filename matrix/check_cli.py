@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from matrix import own
+from matrix import clock, own
 from matrix import target as targets
 from matrix.catalog import load_catalog
 from matrix.cell import Request
@@ -62,6 +62,6 @@ def check_model(
                 cell, resolved = own.measure_own(source, request, progress)
         except KeyboardInterrupt:
             raise CancelledError from None
-    found = diagnose(cell, resolved, own.safe_pairs(cell, source_of_pairs))
+    found = diagnose(cell, resolved, own.safe_pairs(cell, source_of_pairs, clock.today()))
     typer.echo(json.dumps(check_values(found)) if as_json else "\n".join(check_lines(found)))
     raise typer.Exit(found.answer.exit_code)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
-from matrix.advice import Answer
 from matrix.diagnosis import Diagnosis, Wrong, unseen
 from matrix.model import Case, Check, Verdict
+from matrix.safety import Answer
 from matrix.wording import KINDS, printable
 
 FIXED_LOADER: Final = "matrix/probe/zero3_buffers.py"

@@ -6,8 +6,8 @@ from itertools import groupby
 
 from packaging.version import Version
 
-from matrix.advice import Answer
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Verdict, What
+from matrix.safety import Answer
 
 BUFFERS_LOAD_SINCE = "5.6.0"
 """The transformers that loads buffers under ZeRO-3, https://github.com/huggingface/transformers/pull/45402."""

@@ -1,19 +1,24 @@
 """Where advice is taken from: a folder of results, the database of a history, or a published site."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-from matrix.advice import Tried, flaky_percent
-from matrix.board import Board, Reading, board, board_of
+from matrix.board import Board, board, board_of
 from matrix.errors import UnknownNameError
 from matrix.history import opened
 from matrix.published import Published
+from matrix.safety import Tried, tried_in
 from matrix.store import read_run
 
 
 class Knowledge(Protocol):
     """What is known of which architectures."""
+
+    @property
+    def night(self) -> date:
+        """The newest night that it tells of."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -30,6 +35,7 @@ class Measured:
     """What a board says."""
 
     def __init__(self, told: Board) -> None:
+        self.night = told.night
         self._readings = {reading.cell.environment.id: reading for reading in told.readings}
 
     @property
@@ -39,28 +45,12 @@ class Measured:
 
     def tried(self, name: str) -> Sequence[Tried]:
         """What was measured of one of `names`."""
-        found = (_tried(reading, name) for reading in self._readings.values())
-        return [one for one in found if one.verdicts]
+        return tried_in(self._readings.values(), name)
 
     def others(self, tried: Tried) -> Mapping[str, str]:
         """What else decides what was measured there, by package."""
         info = self._readings[tried.environment].cell.environment
         return {"torch": info.torch, "accelerate": info.accelerate}
-
-
-def _tried(reading: Reading, name: str) -> Tried:
-    info = reading.cell.environment
-    cases = {key: dated.case.verdict for key, dated in reading.cases.items()}
-    return Tried(
-        info.id,
-        info.transformers,
-        info.deepspeed,
-        info.device,
-        reading.night,
-        verdicts={(key.loader, key.check): verdict for key, verdict in cases.items() if key.architecture == name},
-        stale=bool(reading.stale),
-        flaky=flaky_percent(cases.values()),
-    )
 
 
 def knowledge(source: str) -> Knowledge:

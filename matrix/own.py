@@ -5,13 +5,14 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
 from pydantic import TypeAdapter
 
-from matrix.advice import Ask, advise
+from matrix.advice import Age, Ask, advise
 from matrix.cell import Progress, Request, Sink, measure, prepare, resolve_device, run_probe
 from matrix.diagnosis import Resolved
 from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RefusedTargetError
@@ -66,8 +67,8 @@ def folder(out: Path | None) -> Iterator[Path]:
             raise
 
 
-def safe_pairs(cell: Cell, source: str) -> list[str]:
-    """The ids of environments that `source` knows to be safe for every architecture of `cell`, the nearest first.
+def safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
+    """The ids of environments that `source` knows, `today`, to be safe for every architecture of `cell`, the nearest first.
 
     `source` is what `matrix.knowledge` reads; where it cannot be read, nothing is known.
     """
@@ -76,7 +77,8 @@ def safe_pairs(cell: Cell, source: str) -> list[str]:
     names = {case.architecture.partition("@")[0] for case in cell.cases}
     try:
         known = knowledge(source)
-        safe = [[one.environment for one in advise(name, known.tried(name), ask).safe] for name in names]
+        age = Age(known.night, today)
+        safe = [[one.environment for one in advise(name, known.tried(name), ask, age).safe] for name in names]
     except MatrixError:
         return []
     return [pair for pair in safe[0] if all(pair in others for others in safe)]

@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from matrix.advice import Answer, Tried
 from matrix.download import DownloadError, fetched
 from matrix.model import Check, Device, Loader, Verdict
+from matrix.safety import Answer, Tried
 
 _Page = TypeVar("_Page")
 _PAGE: Final = re.compile(r"\A[a-z]+/[\w,~-][\w.,~-]*\.html\Z", re.ASCII)
@@ -35,6 +35,7 @@ class _Line:
 class _Index:
     schema: Literal[1]
     kind: Literal["architectures"]
+    night: date
     architectures: tuple[_Line, ...]
 
 
@@ -104,6 +105,7 @@ class Published:
     def __init__(self, address: str) -> None:
         self._root = address.rstrip("/") + "/"
         index = self._page("architectures/index.html", _Index)
+        self.night = index.night
         self._pages = {line.architecture: line.page for line in index.architectures}
         self._environments: dict[str, _EnvironmentPage] = {}
 
@@ -119,7 +121,8 @@ class Published:
         for place in (place for grid in page.grids for row in grid.rows for column in row.places for place in column):
             told = {(cell.loader, cell.check): cell.verdict for cell in place.cells if cell.verdict}
             verdicts[place.environment] |= told
-        return tuple(self._tried(environment, told) for environment, told in verdicts.items() if told)
+        found = (self._tried(environment, told) for environment, told in verdicts.items())
+        return tuple(one for one in found if one.counts)
 
     def others(self, tried: Tried) -> Mapping[str, str]:
         """What else decides what was measured there, by package."""

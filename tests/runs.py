@@ -43,5 +43,6 @@ def case(architecture: str = ROUTER, verdict: Verdict = Verdict.PASS, **other: A
 
 
 def cell(*cases: Case, environment: EnvironmentInfo | None = None, **other: Any) -> Cell:
-    values: dict[str, Any] = {"planned": len(cases), "complete": True, **other}
-    return Cell(environment or info(), "sha256:c", "sha256:p", "2026-11-22T18:00:00Z", cases=cases, **values)
+    values: dict[str, Any] = {"catalog": "sha256:c", "probe": "sha256:p", "started": "2026-11-22T18:00:00Z"}
+    values |= {"planned": len(cases), "complete": True, **other}
+    return Cell(environment or info(), cases=cases, **values)

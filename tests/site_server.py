@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+NIGHT = "2026-11-25"
+
 ENVIRONMENT = {
     "id": "transformers-5.6.0+deepspeed-0.19.8+torch-2.13.0+cpu",
     "page": "environments/transformers-5.6.0,deepspeed-0.19.8.html",
     "transformers": "5.6.0",
     "deepspeed": "0.19.8",
     "device": "cpu",
-    "night": "2026-11-25",
+    "night": NIGHT,
     "stale": [],
 }
 
@@ -36,6 +38,7 @@ def site(*places: Mapping[str, Any], flaky: Any = 0, torch: str = "2.13.0+cpu") 
     index = {
         "schema": 1,
         "kind": "architectures",
+        "night": NIGHT,
         "architectures": [{"architecture": "bert:BertModel", "page": "architectures/b~B.html"}],
     }
     page = {"schema": 1, "kind": "architecture", "grids": [{"rows": [{"places": [[one] for one in places]}]}]}

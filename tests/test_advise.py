@@ -2,9 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from runs import info
 from site_server import environment, place, serving, site
 from typer.testing import CliRunner, Result
 
-from matrix import download
+from matrix import clock, download
 from matrix.__main__ import app
-from matrix.advice import Answer, Ask, Tried, advise, constraints
+from matrix.advice import Advice, Age, Ask, constraints
+from matrix.advice import advise as advise_on
 from matrix.advice_text import advice_lines
 from matrix.download import AddressError, DownloadError, fetched
 from matrix.errors import MatrixError, NoResultsError, UnknownNameError
@@ -25,19 +26,38 @@ from matrix.history_archive import archive
 from matrix.knowledge import named
 from matrix.model import Check, Device, Loader, Verdict
 from matrix.published import Published
+from matrix.safety import Answer, Tried
 
+TODAY = date(2026, 11, 25)
+"""The newest night of the records, and the day on which these tests ask."""
 PASS = {(loader, check): Verdict.PASS for loader in Loader for check in Check}
 ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"
 
 
 def tried(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> Tried:
     verdicts = {**PASS, **{(Loader.STOCK, check): verdict for check, verdict in other.pop("stock", {}).items()}}
-    values = {"device": Device.CPU, "night": date(2026, 11, 25), "verdicts": verdicts, **other}
+    values = {"device": Device.CPU, "night": TODAY, "verdicts": verdicts, **other}
     return Tried(info(transformers).id, transformers, deepspeed, **values)
 
 
 def broken(transformers: str, verdict: Verdict = Verdict.CORRUPT, **other: Any) -> Tried:
     return tried(transformers, stock={Check.LOAD: verdict}, **other)
+
+
+def advise(architecture: str, known: Iterable[Tried], ask: Ask, days: int = 0) -> Advice:
+    """The advice so many days after the newest night."""
+    return advise_on(architecture, known, ask, Age(TODAY, TODAY + timedelta(days)))
+
+
+@pytest.fixture(autouse=True)
+def _calendar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever these tests run, the records are as fresh as on their day."""
+    asked_on(monkeypatch, 0)
+
+
+def asked_on(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    """Ask so many days after the newest night of the records."""
+    monkeypatch.setattr(clock, "today", lambda: TODAY + timedelta(days))
 
 
 def versions(found: tuple[Tried, ...]) -> list[str]:
@@ -123,6 +143,47 @@ def test_a_pair_that_one_device_breaks_is_not_safe_where_no_device_is_named() ->
     assert (told.answer, told.safe) == (Answer.UNSAFE, ())
 
 
+@pytest.mark.parametrize(
+    "other", [{"verdicts": {}, "stale": True}, {"flaky": 20}, {"stale": True}], ids=["in vain", "racy", "stale"]
+)
+def test_a_pair_that_is_not_known_on_one_device_is_safe_only_where_the_other_is_named(other: dict[str, Any]) -> None:
+    known = [tried("5.6.0"), tried("5.6.0", device=Device.CUDA, **other)]
+    assert (advise("m", known, Ask()).answer, advise("m", known, Ask()).safe) == (Answer.UNKNOWN, ())
+    assert advise("m", known, Ask(device=Device.CPU)).answer is Answer.SAFE
+
+
+def test_a_measurement_in_vain_is_told_of_but_not_counted() -> None:
+    known = [tried("5.6.0"), tried("5.6.0", device=Device.CUDA, verdicts={}, stale=True), tried("5.5.4")]
+    assert next(advice_lines(advise("m", known, Ask()))) == "m: 1 of 2 measured pairs are safe with the stock loader"
+    asked = "\n".join(advice_lines(advise("m", known, Ask(transformers="5.6.0"))))
+    assert "cpu: safe: load pass, save pass" in asked
+    assert "cuda: not known: it could not be measured (last tried 2026-11-25)" in asked
+
+
+@pytest.mark.parametrize(("days", "answer"), [(45, Answer.SAFE), (46, Answer.UNKNOWN)])
+def test_nothing_is_called_safe_that_was_measured_too_long_ago(days: int, answer: Answer) -> None:
+    told = advise("m", [tried("5.6.0")], Ask(transformers="5.6.0"), days)
+    assert (told.answer, bool(told.safe)) == (answer, answer is Answer.SAFE)
+    assert advise("m", [broken("5.6.0")], Ask(), days).answer is Answer.UNSAFE
+
+
+def test_the_nights_go_on_yet_one_environment_is_too_old() -> None:
+    old = tried("5.6.0", night=TODAY - timedelta(46))
+    assert versions(advise("m", [old, tried("5.5.4")], Ask()).safe) == ["5.5.4"]
+
+
+@pytest.mark.parametrize(
+    ("days", "line"),
+    [
+        (2, "safe, the newest first:"),
+        (3, "the data is 3 days old, of 2026-11-25: what was released since was not measured"),
+        (46, "the data is 46 days old, of 2026-11-25: what was released since was not measured, and after 45 days"),
+    ],
+)
+def test_how_old_the_data_is_comes_right_after_the_answer(days: int, line: str) -> None:
+    assert list(advice_lines(advise("m", [tried("5.6.0")], Ask(), days)))[1].startswith(line)
+
+
 def test_the_fixed_loader_is_told_of_where_it_helps() -> None:
     asked = Ask(transformers="5.5.4")
     assert "fixed loader" in "\n".join(advice_lines(advise("m", [broken("5.5.4")], asked)))
@@ -178,6 +239,18 @@ def test_a_program_gets_all_of_it(results: Path) -> None:
     assert values["safe"][0] == values["safe"][0] | {"transformers": "5.6.0", "deepspeed": "0.19.8", "stale": False}
 
 
+@pytest.mark.parametrize(("days", "code", "written"), [(12, 0, True), (50, 3, False)])
+def test_the_command_knows_which_day_it_is(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, days: int, code: int, written: bool
+) -> None:
+    asked_on(monkeypatch, days)
+    file, asked = tmp_path / "c.txt", ["--architecture", "deepseek_v3", "--transformers", "5.6.0"]
+    told = run("--from", results, *asked, "--constraints", file)
+    assert (told.exit_code, file.exists()) == (code, written)
+    assert f"the data is {days} days old, of 2026-11-25" in told.output
+    assert json.loads(run("--from", results, *asked, "--json").output)["days"] == days
+
+
 def test_the_constraints_are_what_was_measured(results: Path, tmp_path: Path) -> None:
     file = tmp_path / "constraints.txt"
     run("--from", results, "--architecture", "deepseek_v3", "--transformers", "5.5.4", "--constraints", file)
@@ -229,11 +302,25 @@ def test_what_a_site_does_not_vouch_for_is_not_safe(files: dict[str, Any]) -> No
     assert published(files, "--architecture", "bert").exit_code == 3
 
 
+def test_a_site_whose_nights_stopped_is_not_trusted_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = site(place(environment("5.6.0")))
+    for days, code in ((0, 0), (46, 3)):
+        asked_on(monkeypatch, days)
+        assert published(files, "--architecture", "bert").exit_code == code
+
+
+def test_a_site_tells_of_a_device_that_failed() -> None:
+    failed = place(environment("5.6.0", id="cuda", device="cuda", stale=["failed"]), load=None, save=None)
+    assert published(site(place(environment("5.6.0"))), "--architecture", "bert").exit_code == 0
+    assert published(site(place(environment("5.6.0")), failed), "--architecture", "bert").exit_code == 3
+
+
 def hostile() -> Iterator[tuple[str, Any]]:
     index, page = "/architectures/index.json", "/architectures/b~B.json"
     good = site(place(environment("5.6.0")))
     yield "no JSON", {**good, page: b"<html>"}
     yield "another schema", {**good, page: good[page] | {"schema": 2}}
+    yield "no night", {**good, index: {name: part for name, part in good[index].items() if name != "night"}}
     yield "another page", {**good, page: good[index]}
     yield "deep", {**good, page: b"[" * 100_000}
     yield "no verdict", site(place(environment("5.6.0"), load="great"))

@@ -1,7 +1,9 @@
 """Badges: short, and green only for what was measured whole, lately, and passed."""
 
 import json
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date
+from typing import Any
 
 import pytest
 from real import real_run
@@ -26,11 +28,11 @@ def both(architecture: str = ROUTER, load: Verdict = Verdict.PASS, save: Verdict
 
 def test_real_records_have_a_badge_of_each_kind() -> None:
     found = badges(board_of(real_run()))
-    assert found[PROJECT].message.endswith("cases pass")
+    assert found[PROJECT].message.endswith("cases pass (2026-11-25)")
     assert found["badges/pairs/5.6.0,0.19.8.json"] == Badge(
-        "transformers 5.6.0 + deepspeed 0.19.8", "120 of 164 cases pass", "orange"
+        "transformers 5.6.0 + deepspeed 0.19.8", "120 of 164 cases pass (2026-11-25)", "orange"
     )
-    assert found[MODEL] == Badge("deepseek_v3", "safe with transformers 5.23.0", "brightgreen")
+    assert found[MODEL] == Badge("deepseek_v3", "safe with transformers 5.23.0 (2026-11-25)", "brightgreen")
     assert found[f"badges/architectures/{slug('resnet:ResNetForImageClassification')}.json"].color == "orange"
     assert len([path for path in found if path.startswith("badges/environments/")]) == 9
 
@@ -48,7 +50,7 @@ def test_the_newest_release_counts_not_what_is_being_developed() -> None:
         cell(*both(), environment=new),
         cell(*both(load=Verdict.CRASH), environment=main),
     )
-    assert found[MODEL] == Badge("deepseek_v3", "safe with transformers 5.10.0", "brightgreen")
+    assert found[MODEL] == Badge("deepseek_v3", "safe with transformers 5.10.0 (2026-11-22)", "brightgreen")
 
 
 @pytest.mark.parametrize("verdict", [one for one in Verdict if one is not Verdict.PASS])
@@ -59,7 +61,7 @@ def test_only_a_pass_is_green(verdict: Verdict) -> None:
 
 def test_what_another_device_gets_wrong_is_not_green() -> None:
     found = told(cell(*both()), cell(*both(load=Verdict.CRASH), environment=info(device=Device.CUDA)))
-    assert found[MODEL].message == "crash with transformers 5.5.4"
+    assert found[MODEL].message == "crash with transformers 5.5.4 (2026-11-22)"
 
 
 def test_a_check_that_was_not_measured_leaves_a_model_untested() -> None:
@@ -72,7 +74,7 @@ def test_a_check_that_one_device_did_not_measure_leaves_a_model_untested() -> No
 
 
 def test_the_fixed_loader_does_not_count() -> None:
-    assert told(cell(*both(), case(BERT, Verdict.CRASH, loader=Loader.FIXED)))[PROJECT].message == "all 2 cases pass"
+    assert told(cell(*both(), case(ROUTER, Verdict.CRASH, loader=Loader.FIXED)))[PROJECT].color == "brightgreen"
 
 
 def test_what_is_stale_says_since_when_and_is_grey() -> None:
@@ -82,15 +84,47 @@ def test_what_is_stale_says_since_when_and_is_grey() -> None:
 
 def test_a_pass_that_may_be_luck_is_not_green() -> None:
     found = told(cell(*both(), case(BERT, Verdict.FLAKY, loader=Loader.FIXED)))
-    assert found[MODEL] == Badge("deepseek_v3", "uncertain with transformers 5.5.4")
+    assert found[MODEL] == Badge("deepseek_v3", "uncertain with transformers 5.5.4 (2026-11-22)")
 
 
-def test_what_the_newest_measurement_left_out_does_not_count() -> None:
-    board = board_of(Run((cell(*both()),)))
-    (reading,) = board.readings
-    later = reading.night + timedelta(days=1)
-    left = Board(later, (type(reading)(reading.cell, later, later, reading.state, reading.cases),))
-    assert {badge.message for badge in badges(left).values()} == {"untested"}
+def test_a_flaky_fixed_loader_makes_a_pass_uncertain() -> None:
+    found = told(cell(*both(), case(ROUTER, Verdict.FLAKY, loader=Loader.FIXED)))
+    assert found[MODEL] == Badge("deepseek_v3", "uncertain with transformers 5.5.4 (2026-11-22)")
+    assert found[PROJECT].message == "uncertain, 2 cases pass (2026-11-22)"
+
+
+@pytest.mark.parametrize("other", [{"error": Failure("E", "no wheel")}, {"planned": 9, "complete": False}])
+def test_a_device_that_failed_is_not_left_out(other: dict[str, Any]) -> None:
+    found = told(cell(*both()), cell(environment=info(device=Device.CUDA), **other))
+    assert found[MODEL] == Badge("deepseek_v3", "stale since 2026-11-22")
+    assert found[PROJECT].color == "lightgrey"
+
+
+def test_what_is_wrong_stays_so_on_another_device_and_when_it_is_stale() -> None:
+    wrong, failed = (
+        cell(*both(load=Verdict.CRASH)),
+        cell(planned=9, complete=False, environment=info(device=Device.CUDA)),
+    )
+    assert told(wrong, failed)[MODEL] == Badge("deepseek_v3", "crash with transformers 5.5.4 (2026-11-22)", "orange")
+    stale = told(replace(wrong, planned=9, complete=False))
+    assert stale[MODEL] == Badge("deepseek_v3", "crash, stale since 2026-11-22")
+
+
+def test_what_was_not_measured_for_long_says_so_and_is_grey() -> None:
+    old, new = cell(*both()), cell(*both(), environment=info(device=Device.CUDA), started="2027-01-22T18:00:00Z")
+    assert told(old, new)[MODEL] == Badge("deepseek_v3", "stale since 2026-11-22")
+    assert told(new)[MODEL] == Badge("deepseek_v3", "safe with transformers 5.5.4 (2027-01-22)", "brightgreen")
+
+
+def test_a_case_that_could_not_be_measured_is_not_green() -> None:
+    found = told(cell(*both(), *both(BERT, load=Verdict.ENVIRONMENT)))
+    assert found[PROJECT] == Badge(found[PROJECT].label, "uncertain, 3 cases pass (2026-11-22)")
+
+
+def test_a_class_that_the_versions_lack_does_not_count() -> None:
+    found = told(cell(*both(), *both(BERT, Verdict.UNSUPPORTED, Verdict.UNSUPPORTED)))
+    assert found[PROJECT].message == "all 2 cases pass (2026-11-22)"
+    assert found[f"badges/architectures/{slug(BERT)}.json"] == Badge("bert", "not in transformers 5.5.4")
 
 
 def test_nothing_measured_makes_grey_badges() -> None:

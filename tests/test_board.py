@@ -6,7 +6,7 @@ from pathlib import Path
 from runs import BERT, ROUTER, case, cell
 from test_history import FIRST, NEW, OLD, Folder, day
 
-from matrix.board import SHOWN, Stale, board, board_of
+from matrix.board import SHOWN, TRUSTED, Stale, board, board_of
 from matrix.history import opened
 from matrix.model import Cell, Failure, Run, Verdict
 
@@ -86,3 +86,22 @@ def test_what_the_newest_whole_measurement_left_out_says_nothing_any_more(tmp_pa
         (reading,) = board(history).readings
     assert [key.architecture for key in reading.cases] == [BERT]
     assert reading.cell.cases == (case(BERT),)
+
+
+def test_what_is_not_measured_any_more_is_too_old_in_the_end(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.keep(0, cell(case(ROUTER), environment=OLD))
+    for number in (TRUSTED.days, TRUSTED.days + 1):
+        folder.keep(number, cell(case(ROUTER), environment=NEW))
+    folder.build()
+    with opened(folder.database) as history:
+        stale = [[reading.stale for reading in board(history, day(TRUSTED.days + more)).readings] for more in (0, 1)]
+    assert stale[0] == [frozenset()] * 2
+    assert sorted(map(len, stale[1])) == [0, 1]
+    assert {Stale.OLD} in stale[1]
+
+
+def test_a_run_that_was_gone_on_with_much_later_has_parts_that_are_too_old() -> None:
+    early, late = cell(case(ROUTER), environment=OLD), cell(case(ROUTER), environment=NEW)
+    late = Cell(**{**vars(late), "started": "2027-11-22T00:00:00Z"})
+    assert [reading.stale for reading in board_of(Run((early, late))).readings] == [{Stale.OLD}, frozenset()]

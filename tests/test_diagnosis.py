@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from runs import ROUTER, case, cell, finding, info
 
-from matrix.advice import Answer
 from matrix.check_text import check_lines, check_values
 from matrix.diagnosis import Diagnosis, Resolved, diagnose
 from matrix.model import Case, Cell, Check, Failure, Loader, Verdict
+from matrix.safety import Answer
 
 MINE = f"{ROUTER}@mine"
 TINY = Resolved(MINE, 35_232, ("Router.bias",), 671_026_404_352, ())

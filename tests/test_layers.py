@@ -73,6 +73,7 @@ PURE = [
     *(
         "matrix/advice",
         "matrix/advice_text",
+        "matrix/safety",
         "matrix/plan",
         "matrix/compare",
         "matrix/outcome",

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from matrix.model import Cell, Check, Loader, Source, Timing, Verdict
 from matrix.own import folder, identity, measure_own, safe_pairs
 from matrix.store import append, read_run
 
+TODAY = date(2026, 11, 22)
 SOURCE = Source("my_models:Mine")
 CASES = "[case(('mine:Mine', loader, check)) for loader in ('stock', 'fixed') for check in ('load', 'save')]"
 WHOLE = f"environment(); tell('target', {{'id': 'mine:Mine', 'parameters': 7}}); {CASES}; end()"
@@ -98,15 +100,20 @@ def test_better_versions_are_those_of_the_same_class_the_nearest_first(tmp_path:
     known = [measured(ROUTER, Verdict.PASS, version) for version in ("4.57.6", "5.6.0", "5.23.0")]
     where = kept(tmp_path, *known, measured(ROUTER, Verdict.CORRUPT, "5.7.0"), measured("a:B", Verdict.PASS, "5.5.5"))
     mine = measured(f"{ROUTER}@mine", Verdict.CORRUPT, "5.5.4")
-    assert [pair.partition("+")[0] for pair in safe_pairs(mine, where)] == [
+    assert [pair.partition("+")[0] for pair in safe_pairs(mine, where, TODAY)] == [
         f"transformers-{version}" for version in ("5.6.0", "4.57.6", "5.23.0")
     ]
+
+
+def test_versions_that_were_measured_too_long_ago_are_not_better(tmp_path: Path) -> None:
+    where = kept(tmp_path, measured(ROUTER, Verdict.PASS, "5.6.0"))
+    assert not safe_pairs(measured(ROUTER, Verdict.CORRUPT, "5.5.4"), where, TODAY + timedelta(days=60))
 
 
 def test_where_nothing_is_known_no_versions_are_better(tmp_path: Path) -> None:
     (tmp_path / "broken.jsonl").write_text("{}\n")
     mine = measured(ROUTER, Verdict.CORRUPT, "5.5.4")
-    assert safe_pairs(mine, str(tmp_path)) == safe_pairs(mine, str(tmp_path / "none")) == []
+    assert safe_pairs(mine, str(tmp_path), TODAY) == safe_pairs(mine, str(tmp_path / "none"), TODAY) == []
 
 
 def test_the_command_tells_and_exits_like_a_test(tmp_path: Path) -> None:

@@ -200,3 +200,26 @@ def test_the_keyboard_alone_asks_and_follows_the_answer(visitor: Visitor) -> Non
     page.keyboard.press("Enter")
     answer = page.get_by_role("status").filter(has_text="deepseek_v3")
     expect(answer).to_be_visible()
+
+
+@pytest.mark.parametrize("visitor", ["served", "folder"], indirect=True)
+def test_when_the_nights_stop_nothing_stays_safe(visitor: Visitor) -> None:
+    question = f"{links.START}?model=deepseek_v3&transformers=5.6.0&deepspeed=0.19.8"
+    safe = visitor.open(question, day="2027-01-09")  # 45 days after the newest night
+    expect(safe.locator("#verdict")).to_contain_text("Safe with transformers 5.6.0")
+    expect(safe.locator(".map a.stale")).to_have_count(0)
+    page = visitor.open(question, day="2027-01-10")
+    expect(page.locator("#verdict")).to_contain_text("Not known with transformers 5.6.0")
+    expect(page.locator("#verdict")).to_contain_text("measured more than 45 days ago")
+    expect(page.locator("#verdict")).to_contain_text("No measured environment is known to be safe")
+    expect(page.locator(".map a")).to_have_count(page.locator(".map a.stale").count())
+    expect(page.get_by_text("What is more than 45 days old is grey, and never called safe")).to_be_visible()
+
+
+def test_when_the_nights_stop_the_safe_pairs_say_that_they_are_stale(visitor: Visitor) -> None:
+    page = visitor.open(links.architecture(ROUTER), day="2027-01-10")
+    safe = page.locator("section", has=page.get_by_role("heading", name="Safe pairs")).locator("li[data-night]")
+    texts = safe.all_text_contents()
+    assert texts
+    assert all(text.endswith("no longer called safe") for text in texts)
+    expect(page.locator("main.stale")).to_be_visible()

@@ -65,9 +65,12 @@ def test_mistakes_about_the_night_are_told_too(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match=r"nightly\.nights: "):
         load_settings(path)
     path.write_text(
-        SETTINGS.read_text().replace('device = "cuda"', 'device = "tpu"').replace("shards = 8", "shards = 300")
+        SETTINGS.read_text()
+        .replace('device = "cuda"', 'device = "tpu"')
+        .replace("shards = 8", "shards = 300")
+        .replace("oldest = 30", "oldest = 40")
     )
-    with pytest.raises(DataFileError, match=r"(?s)nightly\.device: .*nightly\.shards: "):
+    with pytest.raises(DataFileError, match=r"(?s)nightly\.device: .*nightly\.shards: .*nightly\.oldest: "):
         load_settings(path)
 
 

@@ -1,6 +1,7 @@
 """PURE. What the answer box knows, small enough to be inside the start page."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bot.site import links
@@ -8,9 +9,10 @@ from bot.site.atlas import KINDS, Atlas, failure_link, keys_of, verdict_of
 from bot.site.context_answers import AnswerArchitecture, AnswerEnvironment, Answers, AnswerVerdict
 from bot.text import clip
 from bot.words import VERDICTS
-from matrix.advice import Answer
 from matrix.board import Reading
 from matrix.model import CaseKey, Loader, Verdict
+from matrix.safety import Answer, tried_in
+from matrix.safety import answers as answers_of
 
 UNTESTED: Final = "."
 UNEXPLAINED: Final = -1
@@ -20,6 +22,7 @@ _LETTERS: Final = {Answer.SAFE: "s", Answer.UNSAFE: "u", Answer.UNKNOWN: "?"}
 def answers(atlas: Atlas) -> Answers:
     """Every verdict of the board, with the failure that explains it."""
     numbers = {links.finding(failure.slug): number for number, failure in enumerate(atlas.failures)}
+    letters = _letters(atlas)
     return Answers(
         cases=tuple(f"{loader} {check}" for loader, check in KINDS),
         verdicts=tuple(
@@ -30,12 +33,14 @@ def answers(atlas: Atlas) -> Answers:
         transformers=tuple(clip(version or "?") for version in atlas.transformers),
         deepspeeds=tuple(clip(version or "?") for version in atlas.deepspeeds),
         architectures=tuple(AnswerArchitecture(clip(name), links.slug(name)) for name in atlas.architectures),
-        environments=tuple(_environment(atlas, reading, numbers) for reading in atlas.readings),
+        environments=tuple(_environment(atlas, reading, numbers, letters) for reading in atlas.readings),
         failures=tuple(failure_link(failure) for failure in atlas.failures),
     )
 
 
-def _environment(atlas: Atlas, reading: Reading, numbers: dict[str, int]) -> AnswerEnvironment:
+def _environment(
+    atlas: Atlas, reading: Reading, numbers: dict[str, int], letters: Mapping[str, str]
+) -> AnswerEnvironment:
     link, name = atlas.of(reading), reading.cell.environment.id
     keys = [key for architecture in atlas.architectures for key in keys_of(architecture)]
     return AnswerEnvironment(
@@ -48,16 +53,25 @@ def _environment(atlas: Atlas, reading: Reading, numbers: dict[str, int]) -> Ans
         night=link.night,
         stale=link.stale,
         verdicts="".join(_digit(verdict_of(reading, key)) for key in keys),
-        answers="".join(_answers(atlas, reading)),
-        flaky=atlas.flaky[name],
+        answers=letters.get(name, ""),
+        flaky=reading.flaky,
         why=tuple(_why(atlas, reading, keys, numbers)),
     )
 
 
-def _answers(atlas: Atlas, reading: Reading) -> Iterator[str]:
+def _letters(atlas: Atlas) -> Mapping[str, str]:
+    """What is known of every architecture with every loader, by the environment: as advice for its device has it."""
+    found: dict[str, str] = defaultdict(str)
     for architecture in atlas.architectures:
-        tried = atlas.tried(reading, architecture)
-        yield from (_LETTERS[tried.answer(loader)] for loader in Loader)
+        tried = tried_in(atlas.readings, architecture)
+        for device in atlas.devices:
+            there = [one for one in tried if one.device is device]
+            told = [answers_of(there, loader) for loader in Loader]
+            for reading in atlas.readings:
+                if reading.cell.environment.device is device:
+                    letters = (_LETTERS[answer.get(reading.pair, Answer.UNKNOWN)] for answer in told)
+                    found[reading.cell.environment.id] += "".join(letters)
+    return found
 
 
 def _digit(verdict: Verdict | None) -> str:

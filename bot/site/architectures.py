@@ -13,9 +13,9 @@ from bot.site.failures import UpstreamFailure
 from bot.site.frontier import frontiers
 from bot.site.pages import ArchitecturePage, ArchitecturesPage, initial
 from bot.text import clip, count
-from matrix.advice import Answer
 from matrix.board import Reading
 from matrix.model import CaseKey, Check, Loader, Verdict
+from matrix.safety import Answer, answers, tried_in
 
 _Edge = tuple[Loader, str]
 """A loader, and the page of an environment."""
@@ -42,9 +42,7 @@ def architecture_pages(atlas: Atlas) -> Iterator[ArchitecturePage]:
 
 def _page(atlas: Atlas, name: str) -> ArchitecturePage:
     turns = frontiers(atlas, name)
-    answers = [(reading, atlas.tried(reading, name)) for reading in atlas.readings]
-    measured = [(reading, tried.answer(Loader.STOCK)) for reading, tried in answers if tried.verdicts]
-    good = [reading for reading, answer in measured if answer is Answer.SAFE]
+    good, others = _judged(atlas, name)
     verdicts = Counter(verdict_of(reading, key) for reading in atlas.readings for key in keys_of(name))
     found = _failures(atlas, name)
     return ArchitecturePage(
@@ -61,8 +59,17 @@ def _page(atlas: Atlas, name: str) -> ArchitecturePage:
         failures=tuple(failure_link(failure) for failure in found),
         issues=tuple(dict.fromkeys(issue for failure in found for known in failure.known for issue in known.issues)),
         safe=tuple(atlas.of(reading) for reading in good),
-        advice=tuple(_advice(atlas, reading, good) for reading, answer in measured if answer is not Answer.SAFE),
+        advice=tuple(_advice(atlas, reading, good) for reading in others),
     )
+
+
+def _judged(atlas: Atlas, name: str) -> tuple[list[Reading], list[Reading]]:
+    """The environments whose pair is safe for an architecture with the stock loader, and the others that measured it."""
+    tried = tried_in(atlas.readings, name)
+    told, measured = answers(tried, Loader.STOCK), {one.environment for one in tried if one.verdicts}
+    found = [reading for reading in atlas.readings if reading.cell.environment.id in measured]
+    good = [reading for reading in found if told[reading.pair] is Answer.SAFE]
+    return good, [reading for reading in found if reading not in good]
 
 
 def _failures(atlas: Atlas, name: str) -> list[UpstreamFailure]:

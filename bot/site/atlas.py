@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,8 +15,7 @@ from bot.site.feed import AUTHORITY
 from bot.site.versions import age, ordered
 from bot.statements import never_began
 from bot.text import Code, clip
-from matrix.advice import Tried, flaky_percent
-from matrix.board import Board, Reading, Stale
+from matrix.board import TRUSTED, Board, Reading, Stale
 from matrix.history_queries import Night, Transition
 from matrix.lock import Lock
 from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Loader, Verdict
@@ -158,27 +156,6 @@ class Atlas:
                 found[name, key] = found.get((name, replace(key, check=Check.LOAD)), ())
         return found
 
-    @cached_property
-    def flaky(self) -> Mapping[str, int]:
-        """How many percent of an environment's cases are flaky."""
-        verdicts = ((r.cell.environment.id, [dated.case.verdict for dated in r.cases.values()]) for r in self.readings)
-        return {name: flaky_percent(found) for name, found in verdicts}
-
-    def tried(self, reading: Reading, architecture: str) -> Tried:
-        """What is known of an architecture in an environment, as `python -m matrix advise` judges it."""
-        info = reading.cell.environment
-        found = ((key, verdict_of(reading, key)) for key in keys_of(architecture))
-        return Tried(
-            environment=info.id,
-            transformers=info.transformers,
-            deepspeed=info.deepspeed,
-            device=info.device,
-            night=reading.night,
-            verdicts={(key.loader, key.check): verdict for key, verdict in found if verdict},
-            stale=bool(reading.stale),
-            flaky=self.flaky[info.id],
-        )
-
     def of(self, reading: Reading) -> EnvironmentLink:
         """How the environment of `reading` is named."""
         return self.environments[reading.cell.environment.id]
@@ -225,15 +202,16 @@ def _environment_link(reading: Reading, label: Code) -> EnvironmentLink:
         deepspeed=clip(version_of(info, "deepspeed")),
         device=info.device,
         night=reading.night,
-        stale=tuple(_why_stale(reason, reading.attempt) for reason in sorted(reading.stale)),
+        stale=tuple(_why_stale(reason, reading) for reason in sorted(reading.stale)),
     )
 
 
-def _why_stale(reason: Stale, attempt: date) -> Words:
+def _why_stale(reason: Stale, reading: Reading) -> Words:
     return words(
         {
-            Stale.UNFINISHED: f"the measurement of {attempt} did not come to its end",
-            Stale.FAILED: f"on {attempt} it could not be installed or imported",
+            Stale.UNFINISHED: f"the measurement of {reading.attempt} did not come to its end",
+            Stale.FAILED: f"on {reading.attempt} it could not be installed or imported",
             Stale.OUTDATED: "measured with another catalog or probe than the newest measurement",
+            Stale.OLD: f"measured on {reading.night}, more than {TRUSTED.days} days before the newest night",
         }[reason]
     )

@@ -4,15 +4,17 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from bot.site.links import slug
 from bot.site.rules import version_key
 from bot.text import count, visible
 from bot.words import VERDICTS
-from matrix.advice import RACE, flaky_percent, released
-from matrix.board import Board, Reading
-from matrix.model import CaseKey, Check, Loader, Verdict
+from matrix.advice import released
+from matrix.board import Board, Pair, Reading
+from matrix.model import Loader, Verdict
+from matrix.safety import Answer, Tried, together, tried_in
 
 LIMIT: Final = 60
 """Characters of a label or a message."""
@@ -29,7 +31,6 @@ _COLORS: Final = {
     Verdict.BASELINE_BROKEN: "yellow",
     Verdict.PASS: _GREEN,
 }
-_PASSIVE: Final = (Verdict.UNSUPPORTED, Verdict.ENVIRONMENT)
 
 
 @dataclass(frozen=True)
@@ -57,33 +58,25 @@ def badges(board: Board) -> dict[str, Badge]:
 
     They tell of the stock loader. The project's and an architecture's are about the newest pair of releases.
     """
-    pairs: dict[_Pair, list[Reading]] = defaultdict(list)
+    pairs: dict[Pair, list[Reading]] = defaultdict(list)
     for reading in board.readings:
-        pairs[_pair(reading)].append(reading)
+        pairs[reading.pair].append(reading)
     newest = max(pairs, key=_age, default=("", ""))
     there = pairs.get(newest, [])
     return {
         "badges/project.json": _of_all(f"ZeRO-3, {_words(newest)}" if there else "ZeRO-3", there),
         **{_path("environments", _id(reading)): _of_environment(reading) for reading in board.readings},
         **{_path("pairs", "+".join(pair)): _of_all(_words(pair), readings) for pair, readings in pairs.items()},
-        **{_path("architectures", name): _of_one(name, newest[0], there) for name in _architectures(board)},
+        **{_path("architectures", name): _of_one(name, there) for name in _architectures(board.readings)},
     }
 
 
-_Pair = tuple[str, str]
-"""Versions of transformers and deepspeed."""
-
-
-def _pair(reading: Reading) -> _Pair:
-    return reading.cell.environment.transformers, reading.cell.environment.deepspeed
-
-
-def _age(pair: _Pair) -> tuple[object, ...]:
+def _age(pair: Pair) -> tuple[object, ...]:
     """Sorts pairs: what is no release comes before all releases."""
     return all(map(released, pair)), *map(version_key, pair)
 
 
-def _words(pair: _Pair) -> str:
+def _words(pair: Pair) -> str:
     return f"transformers {pair[0]} + deepspeed {pair[1]}"
 
 
@@ -95,62 +88,74 @@ def _path(folder: str, name: str) -> str:
     return f"badges/{folder}/{slug(name)}.json"
 
 
-def _architectures(board: Board) -> list[str]:
-    return sorted({key.architecture for reading in board.readings for key in reading.cases})
+def _architectures(readings: Iterable[Reading]) -> list[str]:
+    return sorted({key.architecture for reading in readings for key in reading.cases})
 
 
 def _of_environment(reading: Reading) -> Badge:
-    return _of_all(f"{_words(_pair(reading))}, {reading.cell.environment.device}", [reading])
+    return _of_all(f"{_words(reading.pair)}, {reading.cell.environment.device}", [reading])
 
 
 def _of_all(label: str, readings: Sequence[Reading]) -> Badge:
-    """How many of all cases pass."""
-    if old := _stale(readings):
-        return Badge(label, old)
-    told = [verdict for reading in readings for verdict in _verdicts(reading) if verdict not in _PASSIVE]
+    """How many of all cases pass: green when every architecture that the versions have is safe."""
+    if any(reading.stale for reading in readings):
+        return Badge(label, _stale(reading.night for reading in readings if reading.stale))
+    tried = {name: tried_in(readings, name) for name in _architectures(readings)}
+    told = [verdict for found in tried.values() for verdict in _verdicts(found) if verdict is not Verdict.UNSUPPORTED]
     if not told:
         return Badge(label, "untested")
-    worst, passed = min(told, key=lambda verdict: verdict.rank), told.count(Verdict.PASS)
-    if worst is Verdict.PASS:
-        return Badge(label, f"all {count(passed, 'case')} pass", _GREEN)
-    return Badge(label, f"{passed:,} of {count(len(told), 'case')} pass", _COLORS[worst])
+    day, worst, passed = _day(readings), min(told, key=lambda verdict: verdict.rank), told.count(Verdict.PASS)
+    if worst is not Verdict.PASS:
+        return Badge(label, f"{passed:,} of {count(len(told), 'case')} pass{day}", _COLORS[worst])
+    if all(together(found, Loader.STOCK) is Answer.SAFE for found in tried.values() if not _lacking(found)):
+        return Badge(label, f"all {count(passed, 'case')} pass{day}", _GREEN)
+    return Badge(label, f"uncertain, {count(passed, 'case')} pass{day}")
 
 
-def _of_one(name: str, transformers: str, readings: Sequence[Reading]) -> Badge:
-    """How an architecture fares."""
-    label = name.partition(":")[0]
-    there = [reading for reading in readings if any(key.architecture == name for key in reading.cases)]
-    if old := _stale(there):
-        return Badge(label, old)
-    told = [_worst(reading, name) for reading in there]
-    worst = min((verdict for verdict in told if verdict), key=lambda verdict: verdict.rank, default=None)
-    if worst is None or None in told or worst is Verdict.ENVIRONMENT:
-        return Badge(label, "untested")
+def _of_one(name: str, readings: Iterable[Reading]) -> Badge:
+    """How an architecture fares with a pair."""
+    label, tried = name.partition(":")[0], tried_in(readings, name)
+    answer = together(tried, Loader.STOCK)
+    if answer is Answer.UNSAFE:
+        return _unsafe(label, [one for one in tried if one.answer(Loader.STOCK) is Answer.UNSAFE])
+    if answer is Answer.SAFE:
+        return Badge(label, f"safe {_where(tried)}", _GREEN)
+    if any(one.stale for one in tried):
+        return Badge(label, _stale(one.night for one in tried if one.stale))
+    passed = tried and all(one.passed(Loader.STOCK) for one in tried)
+    return Badge(label, f"uncertain {_where(tried)}" if passed else "untested")
+
+
+def _unsafe(label: str, tried: Sequence[Tried]) -> Badge:
+    """The worst verdict, of what is not stale if there is any: what went wrong stays so, but is not shown as of today."""
+    fresh = [one for one in tried if not one.stale]
+    worst = min(_verdicts(fresh or tried), key=lambda verdict: verdict.rank)
+    if not fresh:
+        return Badge(label, f"{VERDICTS[worst].word}, {_stale(one.night for one in tried)}")
     if worst is Verdict.UNSUPPORTED:
-        return Badge(label, f"not in transformers {transformers}")
-    if worst is Verdict.PASS and any(_racy(reading) for reading in there):
-        return Badge(label, f"uncertain with transformers {transformers}")
-    word = "safe" if worst is Verdict.PASS else VERDICTS[worst].word
-    return Badge(label, f"{word} with transformers {transformers}", _COLORS[worst])
+        return Badge(label, f"not in transformers {tried[0].transformers}")
+    return Badge(label, f"{VERDICTS[worst].word} {_where(fresh)}", _COLORS[worst])
 
 
-def _stale(readings: Iterable[Reading]) -> str:
-    nights = [reading.night for reading in readings if reading.stale]
-    return f"stale since {min(nights)}" if nights else ""
+def _verdicts(tried: Iterable[Tried]) -> list[Verdict]:
+    """What was measured with the stock loader."""
+    found = (verdict for one in tried for verdict in one.told(Loader.STOCK))
+    return [verdict for verdict in found if verdict and not verdict.infrastructure]
 
 
-def _verdicts(reading: Reading) -> list[Verdict]:
-    """The verdicts of the newest measurement; what it left out does not count any more."""
-    newest = [dated.case for dated in reading.cases.values() if dated.night == reading.night]
-    return [case.verdict for case in newest if case.loader is Loader.STOCK]
+def _lacking(tried: Iterable[Tried]) -> bool:
+    """Whether the versions do not have the architecture."""
+    return set(_verdicts(tried)) == {Verdict.UNSUPPORTED}
 
 
-def _worst(reading: Reading, name: str) -> Verdict | None:
-    """The worst verdict of an architecture; None when a check of it was not measured the last time."""
-    found = [reading.cases.get(CaseKey(name, Loader.STOCK, check)) for check in Check]
-    told = [dated.case.verdict for dated in found if dated and dated.night == reading.night]
-    return min(told, key=lambda verdict: verdict.rank) if len(told) == len(Check) else None
+def _where(tried: Sequence[Tried]) -> str:
+    return f"with transformers {tried[0].transformers}{_day(tried)}"
 
 
-def _racy(reading: Reading) -> bool:
-    return flaky_percent([dated.case.verdict for dated in reading.cases.values()]) >= RACE
+def _day(measured: Iterable[Tried | Reading]) -> str:
+    """The oldest night of what a badge tells of: it stays as it is when nights stop, so that its reader must see how old it is."""
+    return f" ({min(one.night for one in measured)})"
+
+
+def _stale(nights: Iterable[date]) -> str:
+    return f"stale since {min(nights)}"

@@ -10,9 +10,9 @@ from bot.site.context import ArchitectureLine, Cell, EnvironmentLine, Link, Load
 from bot.site.heat import share
 from bot.site.pages import EnvironmentPage, EnvironmentsPage
 from bot.text import clip, count
-from matrix.advice import RACE
 from matrix.board import Reading
 from matrix.model import CaseKey, Loader, Verdict
+from matrix.safety import RACE
 
 
 def environments_page(atlas: Atlas) -> EnvironmentsPage:
@@ -47,8 +47,8 @@ def _page(atlas: Atlas, reading: Reading) -> EnvironmentPage:
         environment=link,
         attempt=reading.attempt,
         changed=max((dated.since for dated in reading.cases.values()), default=None),
-        flaky=atlas.flaky[reading.cell.environment.id],
-        racy=atlas.flaky[reading.cell.environment.id] >= RACE,
+        flaky=reading.flaky,
+        racy=reading.flaky >= RACE,
         view=view,
         gap=view.gap,
         shares=tuple(LoaderShare(loader, share(atlas, reading, loader)) for loader in Loader),

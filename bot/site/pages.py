@@ -30,6 +30,7 @@ from bot.site.context import (
 )
 from bot.site.context_answers import Answers
 from bot.text import Code
+from matrix.board import TRUSTED
 from matrix.model import Loader
 
 SCHEMA: Final = 1
@@ -221,6 +222,11 @@ class AboutPage(Page):
     kind: Literal["about"] = "about"
     tally: Tally
     flaky: tuple[CaseLink, ...]
+
+    @property
+    def trusted(self) -> int:
+        """For how many days a measurement is relied on."""
+        return TRUSTED.days
 
 
 Pages = (

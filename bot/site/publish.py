@@ -30,6 +30,8 @@ from bot.site.heat import heat_pages
 from bot.site.pages import Pages
 from bot.site.start import start_page
 from bot.site.twin import schema, twin
+from matrix.advice import FRESH
+from matrix.board import TRUSTED
 from matrix.errors import MatrixError, OutputError
 from matrix.history import opened
 from matrix.history_queries import strips
@@ -159,7 +161,8 @@ def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
     night = atlas.board.night.isoformat() if atlas.readings else ""
     yield "site.css", f"{asset('report.css')}\n{asset('site/site.css')}".encode()
     yield "site.js", asset("site/site.js").encode()
-    yield "night.js", f'"use strict";\nglobalThis.zero3Night = "{night}";\n'.encode()
+    ages = json.dumps({"night": night, "fresh": FRESH, "trusted": TRUSTED.days})
+    yield "night.js", f'"use strict";\nglobalThis.zero3 = {ages};\n'.encode()
     yield links.FEED, atom(feed(atlas.recent, atlas.board.night, atlas.authority)).encode()
     for path, badge in badges(atlas.board).items():
         yield path, badge.json.encode()

@@ -6,11 +6,18 @@ const DAY = 86400000;
 const days = (night) => Math.floor((Date.now() - Date.parse(`${night}T00:00:00Z`)) / DAY);
 const ago = (number) => (number < 1 ? "today" : number === 1 ? "yesterday" : `${number} days ago`);
 for (const time of document.querySelectorAll("footer time")) time.after(` (${ago(days(time.dateTime))})`);
-const newest = globalThis.zero3Night; // from night.js
-if (newest && days(newest) > 2) {
+const { night: newest, fresh, trusted } = globalThis.zero3 ?? {}; // from night.js
+const old = (night) => days(night) > trusted;
+if (newest && days(newest) > fresh) {
   const banner = document.getElementById("age");
-  banner.textContent = `The newest data of this site is ${days(newest)} days old, of ${newest}: the nightly run may have stopped.`;
+  banner.textContent = `The newest data of this site is ${days(newest)} days old, of ${newest}: the nightly run may have stopped. What is more than ${trusted} days old is grey, and never called safe.`;
   banner.hidden = false;
+  for (const one of document.querySelectorAll("[data-night]:not(.stale)")) {
+    if (!old(one.dataset.night)) continue;
+    one.classList.add("stale");
+    const textContent = one.tagName === "LI" ? ": stale, no longer called safe" : " stale";
+    if (one.tagName !== "MAIN") one.append(Object.assign(document.createElement("span"), { className: one.matches(".pair") ? "sr" : "", textContent }));
+  }
 }
 
 // --- The address holds what a form says ----------------------------------------------------------------------------
@@ -68,7 +75,9 @@ if (box) {
   const meant = (code) => data.verdicts[code]; // undefined where it is untested
   const loader = (name) => data.cases.flatMap((one, place) => (one.startsWith(name) ? [place] : []));
   const answer = (environment, index, fixed = false) => environment.answers[2 * index + fixed]; // s safe, u unsafe, ? not known
-  const safe = (environment, index, fixed) => answer(environment, index, fixed) === "s";
+  const alike = (one, other) => ["transformers", "deepspeed", "device"].every((name) => one[name] === other[name]);
+  const late = (environment) => data.environments.some((one) => alike(one, environment) && old(one.night)); // since it was published
+  const safe = (environment, index, fixed) => answer(environment, index, fixed) === "s" && !late(environment);
 
   // Where a version is among the measured ones, also one that was not measured itself.
   const numbers = (version) => version.split(/[^0-9]+/).filter(Boolean).map(Number);
@@ -80,7 +89,7 @@ if (box) {
   const place = (versions, asked) => (versions.includes(asked) ? versions.indexOf(asked) : versions.filter((one) => older(one, asked)).length - 0.5);
   const steps = (versions, one, asked) => (asked ? Math.abs(place(versions, one) - place(versions, asked)) : 0);
   const distance = (environment, asked) =>
-    steps(data.transformers, environment.transformers, asked.transformers) + steps(data.deepspeeds, environment.deepspeed, asked.deepspeed) + (environment.device === asked.device ? 0 : 1000);
+    steps(data.transformers, environment.transformers, asked.transformers) + steps(data.deepspeeds, environment.deepspeed, asked.deepspeed);
 
   const page = (environment, index) => `cases/${environment.slug}/${data.architectures[index].slug}.html`;
   const why = (environment, index) => {
@@ -91,7 +100,8 @@ if (box) {
     const found = here.flatMap((code, at) => (meant(code)?.wrong ? [{ at, failure: data.failures[environment.why[before + wrong(here.slice(0, at).join(""))]] }] : []));
     return found.filter(({ at, failure }) => failure && loader("stock ").includes(at)).map(({ failure }) => failure);
   };
-  const stale = (environment) => (environment.stale.length ? [` Stale: ${environment.stale.join("; ")}.`] : []);
+  const stale = (environment) => [...environment.stale, ...(late(environment) ? [`measured more than ${trusted} days ago`] : [])];
+  const stalely = (environment) => (stale(environment).length ? [` Stale: ${stale(environment).join("; ")}.`] : []);
 
   const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
   const signs = { safe: "✓", unsafe: "✕", unknown: "?" };
@@ -107,15 +117,17 @@ if (box) {
       const names = shown.filter((one) => one.meant === meant).map((one) => one.name).join(" and ");
       return meant ? `${names}: ${meant.word} (${meant.meaning})` : `${names}: untested`;
     });
-    if (!texts.length) texts.push(environment.stale.length ? "It passed when it was measured" : `It passed, yet ${environment.flaky} % of the cases there differ from run to run, so that may be luck`);
+    const others = data.environments.some((one) => one !== environment && alike(one, environment));
+    const doubt = others ? "It passed here, but not, or not for certain, in each environment with these versions" : `It passed, yet ${environment.flaky} % of the cases there differ from run to run, so that may be luck`;
+    if (!texts.length) texts.push(stale(environment).length ? "It passed when it was measured" : doubt);
     const unsafe = answer(environment, index) === "u";
     const word = !unsafe ? "Not known" : stock.some((one) => one.meant?.wrong) ? "Unsafe" : "Not usable";
     return { state: unsafe ? "unsafe" : "unknown", word, how: [`${capital(texts.join("; "))}.`] };
   };
   const nearest = (index, asked) => {
-    const good = data.environments.filter((one) => safe(one, index)).sort((one, other) => distance(one, asked) - distance(other, asked)).slice(0, 3);
-    if (!good.length) return element("p", "No measured environment is known to be safe.");
-    return element("p", "Nearest safe: ", ...good.flatMap((one, at) => [at ? ", " : "", link(one.label, page(one, index)), ...(one.stale.length ? [" (stale)"] : [])]), ".");
+    const good = data.environments.filter((one) => one.device === asked.device && safe(one, index)).sort((one, other) => distance(one, asked) - distance(other, asked)).slice(0, 3);
+    if (!good.length) return element("p", `No measured environment is known to be safe on ${asked.device}.`);
+    return element("p", "Nearest safe: ", ...good.flatMap((one, at) => [at ? ", " : "", link(one.label, page(one, index))]), ".");
   };
   const one = (environment, index, asked) => {
     const { state, word, how } = told(environment, index);
@@ -124,7 +136,7 @@ if (box) {
     return [
       state,
       say(state, word, `${word.endsWith(":") ? "" : "with "}${environment.label}`),
-      element("p", ...how, ...stale(environment)),
+      element("p", ...how, ...stalely(environment)),
       ...failures.map((failure) => element("p", "Why: ", link(failure.text, failure.page))),
       ...fixed,
       element("p", link("Tensors, values, ranks and the command that reproduces it", page(environment, index)), ` (measured ${environment.night}).`),
@@ -134,7 +146,7 @@ if (box) {
   const several = (found, index) => [
     "several",
     element("p", `${data.architectures[index].id} was measured in ${found.length} such environments:`),
-    element("ul", ...found.map((environment) => element("li", link(environment.label, page(environment, index)), ": ", ...signed(told(environment, index)), ...(environment.stale.length ? [", stale"] : [])))),
+    element("ul", ...found.map((environment) => element("li", link(environment.label, page(environment, index)), ": ", ...signed(told(environment, index)), ...(stale(environment).length ? [", stale"] : [])))),
   ];
   const none = (index, asked) => [
     "unknown",
