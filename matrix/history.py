@@ -29,7 +29,7 @@ from matrix.history_records import (
 )
 from matrix.model import SCHEMA, Case, CaseKey, Cell, Check, Loader, header_record
 
-VERSION: Final = 1000 * SCHEMA + 2
+VERSION: Final = 1000 * SCHEMA + 3
 """Of the tables and of the records they were read from; a database of any other version is built anew."""
 
 TABLES: Final = """

@@ -18,7 +18,8 @@ from matrix.store import LineReader, assembled, schema_of, with_cases
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-_TIMES: Final = re.compile(rb', "seconds": (?:0|[1-9]\d*)\.\d+, "load_seconds": (?:0|[1-9]\d*)\.\d+\}\n')
+_NUMBER: Final = rb"(?:0|[1-9]\d{0,14})\.\d+"  # one with more digits may be no float
+_TIMES: Final = re.compile(rb', "seconds": ' + _NUMBER + rb', "load_seconds": ' + _NUMBER + rb"\}\n")
 AHEAD: Final = 4
 """How many files are in memory at once: enough for two cores, few enough that their memory is used again."""
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Final
 
 if sys.version_info >= (3, 11):
     from enum import StrEnum
@@ -27,6 +27,9 @@ SHOWN_VALUES = 4
 
 Scalar = bool | int | float | str
 """A tensor element as JSON holds it: NaN, infinities and complex numbers are strings."""
+
+_FINITE: Final = {"allow_inf_nan": False}
+"""Tells pydantic, which the probe does not have: `NaN` is no JSON, and `1e999` no number that a record can hold."""
 
 
 class Verdict(StrEnum):
@@ -178,6 +181,8 @@ class Finding:
     two dtypes, or whose sentinel this is.
     """
 
+    __pydantic_config__: ClassVar[dict[str, bool]] = _FINITE
+
     tensor: str
     what: What
     site: str
@@ -229,6 +234,8 @@ class Case:
     part of it inside `from_pretrained` and `save_pretrained`, both of the slowest rank.
     """
 
+    __pydantic_config__: ClassVar[dict[str, bool]] = _FINITE
+
     architecture: str
     loader: Loader
     check: Check
@@ -269,6 +276,8 @@ class Timing:
 
     `rss_mb` is the most memory that a rank ever held, in MiB.
     """
+
+    __pydantic_config__: ClassVar[dict[str, bool]] = _FINITE
 
     seconds: float = 0.0
     import_seconds: float = 0.0

@@ -609,6 +609,7 @@ def test_an_end_that_looks_like_a_case_s_has_its_own_times() -> None:
     ("old", "new"),
     [
         (b'"load_seconds": 0.0}\n', b'"load_seconds": 00.0}\n'),
+        (b'"load_seconds": 0.0}\n', b'"load_seconds": %s.0}\n' % (b"9" * 400)),  # infinite as a float
         (b'"load_seconds": 0.0}\n', b'"load_seconds": 0.0} \n{}\n'),
         (b'"planned": 2', b'"planned": "2"'),
         (b'{"record": "end", ', b'{"record": "END", '),

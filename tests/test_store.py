@@ -155,6 +155,22 @@ def test_what_is_no_results_file_is_told_with_its_line(path: Path, lines: list[s
     assert str(raised.value).startswith(f"{path}: {problem}")
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", f"{'9' * 400}.0"])
+@pytest.mark.parametrize(
+    ("line", "good", "place"),
+    [
+        (case_record(case()), '"load_seconds": 0.0', "load_seconds"),
+        (case_record(case(verdict=Verdict.CORRUPT)), '"actual": [0.0', r"findings\.0\.actual\.0"),
+        (end_record([], Timing()), '"seconds": 0.0', "seconds"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_no_record(path: Path, number: str, line: str, good: str, place: str) -> None:
+    for bad in (line.replace(good, good.replace("0.0", number)), f" {line}".replace(good, good.replace("0.0", number))):
+        write(path, HEADER, bad)
+        with pytest.raises(ResultsError, match=f"line 2: {place}"):
+            read_cell(path)
+
+
 def test_records_of_another_schema_are_not_touched(path: Path) -> None:
     write(path, HEADER.replace('"schema": 1', '"schema": 2'))
     with pytest.raises(OtherSchemaError, match="records of schema 2, this version knows schemas up to 1: update"):
