@@ -5,7 +5,7 @@ when somebody else was faster, all of that is done again, so that no order of tw
 """
 
 import base64
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,11 +13,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from matrix.errors import GitError
+from bot.text import clip
+from matrix.errors import GitError, MatrixError, OutputError
+from matrix.history_archive import LOCK
+from matrix.history_records import HALF
 from matrix.runner import git
 
 TRIES: Final = 6
 """How often files are put on top of what others pushed meanwhile."""
+
+
+class ForeignFilesError(MatrixError):
+    """The folder for a history holds files that no fetch put there."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        shown = ", ".join([*map(clip, names[:3]), *["..."] * (len(names) > 3)])
+        super().__init__(
+            f"{folder} holds what no fetch of records put there, and fetching would delete it: {shown}. "
+            "Name a new or an empty folder with --history, or move these files away"
+        )
 
 
 @dataclass(frozen=True)
@@ -34,8 +48,17 @@ class HistoryBranch:
     author: str = "zero3-matrix"
 
     def fetch(self) -> bool:
-        """Make `folder` hold what the branch has at this moment; whether there is such a branch. Raises GitError."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Make `folder` hold what the branch has at this moment; whether there is such a branch.
+
+        Raises GitError, OutputError, and ForeignFilesError where the folder holds anything that this did not put there.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            foreign = self._foreign()
+        except OSError as error:
+            raise OutputError(self.folder, error) from error
+        if foreign:
+            raise ForeignFilesError(self.folder, foreign)
         self._git("init", "--quiet")
         exists = self._exists()
         if exists:
@@ -99,10 +122,23 @@ class HistoryBranch:
     def _exists(self) -> bool:
         return bool(git(["ls-remote", "--heads", self.address, self._ref], self._settings).strip())
 
+    def _foreign(self) -> list[str]:
+        """What is in `folder` and not as an earlier fetch, or `add`, left it."""
+        if not self._own.is_dir():
+            return sorted(path.name for path in self.folder.iterdir() if path.name != LOCK)
+        leftovers = (f"--exclude=/{LOCK}", f"--exclude=*{HALF}")
+        listed = self._git("ls-files", "-z", "--others", "--modified", *leftovers).split("\0")
+        gone = self._git("ls-files", "-z", "--deleted").split("\0")
+        return [name for name in listed if name and name not in gone]
+
+    @property
+    def _own(self) -> Path:
+        """Git's own files, beside `folder`, as every folder in it is a night; no name that a repository has."""
+        return Path(f"{self.folder.resolve()}.fetched")
+
     def _git(self, *arguments: str) -> str:
-        """Git on `folder`, with its own files beside it: every folder in a history is a night."""
-        place = self.folder.resolve()
-        return git(["--git-dir", f"{place}.git", "--work-tree", str(place), *arguments], self._settings)
+        """Git on `folder`."""
+        return git(["--git-dir", str(self._own), "--work-tree", str(self.folder.resolve()), *arguments], self._settings)
 
 
 def _night(name: str) -> date | None:

@@ -64,7 +64,9 @@ def keep_command(plan_file: PlanFile = "-") -> None:
 
 @app.command(name="fetch")
 def fetch_command(
-    history: Annotated[Path, typer.Option(help="Folder for the records of every night.")] = RECORDS,
+    history: Annotated[
+        Path, typer.Option(help="Folder for them: a new or an empty one, or one made by this.")
+    ] = RECORDS,
 ) -> None:
     """Fetch the records of every night."""
     branch = records_of(actions.context(), history)

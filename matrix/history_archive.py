@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from matrix.errors import INFRASTRUCTURE, BusyError, MatrixError, NoResultsError, OutputError, ResultsError
 from matrix.history_records import HALF, packed, unpacked
+
+LOCK: Final = ".lock"
+"""The file in the folder of a history that its only writer holds."""
 
 
 class HistoryBusyError(MatrixError):
@@ -47,7 +50,7 @@ def locked(folder: Path, *, wait: bool) -> Iterator[None]:
 def _lock_file(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / ".lock").open("a", encoding="utf-8")
+        return (folder / LOCK).open("a", encoding="utf-8")
     except OSError as error:
         raise OutputError(folder, error) from error
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.history_branch import HistoryBranch
-from matrix.errors import GitError
+from bot.history_branch import ForeignFilesError, HistoryBranch
+from matrix.errors import USAGE, GitError, OutputError
 
 
 def git(*arguments: str | Path, at: Path) -> str:
@@ -99,6 +99,55 @@ def test_a_branch_that_never_takes_anything_ends_with_what_git_said(remote: Path
 def test_a_repository_that_is_not_there_is_an_error_and_no_empty_history(tmp_path: Path) -> None:
     with pytest.raises(GitError, match="ls-remote"):
         branch(tmp_path / "none.git").fetch()
+
+
+def left(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "2026-11-22/own.jsonl.gz", ".git/config"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_that_is_no_fetched_history_is_refused_and_left_alone(
+    remote: Path, name: str, *, exists: bool
+) -> None:
+    if exists:
+        branch(remote, "other").add(keeps("2026-11-22/a"), "night")
+    here = branch(remote)
+    keeps(name)(here.folder)
+    with pytest.raises(ForeignFilesError, match=f"{Path(name).parts[0]}. Name a new or an empty folder") as raised:
+        here.fetch()
+    assert raised.value.exit_code == USAGE
+    assert left(here.folder.parent) == {f"history/{name}": "x\n"}
+
+
+@pytest.mark.parametrize("name", ["2026-11-22/own", "2026-11-22/a", "notes/of mine"])
+def test_what_was_put_into_a_fetched_history_is_not_lost(remote: Path, name: str) -> None:
+    branch(remote, "other").add(keeps("2026-11-22/a"), "night")
+    here = branch(remote)
+    here.fetch()
+    keeps(name, "mine\n")(here.folder)
+    with pytest.raises(ForeignFilesError, match=name):
+        here.fetch()
+    assert left(here.folder) == {"2026-11-22/a": "x\n", name: "mine\n"}
+
+
+def test_what_only_this_project_leaves_behind_is_nobodys(remote: Path) -> None:
+    branch(remote, "other").add(keeps("2026-11-22/a"), "night")
+    here = branch(remote)
+    keeps(".lock", "")(here.folder)
+    for name in ("2026-11-22/b.half", ".lock"):
+        here.fetch()
+        keeps(name)(here.folder)
+        (here.folder / "2026-11-22/a").unlink()  # what is gone cannot be lost
+    here.fetch()
+    assert left(here.folder) == {"2026-11-22/a": "x\n"}
+
+
+def test_a_folder_that_cannot_be_one_is_told(remote: Path) -> None:
+    (here := branch(remote)).folder.parent.mkdir()
+    here.folder.touch()
+    with pytest.raises(OutputError, match="cannot write"):
+        here.fetch()
 
 
 def test_folders_that_are_no_nights_are_not_the_newest(remote: Path) -> None:
