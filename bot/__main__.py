@@ -15,7 +15,7 @@ from bot.render import render
 from bot.report import report as report_of
 from bot.scale import Place, measure, scratch
 from bot.site.command import Sources, site_of_history, site_of_results
-from bot.site.feed import AUTHORITY
+from bot.site.feed import ADDRESS, NOBODY, Publisher
 from bot.site.links import START
 from bot.terminal import print_report
 from matrix.bench import goals_table
@@ -28,6 +28,13 @@ from matrix.lock import read_lock
 from matrix.store import read_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def site_address(text: str) -> str:
+    """What `--address` was given, if it may be the address of a site; raises BadParameter."""
+    if text and not ADDRESS.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is no address of a site, such as https://example.org/zero3-matrix")
+    return text
 
 
 app.add_typer(ci.app)
@@ -92,7 +99,15 @@ def dashboard(
     authority: Annotated[
         str,
         typer.Option(envvar="ZERO3_AUTHORITY", help="A domain of yours, for the name of the feed: keep it the same."),
-    ] = AUTHORITY,
+    ] = NOBODY.authority,
+    address: Annotated[
+        str,
+        typer.Option(
+            envvar="ZERO3_ADDRESS",
+            callback=site_address,
+            help="Where the site will be, such as https://example.org/zero3-matrix, for the links in its feed.",
+        ),
+    ] = NOBODY.address,
 ) -> None:
     """Write the compatibility dashboard, a static site, from a history or from the results of one run."""
     tell = partial(typer.echo, err=True)
@@ -100,7 +115,7 @@ def dashboard(
         written = site_of_results(results, out, family_names(), tell)
     elif history and not results:
         kept = database or history.with_name(f"{history.name}.sqlite")
-        written = site_of_history(Sources(history, kept, authority), out, family_names(), tell)
+        written = site_of_history(Sources(history, kept, Publisher(authority, address)), out, family_names(), tell)
     else:
         raise typer.BadParameter("name either --history or --results")
     typer.echo(f"{out / START}: {written}")

@@ -98,6 +98,7 @@ def test_a_night_goes_from_the_plan_over_its_machines_to_the_site_and_the_issue(
     assert "called -m matrix night --plan - --name shard-002 --out records" in log
     assert f"kept {PLAN}" in log
     assert "nightly/deploy" in log
+    assert 'has ZERO3_ADDRESS="https://example.github.io/zero3-matrix"' in log
     assert seen(log, "cells/shards/shard-001") == {"NAME", "PLAN"}
     assert seen(log, "nightly/keep") == {"GITHUB_TOKEN", "PLAN"}
     assert "ZERO3_APP_PRIVATE_KEY" in seen(log, "nightly/track")

@@ -5,11 +5,16 @@ from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from runs import BERT, ROUTER, case, cell
 from test_history import FIRST, NEW, OLD, Folder, day
+from typer import BadParameter
+from typer.testing import CliRunner
 
+from bot.__main__ import app, site_address
 from bot.render import atom
-from bot.site.feed import ENTRIES, LISTED, Feed, feed, recent
+from bot.site.feed import ENTRIES, LISTED, Feed, Publisher, feed, recent
+from matrix.errors import USAGE
 from matrix.history import opened
 from matrix.history_queries import Transition
 from matrix.model import CaseKey, Check, Loader, Verdict
@@ -39,7 +44,9 @@ def text(element: ET.Element, name: str) -> str:
 
 
 def test_a_feed_has_all_that_atom_requires() -> None:
-    root = parsed(feed([change(), change(BERT), change(night=day(1), after=Verdict.CORRUPT)], day(1), "example.org"))
+    root = parsed(
+        feed([change(), change(BERT), change(night=day(1), after=Verdict.CORRUPT)], day(1), Publisher("example.org"))
+    )
     assert root.tag == f"{ATOM}feed"
     for element in (root, *root.findall(f"{ATOM}entry")):
         assert re.fullmatch(r"tag:example\.org,20\d\d(-\d\d-\d\d)?:[a-z_-]+", text(element, "id"))
@@ -83,6 +90,46 @@ def test_an_entry_in_one_environment_links_to_its_page() -> None:
     assert entry.page == "environments/transformers-5.5.4,cpu.html"
     both = feed([change(environment="a"), change(environment="b")], FIRST)
     assert both.entries[0].page == "index.html"
+
+
+@pytest.mark.parametrize(
+    ("address", "root"),
+    [
+        ("https://example.org/zero3-matrix", "https://example.org/zero3-matrix/"),
+        ("https://example.org/", "https://example.org/"),
+        ("", ""),
+    ],
+)
+def test_links_are_absolute_where_the_address_is_known(address: str, root: str) -> None:
+    told = feed([change(environment="a"), change(environment="b")], FIRST, Publisher(address=address))
+    assert [(link.get("rel"), link.get("href")) for link in parsed(told).iter(f"{ATOM}link")] == [
+        ("self", f"{root}feed.atom"),
+        ("alternate", f"{root}index.html"),
+        ("alternate", f"{root}index.html"),
+    ]
+    assert [link.get("href") for link in parsed(told).iter(f"{XHTML}a")] == [
+        f"{root}environments/a.html",
+        f"{root}environments/b.html",
+    ]
+
+
+@pytest.mark.parametrize(("address", "root"), [("https://example.org/zero3", "https://example.org/zero3/"), ("", "")])
+def test_the_command_is_told_where_the_site_will_be(tmp_path: Path, address: str, root: str) -> None:
+    (folder := Folder(tmp_path)).keep(0, cell(case(ROUTER)))
+    command = ["dashboard", "--history", str(folder.records), "--out", str(tmp_path / "site")]
+    done = CliRunner().invoke(app, command, env={"ZERO3_ADDRESS": address}, catch_exceptions=False)
+    assert not done.exit_code, done.output
+    assert f'rel="self" type="application/atom+xml" href="{root}feed.atom"' in (tmp_path / "site/feed.atom").read_text()
+
+
+@pytest.mark.parametrize("address", ["example.org", "/zero3", "ftp://example.org", "https://", "https://a.b/?c"])
+def test_what_is_no_address_of_a_site_is_told(tmp_path: Path, address: str) -> None:
+    with pytest.raises(BadParameter, match="no address of a site, such as https://"):
+        site_address(address)
+    (folder := Folder(tmp_path)).keep(0, cell(case(ROUTER)))
+    command = ["dashboard", "--history", str(folder.records), "--out", str(tmp_path / "site"), "--address", address]
+    assert CliRunner().invoke(app, command).exit_code == USAGE
+    assert not (tmp_path / "site").exists()
 
 
 def test_nothing_changed_is_a_valid_feed_too() -> None:

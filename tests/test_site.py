@@ -20,6 +20,7 @@ from test_history import NEW, Folder
 from bot.render import page_html
 from bot.site import links, publish
 from bot.site.command import Sources, site_of_history
+from bot.site.feed import Publisher
 from bot.site.publish import MARKER, NotASiteError
 from bot.site.start import start_page
 from bot.site.twin import schema, twin
@@ -302,5 +303,5 @@ def test_cases_are_told_anew_when_a_night_is_added_to_their_strips(tmp_path: Pat
 
 
 def test_the_feed_is_named_after_who_publishes_it(tmp_path: Path) -> None:
-    publish_quietly(atlas_of(cell(*four()), authority="acme.github.io"), tmp_path / "site")
+    publish_quietly(atlas_of(cell(*four()), publisher=Publisher("acme.github.io")), tmp_path / "site")
     assert "tag:acme.github.io,2026:changes" in (tmp_path / "site/feed.atom").read_text(encoding="utf-8")

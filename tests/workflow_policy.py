@@ -46,7 +46,7 @@ PERMISSIONS: Mapping[str, Mapping[str, str]] = {
     "cells.yml/gate": {},
     "ci.yml/ci": READ,
     "commands.yml/command": {**READ, "actions": "write", "pull-requests": "write"},
-    "nightly.yml/build": READ,
+    "nightly.yml/build": {**READ, "pages": "read"},
     "nightly.yml/cells": READ,
     DEPLOY: PAGES,
     "nightly.yml/keep": {"actions": "read", "contents": "write"},
@@ -80,7 +80,7 @@ COMMANDS = {
     "shards.yml/shard": [SHARD],
     "watch.yml/watch": [".ci/python -m bot watch"],
 }
-ACTIONS = {"actions/checkout", "actions/deploy-pages", "actions/upload-artifact"}
+ACTIONS = {"actions/checkout", "actions/configure-pages", "actions/deploy-pages", "actions/upload-artifact"}
 CANCELS = {"ci.yml": "${{ github.event_name == 'pull_request' }}", "pull-request.yml": "true"}
 """Where a newer run may end an older one; elsewhere never, a report that is cut off may leave half a comment."""
 
@@ -168,7 +168,10 @@ def w7_one_job_publishes_and_does_nothing_else(workflow: Workflow) -> Iterator[s
     """It holds what Pages takes as proof of who publishes: no code runs there but GitHub's own action."""
     for job in workflow.jobs:
         if job.place != DEPLOY:
-            yield from (f"{job.place}: may {scope}" for scope in PAGES if scope in job.tree.get("permissions", {}))
+            allowed = job.tree.get("permissions", {}).items()
+            yield from (
+                f"{job.place}: may {level} {scope}" for scope, level in PAGES.items() if (scope, level) in allowed
+            )
             continue
         broken = {
             "does something else": [step.get("uses", "").partition("@")[0] for step in job.steps]

@@ -11,7 +11,7 @@ from bot.labels import labels
 from bot.site import links
 from bot.site.context import Axis, CaseLink, EnvironmentLink, FailureLink, Words, words
 from bot.site.failures import UpstreamFailure
-from bot.site.feed import AUTHORITY
+from bot.site.feed import NOBODY, Publisher
 from bot.site.versions import age, ordered
 from bot.statements import never_began
 from bot.text import Code, clip
@@ -46,7 +46,7 @@ class Atlas:
 
     `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `failures` are those
     of the board. `lock` says what each version of transformers has. `nights`, `recent` (what changed in the newest of them)
-    and `withdrawn` are of the history, if there is one. `authority` is a domain of whoever publishes: it names the feed.
+    and `withdrawn` are of the history, if there is one. The feed says who the `publisher` is.
     """
 
     board: Board
@@ -57,7 +57,7 @@ class Atlas:
     recent: tuple[Transition, ...] = ()
     withdrawn: int | None = None
     lock: Lock | None = None
-    authority: str = AUTHORITY
+    publisher: Publisher = NOBODY
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.site.atlas import Atlas
 from bot.site.failures import failures
-from bot.site.feed import AUTHORITY, recent
+from bot.site.feed import NOBODY, Publisher, recent
 from bot.site.publish import Written, publish
 from matrix.board import Board, board, board_of
 from matrix.history import build, opened
@@ -26,11 +26,11 @@ def site_of_results(results: Path, out: Path, families: Families, tell: Tell) ->
 
 @dataclass(frozen=True)
 class Sources:
-    """A history: the folder with its records, where its database is, and a domain of whoever publishes its feed."""
+    """A history: the folder with its records, where its database is, and who publishes its feed."""
 
     records: Path
     database: Path
-    authority: str = AUTHORITY
+    publisher: Publisher = NOBODY
 
 
 def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> Written:
@@ -43,7 +43,7 @@ def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell)
             nights=nights(history),
             recent=recent(history),
             withdrawn=withdrawn(history),
-            authority=sources.authority,
+            publisher=sources.publisher,
         )
     return publish(atlas, out, sources.database, tell)
 

@@ -1,5 +1,6 @@
 """PURE. What changed, for feed readers: one entry per night for all cases that changed alike, so that a release makes few."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,26 @@ NIGHTS: Final = 14
 LISTED: Final = 20
 """How many lines an entry has, and how many names a line."""
 
-AUTHORITY: Final = "zero3-matrix.invalid"
-"""Who names the entries, where nobody says: a domain that is nobody's."""
+ADDRESS: Final = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+"""Of a site's root: absolute, with nothing behind its path."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Who publishes a site: `authority` is a domain of theirs, which names what is in the feed for ever (RFC 4151).
+
+    `address` is that of the site's root. Readers of feeds want absolute links; without it they are from the root.
+    """
+
+    authority: str = "zero3-matrix.invalid"  # nobody's
+    address: str = ""
+
+    def link(self, page: str) -> str:
+        """The address of a page of the site."""
+        return f"{self.address.rstrip('/')}/{page}" if self.address else page
+
+
+NOBODY: Final = Publisher()
 
 
 @dataclass(frozen=True)
@@ -48,10 +67,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Feed:
-    """An Atom feed (RFC 4287), at links.FEED: `updated` is the newest night, entries the newest first."""
+    """An Atom feed (RFC 4287) at the address `itself`, about `page`: `updated` is the newest night, entries the newest first."""
 
     id: str
     title: str
+    itself: str
+    page: str
     updated: date
     entries: tuple[Entry, ...]
 
@@ -62,15 +83,17 @@ def recent(history: History, number: int = NIGHTS) -> tuple[Transition, ...]:
     return tuple(change for before, after in pairwise(days) for change in transitions(history, before, after))
 
 
-def feed(changes: Iterable[Transition], night: date, authority: str = AUTHORITY) -> Feed:
-    """The feed of `changes`, as of a `night`. `authority` is a domain of whoever publishes it: see RFC 4151."""
+def feed(changes: Iterable[Transition], night: date, publisher: Publisher = NOBODY) -> Feed:
+    """The feed of `changes`, as of a `night`."""
     alike: dict[tuple[date, Verdict | None, Verdict], list[Transition]] = defaultdict(list)
     for change in changes:
         alike[change.night, change.before, change.after].append(change)
-    entries = sorted(((kind, _entry(kind, found, authority)) for kind, found in alike.items()), key=_order)
+    entries = sorted(((kind, _entry(kind, found, publisher)) for kind, found in alike.items()), key=_order)
     return Feed(
-        id=f"tag:{authority},2026:changes",
+        id=f"tag:{publisher.authority},2026:changes",
         title="ZeRO-3 compatibility: what changed",
+        itself=publisher.link(links.FEED),
+        page=publisher.link(links.START),
         updated=night,
         entries=tuple(entry for _, entry in entries[:ENTRIES]),
     )
@@ -85,18 +108,18 @@ def _order(found: tuple[_Kind, Entry]) -> tuple[int, bool, int, int]:
     return -night.toordinal(), before is None, after.rank, before.rank if before else 0
 
 
-def _entry(kind: _Kind, changes: Sequence[Transition], authority: str) -> Entry:
+def _entry(kind: _Kind, changes: Sequence[Transition], publisher: Publisher) -> Entry:
     night, before, after = kind
     lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for change in changes:
         lines[change.environment, f"{change.key.loader}, {change.key.check}"].append(change.key.architecture)
     environments = sorted({change.environment for change in changes})
     return Entry(
-        id=f"tag:{authority},{night}:{before or 'new'}-{after}",
+        id=f"tag:{publisher.authority},{night}:{before or 'new'}-{after}",
         title=f"{_change(before, after, len(changes))} in {_where(environments)}",
         night=night,
-        page=links.environment(environments[0]) if len(environments) == 1 else links.START,
-        lines=tuple(_line(place, names) for place, names in sorted(lines.items())[:LISTED]),
+        page=publisher.link(links.environment(environments[0]) if len(environments) == 1 else links.START),
+        lines=tuple(_line(place, names, publisher) for place, names in sorted(lines.items())[:LISTED]),
         more=max(0, len(lines) - LISTED),
     )
 
@@ -115,7 +138,8 @@ def _where(environments: Sequence[str]) -> str:
     return count(len(environments), "environment")
 
 
-def _line(place: tuple[str, str], architectures: Sequence[str]) -> Line:
+def _line(place: tuple[str, str], architectures: Sequence[str], publisher: Publisher) -> Line:
     environment, how = place
     names = tuple(map(clip, sorted(architectures)[:LISTED]))
-    return Line(clip(environment), links.environment(environment), how, names, max(0, len(architectures) - LISTED))
+    page = publisher.link(links.environment(environment))
+    return Line(clip(environment), page, how, names, max(0, len(architectures) - LISTED))

@@ -163,7 +163,7 @@ def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
     yield "site.js", asset("site/site.js").encode()
     ages = json.dumps({"night": night, "fresh": FRESH, "trusted": TRUSTED.days})
     yield "night.js", f'"use strict";\nglobalThis.zero3 = {ages};\n'.encode()
-    yield links.FEED, atom(feed(atlas.recent, atlas.board.night, atlas.authority)).encode()
+    yield links.FEED, atom(feed(atlas.recent, atlas.board.night, atlas.publisher)).encode()
     for path, badge in badges(atlas.board).items():
         yield path, badge.json.encode()
     yield links.SCHEMA, (json.dumps(schema(), indent=1) + "\n").encode()
