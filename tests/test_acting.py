@@ -112,6 +112,14 @@ def test_a_night_asked_for_by_hand_is_as_it_was_asked_for(acting: Acting) -> Non
     assert all(f'has ZERO3_{name}="{value}"' in log for name, value in told.items())
 
 
+def test_a_night_of_another_branch_is_measured_and_neither_kept_nor_shown(acting: Acting) -> None:
+    outputs(acting, NIGHT)
+    branch = {"ref": "refs/heads/try", "repository": {"default_branch": "main"}, "inputs": {}}
+    log = acting.run("nightly.yml", "workflow_dispatch", branch)
+    assert sorted(folder.name for folder in acting.artifacts.iterdir()) == ["zero3-shard-001", "zero3-shard-002"]
+    assert not [job for job in ("keep", "build", "deploy", "track") if f"nightly/{job}" in log]
+
+
 def test_a_night_without_anything_to_measure_keeps_nothing_and_shows_its_age(acting: Acting) -> None:
     outputs(acting, 'any=false\nmatrix={"include": []}\nplan={}\n')
     log = acting.run("nightly.yml", "schedule", {})

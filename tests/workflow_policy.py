@@ -22,6 +22,11 @@ GATES = {
 CELL = '.ci/python -m matrix duel --plan - --name "$NAME" --out records <<< "$PLAN"'
 SHARD = '.ci/python -m matrix night --plan - --name "$NAME" --out records <<< "$PLAN"'
 DEPLOY = "nightly.yml/deploy"
+DEFAULT_BRANCH = (
+    "(github.event_name == 'schedule' || "
+    "github.ref == format('refs/heads/{0}', github.event.repository.default_branch))"
+)
+"""Schedules are of the default branch only, and their events do not name it: docker/metadata-action#184."""
 PAGES = {"id-token": "write", "pages": "write"}
 OWN_CODE = {
     "persist-credentials": "false",
@@ -193,6 +198,19 @@ def w7_one_job_pushes_and_only_records(workflow: Workflow) -> Iterator[str]:
             yield f"{job.place}: holds more than its own token"
 
 
+def w7_what_lasts_is_of_the_default_branch(workflow: Workflow) -> Iterator[str]:
+    """By hand any branch can be run: its code writes nothing, and nothing of it is published.
+
+    That is for mistakes: who writes a branch writes its workflows too. Against that, environments name their branches.
+    """
+    for job in workflow.jobs:
+        if "workflow_dispatch" not in workflow.triggers or not (job.privileged or "github-pages" in job.text):
+            continue
+        first, *others = sorted(job.tree.get("if", "").split(" && "), key=lambda part: part != DEFAULT_BRANCH)
+        if first != DEFAULT_BRANCH or any("||" in other for other in others):
+            yield f"{job.place}: is of any branch"
+
+
 def w8_secrets_are_named(workflow: Workflow) -> Iterator[str]:
     yield from (f"{job.place}: passes secrets on" for job in workflow.jobs if "secrets" in job.tree)
     if re.search(r"toJSON\(\s*(secrets|github)\s*\)|secrets\[", workflow.text):
@@ -244,6 +262,7 @@ RULES: Mapping[str, Callable[[Workflow], Iterator[str]]] = {
         w7_privileged_jobs_run_the_bot_only,
         w7_one_job_publishes_and_does_nothing_else,
         w7_one_job_pushes_and_only_records,
+        w7_what_lasts_is_of_the_default_branch,
         w8_secrets_are_named,
         w9_concurrency_is_stated,
         w10_ignores_have_reasons,
