@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from pydantic import ConfigDict
 
-from matrix.history_nights import Course
+from matrix.history_nights import Course, Verdicts
 from matrix.model import CaseKey, Check, Loader, Verdict
 
 
@@ -33,10 +33,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Turns:
-    """What is `wrong` and was not before, and what is `right` again, each with the newest first."""
+    """What is `wrong` and was not before, and what is `right` again, each with the newest first.
 
-    wrong: tuple[Turn, ...]
-    right: tuple[Turn, ...]
+    What is `gone` was wrong, and is not measured any more: nobody will see it right again.
+    """
+
+    wrong: tuple[Turn, ...] = ()
+    right: tuple[Turn, ...] = ()
+    gone: tuple[Turn, ...] = ()
 
 
 _UNSURE: Final = frozenset({Verdict.FLAKY})
@@ -48,20 +52,22 @@ def worse(before: Verdict, after: Verdict) -> bool:
 
 
 def turns(courses: Mapping[tuple[str, CaseKey], Course], recent: date) -> Turns:
-    """What turned wrong and is not right again, at any time, and what turned right again since the night `recent`."""
-    found = [_turn(cell, key, course) for (cell, key), course in courses.items()]
-    wrong = [turn for turn, is_wrong in filter(None, found) if is_wrong]
-    right = [turn for turn, is_wrong in filter(None, found) if not is_wrong and turn.since >= recent]
-    return Turns(_newest_first(wrong), _newest_first(right))
+    """What turned wrong and is not right again, at any time, and what turned right again or is gone since the night `recent`."""
+    told = ((_turn(cell, key, course.verdicts), course.ended) for (cell, key), course in courses.items())
+    found = [(*turn, ended) for turn, ended in told if turn]
+    wrong = [turn for turn, is_wrong, ended in found if is_wrong and not ended]
+    right = [turn for turn, is_wrong, _ in found if not is_wrong and turn.since >= recent]
+    gone = [turn for turn, is_wrong, ended in found if is_wrong and ended and ended >= recent]
+    return Turns(*map(_newest_first, (wrong, right, gone)))
 
 
 def _newest_first(found: Iterable[Turn]) -> tuple[Turn, ...]:
     return tuple(sorted(found, key=lambda turn: (-turn.since.toordinal(), turn.subject)))
 
 
-def _turn(cell: str, key: CaseKey, course: Course) -> tuple[Turn, bool] | None:
+def _turn(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[Turn, bool] | None:
     """The last turn of a case and whether it is to the wrong. Only a pass turns it back."""
-    told = [(night, verdict) for night, verdict in course if not verdict.infrastructure]
+    told = [(night, verdict) for night, verdict in verdicts if not verdict.infrastructure]
     if not told:
         return None
     right, wrong_since, last = told[0][1], None, None

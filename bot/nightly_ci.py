@@ -86,10 +86,10 @@ def pack_command(
 @app.command(name="track")
 def track_command() -> None:
     """Tell what changed in the issue `Nightly: what changed`."""
-    context, today = actions.context(), clock.today()
-    desk = office(context, load_settings(), actions.event(context).repository).desk
+    context, settings, today = actions.context(), load_settings(), clock.today()
+    desk = office(context, settings, actions.event(context).repository).desk
     branch = records_of(context)
     branch.fetch()
     with history_in(branch.folder) as history:
-        now = known_of(history, today)
+        now = known_of(history, today, settings.nightly.oldest)
     actions.verbatim(track(desk, now) if now else "There is no night yet.")

@@ -28,9 +28,14 @@ _PLAIN: Final = re.compile(r"[\w.:+-]{1,120}", re.ASCII)
 _STRANGE: Final = 20
 """Characters of a name that is none of ours: shown harmlessly, each takes six."""
 
+_HEAD: Final = "| Environment | Case | Was | Is | Since |\n| --- | --- | --- | --- | --- |"
+_GONE: Final = (
+    "Wrong when they were measured last. Their environment left the nightly set, or their architecture the catalog."
+)
 _INTRODUCTION: Final = """\
 Written and rewritten by the nightly workflow. It is opened when a case that was right turns wrong or when no night begins,
-commented on when that changes, and closed when everything is right again. Close it to say that what it lists is known.
+commented on when that changes, and closed when everything that is still measured is right again. Close it to say that what
+it lists is known.
 """
 
 
@@ -38,7 +43,7 @@ commented on when that changes, and closed when everything is right again. Close
 class Ledger:
     """All that the issue knows: the newest `night` and how many of its cells are complete, failed, unfinished or refused.
 
-    `late` says that no night has begun for too long; `wrong` and `right` are the newest turns, of `more` wrong ones.
+    `late` says that no night has begun for too long; `wrong`, `right` and `gone` are the newest turns; there are `more` wrong ones, and `more_gone`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -49,6 +54,8 @@ class Ledger:
     wrong: tuple[Turn, ...] = ()
     right: tuple[Turn, ...] = ()
     more: int = 0
+    gone: tuple[Turn, ...] = ()
+    more_gone: int = 0
 
     @property
     def mood(self) -> str:
@@ -72,8 +79,9 @@ _LEDGER: Final = TypeAdapter(Ledger)
 
 def ledger(night: date, counts: tuple[int, int, int, int], turned: Turns) -> Ledger:
     """What is known when `night` has ended."""
-    wrong, right = (tuple(map(_short, found[:SHOWN])) for found in (turned.wrong, turned.right))
-    return Ledger(night, counts, wrong=wrong, right=right, more=len(turned.wrong) - len(wrong))
+    wrong, right, gone = (tuple(map(_short, found[:SHOWN])) for found in (turned.wrong, turned.right, turned.gone))
+    known = Ledger(night, counts, wrong=wrong, right=right, gone=gone)
+    return replace(known, more=len(turned.wrong) - len(wrong), more_gone=len(turned.gone) - len(gone))
 
 
 def _short(turn: Turn) -> Turn:
@@ -118,11 +126,22 @@ def _remark(before: Ledger, now: Ledger) -> Iterator[str]:
     if new:
         yield f"{count(new, 'case')} turned wrong by the night of {now.night}, see above."
     if before.wrong and not now.wrong:
-        yield f"Everything listed above as wrong is right again, as of the night of {now.night}."
+        yield _over(before, now)
     if now.late and not before.late:
         yield f"No night has begun since {now.night}: see the workflow `nightly`."
     if before.late and not now.late:
         yield f"Nights begin again: the newest is {now.night}."
+
+
+def _over(before: Ledger, now: Ledger) -> str:
+    """What became of the cases that were listed as wrong, now that none is."""
+    listed = {turn.subject for turn in before.wrong}
+    right, gone = (len(listed & {turn.subject for turn in turns}) for turns in (now.right, now.gone))
+    if right == len(listed):
+        return f"Everything listed above as wrong is right again, as of the night of {now.night}."
+    parts = {"right again": right, "no longer measured": gone}
+    told = ", ".join(f"{count(number, 'case')} {words}" for words, number in parts.items() if number)
+    return f"Nothing is listed as wrong any more, as of the night of {now.night}{': ' if told else ''}{told}."
 
 
 def body(known: Ledger) -> str:
@@ -134,6 +153,7 @@ def body(known: Ledger) -> str:
         *_state(known),
         "",
         *_table("Wrong", known.wrong, known.more),
+        *_table("No longer measured", known.gone, known.more_gone, _GONE),
         *_table("Right again", known.right),
     ]
     return "\n".join([*parts, f"{MARKER}{hidden} -->"])
@@ -148,10 +168,10 @@ def _state(known: Ledger) -> Iterator[str]:
         yield f"**No night has begun since {known.night}.** What the site shows is of then."
 
 
-def _table(title: str, turns: Sequence[Turn], more: int = 0) -> list[str]:
+def _table(title: str, turns: Sequence[Turn], more: int = 0, words: str = "") -> list[str]:
     if not turns:
         return []
-    head = [f"### {title}", "", "| Environment | Case | Was | Is | Since |", "| --- | --- | --- | --- | --- |"]
+    head = [f"### {title}", "", *([words, ""] if words else []), _HEAD]
     rest = [f"\nand {count(more, 'more case')}"] if more else []
     return [*head, *map(_row, turns), *rest, ""]
 

@@ -16,16 +16,16 @@ LATE: Final = timedelta(days=2)
 """How old the newest night may be."""
 
 RECENT: Final = timedelta(days=7)
-"""How long it is told that something is right again."""
+"""How long it is told that something is right again, or not measured any more."""
 
 
-def known_of(history: History, today: date) -> Ledger | None:
-    """What the history says today; None before the first night."""
+def known_of(history: History, today: date, oldest: int) -> Ledger | None:
+    """What the history says today; None before the first night. No night leaves out what is `oldest` days old."""
     told = nights(history)
     if not told:
         return None
     last = told[-1]
-    found = turns(courses(history), last.day - RECENT)
+    found = turns(courses(history, oldest), last.day - RECENT)
     known = ledger(last.day, (last.complete, last.failed, last.incomplete, last.refused), found)
     return replace(known, late=_late(last.day, today))
 

@@ -1,6 +1,7 @@
 """What a history answers about its nights: who tried to measure what, how long that takes, and how verdicts went."""
 
 import json
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from matrix.errors import ResultsError
-from matrix.history import History, case_key
+from matrix.history import MEASURED, History, case_key
 from matrix.history_queries import header_of
 from matrix.history_records import State, unpacked
 from matrix.model import CaseKey, Cell, Verdict
@@ -57,22 +58,52 @@ def seconds(records: Path, attempt: Attempt) -> float:
         return 0.0
 
 
-_COURSES: Final = """
-SELECT name, architecture, loader, "check", night, verdict FROM change
-JOIN environment ON environment.id = environment JOIN "key" ON "key".id = change."key"
-WHERE (environment, "key") IN (SELECT environment, "key" FROM change GROUP BY 1, 2 HAVING count(*) > 1)
-ORDER BY name, architecture, loader, "check", night
-"""
+_COURSES: Final = f"""{MEASURED}
+SELECT name, architecture, loader, "check", change.night, change.verdict,
+    (SELECT max(night) FROM cell WHERE environment = change.environment),
+    (SELECT min(night) FROM cell
+     WHERE environment = change.environment AND state = 'complete' AND night > measured.night)
+FROM change JOIN measured ON measured.environment = change.environment AND measured."key" = change."key"
+JOIN environment ON environment.id = change.environment JOIN "key" ON "key".id = change."key"
+WHERE (change.environment, change."key") IN (SELECT environment, "key" FROM change GROUP BY 1, 2 HAVING count(*) > 1)
+ORDER BY name, architecture, loader, "check", change.night
+"""  # noqa: S608
 
-Course = tuple[tuple[date, Verdict], ...]
-"""The verdicts that a case had, each with the first night of it, the oldest first."""
+
+Verdicts = tuple[tuple[date, Verdict], ...]
+"""Verdicts, each with the first night of it, the oldest first."""
 
 
-def courses(history: History) -> Mapping[tuple[str, CaseKey], Course]:
-    """The course of every case whose verdict ever changed, by the names of its cell and its own."""
-    rows = history.rows(_COURSES)
-    same = groupby(rows, key=lambda row: tuple(row[:4]))
+@dataclass(frozen=True)
+class Course:
+    """The `verdicts` that a case had.
+
+    `ended` is the night since which nobody measures it any more, None while somebody does.
+    """
+
+    verdicts: Verdicts
+    ended: date | None = None
+
+
+def courses(history: History, idle: int) -> Mapping[tuple[str, CaseKey], Course]:
+    """The course of every case whose verdict ever changed, by the names of its cell and its own.
+
+    A case is not measured any more when a newer whole measurement of its environment leaves it out, or when more than
+    `idle` nights in a row, the newest included, did not want to measure its environment.
+    """
+    days = [night for (night,) in history.rows("SELECT DISTINCT night FROM cell ORDER BY night")]
+    rows = history.rows(_COURSES, night=date.max.toordinal())
+    same = groupby(rows, key=lambda row: (*row[:4], *row[6:]))
     return {
-        (name, case_key(names)): tuple((date.fromordinal(row[4]), Verdict(row[5])) for row in group)
-        for (name, *names), group in same
+        (name, case_key(names)): Course(
+            tuple((date.fromordinal(row[4]), Verdict(row[5])) for row in group),
+            _ended(days[bisect(days, tried) + idle :], left_out),
+        )
+        for (name, *names, tried, left_out), group in same
     }
+
+
+def _ended(given_up: list[int], left_out: int | None) -> date | None:
+    """The first of two nights: of those on which an environment counts as `given_up`, and when the case was left out."""
+    found = [*given_up[:1], *([left_out] if left_out else [])]
+    return date.fromordinal(min(found)) if found else None

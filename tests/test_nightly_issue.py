@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import cmarkgfm
 import pytest
@@ -12,17 +13,20 @@ from github_server import GitHubServer, serving
 from github_state import BOT, Issue, Repository, State
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runs import ROUTER, case, cell
+from test_history import NEW, OLD, Folder
 
 from bot.desk import Desk
 from bot.errors import GitHubError
 from bot.github import GitHub
 from bot.nightly_changes import Turn, Turns, turns, worse
 from bot.nightly_issue import MARKER, SHOWN, Ledger, body, ledger, parse_ledger
-from bot.nightly_track import track, track_age
+from bot.nightly_track import known_of, track, track_age
 from bot.patience import Patience
 from bot.tracking import Ledger as UpstreamLedger
 from bot.tracking import tracking_body
 from bot.watch import read_ledger
+from matrix.history_nights import Course
 from matrix.model import CaseKey, Check, Loader, Verdict
 
 FIRST = date(2026, 11, 1)
@@ -37,8 +41,11 @@ def day(number: int) -> date:
 
 def turned(*verdicts: Verdict, recent: int = 0) -> Turns:
     """The turns of a case with a verdict for each night."""
-    course = tuple((day(n), verdict) for n, verdict in enumerate(verdicts))
-    return turns({(CELL, KEY): course}, day(recent))
+    return turns({(CELL, KEY): course(*verdicts)}, day(recent))
+
+
+def course(*verdicts: Verdict, ended: date | None = None) -> Course:
+    return Course(tuple((day(n), verdict) for n, verdict in enumerate(verdicts)), ended)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +90,14 @@ def test_what_is_right_again_is_told_for_a_while() -> None:
     assert not turned(V.PASS, V.CRASH, V.PASS, recent=3).right
 
 
+def test_what_is_not_measured_any_more_is_neither_wrong_nor_right_and_told_for_a_while() -> None:
+    found = turns({(CELL, KEY): course(V.PASS, V.CRASH, ended=day(5))}, recent=day(5))
+    assert (found.wrong, found.right, [turn.after for turn in found.gone]) == ((), (), [V.CRASH])
+    assert turns({(CELL, KEY): course(V.PASS, V.CRASH, ended=day(5))}, recent=day(6)) == Turns()
+    assert turns({(CELL, KEY): course(V.PASS, V.PASS, ended=day(5))}, recent=day(5)) == Turns()
+    assert not turns({(CELL, KEY): course(V.PASS, V.CRASH, V.PASS, ended=day(5))}, recent=day(0)).gone
+
+
 def test_nothing_is_both_worse_and_better() -> None:
     assert not [pair for pair in ((a, b) for a in V for b in V) if worse(*pair) and worse(*pair[::-1])]
 
@@ -94,15 +109,16 @@ def known(number: int, *verdicts: Verdict, late: bool = False) -> Ledger:
 
 CALM, WRONG = known(1, V.PASS), known(2, V.PASS, V.PASS, V.CRASH)
 RIGHT = known(3, V.PASS, V.PASS, V.CRASH, V.PASS)
+GONE = ledger(day(5), (9, 1, 0, 0), turns({(CELL, KEY): course(V.PASS, V.PASS, V.CRASH, ended=day(5))}, day(0)))
 
 
 def test_a_ledger_is_read_back_from_its_text_and_fits() -> None:
-    for one in (CALM, WRONG, RIGHT, replace(WRONG, late=True)):
+    for one in (CALM, WRONG, RIGHT, GONE, replace(WRONG, late=True)):
         assert parse_ledger(body(one)) == one
     turn = Turn("+" * 400, "`|" * 300 + ":X", Loader.STOCK, Check.LOAD, V.BASELINE_BROKEN, V.NOT_PARTITIONED, FIRST)
     many = tuple(replace(turn, since=day(number)) for number in range(SHOWN + 9))
-    full = ledger(FIRST, (99, 99, 99, 99), Turns(many, many))
-    assert (len(full.wrong), full.more) == (SHOWN, 9)
+    full = ledger(FIRST, (99, 99, 99, 99), Turns(many, many, many))
+    assert (len(full.wrong), full.more, full.more_gone) == (SHOWN, 9, 9)
     assert len(body(full)) < 65_536
     assert parse_ledger(body(full)) == full
 
@@ -185,6 +201,53 @@ def test_what_somebody_closed_it_on_is_known_and_what_is_new_is_not(server: GitH
     track(desk(server), replace(WRONG, night=day(4), wrong=(turn, replace(turn, cell="another"))))
     assert [state for _, state in issues(server)] == ["open"]
     assert remarks(server) == ["1 case turned wrong by the night of 2026-11-05, see above."]
+
+
+def test_what_is_not_measured_any_more_keeps_it_open_no_longer_and_is_told_once(server: GitHubServer) -> None:
+    for night in (WRONG, GONE, GONE, replace(CALM, night=day(20))):
+        track(desk(server), night)
+        if night is GONE:
+            (issue,) = server.state.repositories[0].issues
+            assert "### No longer measured" in issue.body
+            assert "### Wrong" not in issue.body
+    assert issues(server) == [("Nightly: what changed", "closed")]
+    assert remarks(server) == [
+        "Nothing is listed as wrong any more, as of the night of 2026-11-06: 1 case no longer measured."
+    ]
+
+
+def test_it_is_not_called_right_again_what_is_only_not_listed(server: GitHubServer) -> None:
+    (turn,) = WRONG.wrong
+    (right,) = RIGHT.right
+    three = (turn, replace(turn, cell="another"), replace(turn, cell="less wrong than once"))
+    track(desk(server), replace(WRONG, wrong=three))
+    track(desk(server), replace(GONE, right=(replace(right, cell="another"),)))
+    assert remarks(server) == [
+        "Nothing is listed as wrong any more, as of the night of 2026-11-06: 1 case right again, 1 case no longer measured."
+    ]
+
+
+def test_what_is_gone_opens_nothing_and_what_comes_back_does(server: GitHubServer) -> None:
+    track(desk(server), GONE)
+    assert not issues(server)
+    for night in (WRONG, GONE, replace(WRONG, night=day(6))):
+        track(desk(server), night)
+    assert [state for _, state in issues(server)] == ["open"]
+    assert remarks(server)[1:] == ["1 case turned wrong by the night of 2026-11-07, see above."]
+
+
+def test_an_environment_that_left_the_set_is_seen_in_the_history(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    for number in range(6):
+        folder.keep(number, cell(case(ROUTER), environment=NEW))
+    for number, verdict in enumerate((V.PASS, V.CORRUPT)):
+        folder.keep(number, cell(case(ROUTER, verdict), environment=OLD))
+    with folder.asked() as history:
+        still, left = (known_of(history, date(2026, 11, 28), oldest) for oldest in (5, 3))
+    assert still is not None
+    assert left is not None
+    assert ([turn.cell for turn in still.wrong], still.gone) == ([OLD.id], ())
+    assert (left.wrong, [turn.cell for turn in left.gone], left.mood) == ((), [OLD.id], "calm")
 
 
 def test_a_job_that_was_cut_off_remarks_once(server: GitHubServer) -> None:
