@@ -32,6 +32,12 @@ _HEAD: Final = "| Environment | Case | Was | Is | Since |\n| --- | --- | --- | -
 _GONE: Final = (
     "Wrong when they were measured last. Their environment left the nightly set, or their architecture the catalog."
 )
+_UNWANTED: Final = "No night is waited for any more: the workflow `nightly` is disabled."
+_NEVER: Final = """\
+**No night is kept**: the branch of records is empty, or was never made. Start the workflow `nightly` by hand (*Actions*, *nightly*,
+*Run workflow*, on the default branch), and see which of its jobs fails, or waits for a machine or an approval; what it needs is in
+docs/nightly.md. Where no nights are wanted, disable that workflow: then this issue is closed.
+"""
 _INTRODUCTION: Final = """\
 Written and rewritten by the nightly workflow. It is opened when a case that was right turns wrong or when no night begins,
 commented on when that changes, and closed when everything that is still measured is right again. Close it to say that what
@@ -43,12 +49,13 @@ it lists is known.
 class Ledger:
     """All that the issue knows: the newest `night` and how many of its cells are complete, failed, unfinished or refused.
 
-    `late` says that no night has begun for too long; `wrong`, `right` and `gone` are the newest turns; there are `more` wrong ones, and `more_gone`.
+    `late` says that no night has begun for too long, or none at all where there is no `night`; `wrong`, `right` and
+    `gone` are the newest turns; there are `more` wrong ones, and `more_gone`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
-    night: date
+    night: date | None
     counts: tuple[int, int, int, int] = (0, 0, 0, 0)
     late: bool = False
     wrong: tuple[Turn, ...] = ()
@@ -127,10 +134,8 @@ def _remark(before: Ledger, now: Ledger) -> Iterator[str]:
         yield f"{count(new, 'case')} turned wrong by the night of {now.night}, see above."
     if before.wrong and not now.wrong:
         yield _over(before, now)
-    if now.late and not before.late:
-        yield f"No night has begun since {now.night}: see the workflow `nightly`."
-    if before.late and not now.late:
-        yield f"Nights begin again: the newest is {now.night}."
+    if now.late is not before.late:
+        yield _begun(before, now)
 
 
 def _over(before: Ledger, now: Ledger) -> str:
@@ -142,6 +147,15 @@ def _over(before: Ledger, now: Ledger) -> str:
     parts = {"right again": right, "no longer measured": gone}
     told = ", ".join(f"{count(number, 'case')} {words}" for words, number in parts.items() if number)
     return f"Nothing is listed as wrong any more, as of the night of {now.night}{': ' if told else ''}{told}."
+
+
+def _begun(before: Ledger, now: Ledger) -> str:
+    """Whether nights begin, now that it is another answer than before."""
+    if now.night is None:
+        return "No night is kept, see above." if now.late else _UNWANTED
+    if now.late:
+        return f"No night has begun since {now.night}: see the workflow `nightly`."
+    return f"Nights begin{' again' if before.night else ''}: the newest is {now.night}."
 
 
 def body(known: Ledger) -> str:
@@ -165,7 +179,7 @@ def _state(known: Ledger) -> Iterator[str]:
         told = f"{complete:,} cells complete, {failed:,} not installable, {unfinished:,} not finished"
         yield f"The night of {known.night}: {told}, {count(refused, 'file')} refused."
     if known.late:
-        yield f"**No night has begun since {known.night}.** What the site shows is of then."
+        yield f"**No night has begun since {known.night}.** What the site shows is of then." if known.night else _NEVER
 
 
 def _table(title: str, turns: Sequence[Turn], more: int = 0, words: str = "") -> list[str]:

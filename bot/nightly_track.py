@@ -18,6 +18,9 @@ LATE: Final = timedelta(days=2)
 RECENT: Final = timedelta(days=7)
 """How long it is told that something is right again, or not measured any more."""
 
+WORKFLOW: Final = "nightly.yml"
+"""The file of the workflow that makes nights."""
+
 
 def known_of(history: History, today: date, oldest: int) -> Ledger | None:
     """What the history says today; None before the first night. No night leaves out what is `oldest` days old."""
@@ -54,12 +57,20 @@ def _remark(thread: Thread, step: Step) -> None:
 
 
 def track_age(desk: Desk, newest: date | None, today: date) -> str:
-    """Tell when no night has begun for too long, or that they begin again; `newest` is None where there never was one."""
-    if newest is None:
-        return "There is no history yet."
+    """Tell when no night has begun for too long, or that they begin again; `newest` is None where none is kept.
+
+    None at all is told where nights are wanted: see `_missed`. Raises GitHubError.
+    """
     issue = desk.github.issue_with(desk.project, MARKER, closed=True)
     before = (parse_ledger(issue.body) if issue else None) or Ledger(newest)
-    late = _late(newest, today)
+    newest = newest or before.night
+    late = _late(newest, today) if newest else _missed(desk, today)
     if late is before.late:
-        return f"The newest night is {newest}."
+        return f"The newest night is {newest}." if newest else "No night is kept."
     return track(desk, replace(before, night=newest, late=late))
+
+
+def _missed(desk: Desk, today: date) -> bool:
+    """Whether there should be a night: where the workflow that makes them is older than one may be, and not disabled."""
+    workflow = desk.github.workflow(desk.project, WORKFLOW)
+    return workflow is not None and workflow.enabled and _late(workflow.since, today)

@@ -1,6 +1,7 @@
 """PURE. A pull request, its change and what GitHub tells about them, as the bot sees it: no PyGithub objects beyond the door."""
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 
@@ -102,6 +103,14 @@ class WorkflowRun:
     title: str = ""
     conclusion: str = ""
     url: str = ""
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A workflow of a repository: whether it is `enabled`, and the day `since` which the repository has it."""
+
+    enabled: bool
+    since: date
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from bot import translate
 from bot.download import artifact_zip
 from bot.errors import NotFoundError
 from bot.patience import Patience, Waiting
-from bot.pull_request import ArtifactInfo, Change, Comment, JobResult, PullRequest, WorkflowRun
+from bot.pull_request import ArtifactInfo, Change, Comment, JobResult, PullRequest, Workflow, WorkflowRun
 
 T = TypeVar("T")
 G = TypeVar("G", bound=GithubObject)
@@ -123,6 +123,15 @@ class Reading:
         return self._waiting.call(
             f"reading workflow run {run} of {repository}", lambda: translate.workflow_run(found.complete())
         )
+
+    def workflow(self, repository: str, file: str) -> Workflow | None:
+        """The workflow in a file of that name; None where the repository has none."""
+        found = self._repository(repository).get_workflow(file)
+        doing = f"looking for the workflow {file} of {repository}"
+        try:
+            return self._waiting.call(doing, lambda: translate.workflow(found.complete()))
+        except NotFoundError:
+            return None
 
     def jobs(self, repository: str, run: int, attempt: int) -> list[JobResult]:
         """Every job of one attempt of a workflow run."""

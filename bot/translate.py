@@ -15,6 +15,7 @@ from github.NamedUser import NamedUser
 from github.Organization import Organization
 from github.PullRequest import PullRequest as GitHubPullRequest
 from github.Repository import Repository
+from github.Workflow import Workflow as GitHubWorkflow
 from github.WorkflowJob import WorkflowJob
 from github.WorkflowRun import WorkflowRun as GitHubWorkflowRun
 
@@ -26,6 +27,7 @@ from bot.pull_request import (
     JobResult,
     PullRequest,
     Revision,
+    Workflow,
     WorkflowRun,
 )
 
@@ -114,6 +116,11 @@ def workflow_run(run: GitHubWorkflowRun) -> WorkflowRun:
         conclusion=run.conclusion or "",
         url=run.html_url,
     )
+
+
+def workflow(found: GitHubWorkflow) -> Workflow:
+    """A workflow; one that GitHub itself stopped after 60 days without a commit is not disabled: nobody wanted that."""
+    return Workflow(found.state in {"active", "disabled_inactivity"}, found.created_at.date())
 
 
 def job(result: WorkflowJob) -> JobResult:

@@ -309,6 +309,14 @@ def download(call: Call) -> Answer:
     return Answer(302, None, {"Location": f"{call.blobs}/{found.id}?sig=signature"})
 
 
+@route("GET", f"{REPO}/actions/workflows/{{workflow_id}}")
+def workflow(call: Call) -> Answer:
+    if call.params["workflow_id"] not in call.repo.workflows:
+        return NOT_FOUND
+    state, created = call.repo.workflows[call.params["workflow_id"]]
+    return Answer(200, sample("workflow", state=state, created_at=created))
+
+
 @route("POST", f"{REPO}/actions/workflows/{{workflow_id}}/dispatches")
 def dispatch(call: Call) -> Answer:
     call.repo.dispatches.append({"workflow": call.params["workflow_id"], **call.request.values})

@@ -113,7 +113,10 @@ class Run:
 
 @dataclass
 class Repository:
-    """`permissions` holds (permission, role) by login; `moved` the names that it had before; `tip` is its newest commit."""
+    """`permissions` holds (permission, role) by login; `moved` the names that it had before; `tip` is its newest commit.
+
+    `workflows` holds (state, when it was created) by file.
+    """
 
     name: str
     tip: str = "d" * 40
@@ -126,6 +129,7 @@ class Repository:
     artifacts: list[Artifact] = field(default_factory=list)
     dispatches: list[dict[str, Any]] = field(default_factory=list)
     permissions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    workflows: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def id(self) -> int:

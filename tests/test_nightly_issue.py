@@ -113,7 +113,7 @@ GONE = ledger(day(5), (9, 1, 0, 0), turns({(CELL, KEY): course(V.PASS, V.PASS, V
 
 
 def test_a_ledger_is_read_back_from_its_text_and_fits() -> None:
-    for one in (CALM, WRONG, RIGHT, GONE, replace(WRONG, late=True)):
+    for one in (CALM, WRONG, RIGHT, GONE, replace(WRONG, late=True), Ledger(None, late=True)):
         assert parse_ledger(body(one)) == one
     turn = Turn("+" * 400, "`|" * 300 + ":X", Loader.STOCK, Check.LOAD, V.BASELINE_BROKEN, V.NOT_PARTITIONED, FIRST)
     many = tuple(replace(turn, since=day(number)) for number in range(SHOWN + 9))
@@ -301,7 +301,49 @@ def test_being_late_and_being_wrong_are_told_apart(server: GitHubServer) -> None
     assert [state for _, state in issues(server)] == ["open"]
 
 
-def test_a_repository_without_nights_is_left_alone(server: GitHubServer) -> None:
+def nightly(server: GitHubServer, state: str = "active") -> None:
+    """The repository has the workflow since the first day."""
+    server.state.repositories[0].workflows["nightly.yml"] = (state, f"{FIRST}T12:00:00Z")
+
+
+def test_that_no_night_was_ever_kept_is_told_once_and_taken_back(server: GitHubServer) -> None:
+    nightly(server)
+    track_age(desk(server), None, day(2))
+    assert not issues(server)
+    for number in (3, 3, 4):
+        track_age(desk(server), None, day(number))
+    (issue,) = server.state.repositories[0].issues
+    assert "**No night is kept**: the branch of records is empty, or was never made. Start the workflow" in issue.body
+    assert (issue.state, remarks(server)) == ("open", [])
+    track(desk(server), known(5, V.PASS))
+    assert (issue.state, remarks(server)) == ("closed", ["Nights begin: the newest is 2026-11-06."])
+
+
+@pytest.mark.parametrize("state", ["disabled_manually", "disabled_fork", "deleted"])
+def test_a_repository_that_wants_no_nights_is_left_alone(server: GitHubServer, state: str) -> None:
+    nightly(server, state)
+    track_age(desk(server), None, day(9))
+    assert not issues(server)
+
+
+def test_a_repository_without_the_workflow_is_left_alone(server: GitHubServer) -> None:
     track_age(desk(server), None, day(9))
     track_age(desk(server), day(8), day(9))
     assert not issues(server)
+
+
+def test_whoever_disables_the_workflow_hears_no_more_of_it(server: GitHubServer) -> None:
+    nightly(server)
+    track_age(desk(server), None, day(9))
+    nightly(server, "disabled_manually")
+    track_age(desk(server), None, day(10))
+    assert [state for _, state in issues(server)] == ["closed"]
+    assert remarks(server) == ["No night is waited for any more: the workflow `nightly` is disabled."]
+
+
+def test_a_night_that_the_issue_knows_was_kept_once(server: GitHubServer) -> None:
+    nightly(server)
+    track(desk(server), WRONG)
+    for number in (4, 5):
+        track_age(desk(server), None, day(number))
+    assert remarks(server) == ["No night has begun since 2026-11-03: see the workflow `nightly`."]

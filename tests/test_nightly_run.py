@@ -140,6 +140,14 @@ def test_a_repository_without_records_has_none_to_fetch(night: Night) -> None:
     assert list((night.folder / f"job-{night.job}" / "records").glob("*/*.jsonl.gz"))
 
 
+def test_watching_says_that_no_night_was_ever_kept_until_one_is(night: Night) -> None:
+    assert "No night is kept." in night.run("watch")["log"]
+    night.server.state.repositories[0].workflows["nightly.yml"] = ("active", "2026-01-01T00:00:00Z")
+    assert "Opened own/zero3" in night.run("watch")["log"]
+    night("keep", stdin=night_to_json(night.plan()))
+    assert "which is closed" in night("track")["log"]
+
+
 def test_watching_says_that_no_night_begins_and_takes_it_back(night: Night) -> None:
     plan = night.plan()
     night("keep", stdin=night_to_json(replace(plan, night=plan.night - timedelta(days=3))))

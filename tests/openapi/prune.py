@@ -25,6 +25,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{REPO}/actions/runs/{{run_id}}/artifacts": ("get",),
     f"{REPO}/actions/runs/{{run_id}}/attempts/{{attempt_number}}/jobs": ("get",),
     f"{REPO}/actions/runs/{{run_id}}/rerun": ("post",),
+    f"{REPO}/actions/workflows/{{workflow_id}}": ("get",),
     f"{REPO}/actions/workflows/{{workflow_id}}/dispatches": ("post",),
     f"{REPO}/check-runs": ("post",),
     f"{REPO}/check-runs/{{check_run_id}}": ("get", "patch"),
