@@ -24,6 +24,7 @@ from matrix.catalog import load_catalog
 from matrix.cli import run as run_app
 from matrix.errors import INFRASTRUCTURE, OutputError
 from matrix.families import FAMILIES
+from matrix.history_records import database_of
 from matrix.lock import read_lock
 from matrix.store import read_run
 
@@ -114,7 +115,7 @@ def dashboard(
     if results and not history:
         written = site_of_results(results, out, family_names(), tell)
     elif history and not results:
-        kept = database or history.with_name(f"{history.name}.sqlite")
+        kept = database or database_of(history)
         written = site_of_history(Sources(history, kept, Publisher(authority, address)), out, family_names(), tell)
     else:
         raise typer.BadParameter("name either --history or --results")

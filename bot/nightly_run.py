@@ -25,7 +25,7 @@ from matrix.history import History, build, opened
 from matrix.history_archive import publish
 from matrix.history_merge import holds, merge
 from matrix.history_nights import attempts, seconds
-from matrix.history_records import HALF, State
+from matrix.history_records import HALF, State, database_of
 from matrix.model import Check, Loader
 from matrix.night_plan import NightPlan
 from matrix.store import append
@@ -77,7 +77,7 @@ def asked(context: Context, settings: Settings, moment: datetime) -> Asked:
 @contextmanager
 def history_in(records: Path) -> Iterator[History]:
     """The history of the folder `records`, to be asked; the database lies beside it. Raises what building raises."""
-    database = records.with_name(f"{records.name}.sqlite")
+    database = database_of(records)
     build(records, database)
     with opened(database) as history:
         yield history

@@ -36,6 +36,7 @@ from matrix.compare import compare_all
 from matrix.comparison_text import comparison_lines, comparison_values
 from matrix.environments import chosen_by_name, from_id, load_environments
 from matrix.errors import INFRASTRUCTURE, CancelledError, NoHistoryError, OutputError
+from matrix.given import given
 from matrix.history import build, opened
 from matrix.history_text import built_line, history_lines
 from matrix.knowledge import Knowledge, knowledge, named
@@ -174,7 +175,7 @@ def advise_pairs(
     device: Annotated[str, typer.Option(help="cpu or cuda; without, either.")] = "",
     loader: Annotated[str, typer.Option(help="stock or fixed.")] = "stock",
     source: Annotated[
-        str, typer.Option("--from", help="Folder of results, database of a history, or address of a published site.")
+        str, typer.Option("--from", help="Folder of results, history or its database, or address of a published site.")
     ] = "results",
     constraints: Annotated[Path | None, typer.Option(help="Write the best pair there, for pip.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -184,6 +185,7 @@ def advise_pairs(
     if device:
         one_of("device", device, list(Device))
     ask = Ask(transformers, deepspeed, Device(device) if device else None, Loader(loader))
+    typer.echo(f"from {given(source)} {source}", err=True)
     known = knowledge(source)
     name = named(architecture, known.names)
     advice = advise(name, known.tried(name), ask, Age(known.night, clock.today()))

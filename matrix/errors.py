@@ -113,6 +113,16 @@ class NoHistoryError(MatrixError):
         super().__init__(f"{path} is no folder: a history has a folder of record files for each night, like 2026-11-22")
 
 
+class NoKnowledgeError(MatrixError):
+    """Something that advice cannot be taken from."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"{path} {what}. Advice comes from a folder of results (`nox -s zero3_matrix` writes one), a history "
+            "(a folder of records for each night) or its database, or the address of a published site"
+        )
+
+
 class CancelledError(MatrixError):
     """Ctrl-C."""
 

@@ -89,6 +89,12 @@ def _digest(path: Path) -> bytes:
         return b""
 
 
+def database_of(history: Path) -> Path:
+    """Where the database of the folder `history` is kept when nobody names another place: beside it."""
+    folder = history.resolve()
+    return folder.with_name(f"{folder.name}.sqlite")
+
+
 def night_of(path: str) -> date:
     """The night that a record file is of, by its `path` inside the history; raises ResultsError when it is of none."""
     name = path.partition("/")[0]

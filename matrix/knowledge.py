@@ -1,4 +1,4 @@
-"""Where advice is taken from: a folder of results, the database of a history, or a published site."""
+"""Where advice is taken from: a folder of results, a history or its database, or a published site."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -7,7 +7,9 @@ from typing import Protocol
 
 from matrix.board import Board, board, board_of
 from matrix.errors import UnknownNameError
-from matrix.history import opened
+from matrix.given import Given, given
+from matrix.history import build, opened
+from matrix.history_records import database_of
 from matrix.published import Published
 from matrix.safety import Tried, tried_in
 from matrix.store import read_run
@@ -54,17 +56,29 @@ class Measured:
 
 
 def knowledge(source: str) -> Knowledge:
-    """What `source` knows: an address, a database of a history, or a folder of results.
+    """What `source` knows: an address, a history or its database, or a folder of results.
 
-    Raises what reading it raises: NoResultsError, ResultsError, HistoryError, AddressError, DownloadError.
+    The database of a history is beside its folder, as for the dashboard, and brought up to date first. Raises
+    NoKnowledgeError for what is none of them, and what reading it raises: ResultsError, HistoryError, HistoryBusyError,
+    OutputError, AddressError, DownloadError.
     """
-    if "://" in source:
-        return Published(source)
     path = Path(source)
-    if path.is_file():
-        with opened(path) as history:
-            return Measured(board(history))
-    return Measured(board_of(read_run(path)))
+    match given(source):
+        case Given.SITE:
+            return Published(source)
+        case Given.RESULTS:
+            return Measured(board_of(read_run(path)))
+        case Given.DATABASE:
+            return _of_database(path)
+        case Given.HISTORY:
+            database = database_of(path)
+            build(path, database)
+            return _of_database(database)
+
+
+def _of_database(database: Path) -> Measured:
+    with opened(database) as history:
+        return Measured(board(history))
 
 
 def named(name: str, names: Sequence[str]) -> str:
