@@ -84,13 +84,14 @@ def _told(tried: Tried, loader: Loader) -> str:
     """`safe: load pass, save pass`, how old that is, and what makes it doubtful."""
     if not tried.verdicts:
         return f"not known: it could not be measured (last tried {tried.night})"
-    answer = {Answer.SAFE: "safe", Answer.UNSAFE: "not safe", Answer.UNKNOWN: "not known"}[tried.answer(loader)]
+    answer = tried.answer(loader)
+    word = {Answer.SAFE: "safe", Answer.UNSAFE: "not safe", Answer.UNKNOWN: "not known"}[answer]
     verdicts = ((check, tried.verdicts.get((loader, check))) for check in Check)
     words = ", ".join(
         f"{check} {verdict.replace('_', ' ') if verdict else 'not tested'}" for check, verdict in verdicts
     )
-    doubts = ", stale" * tried.stale + ", but reruns disagree there" * tried.racy
-    return f"{answer}: {words} (measured {tried.night}{doubts})"
+    doubts = ", stale" * tried.stale + ", but reruns disagree there" * (tried.racy and answer is Answer.UNKNOWN)
+    return f"{word}: {words} (measured {tried.night}{doubts})"
 
 
 def _fixed_helps(tried: Tried, ask: Ask) -> bool:

@@ -137,9 +137,9 @@ class Published:
         )
         if all(found.answer(loader) is not Answer.SAFE for loader in Loader):
             return found
-        page = self._page(environment.page, _EnvironmentPage)
-        self._environments[environment.id] = page
-        return replace(found, flaky=page.flaky)
+        if info.id not in self._environments:
+            self._environments[info.id] = self._page(info.page, _EnvironmentPage)
+        return replace(found, flaky=self._environments[info.id].flaky)
 
     def _page(self, page: str, kind: type[_Page]) -> _Page:
         address = self._root + quote(page.removesuffix(".html"), safe="/,~") + ".json"
