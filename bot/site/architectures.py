@@ -10,7 +10,7 @@ from bot.site.atlas import Atlas, failure_link, keys_of, verdict_of
 from bot.site.context import Advice, Frontier, Grid, GridCell, GridRow, Link, Sites, VerdictCount
 from bot.site.environments import anchored, cell, line
 from bot.site.failures import UpstreamFailure
-from bot.site.frontier import frontiers
+from bot.site.frontier import becomes, frontiers
 from bot.site.pages import ArchitecturePage, ArchitecturesPage, initial
 from bot.text import clip, count
 from matrix.board import Reading
@@ -139,6 +139,6 @@ def _edges(turns: Iterable[Frontier]) -> Mapping[_Edge, tuple[str, ...]]:
         for before, span in pairwise(turn.spans):
             for page in span.begins if span.right != before.right else ():
                 key = turn.loader, page
-                words = f"{turn.check} {'right' if span.right else 'wrong'} from here along {turn.axis}"
+                words = f"{turn.check} {becomes(span.outcome)} from here along {turn.axis}"
                 found[key] = (*found.get(key, ()), words)
     return found

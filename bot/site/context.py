@@ -195,7 +195,7 @@ class ArchitectureLine:
 
 
 Axis = Literal["transformers", "deepspeed"]
-Outcome = Literal["right", "wrong", "crash", "hang"]
+Outcome = Literal["right", "wrong", "crash", "hang", "flaky", "not partitioned"]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """PURE. Where a case turns from wrong to right, or back, from one version to the next."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Final
 
 from bot.site import links
 from bot.site.atlas import KINDS, OTHER, Atlas, verdict_of, version_of
@@ -10,6 +11,17 @@ from bot.site.context import Axis, Frontier, Outcome, Span, Words, words
 from bot.text import clip, listed
 from matrix.board import Reading
 from matrix.model import CaseKey, Device, Verdict
+
+_OUTCOMES: Final[Mapping[Verdict | None, Outcome]] = {
+    Verdict.PASS: "right",
+    Verdict.CORRUPT: "wrong",
+    Verdict.REPORTED: "wrong",
+    Verdict.CRASH: "crash",
+    Verdict.HANG: "hang",
+    Verdict.FLAKY: "flaky",
+    Verdict.NOT_PARTITIONED: "not partitioned",
+}
+"""What a verdict says of a version; those that are not here say nothing of ZeRO-3."""
 
 _Line = tuple[str, tuple[Span, ...]]
 """A version of one package, and what becomes of a case along the other."""
@@ -26,17 +38,9 @@ def frontiers(atlas: Atlas, architecture: str) -> tuple[Frontier, ...]:
     )
 
 
-def outcome(verdict: Verdict | None) -> Outcome | None:
-    """What a verdict says of a version; None where it says nothing of ZeRO-3."""
-    match verdict:
-        case Verdict.PASS:
-            return "right"
-        case Verdict.CRASH:
-            return "crash"
-        case Verdict.HANG:
-            return "hang"
-        case _:
-            return "wrong" if verdict and verdict.wrong_values else None
+def becomes(outcome: Outcome) -> str:
+    """What a case does from some version on: `right`, `crashes`."""
+    return {"crash": "crashes", "hang": "hangs"}.get(outcome, outcome)
 
 
 def _frontiers(atlas: Atlas, device: Device, key: CaseKey, axis: Axis) -> Iterator[Frontier]:
@@ -65,7 +69,7 @@ def _joined(same: Sequence[Span]) -> Span:
 
 def _spans(readings: Iterable[Reading], key: CaseKey, axis: Axis) -> Iterator[Span]:
     """The readings, the oldest first, as runs of equal outcome; those that say nothing are left out."""
-    told = ((outcome(verdict_of(reading, key)), reading) for reading in readings)
+    told = ((_OUTCOMES.get(verdict_of(reading, key)), reading) for reading in readings)
     known = [(state, reading) for state, reading in told if state is not None]
     for state, run in groupby(known, key=lambda one: one[0]):
         infos = [reading.cell.environment for _, reading in run]
@@ -76,9 +80,9 @@ def _spans(readings: Iterable[Reading], key: CaseKey, axis: Axis) -> Iterator[Sp
 def _words(axis: Axis, others: Sequence[str], spans: Sequence[Span]) -> Words:
     """`with deepspeed 0.19.8: wrong in transformers 4.40.2 to 5.5.4, right from 5.6.0 on`."""
     first, *later = spans
-    told = [f"{first.outcome} in {axis} {_versions(first)}"]
+    told = [f"{becomes(first.outcome)} in {axis} {_versions(first)}"]
     told += [
-        f"{span.outcome} from {span.first} on" if span is spans[-1] else f"{span.outcome} in {_versions(span)}"
+        f"{becomes(span.outcome)} " + (f"from {span.first} on" if span is spans[-1] else f"in {_versions(span)}")
         for span in later
     ]
     return words(f"with {OTHER[axis]} {listed(others)}: {', '.join(told)}")
