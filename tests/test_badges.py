@@ -28,7 +28,13 @@ def both(architecture: str = ROUTER, load: Verdict = Verdict.PASS, save: Verdict
 
 def test_real_records_have_a_badge_of_each_kind() -> None:
     found = badges(board_of(real_run()))
-    assert found[PROJECT].message.endswith("cases pass (2026-11-25)")
+    night = "(2026-11-25)"
+    assert found[PROJECT] == Badge(
+        "ZeRO-3, transformers 5.23.0 + deepspeed 0.19.8", f"127 of 178 cases pass {night}", "orange"
+    )
+    environment = "badges/environments/transformers-5.5.4,deepspeed-0.19.8,torch-2.13.0,cpu.json"
+    shown = Badge("transformers 5.5.4 + deepspeed 0.19.8, cpu", f"66 of 162 cases pass {night}", "red")
+    assert found[environment] == shown
     assert found["badges/pairs/5.6.0,0.19.8.json"] == Badge(
         "transformers 5.6.0 + deepspeed 0.19.8", "120 of 164 cases pass (2026-11-25)", "orange"
     )
@@ -41,6 +47,7 @@ def test_an_endpoint_answers_what_shields_reads() -> None:
     assert json.loads(Badge("a", "b", "red").json) == {
         "schemaVersion": 1, "label": "a", "message": "b", "color": "red", "isError": True}  # fmt: skip
     assert json.loads(told(cell(*both()))[PROJECT].json)["isError"] is False
+    assert [json.loads(Badge("x" * length, "").json)["label"] for length in (60, 61)] == ["x" * 60, "x" * 59 + "…"]
 
 
 def test_the_newest_release_counts_not_what_is_being_developed() -> None:
@@ -144,3 +151,16 @@ def test_hostile_names_stay_short_text_in_files_of_their_own() -> None:
         assert badge.json.isascii()
         assert max(len(shown["label"]), len(shown["message"])) <= 60
         assert shown["label"].isprintable()
+
+
+def test_the_worst_verdict_of_all_checks_and_devices_is_told_in_its_colour() -> None:
+    colors = {verdict: told(cell(*both(load=verdict)))[MODEL].color for verdict in Verdict}
+    silent, loud, fault, grey = (colors.pop(one) for one in (
+        Verdict.CORRUPT, Verdict.PASS, Verdict.BASELINE_BROKEN, Verdict.UNSUPPORTED))  # fmt: skip
+    assert (silent, loud, fault, grey, colors.pop(Verdict.ENVIRONMENT)) == (
+        "red", "brightgreen", "yellow", "lightgrey", "lightgrey")  # fmt: skip
+    assert set(colors.values()) == {"orange"}
+    checks = told(cell(*both(load=Verdict.REPORTED, save=Verdict.CRASH)))
+    gpu = cell(*both(load=Verdict.CRASH), environment=info(device=Device.CUDA))
+    devices = told(cell(*both(load=Verdict.REPORTED)), gpu)
+    assert checks[MODEL].message == devices[MODEL].message == "reported with transformers 5.5.4 (2026-11-22)"

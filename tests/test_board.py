@@ -6,7 +6,7 @@ from pathlib import Path
 from runs import BERT, ROUTER, case, cell
 from test_history import FIRST, NEW, OLD, Folder, day
 
-from matrix.board import SHOWN, TRUSTED, Stale, board, board_of
+from matrix.board import SHOWN, TRUSTED, Board, Stale, board, board_of
 from matrix.history import opened
 from matrix.model import Cell, Failure, Run, Verdict
 
@@ -51,10 +51,46 @@ def test_an_environment_that_never_was_measured_has_no_cases(tmp_path: Path) -> 
     assert reading.stale == {Stale.UNFINISHED}
 
 
-def test_a_run_makes_a_board(tmp_path: Path) -> None:
-    told = board_of(Run((cell(case(ROUTER), environment=OLD), cell(environment=NEW, error=Failure("E", "no wheel")))))
-    assert [reading.stale for reading in told.readings] == [frozenset(), {Stale.FAILED}]
-    assert told.night == date.fromisoformat(told.readings[0].cell.started[:10])
+def test_what_could_not_be_installed_any_more_keeps_the_cases_of_when_it_could(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.keep(0, cell(case(ROUTER), environment=OLD))
+    folder.keep(1, cell(environment=OLD, error=Failure("E", "no wheel")))
+    folder.build()
+    with opened(folder.database) as history:
+        (reading,) = board(history).readings
+    assert (list(reading.cases), reading.cases[KEY].night) == ([KEY], FIRST)
+    assert reading.stale == {Stale.FAILED}
+    assert (reading.attempt, bool(reading.cell.error)) == (day(1), True)
+
+
+def test_before_the_first_night_there_is_nothing_and_in_it_nothing_changed(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.keep(0, cell(case(ROUTER), environment=OLD))
+    folder.build()
+    with opened(folder.database) as history:
+        assert board(history, day(-1)) == Board(date.min, ())
+        first = board(history)
+    assert (first.night, first.changes) == (FIRST, ())
+    assert first.readings[0].cell.complete
+
+
+def later(other: Cell, day: str) -> Cell:
+    return Cell(**{**vars(other), "started": f"{day}T00:00:00Z"})
+
+
+def test_a_run_makes_a_board_of_the_day_that_its_last_cell_started() -> None:
+    failed = later(cell(environment=NEW, error=Failure("E", "no wheel")), "2026-11-24")
+    told = board_of(Run((failed, later(cell(case(ROUTER), environment=OLD), "2026-11-23"))))
+    assert [reading.stale for reading in told.readings] == [{Stale.FAILED}, frozenset()]
+    assert [reading.night for reading in told.readings] == [date(2026, 11, 24), date(2026, 11, 23)]
+    assert told.night == date(2026, 11, 24)
+    assert board_of(Run(())) == Board(date.min, ())
+
+
+def test_what_failed_makes_nothing_outdated() -> None:
+    failed = later(cell(environment=NEW, error=Failure("E", "no wheel"), complete=False), "2026-12-01")
+    other = Cell(**{**vars(failed), "probe": "sha256:other"})
+    assert not board_of(Run((cell(case(ROUTER), environment=OLD), other))).readings[0].stale
 
 
 def test_other_inputs_than_the_newest_measurement_had_are_outdated() -> None:

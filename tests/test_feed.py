@@ -81,12 +81,12 @@ def test_what_got_worse_comes_before_what_recovered_and_what_is_new() -> None:
 
 def test_the_newest_entries_stay() -> None:
     told = feed([change(night=day(number)) for number in range(ENTRIES + 9)], day(99))
-    assert len(told.entries) == ENTRIES
-    assert told.entries[0].night == day(ENTRIES + 8)
+    assert [entry.night for entry in told.entries] == [day(number) for number in range(ENTRIES + 8, 8, -1)]
 
 
 def test_an_entry_in_one_environment_links_to_its_page() -> None:
     (entry,) = feed([change(environment="transformers-5.5.4+cpu")], FIRST).entries
+    assert entry.title == "1 case went from pass to crash in transformers-5.5.4+cpu"
     assert entry.page == "environments/transformers-5.5.4,cpu.html"
     both = feed([change(environment="a"), change(environment="b")], FIRST)
     assert both.entries[0].page == "index.html"
@@ -162,4 +162,15 @@ def test_hostile_text_is_inert() -> None:
     assert {element.tag.partition("}")[2] for element in entry.iter()} <= {
         "entry", "id", "title", "updated", "link", "content", "div", "ul", "li", "a", "code"}  # fmt: skip
     links = [element.get("href") for element in entry.iter() if "href" in element.attrib]
+    assert len(links) == 2
     assert all(re.fullmatch(r"environments/[\w-]+\.html", link or "") for link in links)
+
+
+def test_an_entry_lists_places_and_names_in_their_order_and_counts_what_it_leaves_out() -> None:
+    places = [f"e{number:02}" for number in range(LISTED + 5)]
+    told = [change(name, before=None, environment=place) for place in reversed(places) for name in ("b:B", "a:A")]
+    (entry,) = feed(told, FIRST).entries
+    assert entry.id.endswith(",2026-11-22:new-crash")
+    assert ([line.environment for line in entry.lines], entry.more) == (places[:LISTED], 5)
+    assert {(line.how, line.architectures, line.more) for line in entry.lines} == {("stock, load", ("a:A", "b:B"), 0)}
+    assert feed([change()], FIRST).entries[0].more == 0
