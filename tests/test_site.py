@@ -298,6 +298,8 @@ def test_cases_are_told_anew_when_a_night_is_added_to_their_strips(tmp_path: Pat
     for number, verdict in enumerate([Verdict.PASS, Verdict.PASS]):
         kept.keep(number, cell(case(ROUTER, verdict), environment=NEW))
         site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
+        html = (tmp_path / "out" / links.cases(NEW.id, ROUTER)).read_text(encoding="utf-8")
+        assert ("The last 2 nights" in html, 'class="history"' in html) == (bool(number), bool(number))
     told = json.loads((tmp_path / "out" / links.twin(links.cases(NEW.id, ROUTER))).read_bytes())
     assert [segment["nights"] for segment in told["cases"][0]["strip"]] == [2]
 

@@ -61,7 +61,8 @@ def test_going_back_brings_the_earlier_question_and_its_answer(visitor: Visitor)
         ("nothing_like_it", "5.6.0", "No architecture of the catalog is called like"),
         ("<img src=x>", "", "<img src=x>"),
         ("deepseek", "5.6.0", "Which one?"),
-        ("deepseek_v3", "", "such environments"),
+        ("deepseek_v3", "", "It depends on the environment: safe in"),
+        ("glm4_moe", "5.5.4", "Unsafe in both environments"),
     ],
 )
 def test_what_was_not_measured_is_never_called_safe(
@@ -71,6 +72,43 @@ def test_what_was_not_measured_is_never_called_safe(
     ask(page, Model=model, transformers=transformers)
     expect(page.locator("#verdict")).to_contain_text(words)
     expect(page.locator("#verdict.safe")).to_have_count(0)
+
+
+def test_a_class_that_a_version_lacks_has_no_tensors_to_look_at_but_safe_pairs(visitor: Visitor) -> None:
+    page = visitor.open(f"{links.START}?model=glm4_moe&transformers=4.49.0&deepspeed=0.19.8")
+    answer = page.locator("#verdict.unknown")
+    expect(answer).to_contain_text("No such class in transformers 4.49.0 + deepspeed 0.19.8 on cpu")
+    expect(answer).to_contain_text("That transformers does not have glm4_moe:Glm4MoeForCausalLM.")
+    expect(answer).to_contain_text("Nearest safe: transformers 5.6.0 + deepspeed 0.19.8")
+    expect(answer.get_by_role("link", name="Tensors")).to_have_count(0)
+    page.locator("form").get_by_label("transformers").fill("")
+    page.keyboard.press("Enter")
+    expect(page.locator("#verdict li", has_text="4.49.0")).to_contain_text("? No such class in this version")
+
+
+def test_the_example_is_offered_until_something_is_asked(visitor: Visitor) -> None:
+    page = visitor.open(links.START)
+    example = page.locator("#example")
+    example.get_by_role("link", name="deepseek_v3 with transformers 5.5.4 and deepspeed 0.19.8").click()
+    expect(page.locator("#verdict")).to_contain_text("Unsafe with transformers 5.5.4 + deepspeed 0.19.8")
+    expect(example).to_be_hidden()
+    page.go_back()
+    expect(example).to_be_visible()
+
+
+def test_a_command_is_copied_as_it_is_and_no_option_is_broken(visitor: Visitor) -> None:
+    page = visitor.open(links.cases(BROKEN, ROUTER), viewport=PHONE)
+    command = page.locator(".command").first
+    told = f"nox -s \"zero3_matrix({BROKEN})\" -- --architecture '{ROUTER}' --loader stock --check load --again"
+    assert command.inner_text() == told
+    heights = command.locator("span").evaluate_all("all => all.map((one) => one.offsetHeight)")
+    words = dict(zip(told.split(" "), heights, strict=True))
+    assert words["--again"] == words["nox"] < words[f'"zero3_matrix({BROKEN})"']
+
+
+def test_the_list_of_environments_fits_a_phone(visitor: Visitor) -> None:
+    page = visitor.open(links.ENVIRONMENTS, viewport=PHONE)
+    expect(page.get_by_role("columnheader", name="Measured")).to_be_in_viewport(ratio=1)
 
 
 def test_the_answer_leads_to_the_case_the_cause_and_a_safe_pair(visitor: Visitor) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pytest
 from runs import BERT, ROUTER, case, cell
 from sites import atlas_of, four, pair, small
 
@@ -19,8 +20,8 @@ from bot.site.start import start_page
 from bot.site.versions import ordered
 from bot.text import clip
 from matrix.board import Board, Stale
-from matrix.history_queries import Mark, Transition
-from matrix.model import CaseKey, Check, Device, Loader, Verdict
+from matrix.history_queries import Mark, Night, Transition
+from matrix.model import CaseKey, Check, Device, Failure, Loader, Verdict
 
 NIGHT = date(2026, 11, 22)
 LOAD = CaseKey(ROUTER, Loader.STOCK, Check.LOAD)
@@ -53,6 +54,18 @@ def test_the_heat_map_has_the_newest_first_and_says_what_was_not_measured() -> N
     assert [[len(place) for place in row.squares] for row in told.rows] == [[0, 1], [1, 0]]
 
 
+def test_a_heat_map_explains_the_letters_that_are_in_it_the_worst_first() -> None:
+    cells = [
+        cell(*four(load=verdict), environment=pair(version))
+        for version, verdict in [("5.5.4", Verdict.CRASH), ("5.6.0", Verdict.PASS), ("5.7.0", Verdict.CORRUPT)]
+    ]
+    failed = cell(planned=4, error=Failure("ResolutionError", "no such version"), environment=pair("9.9.9"))
+    told = heat(atlas_of(*cells, failed), (Device.CPU, Loader.STOCK, None))
+    assert told.verdicts == (Verdict.CORRUPT, Verdict.CRASH, Verdict.ENVIRONMENT, Verdict.PASS)
+    saved = heat(atlas_of(*cells), (Device.CPU, Loader.STOCK, Check.SAVE))
+    assert saved.verdicts == (Verdict.PASS,)
+
+
 def test_the_switch_changes_one_thing_and_leaves_the_others() -> None:
     maps = {page.path: page.heat for page in heat_pages(small())}
     loaders, checks, _ = maps["heat/cpu-fixed-save.html"].switches
@@ -79,8 +92,21 @@ def test_a_frontier_has_the_first_good_and_the_first_bad_version() -> None:
         ("right", "5.6.0", "5.6.0"),
         ("hang", "5.7.0", "5.7.0"),
     ]
-    told = "wrong in transformers 5.3.0 to 5.4.0, crash in 5.5.4, right in 5.6.0, hang from 5.7.0 on"
+    told = "wrong in transformers 5.3.0 to 5.4.0, crashes in 5.5.4, right in 5.6.0, hangs from 5.7.0 on"
     assert str(turn.text) == f"with deepspeed 0.19.8: {told}"
+
+
+@pytest.mark.parametrize(("verdict", "word"), [(Verdict.FLAKY, "flaky"), (Verdict.NOT_PARTITIONED, "not partitioned")])
+def test_what_is_neither_right_nor_wrong_is_called_neither(verdict: Verdict, word: str) -> None:
+    measured = {"5.5.4": Verdict.CORRUPT, "5.6.0": verdict, "5.7.0": Verdict.PASS, "5.8.0": verdict}
+    atlas = atlas_of(*(cell(*four(load=one), environment=pair(version)) for version, one in measured.items()))
+    turn = next(turn for turn in frontiers(atlas, ROUTER) if turn.loader is Loader.STOCK and turn.check is Check.LOAD)
+    told = f"wrong in transformers 5.5.4, {word} in 5.6.0, right in 5.7.0, {word} from 5.8.0 on"
+    assert str(turn.text) == f"with deepspeed 0.19.8: {told}"
+    (page,) = architecture_pages(atlas)
+    edges = [place.edge for row in page.grids[0].rows for place in row.places[0]]
+    along = "from here along transformers"
+    assert edges == [f"load {word} {along}", f"load right {along}", "", ""]
 
 
 def test_frontiers_that_are_alike_are_told_once() -> None:
@@ -208,6 +234,12 @@ def test_many_changes_that_are_alike_are_one() -> None:
     page = start_page(replace(atlas, board=changed(atlas.board, *[(Verdict.PASS, Verdict.CRASH)] * 40)))
     (change,) = page.changes
     assert (len(change.cases), change.more) == (12, 28)
+
+
+def test_the_start_page_names_the_night_before_where_there_is_one() -> None:
+    nights = tuple(Night(NIGHT + timedelta(days=day), 1, 0, 0, 0) for day in range(3))
+    told = [start_page(replace(small(), nights=nights[:number])).before for number in range(4)]
+    assert told == [None, None, NIGHT, NIGHT + timedelta(days=1)]
 
 
 def test_the_start_page_names_what_is_stale() -> None:

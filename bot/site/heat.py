@@ -24,7 +24,7 @@ def heat_pages(atlas: Atlas) -> Iterator[HeatPage]:
     """A page for each position of the switch."""
     for position in positions(atlas):
         device, loader, check = position
-        title = f"{check or 'load and save'}, {loader} loader, on {device}: share of the catalog that passes"
+        title = f"Share of the catalog that passes: {check or 'load and save'}, {loader} loader, {device}"
         yield HeatPage(
             path=links.heat(*position), title=title, crumbs=(), night=atlas.board.night, heat=heat(atlas, position)
         )

@@ -105,13 +105,14 @@ if (box) {
 
   const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
   const signs = { safe: "✓", unsafe: "✕", unknown: "?" };
-  const signed = ({ state, word }) => [Object.assign(element("span", `${signs[state]} `), { ariaHidden: "true" }), word.replace(/:$/, "")];
+  const signed = ({ state, word }) => [Object.assign(element("span", `${signs[state]} `), { ariaHidden: "true" }), word];
   const say = (state, word, rest) => Object.assign(element("p", element("b", ...signed({ state, word })), ` ${rest}`), { className: "say" });
 
+  const lacks = (environment, index) => loader("stock ").every((at) => meant(codes(environment, index)[at])?.verdict === "unsupported");
   const told = (environment, index) => {
     if (safe(environment, index)) return { state: "safe", word: "Safe", how: ["Every tensor is right, loaded and saved, with the stock loader (", link("how this is known", "about.html"), ")."] };
     const stock = loader("stock ").map((at) => ({ name: data.cases[at], meant: meant(codes(environment, index)[at]) }));
-    if (stock.every((one) => one.meant?.verdict === "unsupported")) return { state: "unknown", word: "No such class in this version:", how: [] };
+    if (lacks(environment, index)) return { state: "unknown", word: "No such class in this version", how: [] };
     const shown = stock.filter((one) => one.meant?.verdict !== "pass");
     const texts = [...new Set(shown.map((one) => one.meant))].map((meant) => {
       const names = shown.filter((one) => one.meant === meant).map((one) => one.name).join(" and ");
@@ -135,7 +136,7 @@ if (box) {
     const fixed = state === "unsafe" && safe(environment, index, true) ? [element("p", "With the fixed loader it is safe.")] : [];
     return [
       state,
-      say(state, word, `${word.endsWith(":") ? "" : "with "}${environment.label}`),
+      say(state, word, `with ${environment.label}`),
       element("p", ...how, ...stalely(environment)),
       ...failures.map((failure) => element("p", "Why: ", link(failure.text, failure.page))),
       ...fixed,
@@ -143,11 +144,25 @@ if (box) {
       ...(state === "safe" ? [] : [nearest(index, asked)]),
     ];
   };
-  const several = (found, index) => [
-    "several",
-    element("p", `${data.architectures[index].id} was measured in ${found.length} such environments:`),
-    element("ul", ...found.map((environment) => element("li", link(environment.label, page(environment, index)), ": ", ...signed(told(environment, index)), ...(stale(environment).length ? [", stale"] : [])))),
+  const absent = (environment, index, asked) => [
+    "unknown",
+    say("unknown", "No such class", `in ${environment.label}`),
+    element("p", `That transformers does not have ${data.architectures[index].id}.`),
+    nearest(index, asked),
   ];
+  const several = (found, index, asked) => {
+    const answers = found.map((environment) => told(environment, index));
+    const [{ state, word }] = answers;
+    const good = answers.filter((one) => one.state === "safe").length;
+    const agreed = answers.every((one) => one.word === word);
+    return [
+      agreed ? state : "several",
+      agreed ? say(state, word, `in ${found.length === 2 ? "both" : `all ${found.length}`} environments`) : say("unknown", "It depends", `on the environment: safe in ${good} of ${found.length}`),
+      element("p", `${data.architectures[index].id} was measured with:`),
+      element("ul", ...found.map((environment, at) => element("li", link(environment.label, page(environment, index)), ": ", ...signed(answers[at]), ...(stale(environment).length ? [", stale"] : [])))),
+      ...(good ? [] : [nearest(index, asked)]),
+    ];
+  };
   const none = (index, asked) => [
     "unknown",
     say("unknown", "Not measured", `with ${asked.transformers ? `transformers ${asked.transformers}` : "any transformers"} and ${asked.deepspeed ? `deepspeed ${asked.deepspeed}` : "any deepspeed"} on ${asked.device}`),
@@ -173,7 +188,8 @@ if (box) {
     const same = (environment) => ["transformers", "deepspeed", "device"].every((name) => !asked[name] || environment[name] === asked[name]);
     const found = data.environments.filter((environment) => same(environment) && /[0-9]/.test(codes(environment, index)));
     if (!found.length) return none(index, asked);
-    return found.length === 1 ? one(found[0], index, asked) : several(found, index);
+    if (found.length > 1) return several(found, index, asked);
+    return (lacks(found[0], index) ? absent : one)(found[0], index, asked);
   };
   // A question with a telling answer, where the data has it.
   const example = document.getElementById("example");
