@@ -10,13 +10,12 @@ from typing import Final
 from matrix.history import History
 from matrix.history_queries import (
     Environment,
-    Evidence,
     Kept,
-    Standing,
     Transition,
     environments,
     evidence,
     nights,
+    records,
     standings,
     transitions,
 )
@@ -63,7 +62,7 @@ class Reading:
 
     `attempt` is the newest night that wanted to measure it, and `state` what became of that. A case that a newer whole
     measurement left out says nothing any more; after one that failed, the cases are those of before. Without any
-    measurement that counts, there are none.
+    measurement that counts, there are none. `records` is a digest of all record files of a history's environment.
     """
 
     cell: Cell
@@ -72,6 +71,7 @@ class Reading:
     state: State
     cases: Mapping[CaseKey, Dated]
     stale: frozenset[Stale] = frozenset()
+    records: str = ""
 
     @property
     def pair(self) -> Pair:
@@ -114,7 +114,9 @@ def board(history: History, night: date = date.max) -> Board:
         return Board(date.min, ())
     before = days[-2] if len(days) > 1 else date.min
     shown = (found for found in environments(history, days[-1]) if days[-1] - found.newest.night <= SHOWN)
-    readings = (_reading(history, environment, days[-1]) for environment in shown)
+    since = {(standing.environment, standing.key): standing.since for standing in standings(history, days[-1])}
+    digests = records(history)
+    readings = (replace(_reading(history, one, since), records=digests[one.name]) for one in shown)
     changes = transitions(history, before, days[-1]) if len(days) > 1 else ()
     return Board(days[-1], _with_old(_with_outdated(readings), days[-1]), changes)
 
@@ -132,21 +134,17 @@ def _lone(cell: Cell) -> Reading:
     return Reading(cell, day, day, State.of(cell), cases, _stale(State.of(cell)))
 
 
-def _reading(history: History, environment: Environment, night: date) -> Reading:
+def _reading(history: History, environment: Environment, since: Mapping[tuple[str, CaseKey], date]) -> Reading:
     measured = environment.measured or environment.newest
-    since = {standing.key: standing for standing in standings(history, night, environment=environment.name)}
     cases = {
-        found.case.key: _dated(found, since[found.case.key])
+        found.case.key: Dated(found.case, found.night, since[environment.name, found.case.key])
         for found in evidence(history, environment.name)
-        if found.case.key in since and (measured.state is not State.COMPLETE or found.night == measured.night)
+        if (environment.name, found.case.key) in since
+        and (measured.state is not State.COMPLETE or found.night == measured.night)
     }
     cell = _cell(measured, [dated.case for dated in cases.values()])
     newest = environment.newest
     return Reading(cell, measured.night, newest.night, newest.state, cases, _stale(newest.state))
-
-
-def _dated(found: Evidence, standing: Standing) -> Dated:
-    return Dated(found.case, found.night, standing.since)
 
 
 def _cell(kept: Kept, cases: list[Case]) -> Cell:

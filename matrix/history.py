@@ -6,28 +6,27 @@ The database is a function of the record files' bytes, however many steps it was
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from matrix.errors import INFRASTRUCTURE, MatrixError, OtherSchemaError, OutputError, ResultsError
+from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError, ResultsError
 from matrix.history_archive import locked, publish
-from matrix.history_reading import Reader, ahead
+from matrix.history_reading import Reader
 from matrix.history_records import (
     HALF,
     LIMITS,
     RecordFile,
-    State,
     contents,
     listing,
     night_of,
     recorded,
     storable,
 )
-from matrix.model import SCHEMA, Case, CaseKey, Cell, Check, Loader, header_record
+from matrix.history_told import Told, told
+from matrix.model import SCHEMA, Case, CaseKey, Check, Loader
 
 VERSION: Final = 1000 * SCHEMA + 3
 """Of the tables and of the records they were read from; a database of any other version is built anew."""
@@ -155,39 +154,31 @@ def _save(db: sqlite3.Connection, database: Path) -> None:
 
 def _add(db: sqlite3.Connection, history: Path, files: Sequence[RecordFile]) -> None:
     builder = _Builder(db, history)
-    contents = ahead(partial(_content, history), files)
-    for _, night in groupby(zip(files, contents, strict=True), key=lambda pair: pair[0].folder):
+    answers = told(history, [file.path for file in files])
+    for _, night in groupby(zip(files, answers, strict=True), key=lambda pair: pair[0].folder):
         with db:
             builder.night(night)
     with db:
         builder.evidence()
 
 
-def _content(history: Path, file: RecordFile) -> bytes | ResultsError:
-    """The records in a file, or why there are none."""
-    try:
-        return contents(history, file.path)
-    except ResultsError as error:
-        return error
-
-
-def _one_too_many(file: RecordFile) -> ResultsError:
-    return ResultsError(Path(file.path), f"its night has more than {LIMITS.files_of_a_night} files, which none has")
+def _one_too_many(path: str) -> str:
+    return f"{path}: its night has more than {LIMITS.files_of_a_night} files, which none has"
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A cell that a file of a night holds."""
+    """What a file of a night tells of a cell."""
 
     file: int
     path: str
     night: int
-    cell: Cell
+    told: Told
 
     @property
     def rank(self) -> tuple[bool, str, str]:
         """Sorts files of the same cell: the one that counts is the last."""
-        return State.of(self.cell).measured, self.cell.started, self.path
+        return self.told.state.measured, self.told.started, self.path
 
 
 class _Builder:
@@ -195,7 +186,6 @@ class _Builder:
 
     def __init__(self, db: sqlite3.Connection, history: Path) -> None:
         self._db, self._history = db, history
-        self._reader = Reader()
         self._last: dict[int, tuple[tuple[Case, ...], int]] = {}
         self._environments: dict[str, int] = dict(db.execute("SELECT name, id FROM environment"))
         self._headers: dict[str, int] = dict(db.execute("SELECT record, id FROM header"))
@@ -207,27 +197,28 @@ class _Builder:
         for environment, key, verdict in db.execute('SELECT environment, "key", verdict FROM change ORDER BY night'):
             self._verdicts[environment][key] = verdict
 
-    def night(self, files: Iterable[tuple[RecordFile, bytes | ResultsError]]) -> None:
-        """Add the files of one night, each with its content or why it has none."""
+    def night(self, files: Iterable[tuple[RecordFile, Told | str]]) -> None:
+        """Add the files of one night, each with what it tells or why it counts for nothing."""
         cells: dict[str, list[_Read]] = {}
         first = _count(self._db, "file") + 1
-        for number, (file, content) in enumerate(files, start=first):
+        for number, (file, answer) in enumerate(files, start=first):
             self._many("file", [(number, file.path, file.digest)])
-            told = content if number - first < LIMITS.files_of_a_night else _one_too_many(file)
-            if read := self._read(number, file.path, told):
-                cells.setdefault(read.cell.environment.id, []).append(read)
+            if number - first >= LIMITS.files_of_a_night:
+                self._refuse(number, _one_too_many(file.path))
+            elif read := self._read(number, file.path, answer):
+                cells.setdefault(read.told.environment, []).append(read)
         for same in cells.values():
             self._cell(self._chosen(same))
 
-    def _read(self, number: int, path: str, content: bytes | ResultsError) -> _Read | None:
+    def _read(self, number: int, path: str, answer: Told | str) -> _Read | None:
         try:
             night = night_of(path).toordinal()
-            if isinstance(content, ResultsError):
-                raise content
-            return _Read(number, path, night, self._reader.cell(path, content))
-        except (ResultsError, OtherSchemaError) as error:
-            self._refuse(number, str(error))
-            return None
+        except ResultsError as error:
+            night, answer = 0, str(error)
+        if isinstance(answer, Told):
+            return _Read(number, path, night, answer)
+        self._refuse(number, answer)
+        return None
 
     def _many(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         rows = list(rows)
@@ -252,11 +243,11 @@ class _Builder:
         return recorded(self._history, one.path) == recorded(self._history, other.path)
 
     def _cell(self, read: _Read) -> None:
-        cell, state = read.cell, State.of(read.cell)
-        environment = self._id("environment", self._environments, cell.environment.id)
-        header = self._id("header", self._headers, header_record(replace(cell, started="", cases=())))
-        coverage = self._measured(environment, read) if state.measured and cell.cases else None
-        row = (read.file, read.night, environment, state, cell.started, len(cell.cases), header, coverage)
+        told = read.told
+        environment = self._id("environment", self._environments, told.environment)
+        header = self._id("header", self._headers, told.header)
+        coverage = self._measured(environment, read) if told.state.measured and told.cases else None
+        row = (read.file, read.night, environment, told.state, told.started, len(told.cases), header, coverage)
         self._many("cell", [row])
 
     def _id(self, table: str, known: dict[str, int], name: str) -> int:
@@ -268,17 +259,17 @@ class _Builder:
     def _measured(self, environment: int, read: _Read) -> int:
         """Add what changed with the cell; returns its coverage."""
         last, coverage = self._last.get(environment, ((), 0))
-        if read.cell.cases is last:
+        if read.told.cases is last:
             return coverage
         same = set(map(id, last))  # what a night repeats are the very same objects
-        fresh = {self._key(case.key): case.verdict for case in read.cell.cases if id(case) not in same}
+        fresh = {self._key(case.key): case.verdict for case in read.told.cases if id(case) not in same}
         before = self._verdicts.setdefault(environment, {})
         changed = {key: verdict for key, verdict in fresh.items() if before.get(key) != verdict}
         self._many("change", ((environment, key, read.night, verdict) for key, verdict in changed.items()))
         before.update(changed)
-        if fresh or len(last) != len(read.cell.cases):
-            coverage = self._coverage(frozenset(self._key(case.key) for case in read.cell.cases))
-        self._last[environment] = read.cell.cases, coverage
+        if fresh or len(last) != len(read.told.cases):
+            coverage = self._coverage(frozenset(self._key(case.key) for case in read.told.cases))
+        self._last[environment] = read.told.cases, coverage
         return coverage
 
     def _key(self, key: CaseKey) -> int:
@@ -302,8 +293,9 @@ class _Builder:
             WHERE cell.coverage IS NOT NULL AND evidence.file IS NOT cell.file ORDER BY cell.file""",  # noqa: S608
             {"night": date.max.toordinal()},
         ).fetchall()  # fmt: skip
+        reader = Reader()
         for path, rows in groupby(stale, key=lambda row: row[0]):
-            found = self._reader.case_lines(path, contents(self._history, path))
+            found = reader.case_lines(path, contents(self._history, path))
             lines = {self._keys[key]: line for key, line in found.items()}
             self._many("evidence", ((environment, key, file, lines[key]) for _, environment, key, file in rows))
 
@@ -337,13 +329,16 @@ class History:
 
 
 @contextmanager
-def opened(database: Path) -> Iterator[History]:
-    """The `database`, to be asked; a later build does not disturb. Raises HistoryError, then or while asking."""
+def opened(database: Path, *, sound: bool = False) -> Iterator[History]:
+    """The `database`, to be asked; a later build does not disturb. Raises HistoryError, then or while asking.
+
+    Looking for damage takes as long as all answers about an environment: who has just opened it knows that it is `sound`.
+    """
     if not database.exists():
         raise HistoryError(database, "is not there")
     with closing(_connect(database)) as db:
         try:
-            if problem := _damage(db):
+            if not sound and (problem := _damage(db)):
                 raise HistoryError(database, problem)
             yield History(db)
         except sqlite3.DatabaseError as error:

@@ -4,13 +4,16 @@ import json
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
+from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from matrix.history import MEASURED, History, case_key
+from matrix.history import MEASURED, VERSION, History, case_key
+from matrix.history_reading import case_in
 from matrix.history_records import State
-from matrix.model import SCHEMA, Case, CaseKey, Cell, Verdict
-from matrix.store import LineReader, assembled, typed
+from matrix.model import Case, CaseKey, Cell, Verdict
+from matrix.store import assembled, typed
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,19 @@ def _kept(history: History, condition: str, night: date) -> dict[str, Kept]:
     }
 
 
+_RECORDS: Final = """
+SELECT name, digest FROM cell JOIN file ON file.id = cell.file JOIN environment ON environment.id = environment
+ORDER BY name, file.id
+"""
+
+
+def records(history: History) -> dict[str, str]:
+    """A digest of the record files of each environment, of all its nights: it stands for what this version reads there."""
+    same = groupby(history.rows(_RECORDS), key=lambda row: row[0])
+    said = {name: b"".join(digest for _, digest in files) for name, files in same}
+    return {name: sha256(b"%d" % VERSION + digests).hexdigest() for name, digests in said.items()}
+
+
 def header_of(record: str, started: str) -> Cell:
     """The cell of a row of the table `header`: one without cases and times."""
     path = Path("header")
@@ -163,16 +179,23 @@ def standings(
     )
 
 
-_STRIPS: Final = """
-SELECT architecture, loader, "check", cell.night, (SELECT verdict FROM change WHERE environment = cell.environment
-    AND "key" = coverage."key" AND night <= cell.night ORDER BY night DESC LIMIT 1), path
-FROM cell JOIN coverage ON coverage.id = cell.coverage JOIN "key" ON "key".id = coverage."key"
-JOIN file ON file.id = cell.file
-WHERE cell.environment = (SELECT id FROM environment WHERE name = :name) AND cell.night BETWEEN :first AND :last
-    AND (:architecture IS NULL OR architecture = :architecture)
+_LAST: Final = "SELECT DISTINCT night FROM cell WHERE night <= :night ORDER BY night DESC LIMIT :nights"
+
+_MEASURED_BY: Final = """
+SELECT cell.night, path, coverage FROM cell JOIN file ON file.id = cell.file
+WHERE environment = (SELECT id FROM environment WHERE name = :name) AND cell.night BETWEEN :first AND :last
 """
 
-_LAST: Final = "SELECT DISTINCT night FROM cell WHERE night <= :night ORDER BY night DESC LIMIT :nights"
+_COVERED: Final = """
+SELECT "key", coverage.id FROM coverage WHERE id IN (SELECT coverage FROM cell
+    WHERE environment = (SELECT id FROM environment WHERE name = :name) AND night BETWEEN :first AND :last)
+"""
+
+_COURSE: Final = """
+SELECT id, architecture, loader, "check", night, verdict FROM change JOIN "key" ON "key".id = change."key"
+WHERE environment = (SELECT id FROM environment WHERE name = :name) AND night <= :last
+    AND (:architecture IS NULL OR architecture = :architecture) ORDER BY id, night
+"""
 
 
 def strips(
@@ -183,17 +206,31 @@ def strips(
     All strips are as long as there are nights with any cell; a case that none of them measured has no strip.
     """
     days = [row[0] for row in history.rows(_LAST, night=night.toordinal(), nights=nights)][::-1]
-    wanted = {"first": days[0], "last": days[-1]} if days else {"first": 0, "last": 0}
-    marks: dict[tuple[str, ...], dict[int, Mark]] = {}
-    for *names, day, verdict, path in history.rows(_STRIPS, name=environment, architecture=architecture, **wanted):
-        marks.setdefault(tuple(names), {})[day] = _mark(day, verdict, path)
-    none = {day: Mark(date.fromordinal(day), None, None) for day in days}
-    return {case_key(names): tuple((none | found).values()) for names, found in marks.items()}
+    wanted = (
+        {"name": environment, "first": days[0], "last": days[-1]} if days else {"name": None, "first": 0, "last": 0}
+    )
+    cells = {day: (path, coverage) for day, path, coverage in history.rows(_MEASURED_BY, **wanted)}
+    covered = set(history.rows(_COVERED, **wanted))
+    found = {}
+    for (key, *names), rows in groupby(history.rows(_COURSE, architecture=architecture, **wanted), lambda row: row[:4]):
+        measured = {day: path for day, (path, coverage) in cells.items() if (key, coverage) in covered}
+        if measured:
+            said = tuple((day, measured.get(day)) for day in days)
+            found[case_key(names)] = _strip(said, tuple(row[4:] for row in rows))
+    return found
 
 
-@lru_cache(4096)  # a night's marks of an environment are few, its cases many
-def _mark(day: int, verdict: str, path: str) -> Mark:
-    return Mark(date.fromordinal(day), Verdict(verdict), path)
+@lru_cache  # most cases of an environment had the same course
+def _strip(days: tuple[tuple[int, str | None], ...], course: tuple[tuple[int, str], ...]) -> tuple[Mark, ...]:
+    """The marks of a case, which was measured on those of the `days` that have a record file."""
+    return tuple(
+        Mark(date.fromordinal(day), _verdict(course, day), path) if path else Mark(date.fromordinal(day), None, None)
+        for day, path in days
+    )
+
+
+def _verdict(course: tuple[tuple[int, str], ...], day: int) -> Verdict:
+    return Verdict(next(verdict for since, verdict in reversed(course) if since <= day))
 
 
 _TRANSITIONS: Final = f"""
@@ -246,5 +283,4 @@ JOIN "key" ON "key".id = evidence."key" WHERE evidence.environment = (SELECT id 
 def evidence(history: History, environment: str, *, architecture: str | None = None) -> tuple[Evidence, ...]:
     """The newest measurement of each case of an environment with its findings; `strips` names the files of earlier ones."""
     rows = history.rows(_EVIDENCE, name=environment, architecture=architecture)
-    cases = ((LineReader(Path(path), SCHEMA).value(line, 2), night, path) for line, night, path in rows)
-    return tuple(Evidence(case, date.fromordinal(night), path) for case, night, path in cases if isinstance(case, Case))
+    return tuple(Evidence(case_in(line), date.fromordinal(night), path) for line, night, path in rows)

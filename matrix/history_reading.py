@@ -5,21 +5,24 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
 from matrix.errors import ResultsError
 from matrix.history_records import check_lines, record_lines
-from matrix.model import Case, CaseKey, Cell, Timing, case_record
+from matrix.model import SCHEMA, Case, CaseKey, Cell, Timing, case_record
 from matrix.store import LineReader, assembled, schema_of, with_cases
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-_NUMBER: Final = rb"(?:0|[1-9]\d{0,14})\.\d+"  # one with more digits may be no float
+_NUMBER: Final = rb"((?:0|[1-9]\d{0,14})\.\d+)"  # one with more digits may be no float
 _TIMES: Final = re.compile(rb', "seconds": ' + _NUMBER + rb', "load_seconds": ' + _NUMBER + rb"\}\n")
+HEADS: Final = 8192
+"""How many things that case lines say are known at once: environments have most of them in common."""
 AHEAD: Final = 4
 """How many files are in memory at once: enough for two cores, few enough that their memory is used again."""
 
@@ -107,7 +110,6 @@ class Reader:
 def _read(content: bytes, before: _Read, reader: LineReader) -> _Read:
     """The lines after the header; only those are judged that the file `before` does not have."""
     read = _Read(reader.schema)
-    fresh: dict[bytes, _Value] = {}
     start, place = content.find(b"\n") + 1, 0
     while True:
         first = place
@@ -120,10 +122,7 @@ def _read(content: bytes, before: _Read, reader: LineReader) -> _Read:
         line, start = content[start:end], end + 1
         head = _head(line)
         known = before.places.get(head)
-        value = fresh.get(head) if known is None else before.values[known]
-        if value is None:
-            value = _brief(reader.value(line, len(read.values) + 2))
-            fresh.update({head: value} if head else {})
+        value = before.values[known] if known is not None else _value(reader, line, head, len(read.values) + 2)
         read.heads.append(head if isinstance(value, Case) else b"")
         read.values.append(value)
         check_lines(len(read.values), reader.path)
@@ -137,10 +136,43 @@ def _head(line: bytes) -> bytes:
     return line[:place] if _TIMES.fullmatch(line + b"\n", place) else b""
 
 
-def _brief(value: _Value) -> _Value:
-    if isinstance(value, Case):
-        return replace(value, findings=(), error=None, seconds=0.0, load_seconds=0.0)
+def _value(reader: LineReader, line: bytes, head: bytes, number: int) -> _Value:
+    """What a line holds, of a case neither the evidence nor the times."""
+    if head and reader.current:
+        with suppress(ResultsError):
+            return _brief(head)
+    value = reader.value(line, number)
+    return _without_evidence(value) if isinstance(value, Case) else value
+
+
+def case_in(line: bytes) -> Case:
+    """The case in a line that `Reader.case_lines` gave; raises ResultsError."""
+    head = _head(line)
+    times = _TIMES.fullmatch(line + b"\n", len(head)) if head else None
+    if times is None:
+        return _judged(line)
+    return replace(_whole(head), seconds=float(times[1]), load_seconds=float(times[2]))
+
+
+@lru_cache(HEADS)
+def _whole(head: bytes) -> Case:
+    return _judged(head + b"}")
+
+
+@lru_cache(HEADS)
+def _brief(head: bytes) -> Case:
+    return _without_evidence(_judged(head + b"}"))
+
+
+def _judged(line: bytes) -> Case:
+    value = LineReader(Path("evidence"), SCHEMA).value(line, 2)
+    if not isinstance(value, Case):
+        raise ResultsError(Path("evidence"), "is no case")
     return value
+
+
+def _without_evidence(case: Case) -> Case:
+    return replace(case, findings=(), error=None, seconds=0.0, load_seconds=0.0)
 
 
 def ahead(function: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:

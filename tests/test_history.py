@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
-from matrix import history, history_archive, history_records
+from matrix import history, history_archive, history_records, history_told
 from matrix.errors import BusyError, NoResultsError, OutputError, ResultsError
 from matrix.history import Built, History, HistoryError, build, opened
 from matrix.history_archive import AlreadyKeptError, HistoryBusyError, archive, locked
@@ -26,12 +26,13 @@ from matrix.history_queries import (
     environments,
     evidence,
     nights,
+    records,
     refused,
     standings,
     strips,
     transitions,
 )
-from matrix.history_reading import Reader
+from matrix.history_reading import Reader, case_in
 from matrix.history_records import LIMITS, Limits, State, recorded
 from matrix.model import Case, Cell, Loader, Verdict, case_record, end_record, header_record
 from matrix.store import append
@@ -217,6 +218,15 @@ def test_a_night_at_a_time_gives_the_bytes_of_all_at_once(
         assert number == 0 or not folder.build().anew
         folder.build()
     assert folder.database.read_bytes() == folder.rebuilt()
+
+
+def test_several_processes_give_the_bytes_of_one(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, measured in enumerate([CORRUPT, CORRUPT, PASS]):
+        folder.keep(number, cell(measured, case(BERT)), cell(PASS, environment=NEW))
+        folder.put(f"{day(number)}/damaged.jsonl.gz", b"\x1f")
+    alone = folder.rebuilt()
+    monkeypatch.setattr(history_told, "FEW", 1)
+    assert folder.rebuilt() == alone
 
 
 def test_only_new_nights_are_read(folder: Folder) -> None:
@@ -551,6 +561,23 @@ def test_evidence_is_that_of_the_newest_measurement(folder: Folder) -> None:
         assert recorded(folder.records, found.path).cases[0] == newest
         assert evidence(answers, OLD.id, architecture=BERT) == (bert,)
         assert evidence(answers, NEW.id) == ()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 2.5, 1e-7, 1e40])
+def test_evidence_has_the_times_of_its_own_line(seconds: float) -> None:
+    for measured in (replace(CORRUPT, seconds=seconds, load_seconds=seconds / 2), replace(CORRUPT, seconds=1.5)):
+        assert case_in(case_record(measured).encode()) == measured
+
+
+def test_the_digest_of_records_tells_what_they_say_apart(folder: Folder) -> None:
+    told = []
+    for measured in (PASS, replace(PASS, confirmed=(2, 3)), PASS):
+        folder.keep(0, cell(measured), cell(PASS, environment=NEW))
+        with folder.asked() as answers:
+            told.append(records(answers))
+    assert told[0] == told[2]
+    assert told[0][OLD.id] != told[1][OLD.id]
+    assert told[0][NEW.id] == told[1][NEW.id]
 
 
 @pytest.mark.parametrize(

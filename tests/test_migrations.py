@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from runs import BERT, ROUTER, case, cell
 
-from matrix import history, history_queries, migrations, model, store
+from matrix import history, history_reading, migrations, model, store
 from matrix.errors import OlderSchemaError, OtherSchemaError, ResultsError
 from matrix.history import build, opened
 from matrix.history_queries import evidence
@@ -66,7 +66,7 @@ def filled(record: dict[str, Any]) -> dict[str, Any]:
 def third(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version whose records are of schema 3: those of today."""
     monkeypatch.setattr(migrations, "STEPS", (renamed, filled))
-    for module in (model, store, history_queries):
+    for module in (model, store, history_reading):
         monkeypatch.setattr(module, "SCHEMA", 3)
     monkeypatch.setattr(store, "HEADER", store.HEADER.replace(b"1", b"3"))
 
