@@ -26,7 +26,7 @@ from bot.site.start import start_page
 from bot.site.twin import schema, twin
 from matrix.history import opened
 from matrix.history_queries import withdrawn
-from matrix.model import Verdict
+from matrix.model import Tensors, Verdict
 
 SCHEMA = Path(__file__).parents[1] / "docs/site.schema.json"
 Site = dict[str, Page]
@@ -302,6 +302,15 @@ def test_cases_are_told_anew_when_a_night_is_added_to_their_strips(tmp_path: Pat
         assert ("The last 2 nights" in html, 'class="history"' in html) == (bool(number), bool(number))
     told = json.loads((tmp_path / "out" / links.twin(links.cases(NEW.id, ROUTER))).read_bytes())
     assert [segment["nights"] for segment in told["cases"][0]["strip"]] == [2]
+
+
+def test_cases_are_told_anew_when_their_records_are_others(tmp_path: Path) -> None:
+    kept = Folder(tmp_path)
+    for buffers in (1, 2):
+        kept.keep(0, cell(replace(case(ROUTER), tensors=Tensors(buffers)), environment=NEW))
+        site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
+        told = json.loads((tmp_path / "out" / links.twin(links.cases(NEW.id, ROUTER))).read_bytes())
+        assert told["cases"][0]["tensors"]["buffers"] == buffers
 
 
 def test_the_feed_is_named_after_who_publishes_it(tmp_path: Path) -> None:

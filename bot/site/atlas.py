@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -165,6 +165,7 @@ class Atlas:
         return clip(self.families.get(architecture, ""))
 
 
+@lru_cache(10_000)  # few architectures, many pages that ask
 def keys_of(architecture: str) -> tuple[CaseKey, ...]:
     """All that may be measured of an architecture, in the order of all pages."""
     return tuple(CaseKey(architecture, loader, check) for loader, check in KINDS)

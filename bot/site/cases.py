@@ -44,6 +44,19 @@ class Shelf:
         return tuple(dict.fromkeys(key.architecture for key in self.reading.cases))
 
     @property
+    def inputs(self) -> tuple[object, ...]:
+        """What its pages are made of, in short: records are never replaced, so their digest stands for what they say."""
+        reading = self.reading
+        return (
+            reading.records or reading.cases,
+            reading.cell.environment,
+            reading.night,
+            self.link,
+            self.failures,
+            self.nights,
+        )
+
+    @property
     def paths(self) -> Iterator[str]:
         """Each page and its JSON."""
         for architecture in self.architectures:

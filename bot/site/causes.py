@@ -64,7 +64,10 @@ def causes(case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> 
     """
     if not (case.verdict.wrong_values or case.verdict is Verdict.BASELINE_BROKEN):
         return ()
-    reasons: list[Finding | Failure] = [*case.findings, *([case.error] if case.error else [])]
+    alike = {
+        (found.what, found.site, found.kind, found.ranks, found.reported_missing): found for found in case.findings
+    }
+    reasons: list[Finding | Failure] = [*alike.values(), *([case.error] if case.error else [])]
     found = (_cause(reason, case, environment, known) for reason in reasons)
     plain = Cause(case.verdict.replace("_", "-"), case.verdict, (VERDICTS[case.verdict].meaning,))
     return tuple({cause.slug: cause for cause in found}.values()) or (plain,)

@@ -1,6 +1,8 @@
 """From what was measured to its site: what `python -m bot dashboard` does."""
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,17 +37,29 @@ class Sources:
 
 def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> Written:
     """The site of a history, whose database is brought up to date first."""
-    built = build(sources.records, sources.database)
-    tell(f"{built.read} of {built.files} record files read into {sources.database}")
-    with opened(sources.database) as history:
-        atlas = replace(
-            _atlas(board(history), families),
-            nights=nights(history),
-            recent=recent(history),
-            withdrawn=withdrawn(history),
-            publisher=sources.publisher,
-        )
+    with _lasting():
+        built = build(sources.records, sources.database)
+        tell(f"{built.read} of {built.files} record files read into {sources.database}")
+        with opened(sources.database) as history:
+            atlas = replace(
+                _atlas(board(history), families),
+                nights=nights(history),
+                recent=recent(history),
+                withdrawn=withdrawn(history),
+                publisher=sources.publisher,
+            )
     return publish(atlas, out, sources.database, tell)
+
+
+@contextmanager
+def _lasting() -> Iterator[None]:
+    """What is made inside lasts until the end: the collector would look through it time and again, and find nothing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _atlas(told: Board, families: Families) -> Atlas:

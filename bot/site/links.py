@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
 from matrix.model import CaseKey, Check, Device, Loader
@@ -18,6 +19,7 @@ FEED: Final = "feed.atom"
 SCHEMA: Final = "schema.json"
 
 
+@lru_cache(10_000)  # few names, many links
 def slug(name: str) -> str:
     """The name of the file for an id: `:` as `~` and `+` as `,`; any other name gets a digest, so that none collide."""
     if _OURS.fullmatch(name):

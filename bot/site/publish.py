@@ -8,8 +8,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -36,6 +34,7 @@ from matrix.errors import MatrixError, OutputError
 from matrix.history import opened
 from matrix.history_queries import strips
 from matrix.history_records import HALF
+from matrix.workers import spread
 
 MARKER: Final = ".zero3-site"
 """The file that says that a folder is a site of ours; it holds the digest of the templates that the pages were made with."""
@@ -66,10 +65,14 @@ class Written:
 
 @dataclass
 class _Folder:
-    """The folder of a site; `anew`: also pages with the same JSON are made again. `paths` are those that belong there."""
+    """The folder of a site; `anew`: also pages with the same JSON are made again.
+
+    `found` are the paths that were there in folders of ours, `paths` those that belong there.
+    """
 
     root: Path
     anew: bool
+    found: frozenset[str] = frozenset()
     paths: set[str] = field(default_factory=set)
     changed: int = 0
 
@@ -98,7 +101,7 @@ class _Folder:
 
     def has(self, made: str, digest: bytes, paths: Iterable[str]) -> bool:
         """Whether the file `made` says `digest`, and all `paths` are there."""
-        return self._is(made, digest) and all(map(self._has, paths))
+        return self._is(made, digest) and self.found.issuperset(paths)
 
     def _has(self, path: str) -> bool:
         return (self.root / path).is_file()
@@ -111,10 +114,9 @@ class _Folder:
 
     def prune(self) -> int:
         """Remove what is in a folder of ours and belongs to no page; returns how many files."""
-        found = (path for name in OURS for path in (self.root / name).rglob("*") if not path.is_dir())
-        gone = [path for path in found if path.relative_to(self.root).as_posix() not in self.paths]
+        gone = self.found - self.paths
         for path in gone:
-            path.unlink(missing_ok=True)
+            (self.root / path).unlink(missing_ok=True)
         return len(gone)
 
 
@@ -128,7 +130,8 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
     for name, content in _assets(atlas):
         folder.file(name, content)
     tell(f"{len(atlas.readings)} environments, {len(atlas.architectures)} architectures")
-    with _written(_changed(atlas, folder), folder, database) as cases:
+    work = partial(_shelf, root, database, anew=folder.anew)
+    with spread(work, _changed(atlas, folder)) as cases:  # an environment in each process
         for page in _pages(atlas):  # meanwhile
             folder.page(page)
         for number, (paths, changed) in enumerate(cases, start=1):
@@ -153,7 +156,18 @@ def _begun(root: Path) -> _Folder:
             marker.write_text("", encoding="utf-8")
     except OSError as error:
         raise OutputError(root, error) from error
-    return _Folder(root, anew)
+    return _Folder(root, anew, _found(root))
+
+
+def _found(root: Path) -> frozenset[str]:
+    """All files in folders of ours."""
+    return frozenset(path for name in OURS for path in _files(root / name, name))
+
+
+def _files(folder: Path, name: str) -> Iterator[str]:
+    for below, _, files in os.walk(folder):
+        path = name + below.removeprefix(str(folder))
+        yield from (f"{path}/{file}" for file in files)
 
 
 def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
@@ -188,7 +202,7 @@ def _changed(atlas: Atlas, folder: _Folder) -> list[Shelved]:
     """The shelves whose pages have to be made; those of any other are there, made of the very same shelf."""
     found = []
     for shelf in shelves(atlas):
-        digest = hashlib.sha256(repr(shelf).encode(errors="surrogatepass")).hexdigest().encode()
+        digest = hashlib.sha256(repr(shelf.inputs).encode(errors="surrogatepass")).hexdigest().encode()
         if folder.anew or not folder.has(_made(shelf), digest, shelf.paths):
             found.append((shelf, digest))
         else:
@@ -201,17 +215,8 @@ def _made(shelf: Shelf) -> str:
     return f"{links.cases_of(shelf.reading.cell.environment.id)}/{MADE}"
 
 
-@contextmanager
-def _written(found: list[Shelved], folder: _Folder, database: Path | None) -> Iterator[Iterable[tuple[set[str], int]]]:
-    """Write the pages of all cases, an environment in each process; the paths of each, and how many files changed."""
-    work = partial(_shelf, folder.root, database, anew=folder.anew)
-    workers = min(len(os.sched_getaffinity(0)), len(found))
-    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
-        yield pool.map(work, found) if isinstance(pool, Executor) else map(work, found)
-
-
 def _shelf(root: Path, database: Path | None, shelved: Shelved, *, anew: bool) -> tuple[set[str], int]:
-    """Write the pages of the cases of one environment."""
+    """Write the pages of the cases of one environment; returns their paths, and how many files changed."""
     folder, (shelf, digest) = _Folder(root, anew), shelved
     (root / _made(shelf)).unlink(missing_ok=True)
     for page in cases_pages(shelf, _strips(database, shelf)):
@@ -224,5 +229,5 @@ def _strips(database: Path | None, shelf: Shelf) -> Strips:
     """The last nights of an environment until it was measured: they stay the same while it is not measured again."""
     if database is None:
         return {}
-    with opened(database) as history:
+    with opened(database, sound=True) as history:
         return strips(history, shelf.reading.cell.environment.id, nights=NIGHTS, night=shelf.reading.night)
