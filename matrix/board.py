@@ -136,11 +136,11 @@ def _lone(cell: Cell) -> Reading:
 
 def _reading(history: History, environment: Environment, since: Mapping[tuple[str, CaseKey], date]) -> Reading:
     measured = environment.measured or environment.newest
+    whole = environment.complete.night if environment.complete else date.min
     cases = {
         found.case.key: Dated(found.case, found.night, since[environment.name, found.case.key])
         for found in evidence(history, environment.name)
-        if (environment.name, found.case.key) in since
-        and (measured.state is not State.COMPLETE or found.night == measured.night)
+        if (environment.name, found.case.key) in since and found.night >= whole
     }
     cell = _cell(measured, [dated.case for dated in cases.values()])
     newest = environment.newest

@@ -40,11 +40,12 @@ class Kept:
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment's newest cell, and the newest that counts as measured, if there is one."""
+    """An environment's newest cell, the newest that counts as measured, and the newest whole one, if there is one."""
 
     name: str
     newest: Kept
     measured: Kept | None
+    complete: Kept | None
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,9 @@ ORDER BY name
 
 def environments(history: History, night: date = date.max) -> tuple[Environment, ...]:
     """Every environment as of a `night`, sorted by name."""
-    newest, measured = (_kept(history, condition, night) for condition in ("true", "state <> 'incomplete'"))
-    return tuple(Environment(name, kept, measured.get(name)) for name, kept in newest.items())
+    conditions = ("true", "state <> 'incomplete'", "state = 'complete'")
+    newest, measured, complete = (_kept(history, condition, night) for condition in conditions)
+    return tuple(Environment(name, kept, measured.get(name), complete.get(name)) for name, kept in newest.items())
 
 
 def _kept(history: History, condition: str, night: date) -> dict[str, Kept]:

@@ -124,6 +124,17 @@ def test_what_the_newest_whole_measurement_left_out_says_nothing_any_more(tmp_pa
     assert reading.cell.cases == (case(BERT),)
 
 
+def test_what_was_left_out_does_not_come_back_with_a_night_that_failed(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.keep(0, cell(case(ROUTER), case(BERT), environment=NEW))
+    folder.keep(1, cell(case(BERT), environment=NEW))
+    folder.keep(2, cell(environment=NEW, error=Failure("E", "no wheel")))
+    folder.build()
+    with opened(folder.database) as history:
+        (reading,) = board(history).readings
+    assert [key.architecture for key in reading.cases] == [BERT]
+
+
 def test_what_is_not_measured_any_more_is_too_old_in_the_end(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.keep(0, cell(case(ROUTER), environment=OLD))
