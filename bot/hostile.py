@@ -15,7 +15,8 @@ from typing import Any, Final
 from bot.text import Sentence, count
 from matrix.compare import Role
 from matrix.errors import INFRASTRUCTURE, MatrixError, OtherSchemaError, ResultsError
-from matrix.model import Case, CaseKey, Cell, Timing, case_record, end_record, header_record
+from matrix.model import Case, CaseKey, Cell, Timing
+from matrix.records import case_record, end_record, header_record
 from matrix.store import assembled, typed
 
 MIB: Final = 2**20

@@ -19,7 +19,8 @@ from matrix import runner
 from matrix.cell import Progress, Request, measure
 from matrix.environments import Environment
 from matrix.errors import EnvironmentFailedError, ProbeDiedError, ResultsError
-from matrix.model import Architecture, Cell, Check, Device, Job, Loader, Timing, Verdict
+from matrix.job import Job
+from matrix.model import Architecture, Cell, Check, Device, Loader, Timing, Verdict
 from matrix.plan import plan
 
 SEED: Final = 45402

@@ -31,10 +31,8 @@ from matrix.model import (
     Timing,
     Verdict,
     What,
-    case_record,
-    end_record,
-    header_record,
 )
+from matrix.records import case_record, end_record, header_record
 
 SEED: Final = 45402
 FIRST: Final = date(2027, 1, 1)

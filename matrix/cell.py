@@ -23,8 +23,9 @@ from matrix.errors import (
     ResultsError,
     WorldSizeError,
 )
+from matrix.job import Job, Task
 from matrix.messages import strictly
-from matrix.model import Architecture, Case, CaseKey, Cell, Device, EnvironmentInfo, Failure, Job, Task, Timing, Verdict
+from matrix.model import Architecture, Case, CaseKey, Cell, Device, EnvironmentInfo, Failure, Timing, Verdict
 from matrix.plan import believed, remaining
 from matrix.store import CellWriter, append, read_cell, set_aside
 
@@ -81,7 +82,7 @@ def resolve_device(device: str, world_size: int) -> Device:
 def probe_hash(root: Path = runner.ROOT) -> str:
     """Identifies the code that measures: verdicts of different probes are not the same measurement."""
     digest = hashlib.sha256()
-    for file in sorted([*(root / "matrix/probe").glob("*.py"), root / "matrix/model.py"]):
+    for file in sorted([*(root / "matrix/probe").glob("*.py"), root / "matrix/model.py", root / "matrix/job.py"]):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return f"sha256:{digest.hexdigest()}"
 

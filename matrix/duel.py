@@ -24,7 +24,8 @@ from matrix.errors import (
     ResultsError,
     UnknownNameError,
 )
-from matrix.model import Architecture, Case, CaseKey, Cell, Failure, Run, Task
+from matrix.job import Task
+from matrix.model import Architecture, Case, CaseKey, Cell, Failure, Run
 from matrix.outcome import Outcome
 from matrix.plan import plan, remaining, select
 from matrix.runner import OURS, ROOT, Setup, sandbox

@@ -26,7 +26,8 @@ from matrix.history_records import (
     storable,
 )
 from matrix.history_told import Told, told
-from matrix.model import SCHEMA, Case, CaseKey, Check, Loader
+from matrix.model import Case, CaseKey, Check, Loader
+from matrix.records import SCHEMA
 
 VERSION: Final = 1000 * SCHEMA + 3
 """Of the tables and of the records they were read from; a database of any other version is built anew."""

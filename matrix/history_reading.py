@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 
 from matrix.errors import ResultsError
 from matrix.history_records import check_lines, record_lines
-from matrix.model import SCHEMA, Case, CaseKey, Cell, Timing, case_record
+from matrix.model import Case, CaseKey, Cell, Timing
+from matrix.records import SCHEMA, case_record
 from matrix.store import LineReader, assembled, schema_of, with_cases
 
 _In = TypeVar("_In")

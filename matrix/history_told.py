@@ -10,7 +10,8 @@ from typing import Final
 from matrix.errors import OtherSchemaError, ResultsError
 from matrix.history_reading import Reader
 from matrix.history_records import State, contents
-from matrix.model import Case, header_record
+from matrix.model import Case
+from matrix.records import header_record
 from matrix.workers import spread
 
 FEW: Final = 16

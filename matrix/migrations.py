@@ -1,6 +1,6 @@
 """Records of older schemas as this version knows them. Files are never rewritten: a record is migrated whenever it is read.
 
-To change what records hold: raise `matrix.model.SCHEMA`, add the step here, and keep a small file of the schema that was the
+To change what records hold: raise `matrix.records.SCHEMA`, add the step here, and keep a small file of the schema that was the
 newest until then, `tests/data/records/schema-N.jsonl`.
 """
 

@@ -1,12 +1,11 @@
-"""The data types of the project: what is measured, what was found, and the records that hold it.
+"""The data types of the project: what is measured, and what was found.
 
 Imported by the host and, inside the measured interpreter, by the probe: standard library only, Python 3.10 or newer.
 """
 
-import json
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
@@ -21,7 +20,6 @@ else:
         __str__ = str.__str__
 
 
-SCHEMA = 1
 SHOWN_VALUES = 4
 """How many wrong elements a finding quotes."""
 
@@ -318,71 +316,3 @@ class Run:
     """A set of cells, immutable once written."""
 
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What one rank group does with one architecture in one go: load it with `loader`, then each of `checks`."""
-
-    architecture: str
-    loader: Loader
-    checks: tuple[Check, ...]
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Task":
-        """The task that `dataclasses.asdict` gave as `values`."""
-        checks = tuple(Check(check) for check in values["checks"])
-        return cls(values["architecture"], Loader(values["loader"]), checks)
-
-    @property
-    def keys(self) -> tuple[CaseKey, ...]:
-        """The cases this task decides."""
-        return tuple(CaseKey(self.architecture, self.loader, check) for check in self.checks)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the host asks of the probe. `timeout` is in seconds per task, `confirmations` counts reruns of a red case.
-
-    Instead of architectures and tasks it may have a `target`: all cases of one model that only the probe can identify.
-    """
-
-    architectures: tuple[Architecture, ...]
-    tasks: tuple[Task, ...]
-    device: Device
-    world_size: int = 2
-    timeout: float = 120.0
-    confirmations: int = 2
-    target: Source | None = None
-
-    @classmethod
-    def from_json(cls, text: str) -> "Job":
-        """The job that `dataclasses.asdict` and `json.dumps` wrote as `text`."""
-        values = json.loads(text)
-        values["architectures"] = tuple(Architecture.from_dict(entry) for entry in values["architectures"])
-        values["tasks"] = tuple(Task.from_dict(entry) for entry in values["tasks"])
-        values["target"] = Source.from_dict(values["target"])
-        return cls(**{**values, "device": Device(values["device"])})
-
-
-def record(kind: str, values: Mapping[str, Any]) -> str:
-    """One line of a results file: `values` as JSON behind the record's kind."""
-    return json.dumps({"record": kind, **values}, ensure_ascii=True, allow_nan=False, default=vars)
-
-
-def header_record(cell: Cell) -> str:
-    """The first line of a cell's file: everything known before its cases."""
-    values = {name: value for name, value in vars(cell).items() if name not in ("cases", "complete", "timing")}
-    return record("cell", {"schema": SCHEMA, **values})
-
-
-def case_record(case: Case) -> str:
-    """One case as a line. A later line for the same case replaces an earlier one."""
-    return record("case", asdict(case))
-
-
-def end_record(cases: Iterable[Case], timing: Timing) -> str:
-    """The last line of a cell's file: without it the cell is incomplete."""
-    return record(
-        "end", {"cases": len(list(cases)), **{name: round(value, 3) for name, value in asdict(timing).items()}}
-    )

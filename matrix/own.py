@@ -16,9 +16,10 @@ from matrix.advice import Age, Ask, advise
 from matrix.cell import Progress, Request, Sink, measure, prepare, resolve_device, run_probe
 from matrix.diagnosis import Resolved
 from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RefusedTargetError
+from matrix.job import Job
 from matrix.knowledge import knowledge
 from matrix.messages import strictly
-from matrix.model import Architecture, Cell, Check, Job, Loader, Source, Verdict
+from matrix.model import Architecture, Cell, Check, Loader, Source, Verdict
 from matrix.plan import plan
 from matrix.store import append, read_cell, set_aside
 

@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from matrix.errors import UnknownNameError
-from matrix.model import Architecture, Case, CaseKey, Check, Loader, Task
+from matrix.job import Task
+from matrix.model import Architecture, Case, CaseKey, Check, Loader
 
 _Choice = TypeVar("_Choice", bound=Enum)
 

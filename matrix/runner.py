@@ -22,9 +22,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from matrix.environments import Environment
 from matrix.errors import CommandFailedError, EnvironmentFailedError, GitError
+from matrix.job import Job
 from matrix.memory import held
 from matrix.messages import messages
-from matrix.model import Job
 from matrix.pipconfig import uv_variables
 from matrix.sandbox import TRIAL, Sandbox, detect
 

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from matrix.errors import BusyError, NoResultsError, OlderSchemaError, OtherSchemaError, OutputError, ResultsError
 from matrix.migrations import migrated
-from matrix.model import SCHEMA, Case, Cell, Run, Timing, case_record, end_record, header_record
+from matrix.model import Case, Cell, Run, Timing
+from matrix.records import SCHEMA, case_record, end_record, header_record
 
 _CELL = TypeAdapter(Cell)
 _CASE = TypeAdapter(Case)

@@ -21,7 +21,8 @@ os.environ.update(QUIET)
 import torch
 
 from matrix.catalog import load_catalog
-from matrix.model import Device, Job, Loader
+from matrix.job import Job
+from matrix.model import Device, Loader
 from matrix.probe import eras, recipes, worker, zygote
 from matrix.probe.channel import Channel, fork
 from matrix.probe.loaders import loader

@@ -23,7 +23,8 @@ import torch
 import transformers
 from transformers.integrations import deepspeed as integration
 
-from matrix.model import Architecture, Check, Device, Job, Loader, Task
+from matrix.job import Job, Task
+from matrix.model import Architecture, Check, Device, Loader
 from matrix.probe import zygote
 from matrix.probe.sweep import sweep
 

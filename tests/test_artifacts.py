@@ -21,22 +21,8 @@ from bot.pull_request import ArtifactInfo, JobResult
 from bot.text import Code, plain
 from matrix.compare import Role
 from matrix.duel import ComparisonPlan, Duel, Side
-from matrix.model import (
-    Case,
-    Cell,
-    Check,
-    Device,
-    Failure,
-    Kind,
-    Loader,
-    Run,
-    Tensors,
-    Timing,
-    Verdict,
-    case_record,
-    end_record,
-    header_record,
-)
+from matrix.model import Case, Cell, Check, Device, Failure, Kind, Loader, Run, Tensors, Timing, Verdict
+from matrix.records import case_record, end_record, header_record
 
 BASE, HEAD = "b" * 40, "c" * 40
 

@@ -161,7 +161,8 @@ def test_a_class_of_ones_own_is_measured_in_its_full_size_and_no_hub_is_asked(la
 
 RESOLVE = """
 import json, sys
-from matrix.model import Device, Job, Source
+from matrix.job import Job
+from matrix.model import Device, Source
 from matrix.probe.resolve import resolved
 from matrix.probe.targets import TargetError
 

@@ -16,7 +16,8 @@ from runs import cell, info
 from stand_in import StandIn, all_end, processes
 
 from matrix.environments import chosen_by_name, load_environments
-from matrix.model import Cell, Timing, Verdict, end_record, header_record
+from matrix.model import Cell, Timing, Verdict
+from matrix.records import end_record, header_record
 from matrix.store import json_schema, read_cell, read_run
 
 ROOT = Path(__file__).parents[1]

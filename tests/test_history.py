@@ -34,7 +34,8 @@ from matrix.history_queries import (
 )
 from matrix.history_reading import Reader, case_in
 from matrix.history_records import LIMITS, Limits, State, recorded
-from matrix.model import Case, Cell, Loader, Verdict, case_record, end_record, header_record
+from matrix.model import Case, Cell, Loader, Verdict
+from matrix.records import case_record, end_record, header_record
 from matrix.store import append
 
 FIRST = date(2026, 11, 22)

@@ -41,7 +41,7 @@ def test_matrix_never_imports_bot() -> None:
     assert not importers("bot", "matrix", "matrix/probe")
 
 
-@pytest.mark.parametrize("name", ["model", "errors", "environments", "pipconfig"])
+@pytest.mark.parametrize("name", ["model", "job", "errors", "environments", "pipconfig"])
 def test_what_nox_and_the_probe_import_needs_nothing_installed(name: str) -> None:
     assert packages(ROOT / f"matrix/{name}.py") <= {"matrix"}
 
@@ -50,11 +50,16 @@ def test_the_model_imports_nothing_of_the_project() -> None:
     assert not packages(ROOT / "matrix/model.py")
 
 
+def test_a_job_imports_only_the_model() -> None:
+    ours = {name for name in imports(ROOT / "matrix/job.py") if name.startswith("matrix.")}
+    assert all(name.startswith("matrix.model.") for name in ours)
+
+
 @pytest.mark.parametrize("file", PROBE, ids=lambda file: file.stem)
 def test_the_probe_needs_only_what_is_measured(file: Path) -> None:
     assert packages(file) <= {"matrix", *MEASURED}
     ours = {name for name in imports(file) if name.startswith("matrix.")}
-    assert all(name.startswith(("matrix.model.", "matrix.probe.")) for name in ours)
+    assert all(name.startswith(("matrix.model.", "matrix.job.", "matrix.probe.")) for name in ours)
 
 
 def test_the_fixed_loader_stands_on_its_own() -> None:
@@ -98,7 +103,7 @@ PURE = [
     *("bot/site/badges", "bot/site/feed"),
     *("bot/nightly", "bot/nightly_inputs", "bot/nightly_plan", "bot/nightly_keep", "bot/nightly_words"),
     *("bot/nightly_changes", "bot/nightly_issue"),
-    *("matrix/diagnosis", "matrix/check_text", "matrix/wording"),
+    *("matrix/diagnosis", "matrix/check_text", "matrix/wording", "matrix/records", "matrix/job"),
 ]
 
 

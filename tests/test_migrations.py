@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from runs import BERT, ROUTER, case, cell
 
-from matrix import history, history_reading, migrations, model, store
+from matrix import history, history_reading, migrations, records, store
 from matrix.errors import OlderSchemaError, OtherSchemaError, ResultsError
 from matrix.history import build, opened
 from matrix.history_queries import evidence
 from matrix.history_reading import Reader
 from matrix.migrations import migrated, newest
-from matrix.model import SCHEMA, Kind, Verdict, case_record, end_record, header_record
+from matrix.model import Kind, Verdict
+from matrix.records import SCHEMA, case_record, end_record, header_record
 from matrix.store import append, read_cell, typed
 
 KEPT = Path(__file__).parent / "data/records"
@@ -66,7 +67,7 @@ def filled(record: dict[str, Any]) -> dict[str, Any]:
 def third(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version whose records are of schema 3: those of today."""
     monkeypatch.setattr(migrations, "STEPS", (renamed, filled))
-    for module in (model, store, history_reading):
+    for module in (records, store, history_reading):
         monkeypatch.setattr(module, "SCHEMA", 3)
     monkeypatch.setattr(store, "HEADER", store.HEADER.replace(b"1", b"3"))
 
@@ -77,7 +78,7 @@ NOW = cell(case(ROUTER), case(BERT, Verdict.HANG))
 def written(schema: int) -> list[str]:
     """`NOW` as a version of that schema would have written it."""
     lines = [header_record(NOW), *map(case_record, NOW.cases), end_record(NOW.cases, NOW.timing)]
-    lines = [line.replace(f'"schema": {model.SCHEMA}', f'"schema": {schema}') for line in lines]
+    lines = [line.replace(f'"schema": {records.SCHEMA}', f'"schema": {schema}') for line in lines]
     if schema < 3:
         lines = [line.replace('"catalog": "sha256:c", ', "") for line in lines]
         lines = [line.replace('"pass"', '"good"').replace('"hang"', '"crash"') for line in lines]

@@ -11,10 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.model import Architecture, Check, Device, Job, Loader, Source, Task, Verdict
+from matrix.job import Job, Task
+from matrix.model import Architecture, Check, Device, Loader, Source, Verdict
 
 ROOT = Path(__file__).parents[1]
-SHARED = [ROOT / "matrix/__init__.py", ROOT / "matrix/model.py", *sorted((ROOT / "matrix/probe").glob("*.py"))]
+SHARED = [
+    *(ROOT / f"matrix/{name}.py" for name in ("__init__", "model", "job")),
+    *sorted((ROOT / "matrix/probe").glob("*.py")),
+]
 
 names = st.text(st.characters(codec="utf-8"), max_size=20)
 json_values = st.recursive(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from matrix.model import Architecture, Check, Device, Job, Loader
+from matrix.job import Job
+from matrix.model import Architecture, Check, Device, Loader
 from matrix.plan import plan
 from matrix.runner import ROOT
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from runs import case, finding
 
 from matrix.errors import UnknownNameError, closest
-from matrix.model import Architecture, CaseKey, Check, Loader, Task, Verdict
+from matrix.job import Task
+from matrix.model import Architecture, CaseKey, Check, Loader, Verdict
 from matrix.plan import believed, choices, plan, remaining, select
 
 BART, BERT, LLAMA = (

@@ -18,7 +18,8 @@ from bot.render import render
 from bot.report import report
 from bot.terminal import print_report
 from bot.text import markdown_code, markdown_fence
-from matrix.model import Cell, Check, Failure, Kind, Loader, Run, Verdict, case_record, end_record, header_record
+from matrix.model import Cell, Check, Failure, Kind, Loader, Run, Verdict
+from matrix.records import case_record, end_record, header_record
 
 HOSTILE = (
     "<script>alert(1)</script>|<img src=x onerror=a>`` ` ```\r\n\n# h\n| a |\n</details>@octocat #1 [x](http://a.b)"

@@ -33,7 +33,8 @@ from matrix.catalog import load_catalog
 from matrix.compare import Role, compare
 from matrix.duel import Duel, Side
 from matrix.environments import load_environments, pinned
-from matrix.model import Case, Cell, Check, Verdict, case_record, end_record, header_record
+from matrix.model import Case, Cell, Check, Verdict
+from matrix.records import case_record, end_record, header_record
 
 NAME, OWN = "huggingface/transformers", "zero3/zero3-matrix"
 ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"

@@ -19,7 +19,8 @@ from matrix.probe.quiet import QUIET, claim_stdout
 
 os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})  # before torch is imported
 
-from matrix.model import Device, Job
+from matrix.job import Job
+from matrix.model import Device
 
 
 def main(job_file: str) -> int:

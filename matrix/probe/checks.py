@@ -11,7 +11,8 @@ import deepspeed
 import torch
 from torch import Tensor
 
-from matrix.model import Architecture, Check, Task, Tensors
+from matrix.job import Task
+from matrix.model import Architecture, Check, Tensors
 from matrix.probe import eras, recipes
 from matrix.probe.fixture import Model, flaws, folder, load_reference, named_tensors, put
 from matrix.probe.judge import Flaw, Reference

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from matrix.model import Check, Failure, Job, Task
+from matrix.job import Job, Task
+from matrix.model import Check, Failure
 from matrix.probe import worker
 from matrix.probe.channel import Child, Message, fork
 from matrix.probe.failures import deepest_frame

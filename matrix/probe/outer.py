@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from matrix.model import Case, Job, Task, Verdict
+from matrix.job import Job, Task
+from matrix.model import Case, Verdict
 from matrix.probe import eras, worker
 from matrix.probe.fixture import Fixture, build_fixture, described
 from matrix.probe.group import Observation

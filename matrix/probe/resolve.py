@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from matrix.model import Architecture, Check, Job, Loader, Source, Task
+from matrix.job import Job, Task
+from matrix.model import Architecture, Check, Loader, Source
 from matrix.probe import recipes, sites, targets
 from matrix.probe.channel import Channel, Child, fork
 from matrix.probe.targets import TargetError, explained

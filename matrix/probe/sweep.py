@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from matrix.model import Architecture, Case, CaseKey, Failure, Job, Task, Verdict
+from matrix.job import Job, Task
+from matrix.model import Architecture, Case, CaseKey, Failure, Verdict
 from matrix.probe.channel import Channel, Child, each, fork, merged
 from matrix.probe.fixture import Fixture, build_fixture, described
 from matrix.probe.group import Group, StartError, reap_leaving

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from matrix.model import Case, Check, Failure, Finding, Kind, Task, Tensors, Verdict, What
+from matrix.job import Task
+from matrix.model import Case, Check, Failure, Finding, Kind, Tensors, Verdict, What
 from matrix.probe.fixture import Fixture
 from matrix.probe.group import Observation
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from matrix.model import Architecture, Device, Job, Task
+from matrix.job import Job, Task
+from matrix.model import Architecture, Device
 from matrix.probe import eras
 from matrix.probe.channel import Channel
 from matrix.probe.failures import failure

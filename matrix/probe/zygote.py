@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from matrix.model import Device, EnvironmentInfo, Job
+from matrix.job import Job
+from matrix.model import Device, EnvironmentInfo
 from matrix.probe import eras
 from matrix.probe.channel import Channel, fork
 from matrix.probe.failures import failure

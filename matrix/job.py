@@ -1,0 +1,56 @@
+"""What the host asks of the probe.
+
+Imported by both, as `matrix.model` is: standard library only, Python 3.10 or newer.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matrix.model import Architecture, CaseKey, Check, Device, Loader, Source
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one rank group does with one architecture in one go: load it with `loader`, then each of `checks`."""
+
+    architecture: str
+    loader: Loader
+    checks: tuple[Check, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Task":
+        """The task that `dataclasses.asdict` gave as `values`."""
+        checks = tuple(Check(check) for check in values["checks"])
+        return cls(values["architecture"], Loader(values["loader"]), checks)
+
+    @property
+    def keys(self) -> tuple[CaseKey, ...]:
+        """The cases this task decides."""
+        return tuple(CaseKey(self.architecture, self.loader, check) for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the host asks of the probe. `timeout` is in seconds per task, `confirmations` counts reruns of a red case.
+
+    Instead of architectures and tasks it may have a `target`: all cases of one model that only the probe can identify.
+    """
+
+    architectures: tuple[Architecture, ...]
+    tasks: tuple[Task, ...]
+    device: Device
+    world_size: int = 2
+    timeout: float = 120.0
+    confirmations: int = 2
+    target: Source | None = None
+
+    @classmethod
+    def from_json(cls, text: str) -> "Job":
+        """The job that `dataclasses.asdict` and `json.dumps` wrote as `text`."""
+        values = json.loads(text)
+        values["architectures"] = tuple(Architecture.from_dict(entry) for entry in values["architectures"])
+        values["tasks"] = tuple(Task.from_dict(entry) for entry in values["tasks"])
+        values["target"] = Source.from_dict(values["target"])
+        return cls(**{**values, "device": Device(values["device"])})
