@@ -77,6 +77,11 @@ def garbage(model: Model) -> None:
     next(norms(model)).running_var.fill_(123.0)
 
 
+def unwritten(model: Model) -> None:
+    norm = next(norms(model))
+    norm._buffers["running_var"] = torch.empty_like(norm.running_var)
+
+
 def absent(model: Model) -> None:
     del next(norms(model))._buffers["running_var"]
 
@@ -115,6 +120,7 @@ WAYS: dict[str, Callable[[Model], object]] = {
     "nonfinite": nonfinite,
     "partial": partial,
     "garbage": garbage,
+    "unwritten": unwritten,
     "absent": absent,
     "meta": meta,
     "shape": shape,

@@ -32,6 +32,7 @@ def findings(case: dict[str, Any]) -> list[tuple[str, str, list[int]]]:
         ("nonfinite", "BatchNorm2d.running_var", "nonfinite", [0, 1]),
         ("partial", "BatchNorm2d.running_var", "partial", [0, 1]),
         ("garbage", "BatchNorm2d.running_var", "garbage", [0, 1]),
+        ("unwritten", "BatchNorm2d.running_var", "nonfinite", [0, 1]),
         ("absent", "BatchNorm2d.running_var", "absent", [0, 1]),
         ("meta", "BatchNorm2d.running_var", "meta", [0, 1]),
         ("shape", "BatchNorm2d.running_var", "shape", [0, 1]),

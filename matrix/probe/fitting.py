@@ -1,0 +1,94 @@
+"""How a user's own model becomes tiny: the rules on its own configuration, then the sizes that the catalog's search tries."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+
+from matrix.model import Architecture, Source
+from matrix.probe import recipes, search, sites, targets
+
+FAMILY = "own"
+MOST_PARAMETERS = 64_000_000
+"""More than that is not tiny: 256 MB on every rank, and as much in the checkpoint."""
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """What is measured in the place of a model: a source with small sizes, and what its model is made of."""
+
+    source: Source
+    sites: tuple[str, ...]
+    parameters: int
+
+
+def fitted(source: Source, wanted: frozenset[str] = frozenset()) -> Tiny:
+    """The first that can be built and keeps the buffer sites `wanted`; where none does, that which keeps most of them.
+
+    Raises what refused the first where none can be built, and UnsupportedError.
+    """
+    found: list[Tiny] = []
+    refused: Exception | None = None
+    for candidate in _candidates(source):
+        try:
+            tiny = _built(candidate)
+        except recipes.UnsupportedError:
+            raise
+        except Exception as error:
+            refused = refused or error
+            continue
+        if wanted <= {*tiny.sites}:
+            return tiny
+        found.append(tiny)
+    if not found:
+        raise refused or ValueError("no sizes to try")
+    return min(found, key=lambda tiny: (len(wanted - {*tiny.sites}), tiny.parameters))
+
+
+def _candidates(source: Source) -> Iterator[Source]:
+    """`source` with small sizes: by the rules in all that its configuration states, and without what its class derives.
+
+    What was derived from larger values no longer fits. Then more of what the full-size model has stays.
+    """
+    full = targets.full_config(source)
+    values = targets.values(source)
+    yield _with(source, full, values, {})
+    stated = recipes.stated(full, values)
+    for sizes in search.attempts(full):
+        yield _with(source, full, stated, sizes)
+
+
+def _with(source: Source, full: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> Source:
+    """`source` with `values`, the sizes in them shrunk by the rules but for those in `sizes`; as JSON would hold it."""
+    small = recipes.with_sizes(full, values, recipes.merge(recipes.shrink(full), sizes))
+    return replace(source, tiny=json.loads(json.dumps(small)), full=True)
+
+
+def _built(source: Source) -> Tiny:
+    """The model of that source. Raises what its constructor raises, and ValueError for one that is not tiny."""
+    _small_enough(source)
+    model = recipes.build(Architecture("", FAMILY, source=source))
+    return Tiny(source, tuple(sites.buffer_sites(model)), count(model))
+
+
+def _small_enough(source: Source) -> None:
+    """Raises ValueError for a model that is still so large that building it would be a nuisance."""
+    try:
+        parameters = count(sketched(source))
+    except Exception:
+        return  # it will say so when it is built
+    if parameters > MOST_PARAMETERS:
+        raise ValueError(f"no rule makes it smaller than {parameters:,} parameters")
+
+
+def sketched(source: Source) -> PreTrainedModel:
+    """The model of that source without its memory. Raises what its constructor raises, and TargetError."""
+    return sites.sketch(targets.model_class(source), targets.full_config(source))
+
+
+def count(model: torch.nn.Module) -> int:
+    """How many parameters `model` has."""
+    return sum(parameter.numel() for parameter in model.parameters())
