@@ -127,6 +127,7 @@ class Source:
     `config` holds the values of its configuration file; without one, `name` is `module:ClassName`, looked for in `paths`
     too, a model type, or `model_type:ClassName`. Code in `folder` is run only where one is given. `label` tells models
     of one class apart. With `full` it keeps its sizes.
+    `tiny` holds the values that the probe settles on in the place of `config`.
     """
 
     name: str = ""
@@ -135,6 +136,7 @@ class Source:
     paths: tuple[str, ...] = ()
     label: str = ""
     full: bool = False
+    tiny: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> "Source | None":

@@ -12,18 +12,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
-from transformers import PretrainedConfig, PreTrainedModel
-
 from matrix.job import Job, Task
 from matrix.model import Architecture, Check, Loader, Source
-from matrix.probe import recipes, sites, targets
+from matrix.probe import fitting, recipes, sites, targets
 from matrix.probe.channel import Channel, Child, fork
+from matrix.probe.fitting import FAMILY, Tiny
 from matrix.probe.targets import TargetError, explained
-
-FAMILY = "own"
-MOST_PARAMETERS = 64_000_000
-"""More than that is not tiny: 256 MB on every rank, and as much in the checkpoint."""
 
 
 def identified(source: Source) -> Architecture:
@@ -34,75 +28,45 @@ def identified(source: Source) -> Architecture:
     return Architecture(f"{model_type}:{cls.__name__}{label}", FAMILY, source=source)
 
 
-def _readings(source: Source) -> Iterator[Source]:
-    """`source`, and without what its class derives from other values, which no longer fits when those are smaller."""
-    yield source
-    if source.config:
-        about = {name: source.config[name] for name in targets.ABOUT_THE_FILE if name in source.config}
-        values = recipes.stated(targets.full_config(source), targets.values(source))
-        yield replace(source, config={**values, **about})
-
-
-def _built(source: Source) -> dict[str, Any]:
-    """How large the model is that will be measured, its buffer sites, and the configuration that gave it.
-
-    Raises TargetError.
-    """
-    refused: list[Exception] = []
-    for reading in _readings(source):
-        model = _tiny(reading)
-        if not isinstance(model, Exception):
-            return {"parameters": _count(model), "sites": list(sites.buffer_sites(model)), "config": reading.config}
-        refused.append(model)
-    raise TargetError(_why(source, refused[0])) from refused[0]
-
-
 def _why(source: Source, refused: Exception) -> str:
     """Why the model cannot be made tiny, and what to do."""
     if isinstance(refused, recipes.UnsupportedError):
         return f"a package is missing in {sys.executable}: {refused}"
     try:
-        _sketch(source, targets.full_config(source))
+        fitting.sketched(source)
     except Exception as error:
         return f"it cannot be built in any size: {explained(error)}"
     return f"it cannot be made tiny: {explained(refused)}; --full takes it as it is"
 
 
-def _tiny(source: Source) -> PreTrainedModel | Exception:
-    """The model that will be measured, or what kept it from being built."""
+def _fitted(source: Source) -> Tiny:
+    """The first tiny model of `source` that can be built. Raises TargetError."""
     try:
-        _small_enough(source)
-        return recipes.build(Architecture("", FAMILY, source=source))
+        return fitting.fitted(source)
     except Exception as error:
-        return error
+        raise TargetError(_why(source, error)) from error
 
 
-def _small_enough(source: Source) -> None:
-    """Raises ValueError for a model that the rules leave so large that building it would be a nuisance."""
+def _told_of(tiny: Tiny) -> dict[str, Any]:
+    """How large the model is that will be measured, its buffer sites, and the configuration that gave it."""
+    return {"parameters": tiny.parameters, "sites": list(tiny.sites), "tiny": tiny.source.tiny}
+
+
+def _compared(source: Source, tiny: Tiny) -> Iterator[dict[str, Any]]:
+    """The size of the model as it is, and which of its buffer sites the tiny one lacks; or why it cannot be looked at.
+
+    Where it lacks some, another tiny model that may have them.
+    """
     try:
-        parameters = _count(_sketch(source, recipes.own_config(source)))
-    except Exception:
-        return  # it will say so when it is built
-    if parameters > MOST_PARAMETERS:
-        raise ValueError(f"no rule makes it smaller than {parameters:,} parameters")
-
-
-def _sketch(source: Source, config: PretrainedConfig) -> PreTrainedModel:
-    """The model of that configuration without its memory. Raises what its constructor raises."""
-    return sites.sketch(targets.model_class(source), config)
-
-
-def _count(model: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _compared(source: Source, kept: list[str]) -> dict[str, Any]:
-    """The size of the model as it is, and its buffer sites that are not in `kept`; or why it cannot be looked at."""
-    try:
-        full = _sketch(source, targets.full_config(source))
+        full = fitting.sketched(source)
     except Exception as error:
-        return {"unknown": explained(error)}
-    return {"full_parameters": _count(full), "lost": sorted(set(sites.buffer_sites(full)) - set(kept))}
+        yield {"unknown": explained(error)}
+        return
+    wanted = frozenset(sites.buffer_sites(full))
+    yield {"full_parameters": fitting.count(full), "lost": sorted(wanted - {*tiny.sites})}
+    if not wanted <= {*tiny.sites}:
+        better = fitting.fitted(source, wanted)
+        yield {**_told_of(better), "lost": sorted(wanted - {*better.sites})}
 
 
 def _resolve(source: Source, channel: Channel) -> None:
@@ -112,9 +76,10 @@ def _resolve(source: Source, channel: Channel) -> None:
         channel.send({"id": architecture.id})
         if source.full:
             return
-        built = _built(source)
-        channel.send(built)
-        channel.send(_compared(source, built["sites"]))
+        tiny = _fitted(source)
+        channel.send(_told_of(tiny))
+        for compared in _compared(source, tiny):
+            channel.send(compared)
     except TargetError as error:
         channel.send({"refused": str(error)})
 
@@ -146,7 +111,8 @@ def resolved(job: Job) -> tuple[Job, dict[str, Any]]:
         raise TargetError(f"building the model ended its process, or took longer than {job.timeout:.0f} s")
     if not job.target.full and not {"lost", "unknown"} & told.keys():
         told["unknown"] = f"building it ended its process, or took longer than {job.timeout:.0f} s"
-    source = replace(job.target, config=told.pop("config", job.target.config))
+    tiny = told.pop("tiny", {})
+    source = replace(job.target, tiny=tiny, full=True)
     architecture = Architecture(told["id"], FAMILY, source=source)
     tasks = tuple(Task(architecture.id, loader, tuple(Check)) for loader in Loader)
     return replace(job, architectures=(architecture,), tasks=tasks), told

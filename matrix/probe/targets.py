@@ -7,6 +7,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import transformers
@@ -52,10 +53,14 @@ def model_class(source: Source) -> type[PreTrainedModel]:
 
 
 def full_config(source: Source) -> PretrainedConfig:
-    """The configuration of the model in its full size. Raises TargetError, also for values that its class refuses."""
+    """The configuration of the model, in its full size until that is settled otherwise.
+
+    Raises TargetError, also for values that its class refuses.
+    """
     config_class = model_class(source).config_class
     try:
-        return config_class.from_dict(values(source)) if source.config else config_class()
+        stated = deepcopy(dict(source.tiny)) or values(source)  # classes take what they are given apart
+        return config_class.from_dict(stated) if source.config or source.tiny else config_class()
     except Exception as error:
         raise TargetError(f"{config_class.__name__} refuses the configuration: {explained(error)}") from error
 
