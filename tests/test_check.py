@@ -72,6 +72,18 @@ class Wide(Mine):
             raise ValueError("too narrow")
         super().__init__(config)
 
+class HugeConfig(MineConfig):
+    model_type = "huge"
+    def __init__(self, hidden_size=10_000, **kwargs):
+        super().__init__(hidden_size, **kwargs)
+
+class Huge(Mine):
+    config_class = HugeConfig
+    def __init__(self, config):
+        if config.width < 10_000:
+            raise ValueError("too narrow")
+        super().__init__(config)
+
 class Ending(Mine):
     config_class = WideConfig
     def __init__(self, config):
@@ -97,7 +109,7 @@ REFUSED_NAMES = {
     "llama:LamaForCausalLM": "no class 'LamaForCausalLM' of llama: did you mean LlamaForCausalLM",
     "mine:Plain": "mine:Plain is no PreTrainedModel",
     "mine:Untyped": "mine:Untyped has no config_class",
-    "mine:Wide": "it cannot be made tiny: ValueError: too narrow; --full takes it as it is",
+    "mine:Huge": "it cannot be made tiny: ValueError: too narrow; --full takes it as it is",
     "mine:Mien": "module 'mine' has no 'Mien': did you mean Mine?",
     "nowhere:Mine": "no module 'nowhere'",
     "lacking:Mine": "lacking needs the package a_package_that_nobody_has",
@@ -111,6 +123,18 @@ REFUSED_CONFIGS: dict[str, dict[str, Any]] = {
     "DeepseekV3Config refuses the configuration": {**DEEPSEEK, "hidden_size": "wide"},
 }
 """By what is said of them."""
+SEARCHED: dict[str, dict[str, Any]] = {
+    "stages": {"model_type": "cvt", "architectures": ["CvtForImageClassification"]},
+    "chosen layers": {
+        "model_type": "beit",
+        "architectures": ["BeitForSemanticSegmentation"],
+        "num_hidden_layers": 12,
+        "out_indices": [3, 5, 7, 11],
+    },
+    "a value per layer": {"model_type": "mistral_large4_text", "num_hidden_layers": 8, "kv_source_layers": [*range(8)]},
+    "sizes without a rule": {"model_type": "emu3_vqgan", "architectures": ["Emu3VQVAE"]},
+}
+"""What the rules alone do not make tiny, by what they do not know."""
 
 
 def checked(interpreter: Path, target: str | Path, *more: str, **variables: str) -> tuple[int, dict[str, Any]]:
@@ -199,8 +223,9 @@ def told(newest: Path, place: Path) -> dict[str, dict[str, Any]]:
     untrusted, trusted = folder_with_code(place / "untrusted"), folder_with_code(place / "trusted", width=500)
     derived = folder_with_code(place / "derived", width=500, derived=500)
     elsewhere = folder_with_code(place / "elsewhere", "org/name--modeling_mine.Mine")
-    sources = {name: Source(name, paths=(str(place),)) for name in (*REFUSED_NAMES, "mine:Ending")}
+    sources = {name: Source(name, paths=(str(place),)) for name in (*REFUSED_NAMES, "mine:Ending", "mine:Wide")}
     sources |= {words: Source(config=config) for words, config in REFUSED_CONFIGS.items()}
+    sources |= {name: Source(config=config) for name, config in SEARCHED.items()}
     sources |= {"untrusted": source(str(untrusted)), "trusted": source(str(trusted), trusted=True)}
     sources |= {"elsewhere": source(str(elsewhere), trusted=True), "derived": source(str(derived), trusted=True)}
     done = subprocess.run(
@@ -222,6 +247,10 @@ def test_a_name_that_is_no_model_is_refused(told: dict[str, dict[str, Any]], nam
 @pytest.mark.parametrize("words", REFUSED_CONFIGS)
 def test_a_configuration_of_no_model_is_refused(told: dict[str, dict[str, Any]], words: str) -> None:
     assert words in told[words]["refused"]
+
+
+def test_a_model_that_wants_more_than_the_rules_leave_gets_it(told: dict[str, dict[str, Any]]) -> None:
+    assert told["mine:Wide"]["parameters"] == 128 * 128 + 128
 
 
 def test_a_full_size_model_that_cannot_be_looked_at_is_not_taken_for_seen(told: dict[str, dict[str, Any]]) -> None:
@@ -246,6 +275,12 @@ def test_a_size_by_another_name_shrinks_and_what_followed_from_it_goes(
 ) -> None:
     sizes = told[name]["parameters"], told[name]["full_parameters"]
     assert sizes == (32 * 32 + 32, 500 * 500 + 500)
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_what_the_rules_do_not_make_tiny_the_search_does(told: dict[str, dict[str, Any]], name: str) -> None:
+    assert told[name].get("refused") is None
+    assert (told[name]["parameters"] < 8_000_000, told[name]["lost"]) == (True, [])
 
 
 def test_code_in_another_repository_is_not_fetched(told: dict[str, dict[str, Any]]) -> None:

@@ -57,7 +57,9 @@ def no_lucky_memory() -> None:
 
     What was freed comes back with its old values, which would look like a right load, or like what a constructor gave.
     """
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)  # fills from torch 2.2 on, and for no other reason is used
+    torch.use_deterministic_algorithms(
+        mode=True, warn_only=True
+    )  # fills from torch 2.2 on, and for no other reason is used
 
 
 def preload_models(architectures: Iterable[Architecture]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,14 +52,40 @@ def fitted(source: Source, wanted: frozenset[str] = frozenset()) -> Tiny:
 def _candidates(source: Source) -> Iterator[Source]:
     """`source` with small sizes: by the rules in all that its configuration states, and without what its class derives.
 
-    What was derived from larger values no longer fits. Then more of what the full-size model has stays.
+    What was derived from larger values no longer fits. Then every size is made smaller, or more of what is equal or
+    large in the full-size model stays so.
     """
     full = targets.full_config(source)
     values = targets.values(source)
     yield _with(source, full, values, {})
     stated = recipes.stated(full, values)
-    for sizes in search.attempts(full):
-        yield _with(source, full, stated, sizes)
+    yield from _squeezed(source, full, stated)
+    for kept in (stated, _without_layer_lists(stated)):
+        for sizes in search.attempts(full):
+            yield _with(source, full, kept, sizes)
+
+
+def _without_layer_lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without lists that are as long as there are layers, of which fewer are kept: their class derives them anew."""
+    layers = {values[name] for name in recipes.LAYERS if name in values}
+    return {
+        name: _without_layer_lists(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if not (isinstance(value, list) and len(value) in layers)
+    }
+
+
+def _squeezed(source: Source, full: PretrainedConfig, values: Mapping[str, Any]) -> Iterator[Source]:
+    """`source` with sizes made smaller that have no rule, where the rules alone leave too much."""
+    cls = targets.model_class(source)
+
+    def build(sizes: Mapping[str, Any]) -> search.Sketch:
+        return search.drawn(cls, targets.full_config(_with(source, full, values, sizes)))
+
+    with suppress(Exception):
+        tiny = build({})
+        if tiny.parameters > MOST_PARAMETERS:
+            yield _with(source, full, values, search.squeezed(build, {}, tiny)[0])
 
 
 def _with(source: Source, full: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> Source:
