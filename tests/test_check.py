@@ -132,6 +132,7 @@ SEARCHED: dict[str, dict[str, Any]] = {
         "out_indices": [3, 5, 7, 11],
     },
     "a value per layer": {"model_type": "mistral_large4_text", "num_hidden_layers": 8, "kv_source_layers": [*range(8)]},
+    "a class that is not exported": {"model_type": "evolla", "architectures": ["EvollaSaProtProteinEncoder"]},
     "sizes without a rule": {"model_type": "emu3_vqgan", "architectures": ["Emu3VQVAE"]},
 }
 """What the rules alone do not make tiny, by what they do not know."""

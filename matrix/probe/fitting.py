@@ -60,7 +60,7 @@ def _candidates(source: Source) -> Iterator[Source]:
     yield _with(source, full, values, {})
     stated = recipes.stated(full, values)
     yield from _squeezed(source, full, stated)
-    for kept in (stated, _without_layer_lists(stated)):
+    for kept in (stated, values, _without_layer_lists(stated)):
         for sizes in search.attempts(full):
             yield _with(source, full, kept, sizes)
 

@@ -17,6 +17,7 @@ from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from matrix.model import Source
+from matrix.probe import classes
 
 HEADS = ("SEQ_TO_SEQ_CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "CAUSAL_LM")
 """What a model type named without a class is taken to be trained as, the first that it has; else its base model."""
@@ -101,14 +102,16 @@ def _named(source: Source) -> type[PreTrainedModel]:
 
 def _installed(model_type: str, class_name: str) -> type[PreTrainedModel]:
     """A class of transformers' own, the one that is trained most often where no `class_name` is given."""
-    found: Any = getattr(transformers, class_name or _usual_class(model_type), None)
+    try:
+        found: Any = classes.find(class_name or _usual_class(model_type))
+    except ImportError as error:
+        raise TargetError(f"a package is missing in {sys.executable}: {explained(error)}") from error
     if found is None:
         raise TargetError(_no_such(model_type, class_name))
     name = found.__name__
     if lacking := getattr(found, "_backends", ()):  # a placeholder for the class
         raise TargetError(f"{name} needs {' and '.join(lacking)}, which is not installed in {sys.executable}")
-    has = getattr(_checked(found, name).config_class, "model_type", "")
-    if has != model_type:
+    if (has := classes.model_type(_checked(found, name))) != model_type:
         raise TargetError(f"the model_type of {name} is {has!r}, not {model_type!r}")
     return found
 
