@@ -17,6 +17,7 @@ from matrix.probe import eras, recipes
 from matrix.probe.fixture import Model, flaws, folder, load_reference, named_tensors, put
 from matrix.probe.judge import Flaw, Reference
 from matrix.probe.loaders import loader
+from matrix.probe.luck import without_luck
 from matrix.probe.stopwatch import Stopwatch
 
 
@@ -139,7 +140,7 @@ class Session:
         return Seen(found, missing, partitioned, _counts(self.reference), seconds, spent)
 
     def _load(self) -> None:
-        with loader(self.task.loader), self.watch.running():
+        with loader(self.task.loader), without_luck(), self.watch.running():
             self.model, info = self.cls.from_pretrained(self.path / "checkpoint", output_loading_info=True)
         self.missing = tuple(sorted(info["missing_keys"]))
 
@@ -150,9 +151,10 @@ class Session:
         optimizer = torch.optim.AdamW(trainable) if trainable else None
         engine, *_ = deepspeed.initialize(model=self.model, optimizer=optimizer, config=eras.ZERO3)
         try:
-            state = engine._zero3_consolidated_16bit_state_dict()
+            with without_luck():
+                state = engine._zero3_consolidated_16bit_state_dict()
             if torch.distributed.get_rank() == 0:
-                with self.watch.running():
+                with without_luck(), self.watch.running():
                     self.model.save_pretrained(self.saved, state_dict=state)
         finally:
             eras.destroy(engine)
@@ -161,7 +163,7 @@ class Session:
         """What is wrong after a plain load of what rank 0 saved: rank 0 looks, the others have nothing to say."""
         if torch.distributed.get_rank() != 0:
             return {}
-        with self.watch.running():
+        with without_luck(), self.watch.running():
             model = self.cls.from_pretrained(self.saved)
         return flaws(named_tensors(model), self.reference, self.reference.expected)
 

@@ -43,23 +43,12 @@ def _import(name: str) -> ModuleType | None:
 
 
 def preload() -> None:
-    """Set torch up, and import its and transformers' heavy parts; raises ImportError when transformers cannot be imported."""
+    """Import torch's and transformers' heavy parts; raises ImportError when transformers itself cannot be imported."""
     torch.set_num_threads(1)
-    no_lucky_memory()
     for name in ("transformers.modeling_utils", "transformers.integrations.deepspeed"):
         importlib.import_module(name)
     for name in _LAZY:
         _import(name)
-
-
-def no_lucky_memory() -> None:
-    """From here on memory that nobody has written to holds NaN or the largest number, in this process and its children.
-
-    What was freed comes back with its old values, which would look like a right load, or like what a constructor gave.
-    """
-    torch.use_deterministic_algorithms(
-        mode=True, warn_only=True
-    )  # fills from torch 2.2 on, and for no other reason is used
 
 
 def preload_models(architectures: Iterable[Architecture]) -> None:

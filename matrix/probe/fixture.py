@@ -15,6 +15,7 @@ from matrix.model import Architecture, Failure, Kind, Verdict, What
 from matrix.probe import recipes
 from matrix.probe.failures import failure
 from matrix.probe.judge import Flaw, Reference, judge
+from matrix.probe.luck import without_luck
 from matrix.probe.sentinels import sentinels
 from matrix.probe.stopwatch import Stopwatch
 
@@ -162,7 +163,8 @@ def build_fixture(architecture: Architecture, root: Path) -> Fixture:
     """Build, save and plainly load `architecture` under `root`; what goes wrong is told, not raised."""
     started = time.perf_counter()
     try:
-        model = recipes.build(architecture)
+        with without_luck():
+            model = recipes.build(architecture)
     except recipes.UnsupportedError as error:
         return Fixture(architecture.id, Verdict.UNSUPPORTED, failure(error))
     except Exception as error:
@@ -171,7 +173,7 @@ def build_fixture(architecture: Architecture, root: Path) -> Fixture:
     watch = Stopwatch()
     try:
         reference = _reference(model, path / "checkpoint", watch)
-        with watch.running():
+        with without_luck(), watch.running():
             control = type(model).from_pretrained(path / "checkpoint")
         torch.save(reference, path / "reference.pt")
         wrong = flaws(named_tensors(control), reference, {**reference.expected, **reference.nonpersistent})
