@@ -202,7 +202,7 @@ def main() -> None:
     break_from_pretrained()
     break_loader()
     break_save()
-    saving = replace(job, tasks=tuple(replace(task, checks=(Check.SAVE,)) for task in tasks))
+    saving = replace(job, tasks=tuple(replace(task, checks=(Check.SAVE,)) for task in tasks), timeout=60.0)
     jobs = {way: saving if way == "lose_on_save" else job for way in WAYS}
     out.write(json.dumps({way: measure(jobs[way], way) for way in WAYS}))
     out.close()
