@@ -15,16 +15,7 @@ from typing import Any, Final
 from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError, ResultsError
 from matrix.history_archive import locked, publish
 from matrix.history_reading import Reader
-from matrix.history_records import (
-    HALF,
-    LIMITS,
-    RecordFile,
-    contents,
-    listing,
-    night_of,
-    recorded,
-    storable,
-)
+from matrix.history_records import HALF, LIMITS, RecordFile, contents, listing, night_of, recorded, storable
 from matrix.history_told import Told, told
 from matrix.model import Case, CaseKey, Check, Loader
 from matrix.records import SCHEMA
