@@ -81,6 +81,6 @@ def python_3_10() -> str:
 
 
 def test_records_are_the_same_on_python_3_10() -> None:
-    code = "from matrix.model import *; print(json.dumps([str(Verdict.PASS), Device.CUDA.backend, f'{Kind.ABSENT}']))"
+    code = "import json; from matrix.model import *; print(json.dumps([str(Verdict.PASS), Device.CUDA.backend, f'{Kind.ABSENT}']))"
     done = subprocess.run([python_3_10(), "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == ["pass", "nccl", "absent"]
