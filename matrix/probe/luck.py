@@ -13,9 +13,7 @@ def without_luck() -> Iterator[None]:
     What was freed comes back with its old values, which would look like a right load, or like what a constructor gave.
     Not for `deepspeed.initialize`: it asks for gigabytes that it never touches, and filling them takes seconds.
     """
-    torch.use_deterministic_algorithms(
-        mode=True, warn_only=True
-    )  # from torch 2.2 on this fills; it is not used for more
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)  # fills from torch 2.2 on; it is not used for more
     try:
         yield
     finally:
