@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bot.comment_words import WHATS
 from bot.site.twin import twin
@@ -65,6 +65,7 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
         "csp_hash": _csp_hash,
         "data": _data,
         "capital": capital,
+        "words_whole": _words_whole,
         "count": count,
         "fence": _fence,
         "code": Code,
@@ -82,6 +83,12 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
 def _html(value: object) -> object:
     """Characters that hide or reorder text become visible; Jinja's autoescape does the rest."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _words_whole(text: str) -> Markup:
+    """Each word of `text` in an element of its own."""
+    words = (f"<span>{escape(visible(word))}</span>" for word in text.split(" "))
+    return Markup(" ".join(words))  # noqa: S704 - all words are escaped
 
 
 def _markdown(value: object) -> object:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby
 from typing import Final
 
+from bot.context import Evidence
 from bot.evidence import Signature, evidence
 from bot.labels import command
 from bot.site import links
@@ -98,9 +100,7 @@ def _page(shelf: Shelf, strips: Strips, architecture: str) -> CasesPage:
 
 def _entry(shelf: Shelf, dated: Dated, strip: Sequence[Mark]) -> CaseEntry:
     case, info = dated.case, shelf.reading.cell.environment
-    found = evidence(
-        Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size), (), TENSORS_SHOWN
-    )
+    found = _found(Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size))
     return CaseEntry(
         anchor=f"{case.loader}-{case.check}",
         loader=case.loader,
@@ -121,6 +121,11 @@ def _entry(shelf: Shelf, dated: Dated, strip: Sequence[Mark]) -> CaseEntry:
         failures=shelf.failures.get(case.key, ()),
         strip=segments(strip),
     )
+
+
+@lru_cache(4096)  # environments have most of it in common
+def _found(signature: Signature) -> Evidence:
+    return evidence(signature, (), TENSORS_SHOWN)
 
 
 def segments(strip: Sequence[Mark]) -> tuple[Segment, ...]:

