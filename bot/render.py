@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from functools import cache
+from pathlib import Path
 from typing import Final, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,6 +17,7 @@ from bot.words import VERDICTS
 from matrix.model import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")
+_ROOT: Final = Path(__file__).parents[1]
 _PLAIN: Final = re.compile(r"https?://[\w.:-]+/[\w./#?=&%-]*", re.ASCII)
 
 
@@ -45,9 +47,14 @@ def asset(name: str) -> str:
 
 
 def look() -> str:
-    """A digest of all templates: pages of the same data are the same as long as it is."""
+    """A digest of all templates and of our code: pages of the same data are the same as long as it is."""
     names = sorted(_environment("html").list_templates())
-    return hashlib.sha256("\0".join(asset(name) for name in names).encode()).hexdigest()
+    code = (
+        path.read_text(encoding="utf-8")
+        for package in ("bot", "matrix")
+        for path in sorted(_ROOT.glob(f"{package}/**/*.py"))
+    )
+    return hashlib.sha256("\0".join((*map(asset, names), *code)).encode()).hexdigest()
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any, Final
 from matrix.advice import Advice, Age, Ask
 from matrix.board import TRUSTED, too_old
 from matrix.model import Check, Loader
-from matrix.safety import Answer, Tried
+from matrix.safety import Answer, Tried, answers
 from matrix.wording import printable
 
 SHOWN: Final = 5
@@ -58,12 +58,23 @@ def _answer(advice: Advice) -> str:
         pins = {"transformers": ask.transformers, "deepspeed": ask.deepspeed}
         wanted = " with ".join(f"{package} {printable(pin)}" for package, pin in pins.items() if pin)
         unknown = _UNCERTAIN if advice.asked else "was not measured"
-        words = {Answer.SAFE: f"is safe {loader}", Answer.UNSAFE: f"is not safe {loader}", Answer.UNKNOWN: unknown}
+        words = {
+            Answer.SAFE: f"is safe {loader}{_where(advice)}",
+            Answer.UNSAFE: f"is not safe {loader}",
+            Answer.UNKNOWN: unknown,
+        }
         return f"{wanted} {words[advice.answer]}"
     if advice.answer is Answer.UNKNOWN:
         return _UNCERTAIN if advice.measured else "nothing is known"
     safe = f"{len(advice.safe)} of {advice.measured} measured pairs"
     return f"{safe} are safe {loader}"
+
+
+def _where(advice: Advice) -> str:
+    """In how many of the pairs that were asked for, where that is not in all."""
+    told = list(answers(advice.asked, advice.ask.loader).values())
+    safe = told.count(Answer.SAFE)
+    return "" if safe == len(told) else f" in {safe} of {len(told)} measured pairs"
 
 
 def _old(age: Age) -> str:

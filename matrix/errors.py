@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from matrix.wording import printable
 
@@ -25,10 +25,18 @@ def closest(name: str, known: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*begin, *inside, *alike]))[:3]
 
 
+def _once_more(kind: type[BaseException], *message: str) -> BaseException:
+    return kind.__new__(kind, *message)
+
+
 class MatrixError(Exception):
     """A failure that the user can act on; `str()` is the whole message for them."""
 
     exit_code: ClassVar[int] = USAGE
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How another process tells it: not by `__init__`, whose arguments are not those of the message."""
+        return _once_more, (type(self), *self.args), vars(self) or None
 
 
 class UnknownNameError(MatrixError):

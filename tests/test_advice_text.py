@@ -36,6 +36,12 @@ def test_a_safe_pair_that_was_asked_for_needs_no_others() -> None:
     ]
 
 
+def test_a_version_that_is_safe_with_one_deepspeed_only_is_not_called_safe_altogether() -> None:
+    assert told(tried("5.6.0"), broken("5.6.0", deepspeed="0.16.9"), transformers="5.6.0")[0] == (
+        "m: transformers 5.6.0 is safe with the stock loader in 1 of 2 measured pairs"
+    )
+
+
 def test_without_versions_it_is_said_how_many_pairs_are_safe() -> None:
     assert told(broken("5.5.4"), *NEWER[:1], loader=Loader.STOCK) == [
         "m: 1 of 2 measured pairs are safe with the stock loader",

@@ -24,6 +24,7 @@ from bot.site.feed import Publisher
 from bot.site.publish import MARKER, NotASiteError
 from bot.site.start import start_page
 from bot.site.twin import schema, twin
+from matrix.errors import OutputError
 from matrix.history import opened
 from matrix.history_queries import withdrawn
 from matrix.model import Tensors, Verdict
@@ -249,6 +250,33 @@ def test_the_start_page_is_the_last_to_be_replaced(tmp_path: Path, monkeypatch: 
     assert (tmp_path / links.architecture(ROUTER)).exists()
 
 
+def test_a_page_that_was_left_half_written_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_quietly(small(), tmp_path)
+    about = tmp_path / links.ABOUT
+    whole, write = about.read_bytes(), publish._write
+
+    def interrupted(place: Path, content: bytes) -> None:
+        write(place, content[:100] if place == about else content)
+        if place == about:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "_write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            publish_quietly(atlas_of(cell(*four(BERT), environment=pair("5.6.0"))), tmp_path)
+    assert len(about.read_bytes()) == 100
+    publish_quietly(small(), tmp_path)
+    assert about.read_bytes() == whole
+
+
+def test_a_page_of_cases_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    name = pair("5.6.0").id
+    (tmp_path / MARKER).touch()
+    (tmp_path / links.cases(name, BERT)).mkdir(parents=True)
+    with pytest.raises(OutputError, match="Is a directory"):
+        publish_quietly(small(), tmp_path)
+
+
 def test_other_templates_make_every_page_anew(tmp_path: Path) -> None:
     publish_quietly(small(), tmp_path)
     page = tmp_path / links.ABOUT
@@ -289,7 +317,7 @@ def test_a_page_that_was_lost_is_made_again(tmp_path: Path) -> None:
     publish_quietly(small(), tmp_path)
     lost = tmp_path / links.cases(pair("5.6.0").id, BERT)
     lost.unlink()
-    assert publish_quietly(small(), tmp_path).changed == 2  # with what tells that all pages are made
+    assert publish_quietly(small(), tmp_path).changed == 3  # with its JSON, and what tells that all pages are made
     assert lost.exists()
 
 

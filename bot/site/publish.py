@@ -1,7 +1,7 @@
 """The only module of the site that writes: every page beside its JSON, only where something changed, the start page last.
 
-A page is a function of its JSON and of the templates. So where the JSON is there already and the templates are the same,
-the page is there too, and is not made again.
+A page is a function of its JSON, of the templates and of our code. So where the JSON is there already and those are the
+same, the page is there too, and is not made again.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ from matrix.history_queries import strips
 from matrix.workers import spread
 
 MARKER: Final = ".zero3-site"
-"""The file that says that a folder is a site of ours; it holds the digest of the templates that the pages were made with."""
+"""The file that says that a folder is a site of ours; it holds the digest of the templates and the code that made the pages."""
 MADE: Final = "made.txt"
 """The file beside the pages of an environment's cases that tells what they were made of."""
 OURS: Final = ("architectures", "badges", "cases", "environments", "findings", "heat")
@@ -79,6 +79,7 @@ class _Folder:
         """Write a page and its JSON, which comes second: where it is, the page is."""
         beside, text = links.twin(page.path), twin(page).encode()
         if self.anew or not self._has(page.path) or not self._is(beside, text):
+            (self.root / beside).unlink(missing_ok=True)
             self.file(page.path, page_html(page, page.kind).encode())
             self.file(beside, text)
         self.paths |= {page.path, beside}
@@ -120,7 +121,7 @@ class _Folder:
 def _write(place: Path, content: bytes) -> None:
     """Write over what is there, which takes a sixth of the time of a new file in its place.
 
-    A file that an interrupted build left half written is not as it is to be, so the next build writes it again.
+    What an interrupted build left half written is written again: a page without its JSON, other files as they differ.
     """
     with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb") as file:
         file.write(content)
@@ -130,8 +131,8 @@ def _write(place: Path, content: bytes) -> None:
 def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str], None]) -> Written:
     """Make the folder `root` the site of `atlas`; `database` has the history strips. Raises NotASiteError, OutputError.
 
-    Until the last page is written, the site that was there stays whole: each file is replaced at once, the start page
-    after all others, and what is not needed any more goes last.
+    Files are written over, the start page after all others, and what is not needed any more goes last. Until then pages
+    of both builds are there, one of them perhaps half written: build beside what people read, and move it.
     """
     folder = _begun(root)
     for name, content in _assets(atlas):
