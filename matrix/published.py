@@ -35,7 +35,7 @@ class _Line:
 class _Index:
     schema: Literal[1]
     kind: Literal["architectures"]
-    night: date
+    night: date | None
     architectures: tuple[_Line, ...]
 
 
@@ -105,7 +105,7 @@ class Published:
     def __init__(self, address: str) -> None:
         self._root = address.rstrip("/") + "/"
         index = self._page("architectures/index.html", _Index)
-        self.night = index.night
+        self.night = index.night or date.min  # a site before its first night
         self._pages = {line.architecture: line.page for line in index.architectures}
         self._environments: dict[str, _EnvironmentPage] = {}
 

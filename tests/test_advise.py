@@ -365,6 +365,12 @@ def test_where_a_site_has_no_verdict_nothing_was_measured() -> None:
     assert "bert:BertModel: nothing is known\n" in told.stdout
 
 
+def test_a_site_before_its_first_night_knows_no_architecture() -> None:
+    index = {"schema": 1, "kind": "architectures", "night": None, "architectures": []}
+    told = published({"/architectures/index.json": index}, "--architecture", "bert")
+    assert isinstance(told.exception, UnknownNameError), told.output
+
+
 def test_what_is_unsafe_anyway_needs_no_page_of_its_environment() -> None:
     files = site(place(environment("5.6.0"), load="crash"))
     told = published({**files, "/environments/5.6.0.json": None}, "--architecture", "bert")

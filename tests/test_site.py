@@ -341,6 +341,13 @@ def test_cases_are_told_anew_when_their_records_are_others(tmp_path: Path) -> No
         assert told["cases"][0]["tensors"]["buffers"] == buffers
 
 
+def test_a_site_before_its_first_night_shows_no_date(tmp_path: Path) -> None:
+    publish_quietly(atlas_of(), tmp_path)
+    for path, page in pages(tmp_path):
+        assert not page.all("datetime"), path
+        assert json.loads((tmp_path / links.twin(path)).read_bytes())["night"] is None, path
+
+
 def test_the_feed_is_named_after_who_publishes_it(tmp_path: Path) -> None:
     publish_quietly(atlas_of(cell(*four()), publisher=Publisher("acme.github.io")), tmp_path / "site")
     assert "tag:acme.github.io,2026:changes" in (tmp_path / "site/feed.atom").read_text(encoding="utf-8")

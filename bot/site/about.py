@@ -19,7 +19,7 @@ def about_page(atlas: Atlas) -> AboutPage:
         path=links.ABOUT,
         title="How to read this site",
         crumbs=(),
-        night=atlas.board.night if atlas.readings else None,
+        night=atlas.night,
         tally=_tally(atlas, len(flaky)),
         flaky=flaky,
     )

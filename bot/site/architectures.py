@@ -29,7 +29,7 @@ def architectures_page(atlas: Atlas) -> ArchitecturesPage:
         path=links.ARCHITECTURES,
         title=count(len(atlas.architectures), "architecture"),
         crumbs=(),
-        night=atlas.board.night,
+        night=atlas.night,
         environment=atlas.of(newest) if newest else None,
         architectures=tuple(anchored(lines, lambda one: initial(one.architecture))),
     )
@@ -49,7 +49,7 @@ def _page(atlas: Atlas, name: str) -> ArchitecturePage:
         path=links.architecture(name),
         title=clip(name),
         crumbs=(Link("Architectures", links.ARCHITECTURES),),
-        night=atlas.board.night,
+        night=atlas.night,
         architecture=clip(name),
         family=atlas.family(name),
         counts=tuple(VerdictCount(verdict, verdicts[verdict]) for verdict in Verdict if verdicts[verdict]),

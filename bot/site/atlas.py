@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -58,6 +59,11 @@ class Atlas:
     withdrawn: int | None = None
     lock: Lock | None = None
     publisher: Publisher = NOBODY
+
+    @property
+    def night(self) -> date | None:
+        """The newest night; None before the first one."""
+        return self.board.night if self.board.readings else None
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:

@@ -21,7 +21,7 @@ def environments_page(atlas: Atlas) -> EnvironmentsPage:
         path=links.ENVIRONMENTS,
         title=f"{count(len(atlas.readings), 'environment')}",
         crumbs=(),
-        night=atlas.board.night,
+        night=atlas.night,
         loaders=tuple(Loader),
         environments=tuple(
             EnvironmentLine(atlas.of(reading), tuple(share(atlas, reading, loader) for loader in Loader))

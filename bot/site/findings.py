@@ -19,7 +19,7 @@ def findings_page(atlas: Atlas) -> FindingsPage:
         path=links.FINDINGS,
         title=f"{count(len(atlas.failures), 'distinct upstream failure')}",
         crumbs=(),
-        night=atlas.board.night,
+        night=atlas.night,
         failures=tuple(line(failure) for failure in atlas.failures),
     )
 
@@ -52,7 +52,7 @@ def _page(atlas: Atlas, failure: UpstreamFailure) -> FindingPage:
         path=links.finding(failure.slug),
         title=capital(plain(failure.title)),
         crumbs=(Link("Findings", links.FINDINGS),),
-        night=atlas.board.night,
+        night=atlas.night,
         line=line(failure),
         architectures=tuple(Link(clip(name), links.architecture(name)) for name in names),
         places=tuple(_places(atlas, failure.places)),

@@ -26,7 +26,7 @@ def heat_pages(atlas: Atlas) -> Iterator[HeatPage]:
         device, loader, check = position
         title = f"Share of the catalog that passes: {check or 'load and save'}, {loader} loader, {device}"
         yield HeatPage(
-            path=links.heat(*position), title=title, crumbs=(), night=atlas.board.night, heat=heat(atlas, position)
+            path=links.heat(*position), title=title, crumbs=(), night=atlas.night, heat=heat(atlas, position)
         )
 
 

@@ -180,7 +180,7 @@ def _files(folder: Path, name: str) -> Iterator[str]:
 
 def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
     """The files that are no pages: what all pages share, and what other programs read."""
-    night = atlas.board.night.isoformat() if atlas.readings else ""
+    night = atlas.night.isoformat() if atlas.night else ""
     yield "site.css", f"{asset('report.css')}\n{asset('site/site.css')}".encode()
     yield "site.js", asset("site/site.js").encode()
     ages = json.dumps({"night": night, "fresh": FRESH, "trusted": TRUSTED.days})

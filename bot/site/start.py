@@ -27,7 +27,7 @@ def start_page(atlas: Atlas) -> StartPage:
         path=links.START,
         title="Does my model survive ZeRO-3 with my versions?",
         crumbs=(),
-        night=atlas.board.night if atlas.readings else None,
+        night=atlas.night,
         headline=answer(atlas.board.run.cells),
         answers=answers(atlas),
         before=atlas.nights[-2].day if len(atlas.nights) > 1 else None,
