@@ -142,6 +142,11 @@ def test_the_schema_in_the_documentation_is_that_of_the_pages() -> None:
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == json.loads(json.dumps(schema()))
 
 
+def test_the_schema_explains_whatever_of_the_answers_is_no_plain_name() -> None:
+    told = schema()["$defs"]["AnswerEnvironment"]
+    assert [name for name in ("verdicts", "answers", "flaky", "why") if f"`{name}`" not in told["description"]] == []
+
+
 def test_a_forged_number_is_no_json_number_and_ends_nothing() -> None:
     assert json.loads(twin({"seconds": float("nan"), "other": [float("-inf"), 1.5]})) == {
         "seconds": None,

@@ -13,6 +13,10 @@ class AnswerEnvironment:
     """An environment for the answer box. `verdicts` has a digit per case, the verdict's place in `Answers.verdicts`, or `.`
     where it is untested: architectures in their order, four cases each (`Answers.cases`). `why` has, for each digit of a
     verdict with wrong values, in their order, the place of its failure in `Answers.failures`, or -1.
+
+    `answers` has two letters per architecture, stock then fixed loader: `s` safe, `u` unsafe, `?` not known. They are of its
+    pair of versions in every environment on its device, as of the newest night. `flaky` is how many percent of all its cases
+    are flaky, rounded down.
     """
 
     id: Code
