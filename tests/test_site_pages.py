@@ -7,6 +7,8 @@ import pytest
 from runs import BERT, ROUTER, case, cell
 from sites import atlas_of, four, pair, small
 
+from bot.render import page_html
+from bot.settings import load_settings
 from bot.site.about import about_page
 from bot.site.answers import answers
 from bot.site.architectures import architecture_pages, architectures_page
@@ -19,7 +21,7 @@ from bot.site.heat import heat, heat_pages, share
 from bot.site.start import start_page
 from bot.site.versions import ordered
 from bot.text import clip
-from matrix.board import Board, Stale
+from matrix.board import SHOWN, Board, Stale
 from matrix.history_queries import Mark, Night, Transition
 from matrix.model import CaseKey, Check, Device, Failure, Loader, Verdict
 
@@ -256,6 +258,12 @@ def test_flaky_cases_are_counted_as_false_alarms() -> None:
     page = about_page(atlas_of(cell(case(ROUTER, Verdict.FLAKY), case(BERT))))
     assert (page.tally.flaky, page.tally.cases, page.tally.withdrawn) == (1, 2, None)
     assert page.flaky[0].architecture == ROUTER
+
+
+def test_the_page_about_the_site_says_when_all_is_measured_again_and_what_leaves() -> None:
+    html = page_html(about_page(small()), "about")
+    assert f"within {load_settings().nightly.oldest} days even if nothing did" in html
+    assert f"leaves it {SHOWN.days} days after" in html
 
 
 def test_a_board_without_anything_has_pages_too() -> None:

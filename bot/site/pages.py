@@ -30,7 +30,7 @@ from bot.site.context import (
 )
 from bot.site.context_answers import Answers
 from bot.text import Code
-from matrix.board import TRUSTED
+from matrix.board import SHOWN, TRUSTED
 from matrix.model import Loader
 
 SCHEMA: Final = 1
@@ -227,6 +227,11 @@ class AboutPage(Page):
     def trusted(self) -> int:
         """For how many days a measurement is relied on."""
         return TRUSTED.days
+
+    @property
+    def shown(self) -> int:
+        """For how many days an environment is told of after it was last wanted."""
+        return SHOWN.days
 
 
 Pages = (
