@@ -123,14 +123,23 @@ def next_step(issue: Comment | None, now: Ledger) -> Step | None:
 
 def _worth_opening(before: Ledger, now: Ledger) -> bool:
     """Whether there is more than what somebody, or the bot, closed the issue on."""
+    return _new(before, now) > 0 or (now.late and not before.late)
+
+
+def _new(before: Ledger, now: Ledger) -> int:
+    """How many cases are wrong that `before` neither lists nor counts.
+
+    The newest are listed: what is no newer than the last of them was one of the `more` that were counted, and moved up.
+    """
     known = {turn.subject for turn in before.wrong}
-    return any(turn.subject not in known for turn in now.wrong) or (now.late and not before.late)
+    counted = min((turn.since for turn in before.wrong), default=date.min) if before.more else date.min
+    new = [turn for turn in now.wrong if turn.subject not in known and turn.since > counted]
+    grown = len(now.wrong) + now.more - len(before.wrong) - before.more
+    return max(len(new), grown) if new else 0
 
 
 def _remark(before: Ledger, now: Ledger) -> Iterator[str]:
-    known = {turn.subject for turn in before.wrong}
-    new = sum(turn.subject not in known for turn in now.wrong) + max(0, now.more - before.more)
-    if new:
+    if new := _new(before, now):
         yield f"{count(new, 'case')} turned wrong by the night of {now.night}, see above."
     if before.wrong and not now.wrong:
         yield _over(before, now)

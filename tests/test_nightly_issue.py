@@ -203,6 +203,31 @@ def test_what_somebody_closed_it_on_is_known_and_what_is_new_is_not(server: GitH
     assert remarks(server) == ["1 case turned wrong by the night of 2026-11-05, see above."]
 
 
+def test_what_was_counted_only_is_known_too_when_it_moves_up(server: GitHubServer) -> None:
+    (turn,) = WRONG.wrong
+    many = tuple(replace(turn, cell=f"cell-{number}") for number in range(SHOWN + 10))
+    fresh = tuple(replace(turn, cell=f"new-{number}", since=day(4)) for number in range(2))
+    nights = [Turns(many), Turns(many[1:]), Turns((*fresh, *many[2:]))]
+    states = []
+    for number, night in enumerate(nights, start=2):
+        track(desk(server), ledger(day(number), (9, 1, 0, 0), night))
+        (issue,) = server.state.repositories[0].issues
+        issue.state = "closed" if number == 2 else issue.state
+        states.append(issue.state)
+    assert states == ["closed", "closed", "open"]
+    assert remarks(server) == ["2 cases turned wrong by the night of 2026-11-05, see above."]
+
+
+def test_those_that_new_ones_push_off_the_list_are_not_told_as_new(server: GitHubServer) -> None:
+    (turn,) = WRONG.wrong
+    many = tuple(replace(turn, cell=f"cell-{number}") for number in range(SHOWN))
+    fresh = tuple(replace(turn, cell=f"new-{number}", since=day(3)) for number in range(SHOWN + 3))
+    track(desk(server), ledger(day(2), (9, 1, 0, 0), Turns(many)))
+    server.state.repositories[0].issues[0].state = "closed"
+    track(desk(server), ledger(day(3), (9, 1, 0, 0), Turns((*fresh, *many))))
+    assert remarks(server) == ["33 cases turned wrong by the night of 2026-11-04, see above."]
+
+
 def test_what_is_not_measured_any_more_keeps_it_open_no_longer_and_is_told_once(server: GitHubServer) -> None:
     for night in (WRONG, GONE, GONE, replace(CALM, night=day(20))):
         track(desk(server), night)
