@@ -33,6 +33,7 @@ _GONE: Final = (
     "Wrong when they were measured last. Their environment left the nightly set, or their architecture the catalog."
 )
 _UNWANTED: Final = "No night is waited for any more: the workflow `nightly` is disabled."
+_CALM: Final = "Nothing is listed as wrong as of {night}."
 _NEVER: Final = """\
 **No night is kept**: the branch of records is empty, or was never made. Start the workflow `nightly` by hand (*Actions*, *nightly*,
 *Run workflow*, on the default branch), and see which of its jobs fails, or waits for a machine or an approval; what it needs is in
@@ -111,14 +112,17 @@ def next_step(issue: Comment | None, now: Ledger) -> Step | None:
     """What to do when `now` is known; None when the issue says it already, or there is nothing to open one for."""
     if issue is None:
         return Step(body(now), "open") if now.mood != "calm" else None
-    before = parse_ledger(issue.body) or Ledger(now.night)
+    read = parse_ledger(issue.body)
+    before = read or Ledger(now.night)
     again = not issue.open and _worth_opening(before, now)
     state = "open" if now.mood != "calm" and (issue.open or again) else "closed"
-    told = again or (before.mood != now.mood and (issue.open or now.mood == "calm"))
+    unknown = read is None and issue.open and state == "closed"
+    told = again or unknown or (before.mood != now.mood and (issue.open or now.mood == "calm"))
     if now == before and issue.open is (state == "open"):
         return None
     marker = f"<!-- zero3-nightly-news {now.night} {now.mood.replace(' ', '-')} -->"
-    return Step(body(now), state, " ".join(_remark(before, now)), marker) if told else Step(body(now), state)
+    remark = _CALM.format(night=now.night) if unknown else " ".join(_remark(before, now))
+    return Step(body(now), state, remark, marker) if told else Step(body(now), state)
 
 
 def _worth_opening(before: Ledger, now: Ledger) -> bool:

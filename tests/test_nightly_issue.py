@@ -228,6 +228,15 @@ def test_those_that_new_ones_push_off_the_list_are_not_told_as_new(server: GitHu
     assert remarks(server) == ["33 cases turned wrong by the night of 2026-11-04, see above."]
 
 
+def test_it_is_not_closed_without_a_word_when_what_it_said_cannot_be_read(server: GitHubServer) -> None:
+    track(desk(server), WRONG)
+    (issue,) = server.state.repositories[0].issues
+    issue.body = issue.body.replace('"wrong"', '"wr0ng"')
+    track(desk(server), replace(CALM, night=day(3)))
+    assert issue.state == "closed"
+    assert remarks(server) == ["Nothing is listed as wrong as of 2026-11-04."]
+
+
 def test_what_is_not_measured_any_more_keeps_it_open_no_longer_and_is_told_once(server: GitHubServer) -> None:
     for night in (WRONG, GONE, GONE, replace(CALM, night=day(20))):
         track(desk(server), night)
