@@ -226,6 +226,11 @@ def test_of_many_new_releases_the_newest_are_taken() -> None:
     assert {name.split("+")[0] for name in names(news)} == {f"transformers-99.{minor}.0" for minor in (10, 11, 12)}
 
 
+def test_three_new_releases_of_each_make_every_pair_with_the_newest_known_ones() -> None:
+    newer = ["99.1.0", "99.2.0", "99.3.0"]
+    assert len(names(News({"transformers": newer, "deepspeed": newer}))) == 4 * 4 - 1
+
+
 def test_tips_are_named_by_their_branch_and_pinned_to_their_commit() -> None:
     news = News({"deepspeed": ["99.2.0"]}, {"transformers": TIP, "deepspeed": EARLIER})
     found = {e.id: e for e in candidates(KNOWN, "nightly", news) if e.name}
