@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from runs import BERT, ROUTER, case, cell
 from sites import HISTORY, HOSTILE, Page, atlas_of, four, hostile, pages, pair, publish_quietly, small
-from test_history import NEW, Folder
+from test_history import NEW, Folder, day
 
 from bot.render import page_html
 from bot.site import links, publish
@@ -307,6 +307,21 @@ def test_a_history_gives_strips_changes_and_withdrawn_verdicts(tmp_path: Path) -
     start = json.loads((tmp_path / "out/index.json").read_bytes())
     assert [(change["before"], change["after"]) for change in start["changes"]] == [("corrupt", "pass")]
     assert json.loads((tmp_path / "out/about.json").read_bytes())["tally"]["withdrawn"] == 1
+
+
+def test_record_files_that_do_not_count_are_told(tmp_path: Path) -> None:
+    kept = Folder(tmp_path)
+    kept.keep(0, cell(case(ROUTER), environment=NEW))
+    told: list[str] = []
+    sources, out = Sources(kept.records, kept.database), tmp_path / "out"
+    site_of_history(sources, out, {}, told.append)
+    assert "not count" not in "".join(told) + (out / links.ABOUT).read_text(encoding="utf-8")
+    for name in ("damaged", "damaged too"):
+        kept.put(f"{day(0)}/{name}.jsonl.gz", b"no records")
+    site_of_history(sources, out, {}, told.append)
+    command = f"python -m matrix history {kept.records} --database {kept.database}"
+    assert f"2 record files do not count: {command} names each and why" in told
+    assert "Of its record files, 2 did not count" in (out / links.ABOUT).read_text(encoding="utf-8")
 
 
 def test_a_verdict_is_not_withdrawn_when_the_inputs_changed(tmp_path: Path) -> None:

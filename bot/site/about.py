@@ -35,4 +35,5 @@ def _tally(atlas: Atlas, flaky: int) -> Tally:
         first=atlas.nights[0].day if atlas.nights else None,
         flaky=flaky,
         withdrawn=atlas.withdrawn,
+        refused=atlas.nights[-1].refused if atlas.nights else 0,
     )

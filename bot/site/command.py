@@ -1,6 +1,7 @@
 """From what was measured to its site: what `python -m bot dashboard` does."""
 
 import gc
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,9 +11,10 @@ from bot.site.atlas import Atlas
 from bot.site.failures import failures
 from bot.site.feed import NOBODY, Publisher, recent
 from bot.site.publish import Written, publish
+from bot.text import count
 from matrix.board import Board, board, board_of
 from matrix.history import build, opened
-from matrix.history_queries import nights, withdrawn
+from matrix.history_queries import nights, refused, withdrawn
 from matrix.known import load_known
 from matrix.lock import read_lock
 from matrix.store import read_run
@@ -41,6 +43,7 @@ def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell)
         built = build(sources.records, sources.database)
         tell(f"{built.read} of {built.files} record files read into {sources.database}")
         with opened(sources.database) as history:
+            _tell_refused(sources, len(refused(history)), tell)
             atlas = replace(
                 _atlas(board(history), families),
                 nights=nights(history),
@@ -49,6 +52,14 @@ def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell)
                 publisher=sources.publisher,
             )
     return publish(atlas, out, sources.database, tell)
+
+
+def _tell_refused(sources: Sources, number: int, tell: Tell) -> None:
+    """Say that files do not count, and what names them."""
+    if number:
+        command = ["python", "-m", "matrix", "history", str(sources.records), "--database", str(sources.database)]
+        verb = "does" if number == 1 else "do"
+        tell(f"{count(number, 'record file')} {verb} not count: {shlex.join(command)} names each and why")
 
 
 @contextmanager

@@ -344,7 +344,8 @@ class FailureLine:
 @dataclass(frozen=True)
 class Tally:
     """What the site covers and how often it was wrong itself. `flaky` counts cases whose reruns disagree now; `withdrawn`
-    those that were red once, then passed with the same inputs, None when there is no history to tell it from.
+    those that were red once, then passed with the same inputs, None when there is no history to tell it from. `refused`
+    counts record files of the newest night that do not count, being damaged or of a cell that another file tells better.
     """
 
     environments: int
@@ -355,3 +356,4 @@ class Tally:
     first: date | None
     flaky: int
     withdrawn: int | None
+    refused: int
