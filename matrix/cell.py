@@ -82,8 +82,9 @@ def resolve_device(device: str, world_size: int) -> Device:
 def probe_hash(root: Path = runner.ROOT) -> str:
     """Identifies the code that measures: verdicts of different probes are not the same measurement."""
     digest = hashlib.sha256()
-    asked = [path for path in (root / "matrix/model.py", root / "matrix/job.py") if path.exists()]  # an older commit has one
-    for file in sorted([*(root / "matrix/probe").glob("*.py"), *asked]):
+    contracts = (root / "matrix/model.py", root / "matrix/job.py")
+    there = filter(Path.exists, contracts)  # an older commit of ours has the first only
+    for file in sorted([*(root / "matrix/probe").glob("*.py"), *there]):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return f"sha256:{digest.hexdigest()}"
 
