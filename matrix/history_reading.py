@@ -1,16 +1,12 @@
 """Reading a year of nights: most files repeat the one of the night before but for the times, and are not judged again."""
 
-import os
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from matrix.errors import ResultsError
 from matrix.history_records import check_lines, record_lines
@@ -18,14 +14,10 @@ from matrix.model import Case, CaseKey, Cell, Timing
 from matrix.records import SCHEMA, case_record
 from matrix.store import LineReader, assembled, schema_of, with_cases
 
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
 _NUMBER: Final = rb"((?:0|[1-9]\d{0,14})\.\d+)"  # one with more digits may be no float
 _TIMES: Final = re.compile(rb', "seconds": ' + _NUMBER + rb', "load_seconds": ' + _NUMBER + rb"\}\n")
 HEADS: Final = 8192
 """How many things that case lines say are known at once: environments have most of them in common."""
-AHEAD: Final = 4
-"""How many files are in memory at once: enough for two cores, few enough that their memory is used again."""
 
 
 _Value = Cell | Case | Timing
@@ -174,13 +166,3 @@ def _judged(line: bytes) -> Case:
 
 def _without_evidence(case: Case) -> Case:
     return replace(case, findings=(), error=None, seconds=0.0, load_seconds=0.0)
-
-
-def ahead(function: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
-    """What `function` gives for each of `items`, in their order, worked out by threads some items ahead."""
-    left = iter(items)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pending = deque(pool.submit(function, item) for item in islice(left, AHEAD))
-        while pending:
-            yield pending.popleft().result()
-            pending.extend(pool.submit(function, item) for item in islice(left, 1))
