@@ -208,9 +208,9 @@ def strips(
     All strips are as long as there are nights with any cell; a case that none of them measured has no strip.
     """
     days = [row[0] for row in history.rows(_LAST, night=night.toordinal(), nights=nights)][::-1]
-    wanted = (
-        {"name": environment, "first": days[0], "last": days[-1]} if days else {"name": None, "first": 0, "last": 0}
-    )
+    if not days:
+        return {}
+    wanted = {"name": environment, "first": days[0], "last": days[-1]}
     cells = {day: (path, coverage) for day, path, coverage in history.rows(_MEASURED_BY, **wanted)}
     covered = set(history.rows(_COVERED, **wanted))
     found = {}
@@ -225,10 +225,7 @@ def strips(
 @lru_cache  # most cases of an environment had the same course
 def _strip(days: tuple[tuple[int, str | None], ...], course: tuple[tuple[int, str], ...]) -> tuple[Mark, ...]:
     """The marks of a case, which was measured on those of the `days` that have a record file."""
-    return tuple(
-        Mark(date.fromordinal(day), _verdict(course, day), path) if path else Mark(date.fromordinal(day), None, None)
-        for day, path in days
-    )
+    return tuple(Mark(date.fromordinal(day), _verdict(course, day) if path else None, path) for day, path in days)
 
 
 def _verdict(course: tuple[tuple[int, str], ...], day: int) -> Verdict:
