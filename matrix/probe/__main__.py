@@ -15,12 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from matrix.probe.quiet import QUIET, claim_stdout
-
-os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})  # before torch is imported
-
 from matrix.job import Job
 from matrix.model import Device
+from matrix.probe.quiet import claim_stdout, quieten
+
+quieten()  # before torch is imported
 
 
 def main(job_file: str) -> int:

@@ -2,16 +2,15 @@
 
 import importlib
 import json
-import os
 import sys
 
-from matrix.probe.quiet import QUIET, claim_stdout
+from matrix.probe.quiet import claim_stdout, quieten
 
 
 def main(name: str) -> None:
     """Answer one question. Whatever upstream prints goes to stderr, also while it is imported."""
     records = claim_stdout()
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    quieten()
     question = json.load(sys.stdin)
     for answer in importlib.import_module(f"matrix.probe.{name}").answers(question):
         records.write(json.dumps(answer) + "\n")

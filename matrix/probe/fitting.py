@@ -6,8 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig
 
 from matrix.model import Architecture, Source
 from matrix.probe import recipes, search, sites, targets
@@ -98,24 +97,19 @@ def _built(source: Source) -> Tiny:
     """The model of that source. Raises what its constructor raises, and ValueError for one that is not tiny."""
     _small_enough(source)
     model = recipes.build(Architecture("", FAMILY, source=source))
-    return Tiny(source, tuple(sites.buffer_sites(model)), count(model))
+    return Tiny(source, tuple(sites.buffer_sites(model)), sum(parameter.numel() for parameter in model.parameters()))
 
 
 def _small_enough(source: Source) -> None:
     """Raises ValueError for a model that is still so large that building it would be a nuisance."""
     try:
-        parameters = count(sketched(source))
+        parameters = drawn(source).parameters
     except Exception:
         return  # it will say so when it is built
     if parameters > MOST_PARAMETERS:
         raise ValueError(f"no rule makes it smaller than {parameters:,} parameters")
 
 
-def sketched(source: Source) -> PreTrainedModel:
+def drawn(source: Source) -> search.Sketch:
     """The model of that source without its memory. Raises what its constructor raises, and TargetError."""
-    return sites.sketch(targets.model_class(source), targets.full_config(source))
-
-
-def count(model: torch.nn.Module) -> int:
-    """How many parameters `model` has."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    return search.drawn(targets.model_class(source), targets.full_config(source))

@@ -16,6 +16,11 @@ QUIET = {
 """Environment variables that must be set; what the user has set stays."""
 
 
+def quieten() -> None:
+    """Set these variables, where the user has not."""
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+
+
 def claim_stdout() -> TextIO:
     """Keep the real stdout for records, and let everything that upstream prints go to stderr, in forked ranks too."""
     records = os.fdopen(os.dup(1), "w", buffering=1)

@@ -14,7 +14,7 @@ from typing import Any
 
 from matrix.job import Job, Task
 from matrix.model import Architecture, Check, Loader, Source
-from matrix.probe import fitting, recipes, sites, targets
+from matrix.probe import fitting, recipes, targets
 from matrix.probe.channel import Channel, Child, fork
 from matrix.probe.fitting import FAMILY, Tiny
 from matrix.probe.targets import TargetError, explained
@@ -33,7 +33,7 @@ def _why(source: Source, refused: Exception) -> str:
     if isinstance(refused, recipes.UnsupportedError):
         return f"a package is missing in {sys.executable}: {refused}"
     try:
-        fitting.sketched(source)
+        fitting.drawn(source)
     except Exception as error:
         return f"it cannot be built in any size: {explained(error)}"
     return f"it cannot be made tiny: {explained(refused)}; --full takes it as it is"
@@ -58,12 +58,12 @@ def _compared(source: Source, tiny: Tiny) -> Iterator[dict[str, Any]]:
     Where it lacks some, another tiny model that may have them.
     """
     try:
-        full = fitting.sketched(source)
+        full = fitting.drawn(source)
     except Exception as error:
         yield {"unknown": explained(error)}
         return
-    wanted = frozenset(sites.buffer_sites(full))
-    yield {"full_parameters": fitting.count(full), "lost": sorted(wanted - {*tiny.sites})}
+    wanted = frozenset(full.sites)
+    yield {"full_parameters": full.parameters, "lost": sorted(wanted - {*tiny.sites})}
     if not wanted <= {*tiny.sites}:
         better = fitting.fitted(source, wanted)
         yield {**_told_of(better), "lost": sorted(wanted - {*better.sites})}
