@@ -46,6 +46,7 @@ def asset(name: str) -> str:
     return _TEMPLATES.get_source(_environment("html"), name)[0]
 
 
+@cache
 def look() -> str:
     """A digest of all templates and of our code: pages of the same data are the same as long as it is."""
     names = sorted(_environment("html").list_templates())
