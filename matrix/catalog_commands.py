@@ -126,7 +126,6 @@ def catalog(
         raise CancelledError from None
     except OSError as error:
         raise OutputError(out, error) from error
-    for version, looked in lock.versions.items():
-        checked = len(lock.bearing(version))
-        found = checked + len(looked.unchecked)
-        typer.echo(f"transformers {version}: {checked} of {found} architectures with buffers can be checked")
+    for version in lock.versions:
+        checked, discovered = lock.checked(version)
+        typer.echo(f"transformers {version}: {checked} of {discovered} architectures with buffers can be checked")

@@ -74,14 +74,14 @@ def make_lock(environments: Sequence[Environment], means: Means) -> Lock:
     What a version has is kept beside its environment: made anew, the lock asks only those that it has not asked by the same rules.
     Raises EnvironmentFailedError and ProbeDiedError: a lock that lacks a version would be no lock.
     """
-    gathering, inputs = Gathering(), inputs_digest()
+    gathering = Gathering()
     means.venvs.mkdir(parents=True, exist_ok=True)
     for environment in newest_first(environments):
-        kept = means.venvs / f"{environment.id}.{inputs[-12:]}.json"
+        kept = means.venvs / f"{environment.id}.{inputs_digest([environment])[-12:]}.json"
         discovery, answers = _kept(kept) or _asked(environment, means, gathering)
         kept.write_bytes(_FINDINGS.dump_json((discovery, answers)))
         gathering.add(discovery, answers)
-    return gathering.lock(inputs)
+    return gathering.lock(inputs_digest(environments))
 
 
 def _kept(file: Path) -> Findings | None:

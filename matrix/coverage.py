@@ -55,7 +55,8 @@ def selection(lock: Lock) -> tuple[str, ...]:
     chosen: set[str] = set()
     for version in lock.versions:
         bearing = lock.bearing(version)
-        covered = {site for name in chosen.intersection(bearing) for site in known[name].sites}
-        left = {name: [site for site in known[name].sites if site not in covered] for name in bearing}
+        sites = {name: known[name].sites_in(version) for name in bearing}
+        covered = {site for name in chosen.intersection(bearing) for site in sites[name]}
+        left = {name: [site for site in sites[name] if site not in covered] for name in bearing}
         chosen |= set(cover(left, lambda name: head(name.partition(":")[2])))
     return tuple(sorted(chosen))

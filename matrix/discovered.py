@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from packaging.version import Version
@@ -35,7 +35,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the census says of one architecture: its tiny recipe's `config` and the sites that it lost, or a `message`."""
+    """What the census says of one architecture: its tiny recipe's `config` and the sites that it lost, or a `message`.
+
+    `broken` says why a plain load of the tiny model fails, empty when it does not.
+    """
 
     id: str
     status: str
@@ -44,6 +47,7 @@ class Answer:
     sites: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     parameters: int = 0
+    broken: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,20 @@ def not_tiny(answers: Sequence[Answer]) -> dict[str, str]:
     return {**refused, **lost}
 
 
+def mistaken(discovery: Discovery, answers: Sequence[Answer]) -> dict[str, str]:
+    """The architectures that became tiny from another model than was discovered, and by which sites that shows.
+
+    Nothing of it may be believed: a recipe that is read twice must give the same model twice.
+    """
+    found = {one.id: one.sites.items() for one in discovery.found}
+    other = {one.id: found[one.id] ^ one.sites.items() for one in answers if one.status == "ok" and one.id in found}
+    return {
+        name: f"its tiny model is another one than was discovered: {', '.join(sorted({site for site, _ in sites}))}"
+        for name, sites in other.items()
+        if sites
+    }
+
+
 @dataclass
 class Gathering:
     """The lock as it grows: version after version, the newest first, so that older ones keep what newer ones chose."""
@@ -111,8 +129,9 @@ class Gathering:
 
     def add(self, discovery: Discovery, answers: Sequence[Answer]) -> None:
         """Note what was chosen and measured in one more version, older than all before."""
-        unchecked = {**not_built(discovery), **not_tiny(answers)}
-        self.versions[discovery.version] = Looked(unchecked, (), discovery.unreached)
+        unchecked = {**not_built(discovery), **not_tiny(answers), **mistaken(discovery, answers)}
+        broken = {one.id: reason(one.broken) for one in answers if one.broken and one.id not in unchecked}
+        self.versions[discovery.version] = Looked(unchecked, (), discovery.unreached, broken)
         for answer in answers:
             if answer.id not in unchecked:
                 self._note(answer, discovery.version)
@@ -120,8 +139,9 @@ class Gathering:
     def _note(self, answer: Answer, version: str) -> None:
         known = self.architectures.get(answer.id)
         configs = _older(known.configs if known else {}, answer.config, version)
-        last, sites = (known.last, known.sites) if known else (version, answer.sites)
-        self.architectures[answer.id] = Locked(answer.id, family_of(sites), sites, version, last, configs)
+        sites = _older(known.sites if known else {}, answer.sites, version)
+        last, family = (known.last, known.family) if known else (version, family_of(answer.sites))
+        self.architectures[answer.id] = Locked(answer.id, family, sites, version, last, configs)
         self.seen.setdefault(answer.id, []).append(version)
 
     def lock(self, inputs: str) -> Lock:
@@ -141,11 +161,11 @@ class Gathering:
             and version not in self.seen[one.id]
             and one.id not in looked.unchecked
         )
-        return Looked(looked.unchecked, tuple(absent), looked.unreached)
+        return replace(looked, absent=tuple(absent))
 
 
 def _older(configs: Mapping[str, Values], config: Values, version: str) -> dict[str, Values]:
-    """`configs` reaching back to `version`: one more, unless the oldest of them says the same."""
+    """`configs`, or other tables by version, reaching back to `version`: one more, unless the oldest of them says the same."""
     if not configs:
         return {version: config}
     oldest = min(configs, key=Version)

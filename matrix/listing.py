@@ -33,7 +33,7 @@ def listed(
     shown = []
     for entry in catalog:
         locked = known.get(entry.id)
-        sites = dict(locked.sites) if locked else {}
+        sites = dict(locked.sites_in(transformers)) if locked else {}
         span = (locked.first, locked.last) if locked else ("", "")
         shown.append(Shown(entry.id, entry.family, sites, *span, entry.config))
     return tuple(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter, ValidationError
 
+from matrix.environments import Environment
 from matrix.errors import DataFileError
 from matrix.model import Architecture
 
@@ -18,9 +19,12 @@ PATH = Path(__file__).with_name("catalog.lock.json")
 _INPUTS = (
     "catalog.toml",
     "cover.py",
+    "discovered.py",
     "families.py",
     "lock.py",
-    *(f"probe/{name}.py" for name in ("census", "classes", "discovery", "recipes", "search", "sites", "sources")),
+    *(f"probe/{name}.py" for name in ("census", "classes", "discovery", "eras", "fixture", "judge", "luck", "recipes")),
+    *(f"probe/{name}.py" for name in ("search", "sentinels", "sites", "sources")),
+    "probe/hub/models--timm--repvit_m1.dist_in1k/snapshots/0/config.json",
 )
 """What the lock follows from, beside the versions that were looked at."""
 
@@ -29,13 +33,13 @@ _INPUTS = (
 class Locked:
     """An architecture that bears buffers from version `first` to `last` of transformers, of those looked at.
 
-    `sites` are the dtypes of its persistent buffers by "ModuleClass.name". `configs` is what its tiny recipe is told
-    beyond the rules, by the version from which that holds.
+    `sites` are the dtypes of its persistent buffers by "ModuleClass.name", `configs` is what its tiny recipe is told
+    beyond the rules; each by the version from which that holds.
     """
 
     id: str
     family: str
-    sites: Mapping[str, str]
+    sites: Mapping[str, Mapping[str, str]]
     first: str
     last: str
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -45,11 +49,20 @@ class Locked:
         return Architecture(self.id, self.family, self.config(transformers))
 
     def config(self, transformers: str) -> Mapping[str, Any]:
-        """What the recipe is told with that version: what holds from the nearest version that is not newer."""
-        known = sorted(self.configs, key=Version)
-        wanted = _version(transformers)
-        older = [version for version in known if wanted is None or Version(version) <= wanted]
-        return self.configs[(older or known[:1])[-1]] if known else {}
+        """What the recipe is told with that version; with the newest when that is none."""
+        return _holding(self.configs, transformers)
+
+    def sites_in(self, transformers: str = "") -> Mapping[str, str]:
+        """The dtypes of its persistent buffers in that version; in the newest when that is none."""
+        return _holding(self.sites, transformers)
+
+
+def _holding(table: Mapping[str, Mapping[str, Any]], transformers: str) -> Mapping[str, Any]:
+    """What holds in that version: from the nearest one that is not newer, else from the oldest that is known."""
+    known = sorted(table, key=Version)
+    wanted = _version(transformers)
+    older = [version for version in known if wanted is None or Version(version) <= wanted]
+    return table[(older or known[:1])[-1]] if known else {}
 
 
 @dataclass(frozen=True)
@@ -57,12 +70,14 @@ class Looked:
     """What discovery found in one version of transformers.
 
     `unchecked` says why some that bear buffers, or may, are not measured; `absent` names those that bear none here
-    though they do before and after; `unreached` are buffers that its sources register and no model there has.
+    though they do before and after; `unreached` are buffers that its sources register and no model there has. `broken`
+    says why a plain load, in one process, fails for some that are measured: nothing is learnt of ZeRO-3 from them.
     """
 
     unchecked: Mapping[str, str]
     absent: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
+    broken: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,11 @@ class Lock:
         without = {*looked.absent, *looked.unchecked}
         spans = [a.id for a in self.architectures if Version(a.first) <= version <= Version(a.last)]
         return tuple(name for name in spans if name not in without)
+
+    def checked(self, transformers: str) -> tuple[int, int]:
+        """How many architectures of a version that was looked at can be checked, and how many there are."""
+        looked, bearing = self.versions[transformers], self.bearing(transformers)
+        return len(bearing) - len(looked.broken), len(bearing) + len(looked.unchecked)
 
 
 _LOCK = TypeAdapter(Lock)
@@ -108,7 +128,7 @@ def canonical(lock: Lock) -> str:
         for version in sorted(values["versions"], key=Version)
     }
     for looked in values["versions"].values():
-        looked["unchecked"] = dict(sorted(looked.get("unchecked", {}).items()))
+        looked.update({why: dict(sorted(looked.get(why, {}).items())) for why in ("unchecked", "broken")})
     return json.dumps(values, indent=1, sort_keys=False, ensure_ascii=True) + "\n"
 
 
@@ -123,9 +143,11 @@ def _by_id(values: Mapping[str, Any]) -> str:
     return str(values["id"])
 
 
-def inputs_digest(folder: Path = PATH.parent) -> str:
-    """Changes whenever a file that the lock follows from does."""
+def inputs_digest(environments: Iterable[Environment], folder: Path = PATH.parent) -> str:
+    """Changes whenever a file does that the lock follows from, or what is installed beside a version of transformers."""
     digest = hashlib.sha256()
     for name in _INPUTS:
         digest.update(name.encode() + b"\0" + (folder / name).read_bytes())
+    for installed in sorted({(one.transformers, one.needs) for one in environments}):
+        digest.update(json.dumps(installed).encode())
     return f"sha256:{digest.hexdigest()}"

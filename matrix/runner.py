@@ -265,6 +265,15 @@ def _probe_variables(setup: Setup, folder: Path) -> dict[str, str]:
     return {**kept, **own, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
 
 
+_ALONE: Final = {"CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}
+"""For what needs no GPU and says the same every time: upstream's messages name the items of sets."""
+
+
+def _hub(setup: Setup) -> dict[str, str]:
+    """The variable for what stands in for a hub: the catalog's verdicts do not depend on what somebody's cache holds."""
+    return {"HF_HUB_CACHE": str(setup.root / "matrix" / "probe" / "hub")}
+
+
 def _absolute(interpreter: Path) -> Path:
     """The interpreter as another folder can name it; a bare name is looked for on PATH, as a shell does."""
     return Path(shutil.which(interpreter) or interpreter).absolute()
@@ -294,7 +303,7 @@ def _start(job: Job, arguments: Sequence[str], folder: Path, stderr: TextIO, set
         command = setup.sandbox.command(command, [folder])
     return subprocess.Popen(
         command,
-        env=_probe_variables(setup, folder),
+        env={**_probe_variables(setup, folder), **({} if job.target else _hub(setup))},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -348,7 +357,7 @@ def ask(topic: str, question: Mapping[str, Any], interpreter: Path, log: Path) -
         with file.open() as stdin:
             process = subprocess.Popen(
                 [str(_absolute(interpreter)), "-m", "matrix.probe.answer", topic],
-                env={**_probe_variables(OURS, Path(folder)), "CUDA_VISIBLE_DEVICES": ""},
+                env={**_probe_variables(OURS, Path(folder)), **_hub(OURS), **_ALONE},
                 cwd=folder,
                 stdin=stdin,
                 stdout=subprocess.PIPE,

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from matrix.catalog import LOCK, PATH, catalog_hash, load_catalog, recipes_of, written
+from matrix.cataloguing import tiny
+from matrix.discovered import Found, Gathering
 from matrix.environments import load_environments
 from matrix.errors import DataFileError
 from matrix.families import FAMILIES
@@ -111,18 +113,29 @@ def test_the_lock_follows_from_what_is_there() -> None:
     lock = read_lock()
     newest = load_environments()[0].transformers
     assert newest in lock.versions
-    assert lock.inputs == inputs_digest()
+    assert lock.inputs == inputs_digest([one for one in load_environments() if "nightly" in one.sets])
 
 
 def test_the_lock_is_canonical() -> None:
     assert LOCK.read_text(encoding="utf-8") == canonical(read_lock())
 
 
+REFUSED_BY_UPSTREAM = {"4.40.2": 0.94, "4.49.0": 0.94, "4.50.3": 0.92, "4.51.3": 0.92, "5.4.0": 0.92}
+"""Where what a plain load refuses is more than the goal allows: the share that is left. `broken` in the lock says what."""
+
+
 @pytest.mark.parametrize("version", read_lock().versions)
 def test_few_are_not_checked(version: str) -> None:
+    """Counted strictly: what a plain load of the tiny model fails for is not checked, though it is measured."""
+    checked, discovered = read_lock().checked(version)
+    assert checked / discovered >= (0.97 if version == "5.23.0" else REFUSED_BY_UPSTREAM.get(version, 0.95))
+
+
+@pytest.mark.parametrize("version", REFUSED_BY_UPSTREAM)
+def test_what_is_short_of_the_goal_is_what_upstream_refuses(version: str) -> None:
     lock = read_lock()
-    checked, unchecked = len(lock.bearing(version)), len(lock.versions[version].unchecked)
-    assert checked / (checked + unchecked) >= (0.97 if version == "5.23.0" else 0.95)
+    checked, discovered = lock.checked(version)
+    assert checked / discovered < 0.95 <= (checked + len(lock.versions[version].broken)) / discovered
 
 
 @pytest.mark.parametrize(
@@ -160,33 +173,33 @@ SAMPLE = (
 
 
 @pytest.fixture(scope="module")
-def tiny(newest: Path) -> dict[str, dict[str, Any]]:
+def sample(newest: Path) -> dict[str, dict[str, Any]]:
     """What becomes of a sample of the catalog in the newest environment; the lock says it of all."""
     entries = census(newest, *(one for one in CATALOG if one.id in SAMPLE))
     return {entry["id"]: entry for entry in entries}
 
 
 @pytest.mark.measured
-def test_a_tiny_model_keeps_every_buffer_site(tiny: dict[str, dict[str, Any]]) -> None:
-    assert sorted(tiny) == sorted(SAMPLE)
-    assert {entry["id"]: entry["missing"] for entry in tiny.values() if entry["missing"] != []} == {}
+def test_a_tiny_model_keeps_every_buffer_site(sample: dict[str, dict[str, Any]]) -> None:
+    assert sorted(sample) == sorted(SAMPLE)
+    assert {entry["id"]: entry["missing"] for entry in sample.values() if entry["missing"] != []} == {}
 
 
 @pytest.mark.measured
-def test_a_tiny_model_is_tiny(tiny: dict[str, dict[str, Any]]) -> None:
-    assert {entry["id"]: entry["parameters"] for entry in tiny.values() if entry["parameters"] > 8_000_000} == {}
-    assert sorted(entry["parameters"] for entry in tiny.values())[len(tiny) // 2] < 500_000
+def test_a_tiny_model_is_tiny(sample: dict[str, dict[str, Any]]) -> None:
+    assert {entry["id"]: entry["parameters"] for entry in sample.values() if entry["parameters"] > 8_000_000} == {}
+    assert sorted(entry["parameters"] for entry in sample.values())[len(sample) // 2] < 500_000
 
 
 @pytest.mark.measured
-def test_some_numels_do_not_divide_between_two_ranks(tiny: dict[str, dict[str, Any]]) -> None:
-    assert sum(entry["odd_parameters"] > 0 for entry in tiny.values()) >= 3
-    assert sum(any(numel % 2 for numel in entry["buffers"].values()) for entry in tiny.values()) >= 4
+def test_some_numels_do_not_divide_between_two_ranks(sample: dict[str, dict[str, Any]]) -> None:
+    assert sum(entry["odd_parameters"] > 0 for entry in sample.values()) >= 3
+    assert sum(any(numel % 2 for numel in entry["buffers"].values()) for entry in sample.values()) >= 4
 
 
 @pytest.mark.measured
-def test_gemma4_has_both_towers(tiny: dict[str, dict[str, Any]]) -> None:
-    buffers = tiny["gemma4:Gemma4ForConditionalGeneration"]["buffers"]
+def test_gemma4_has_both_towers(sample: dict[str, dict[str, Any]]) -> None:
+    buffers = sample["gemma4:Gemma4ForConditionalGeneration"]["buffers"]
     towers = {name.split(".")[1] for name in buffers if name.endswith("input_max")}
     assert towers == {"vision_tower", "audio_tower"}
     assert {"layer_scalar", "std_bias", "std_scale"} <= {name.rpartition(".")[2] for name in buffers}
@@ -205,3 +218,22 @@ def test_what_a_release_lacks_is_unsupported_and_the_rest_goes_on(newest: Path) 
 def test_a_configuration_that_upstream_refuses_is_an_error(newest: Path) -> None:
     bad = Architecture("bert:BertForMaskedLM", "control", {"hidden_size": 30})
     assert "ValueError" in census(newest, bad)[0]["message"]
+
+
+@pytest.mark.measured
+def test_what_a_default_configuration_fetches_from_a_hub_stands_in_the_repository(
+    last_4x: Path, tmp_path: Path
+) -> None:
+    """https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/models/edgetam/configuration_edgetam.py"""
+    asked = (Found("edgetam:EdgeTamModel"), Found("edgetam_vision_model:EdgeTamVisionModel"))
+    answers = tiny(asked, Gathering(), last_4x, tmp_path / "log")
+    assert [(one.status, one.message, one.broken) for one in answers] == [("ok", "", "")] * 2
+
+
+@pytest.mark.measured
+def test_what_from_pretrained_wants_beside_the_weights_is_there(last_4x: Path, tmp_path: Path) -> None:
+    """https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/models/qwen2_5_omni/modeling_qwen2_5_omni.py"""
+    (answer,) = tiny(
+        (Found("qwen2_5_omni:Qwen2_5OmniForConditionalGeneration"),), Gathering(), last_4x, tmp_path / "log"
+    )
+    assert (answer.status, answer.broken) == ("ok", "")

@@ -97,6 +97,33 @@ def test_a_recipe_holds_from_its_version_on() -> None:
     assert told == [new, new, old, old, old, new]
 
 
+def test_sites_hold_from_their_version_on() -> None:
+    lock = gathered(
+        ("5.23.0", (answer("m:M", sites={**BIAS, **NORM}),)),
+        ("5.6.0", (answer("m:M", sites=BIAS),)),
+        ("4.57.6", (answer("m:M", sites=BIAS),)),
+    )
+    (one,) = lock.architectures
+    assert one.sites == {"5.23.0": {**BIAS, **NORM}, "4.57.6": BIAS}
+    assert [one.sites_in(version) for version in ("", "5.6.0", "4.40.2")] == [{**BIAS, **NORM}, BIAS, BIAS]
+
+
+def test_a_plain_load_that_fails_is_no_check_though_it_is_measured() -> None:
+    lock = gathered(("5.23.0", (answer("m:M", broken="KeyError: 1"), answer("n:N"))))
+    assert lock.versions["5.23.0"].broken == {"m:M": "KeyError: 1"}
+    assert lock.bearing("5.23.0") == ("m:M", "n:N")
+    assert lock.checked("5.23.0") == (1, 2)
+
+
+def test_a_recipe_that_makes_another_model_than_was_discovered_is_not_believed() -> None:
+    gathering = Gathering()
+    gathering.add(discovery(Found("m:M", {**BIAS, **NORM}), Found("n:N", BIAS)), (answer("m:M"), answer("n:N")))
+    lock = gathering.lock("")
+    assert list(lock.versions["5.23.0"].unchecked) == ["m:M"]
+    assert "BatchNorm1d.running_mean" in lock.versions["5.23.0"].unchecked["m:M"]
+    assert lock.bearing("5.23.0") == ("n:N",)
+
+
 def test_a_version_that_needs_no_recipe_gets_none_from_an_older_one() -> None:
     lock = gathered(("5.23.0", (answer("m:M"),)), ("4.57.6", (answer("m:M", config={"depth": 1}),)))
     assert [lock.architectures[0].config(version) for version in ("5.23.0", "4.57.6")] == [{}, {"depth": 1}]

@@ -1,14 +1,19 @@
 """A new model class with an odd buffer is discovered, made tiny and judged, in real releases of transformers."""
 
 import json
+import os
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from matrix.discovered import Answer, Discovery, Found, Gathering, chosen
 from matrix.job import Job
+from matrix.lock import canonical
+from matrix.messages import strictly
 from matrix.model import Architecture, Check, Device, Loader
 from matrix.plan import plan
 from matrix.runner import ROOT
@@ -21,20 +26,23 @@ import runpy, sys, transformers.models
 transformers.models.__path__.append({str(MODELS)!r})
 runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
-Found = dict[str, dict[str, str]]
-NAMES = ("Flag", "Secret", "Shared", "Nothing", "Parent", "View", "Complex")
+Sites = dict[str, dict[str, str]]
+NAMES = ("Flag", "Secret", "Shared", "Nothing", "Parent", "View", "Complex", "Index")
 IDS = {name: f"odd:Odd{name}Model" for name in NAMES}
 
 
 def probe(python: Path, module: str, *arguments: str, question: object = None) -> list[dict[str, Any]]:
     """What a module of the probe prints where transformers has one more folder of models."""
     command = [str(python), "-c", WITH_MODELS, module, *arguments]
-    done = subprocess.run(command, input=json.dumps(question), stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT)
+    env = {**os.environ, "PYTHONHASHSEED": "0"}  # as `matrix.runner.ask` has it
+    done = subprocess.run(
+        command, input=json.dumps(question), env=env, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT
+    )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def found(newest: Path) -> Found:
+def found(newest: Path) -> Sites:
     """The buffer sites of each odd class, as discovery tells them."""
     told = probe(
         newest, "matrix.probe.answer", "discovery", question={"configs": {}, "processes": 1, "folders": ["odd"]}
@@ -72,13 +80,13 @@ def wrong(case: dict[str, Any]) -> dict[str, tuple[str, list[int]]]:
     return {finding["tensor"]: (finding["kind"], finding["ranks"]) for finding in case["findings"]}
 
 
-def test_a_bool_without_dimensions(found: Found, fixed: Judged, broken: Judged) -> None:
+def test_a_bool_without_dimensions(found: Sites, fixed: Judged, broken: Judged) -> None:
     assert found[IDS["Flag"]] == {"OddFlagModel.ready": "bool"}
     assert fixed[IDS["Flag"]]["verdict"] == "pass"
     assert wrong(broken[IDS["Flag"]]) == {"ready": ("init_value", [0, 1])}
 
 
-def test_a_tensor_that_two_modules_share(found: Found, fixed: Judged, broken: Judged) -> None:
+def test_a_tensor_that_two_modules_share(found: Sites, fixed: Judged, broken: Judged) -> None:
     assert found[IDS["Shared"]] == {"Identity.scale": "float32"}
     assert fixed[IDS["Shared"]]["verdict"] == "pass"
     assert wrong(broken[IDS["Shared"]]) == dict.fromkeys(["first.scale", "second.scale"], ("init_value", [0, 1]))
@@ -93,30 +101,64 @@ def test_shared_memory_that_upstream_refuses_to_save_is_not_blamed_on_zero3(
         assert "shared tensors" in case["error"]["message"]
 
 
-def test_a_view_of_another_buffer_is_a_site_of_its_own(found: Found) -> None:
+def test_a_view_of_another_buffer_is_a_site_of_its_own(found: Sites) -> None:
     assert found[IDS["View"]] == {"OddViewModel.part": "float32", "OddViewModel.whole": "float32"}
 
 
-def test_a_buffer_that_is_none(found: Found, fixed: Judged, broken: Judged) -> None:
+def test_a_buffer_that_is_none(found: Sites, fixed: Judged, broken: Judged) -> None:
     assert found[IDS["Nothing"]] == {"OddNothingModel.now": "float32"}
     assert fixed[IDS["Nothing"]]["verdict"] == "pass"
     assert wrong(broken[IDS["Nothing"]]) == {"now": ("init_value", [0, 1])}
 
 
-def test_a_buffer_that_a_parent_registers(found: Found, fixed: Judged, broken: Judged) -> None:
+def test_a_buffer_that_a_parent_registers(found: Sites, fixed: Judged, broken: Judged) -> None:
     assert found[IDS["Parent"]] == {"Linear.scale": "float32"}
     assert fixed[IDS["Parent"]]["verdict"] == "pass"
     assert wrong(broken[IDS["Parent"]]) == {"linear.scale": ("init_value", [1])}
 
 
-def test_complex_numbers(found: Found, fixed: Judged, broken: Judged) -> None:
+def test_complex_numbers(found: Sites, fixed: Judged, broken: Judged) -> None:
     assert found[IDS["Complex"]] == {"OddComplexModel.phase": "complex64"}
     assert "unknown dtype C64" in fixed[IDS["Complex"]]["error"]["message"]
     assert wrong(broken[IDS["Complex"]]) == {"phase": ("init_value", [0, 1])}
 
 
-def test_a_second_discovery_says_the_same(newest: Path) -> None:
-    question = {"configs": {"clap_audio_model": {"enable_fusion": True}}, "processes": 2, "folders": ["odd", "clap"]}
-    first, second = (probe(newest, "matrix.probe.answer", "discovery", question=question) for _ in range(2))
+def test_indices_stay_in_the_range_of_what_they_point_into(found: Sites, fixed: Judged, broken: Judged) -> None:
+    assert found[IDS["Index"]] == {"OddIndexModel.places": "int64"}
+    assert fixed[IDS["Index"]]["verdict"] == "pass"
+    assert wrong(broken[IDS["Index"]]) == {"places": ("init_value", [0, 1])}
+
+
+def test_a_configuration_that_takes_apart_what_it_is_given_is_told_the_whole_again(newest: Path) -> None:
+    """https://github.com/huggingface/transformers/blob/v5.0.0/src/transformers/models/grounding_dino/configuration_grounding_dino.py"""
+    recipe = {"parts": {"kind": "special"}}
+    question = {"configs": {"odd_greedy": recipe}, "processes": 1, "folders": ["odd"]}
+    told = [entry["class"] for entry in probe(newest, "matrix.probe.answer", "discovery", question=question)[:-1]]
+    (found,) = [about for about in told if about["id"] == "odd_greedy:OddGreedyModel"]
+    entry = {"id": found["id"], "config": found["config"], "seed": {}}
+    (answer,) = probe(newest, "matrix.probe.answer", "census", question={"architectures": [entry], "processes": 1})
+    assert found["config"] == answer["config"] == recipe
+    assert found["sites"] == answer["sites"] == {"OddGreedyModel.special": "float32"}
+    assert (answer["missing"], answer["broken"]) == ([], "")
+
+
+def asked(python: Path, processes: int) -> str:
+    """The lock of a few folders of models, as the probe's answers make it."""
+    question = {"configs": {"clap_audio_model": {"enable_fusion": True}}, "folders": ["odd", "clap"]}
+    told = probe(python, "matrix.probe.answer", "discovery", question={**question, "processes": processes})
+    found = Discovery("5.23.0", tuple(Found(**one["class"]) for one in told[:-1]), tuple(told[-1]["unreached"]))
+    entries = [{"id": one.id, "config": one.config, "seed": {}} for one in chosen(found, ())]
+    census = {"architectures": entries, "processes": processes}
+    answers = probe(python, "matrix.probe.answer", "census", question=census)
+    gathering = Gathering()
+    gathering.add(found, [strictly(TypeAdapter(Answer), values) for values in answers])
+    return canonical(gathering.lock(""))
+
+
+def test_a_second_discovery_gives_the_same_lock_byte_for_byte(newest: Path) -> None:
+    first, second = (asked(newest, processes) for processes in (1, 2))
     assert first == second
-    assert {entry["class"]["id"] for entry in first if "class" in entry} >= {"clap:ClapModel", *IDS.values()}
+    lock = json.loads(first)
+    alike = {IDS["Shared"], IDS["Secret"]}  # one of them is enough
+    assert {one["id"] for one in lock["architectures"]} >= {"clap:ClapModel", *IDS.values()} - alike
+    assert {IDS["Secret"], IDS["View"]} <= lock["versions"]["5.23.0"]["broken"].keys()

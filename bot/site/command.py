@@ -75,5 +75,5 @@ def _lasting() -> Iterator[None]:
 
 def _atlas(told: Board, families: Families) -> Atlas:
     lock = read_lock()
-    sites = {one.id: tuple(one.sites) for one in lock.architectures}
+    sites = {one.id: tuple(one.sites_in()) for one in lock.architectures}
     return Atlas(told, families, sites, failures(told, load_known(), families), lock=lock)

@@ -5,6 +5,8 @@ configuration lacks and `seed` what made it tiny elsewhere. The answer is one ob
 """
 
 import contextlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from matrix.model import Architecture
 from matrix.probe import recipes, search
 from matrix.probe.channel import each
 from matrix.probe.failures import explain
+from matrix.probe.fixture import build_fixture
 from matrix.probe.sites import buffer_sites
 
 TIMEOUT = 300.0
@@ -35,12 +38,16 @@ def census(entry: Values) -> Values:
 
 
 def measured(entry: Values) -> Values:
-    """The tiny model, built for real: its configuration, what of the full-size model's sites it lacks, and its numels."""
+    """The tiny model, built for real: its configuration, what of the full-size model's sites it lacks, and its numels.
+
+    `broken` says why it cannot be saved and loaded in one process, empty where it can.
+    """
     cls = recipes.model_class(Architecture(entry["id"], ""))
     recipe = search.settle(cls, entry.get("config", {}), entry.get("seed"))
     if recipe.parameters > MOST_PARAMETERS:
         raise ValueError(f"it cannot be made smaller than {recipe.parameters:,} parameters")
-    model = recipes.build(Architecture(entry["id"], "", recipe.config))
+    architecture = Architecture(entry["id"], "", recipe.config)
+    model = recipes.build(architecture)
     parameters = [parameter.numel() for parameter in model.parameters()]
     own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
     state = {name: tensor for name, tensor in model.state_dict().items() if name in own}
@@ -51,7 +58,15 @@ def measured(entry: Values) -> Values:
         "parameters": sum(parameters),
         "odd_parameters": sum(numel % 2 for numel in parameters),
         "buffers": {name: tensor.numel() for name, tensor in state.items()},
+        "broken": broken(architecture),
     }
+
+
+def broken(architecture: Architecture) -> str:
+    """Why the plain control, save and load in one process, raises; empty where it does not."""
+    with TemporaryDirectory() as root:
+        error = build_fixture(architecture, Path(root)).error
+        return f"{error.type}: {' '.join(error.message.split())}".replace(root, "")[:300] if error else ""
 
 
 def answers(question: Values) -> list[Values]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from matrix.job import Task
 from matrix.model import Architecture, Check, Tensors
 from matrix.probe import eras, recipes
-from matrix.probe.fixture import Model, flaws, folder, load_reference, named_tensors, put
+from matrix.probe.fixture import Model, flaws, folder, load_reference, named_tensors, put, save
 from matrix.probe.judge import Flaw, Reference
 from matrix.probe.loaders import loader
 from matrix.probe.luck import without_luck
@@ -155,7 +155,7 @@ class Session:
                 state = engine._zero3_consolidated_16bit_state_dict()
             if torch.distributed.get_rank() == 0:
                 with without_luck(), self.watch.running():
-                    self.model.save_pretrained(self.saved, state_dict=state)
+                    save(self.model, self.saved, state_dict=state)
         finally:
             eras.destroy(engine)
 

@@ -23,6 +23,10 @@ Model = Any
 """A transformers model. Its class differs with every release measured, so nothing more can be said of its type."""
 
 
+BESIDE: Mapping[str, str] = {"qwen2_5_omni": "spk_dict.pt"}
+"""By model type the table that its from_pretrained wants beside the weights, and its save_pretrained does not write."""
+
+
 @dataclass(frozen=True)
 class Fixture:
     """How the fixture of one architecture turned out, as the builder tells the zygote.
@@ -114,6 +118,13 @@ def _saved(path: Path) -> dict[str, Tensor]:
     return saved
 
 
+def save(model: Model, path: Path, **options: Any) -> None:
+    """`save_pretrained` into the folder `path`, with what a published checkpoint has beside that. Raises what upstream does."""
+    model.save_pretrained(path, **options)
+    if beside := BESIDE.get(model.config.model_type):
+        torch.save({}, path / beside)
+
+
 def _left_out(model: Model, name: str, saved: Mapping[str, Tensor]) -> bool:
     """Whether the model class says that `name` is not saved: nothing to load then."""
     patterns = getattr(model, "_keys_to_ignore_on_save", None) or ()
@@ -136,7 +147,7 @@ def _reference(model: Model, checkpoint: Path, watch: Stopwatch) -> Reference:
     filled = _state(model)  # tied tensors share the sentinel that was written last
     nonpersistent = {n: b.detach().clone() for n, b in model.named_buffers(remove_duplicate=False) if n not in filled}
     with watch.running():
-        model.save_pretrained(checkpoint)
+        save(model, checkpoint)
     saved = _saved(checkpoint)
     expected = {
         name: saved[name] if name in saved and torch.equal(saved[name], value) else value

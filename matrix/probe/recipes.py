@@ -1,5 +1,6 @@
 """Tiny models of real architectures: the class's own default configuration with its sizes shrunk by rule."""
 
+import copy
 import functools
 import inspect
 import re
@@ -41,7 +42,7 @@ SIZES: Mapping[float, str] = {
     " depthwise_separable_out_channel duration_predictor_channels embed_dim embed_dim_per_stage"
     " encoder_max_relative_position energy_predictor_channels ext_pw_out_channel feature_projection_input_dim"
     " horizon_length index_head_dim lang_embed_dim lqe_hidden_dim mel_vocab_size n_mel_bins neck_hidden_sizes"
-    " nemo_conv_channels num_conv_pos_embeddings patch_embeds_hidden_size patch_length pitch_predictor_channels"
+    " nemo_conv_channels num_block_records num_conv_pos_embeddings patch_embeds_hidden_size patch_length pitch_predictor_channels"
     " ple_embed_dim proj_codevector_dim prompt_length prompt_mid_dim router_hidden_size speaker_embedding_dim"
     " speech_decoder_postnet_units speech_decoder_prenet_units spkr_embed_dim stage_in_channels"
     " stage_mid_channels stage_out_channels stem_channels subsampling_conv_channels tdnn_dim unit_embed_dim",
@@ -132,7 +133,7 @@ def made(kind: type[PretrainedConfig], values: Mapping[str, Any]) -> PretrainedC
     5.4.0 refuses some of its own defaults, a bool where it declares an int: it gets the int of the same value.
     """
     try:
-        return kind(**values)
+        return kind(**copy.deepcopy(dict(values)))  # some classes up to 5.0 take apart what they are given, in place
     except Exception as error:
         found = _BOOL_FOR_INT.search(str(error))
         if not found or (found[1] in values and not isinstance(values[found[1]], bool)):

@@ -40,7 +40,8 @@ def sentinel(name: str, code: int, initial: Tensor) -> Tensor:
     """The sentinel of the tensor `name`: shape and dtype of `initial`, the constructor's value, on CPU.
 
     Neighbouring elements differ, so that a shifted or partly loaded tensor is seen. A bool has only two values: it
-    becomes the opposite of what the constructor gave.
+    becomes the opposite of what the constructor gave. Integers that differ may be indices: they change places, and stay
+    in the range of what they point into.
     """
     if initial.dtype is torch.bool:
         return ~initial.detach().cpu()
@@ -51,8 +52,15 @@ def sentinel(name: str, code: int, initial: Tensor) -> Tensor:
     elif initial.dtype.is_floating_point:
         values = _table()[index]
     else:
-        values = 2 + index % (min(torch.iinfo(initial.dtype).max, CODES) - 2)
+        moved = _moved(initial.detach().cpu().flatten(), code)
+        values = 2 + index % (min(torch.iinfo(initial.dtype).max, CODES) - 2) if moved is None else moved
     return values.to(initial.dtype).reshape(initial.shape)
+
+
+def _moved(flat: Tensor, code: int) -> Tensor | None:
+    """The elements of a flat tensor in other places, by a distance that follows from `code`; None where all are alike."""
+    distances = (1 + code % max(flat.numel() - 1, 1), 1)
+    return next((moved for moved in map(flat.roll, distances) if not torch.equal(moved, flat)), None)
 
 
 def sentinels(initial: Mapping[str, Tensor]) -> dict[str, Tensor]:

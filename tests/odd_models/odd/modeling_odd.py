@@ -85,3 +85,40 @@ class OddComplexModel(OddPreTrainedModel):
 
     def odd(self) -> None:
         self.register_buffer("phase", torch.zeros(5, dtype=torch.complex64))
+
+
+class OddIndexModel(OddPreTrainedModel):
+    """Indices that are looked up whenever the model changes its mode."""
+
+    def odd(self) -> None:
+        self.register_buffer("places", torch.tensor([0, 3, 1, 4, 2]))
+
+    def train(self, mode: bool = True) -> "OddIndexModel":  # noqa: FBT001, FBT002
+        self.looked_up = torch.arange(5)[self.places] if self.places.device.type != "meta" else None
+        return super().train(mode)
+
+
+class OddGreedyConfig(PretrainedConfig):
+    """Takes apart what it is given, as grounding-dino's did up to 5.0."""
+
+    model_type = "odd_greedy"
+
+    def __init__(self, parts: dict[str, str] | None = None, **kwargs: Any) -> None:
+        self.kind = (parts or {}).pop("kind", "plain") if parts is not None else "plain"
+        super().__init__(**kwargs)
+
+
+class OddGreedyModel(PreTrainedModel):
+    """Bears a buffer only where its configuration was told so."""
+
+    config_class = OddGreedyConfig
+
+    def __init__(self, config: OddGreedyConfig) -> None:
+        super().__init__(config)
+        self.linear = nn.Linear(3, 3)
+        if config.kind == "special":
+            self.register_buffer("special", torch.zeros(3))
+        self.post_init()
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return self.linear(values)
