@@ -15,7 +15,7 @@ def lock(*architectures: Locked, **unchecked: str) -> Lock:
 
 
 def locked(name: str, sites: dict[str, str], first: str = "5.5.4", last: str = "5.5.4") -> Locked:
-    return Locked(name, "other", sites, first, last)
+    return Locked(name, "other", {first: sites}, first, last)
 
 
 TWO = lock(locked("a:A", NORM), locked("b:B", GATE), t_Timm="needs timm")
@@ -58,6 +58,11 @@ def test_the_selection_bears_every_site_of_every_version() -> None:
     both = locked("c:CForCausalLM", {**NORM, **GATE})
     old = locked("d:D", GATE, "4.57.6", "4.57.6")
     assert selection(lock(locked("a:A", NORM), locked("b:B", GATE), both, old)) == ("c:CForCausalLM", "d:D")
+
+
+def test_the_selection_bears_a_site_that_only_an_older_version_has() -> None:
+    changed = Locked("a:A", "other", {"4.57.6": {**NORM, **GATE}, "5.5.4": NORM}, "4.57.6", "5.5.4")
+    assert selection(lock(changed, locked("b:BForCausalLM", NORM, "4.57.6"))) == ("a:A", "b:BForCausalLM")
 
 
 def test_an_absent_architecture_bears_nothing_in_that_version() -> None:

@@ -4,8 +4,9 @@ from matrix.listing import listed
 from matrix.lock import Lock, Locked, Looked
 from matrix.model import Architecture
 
-GATE = Locked("a:A", "router", {"Router.bias": "float32"}, "5.6.0", "5.23.0")
-NORM = Locked("b:B", "batchnorm", {"BatchNorm2d.running_mean": "float32"}, "4.57.6", "5.23.0")
+BIAS, SCALE = {"Router.bias": "float32"}, {"Router.scale": "float32"}
+GATE = Locked("a:A", "router", {"5.6.0": BIAS}, "5.6.0", "5.23.0")
+NORM = Locked("b:B", "batchnorm", {"4.57.6": {"BatchNorm2d.running_mean": "float32"}}, "4.57.6", "5.23.0")
 LOCK = Lock("", {"5.23.0": Looked({}), "5.6.0": Looked({"b:B": "needs timm"}), "4.57.6": Looked({})}, (GATE, NORM))
 CATALOG = [GATE.architecture(), NORM.architecture(), Architecture("bert:BertModel", "control")]
 
@@ -18,6 +19,15 @@ def test_without_filters_everything_is_shown_with_its_sites_and_versions() -> No
     shown = {one.id: (one.family, one.sites, one.first, one.last) for one in listed(CATALOG, LOCK)}
     assert shown["a:A"] == ("router", {"Router.bias": "float32"}, "5.6.0", "5.23.0")
     assert shown["bert:BertModel"] == ("control", {}, "", "")
+
+
+def test_sites_are_those_of_the_version_and_of_the_newest_without_one() -> None:
+    grown = Locked("a:A", "router", {"5.5.4": BIAS, "5.23.0": BIAS | SCALE}, "5.5.4", "5.23.0")
+    lock = Lock("", {"5.23.0": Looked({}), "5.5.4": Looked({})}, (grown,))
+    assert [listed([grown.architecture()], lock, transformers=version)[0].sites for version in ("5.5.4", "")] == [
+        BIAS,
+        BIAS | SCALE,
+    ]
 
 
 def test_a_family() -> None:
