@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from matrix import runner
 from matrix.catalog import exceptions, load_catalog
@@ -17,8 +18,8 @@ from matrix.coverage import selection
 from matrix.environments import load_environments
 from matrix.errors import CancelledError, OutputError, UnknownNameError
 from matrix.families import FAMILIES
-from matrix.listing import Shown, listed
-from matrix.lock import PATH, Lock, canonical, read_lock
+from matrix.listing import Shown, by_owner, listed, looked_at, notes
+from matrix.lock import PATH, canonical, read_lock
 from matrix.model import Architecture, Device
 from matrix.plan import select
 from matrix.progress import TerminalProgress
@@ -70,37 +71,26 @@ def list_catalog(
     chosen = select(load_catalog(transformers=transformers), architecture or [])
     shown = listed(chosen, lock, family=family, site=site, transformers=transformers)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in shown]))
-    else:
-        console = Console()
-        (console if console.is_terminal else Console(width=WIDTH_ELSEWHERE)).print(_table(shown, lock, transformers))
+        versions = {version: asdict(looked) for version, looked in looked_at(lock, transformers).items()}
+        typer.echo(json.dumps({"architectures": [asdict(one) for one in shown], "versions": versions}))
+        return
+    console = Console()
+    console = console if console.is_terminal else Console(width=WIDTH_ELSEWHERE)
+    console.print(_table(shown))
+    for note in notes(lock, transformers):
+        console.print(Text(note, "dim"), soft_wrap=True)
 
 
-def _table(shown: Sequence[Shown], lock: Lock, transformers: str) -> Table:
-    looked = f"looked at in transformers {', '.join(lock.versions)}"
-    unchecked = lock.versions[transformers].unchecked if transformers else {}
-    notes = "".join(f"\nnot checked: {name}: {why}" for name, why in unchecked.items())
-    table = Table(caption=looked + notes, caption_justify="left")
+def _table(shown: Sequence[Shown]) -> Table:
+    table = Table()
     table.add_column("architecture", overflow="fold")
     table.add_column("family")
     table.add_column("transformers", no_wrap=True)
     table.add_column("buffer sites", overflow="fold")
     for one in shown:
         span = f"{one.first} - {one.last}" if one.first else "any"
-        table.add_row(one.id, one.family, span, ", ".join(_sites(one.sites)))
+        table.add_row(one.id, one.family, span, ", ".join(by_owner(one.sites)))
     return table
-
-
-def _sites(sites: dict[str, str]) -> list[str]:
-    """One entry per module class: `Router.{bias, scale}`."""
-    owners: dict[str, list[str]] = {}
-    for site in sites:
-        owner, _, name = site.partition(".")
-        owners.setdefault(owner, []).append(name)
-    return [
-        f"{owner}.{names[0]}" if len(names) == 1 else f"{owner}.{{{', '.join(names)}}}"
-        for owner, names in owners.items()
-    ]
 
 
 @app.command()

@@ -1,12 +1,16 @@
 """PURE. The catalog as `python -m matrix list` shows it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Final
 
 from matrix.lock import Lock
 from matrix.model import Architecture
+from matrix.wording import printable
+
+OWNERS_SHOWN: Final = 3
+"""How many module classes a line names the buffers of; --json has them all."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,67 @@ class Shown:
     first: str
     last: str
     config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """A version of transformers: how many architectures with buffers it has and how many can be checked, and why not the others.
+
+    `unchecked`, `broken` and `unreached` are those of the lock (`matrix.lock.Looked`).
+    """
+
+    checked: int
+    discovered: int
+    unchecked: Mapping[str, str]
+    broken: Mapping[str, str]
+    unreached: tuple[str, ...]
+
+
+def looked_at(lock: Lock, transformers: str = "") -> dict[str, LookedAt]:
+    """What discovery says of that version, which it must have looked at; of every version when that is none."""
+    return {
+        version: LookedAt(*lock.checked(version), looked.unchecked, looked.broken, looked.unreached)
+        for version, looked in lock.versions.items()
+        if transformers in ("", version)
+    }
+
+
+def notes(lock: Lock, transformers: str = "") -> Iterator[str]:
+    """What stands below the table: which versions it is about, and what a version that is asked for has beside."""
+    if not transformers:
+        yield f"looked at in transformers {', '.join(lock.versions)}"
+        yield "buffer sites are those of the newest of them that has the architecture"
+        return
+    looked = looked_at(lock, transformers)[transformers]
+    yield f"transformers {transformers}: {looked.checked} of {looked.discovered} architectures with buffers can be checked"
+    yield from _reasons("not checked", looked.unchecked)
+    yield from _reasons("a plain load fails", looked.broken)
+    if looked.unreached:
+        yield _unreached(looked.unreached)
+
+
+def _reasons(words: str, reasons: Mapping[str, str]) -> Iterator[str]:
+    for name, why in reasons.items():
+        yield printable(f"{words}: {name}: {' '.join(why.split())}")
+
+
+def _unreached(sites: Sequence[str]) -> str:
+    owners = by_owner(sites)
+    shown = [*owners[:OWNERS_SHOWN], "...; --json has all of them"] if len(owners) > OWNERS_SHOWN else owners
+    count = f"{len(sites)} buffer{'s' if len(sites) != 1 else ''}"
+    return f"{count} that the sources register and no model there has: {', '.join(shown)}"
+
+
+def by_owner(sites: Iterable[str]) -> list[str]:
+    """One entry per module class: `Router.{bias, scale}`."""
+    owners: dict[str, list[str]] = {}
+    for site in sites:
+        owner, _, name = site.partition(".")
+        owners.setdefault(owner, []).append(name)
+    return [
+        f"{owner}.{names[0]}" if len(names) == 1 else f"{owner}.{{{', '.join(names)}}}"
+        for owner, names in owners.items()
+    ]
 
 
 def listed(

@@ -112,8 +112,11 @@ def test_every_unknown_architecture_is_told() -> None:
 
 
 def test_the_catalog_is_listed_for_programs() -> None:
-    listed = json.loads(matrix("list", "--json", "--architecture", "llama*").stdout)
-    assert [entry["id"] for entry in listed] == ["llama:LlamaForCausalLM"]
+    arguments = ("list", "--json", "--architecture", "llama*", "--transformers", "5.5.4")
+    listed = json.loads(matrix(*arguments).stdout)
+    assert [entry["id"] for entry in listed["architectures"]] == ["llama:LlamaForCausalLM"]
+    (version, looked), *others = listed["versions"].items()
+    assert (version, others, looked["unchecked"]["timm_backbone:TimmBackbone"]) == ("5.5.4", [], "needs timm")
 
 
 def test_the_schema_is_printed() -> None:

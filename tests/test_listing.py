@@ -1,6 +1,6 @@
 """What `python -m matrix list` shows."""
 
-from matrix.listing import listed
+from matrix.listing import LookedAt, listed, looked_at, notes
 from matrix.lock import Lock, Locked, Looked
 from matrix.model import Architecture
 
@@ -45,3 +45,37 @@ def test_a_version_shows_what_can_be_measured_there() -> None:
 
 def test_filters_add_up() -> None:
     assert names(family="router", transformers="4.57.6") == []
+
+
+def looked(*unreached: str) -> Lock:
+    here = Looked({"t:Timm": "needs timm"}, unreached=unreached, broken={"b:B": "KeyError: 'x'\nline 2"})
+    return Lock("", {"5.23.0": here, "5.6.0": Looked({}), "4.57.6": Looked({})}, (GATE, NORM))
+
+
+def test_a_version_says_what_can_be_checked_and_what_cannot_and_why() -> None:
+    lock = looked("C.d")
+    told = LookedAt(1, 3, {"t:Timm": "needs timm"}, {"b:B": "KeyError: 'x'\nline 2"}, ("C.d",))
+    assert looked_at(lock, "5.23.0") == {"5.23.0": told}
+    assert list(looked_at(lock)) == ["5.23.0", "5.6.0", "4.57.6"]
+
+
+def test_a_version_says_so_below_the_table_a_line_each() -> None:
+    assert list(notes(looked("C.d", "C.e"), "5.23.0")) == [
+        "transformers 5.23.0: 1 of 3 architectures with buffers can be checked",
+        "not checked: t:Timm: needs timm",
+        "a plain load fails: b:B: KeyError: 'x' line 2",
+        "2 buffers that the sources register and no model there has: C.{d, e}",
+    ]
+
+
+def test_of_many_buffers_that_no_model_has_the_first_are_named() -> None:
+    assert list(notes(looked(*(f"{owner}.b" for owner in "CDEFG")), "5.23.0"))[-1] == (
+        "5 buffers that the sources register and no model there has: C.b, D.b, E.b, ...; --json has all of them"
+    )
+
+
+def test_without_a_version_it_is_said_whose_sites_are_shown() -> None:
+    assert list(notes(LOCK)) == [
+        "looked at in transformers 5.23.0, 5.6.0, 4.57.6",
+        "buffer sites are those of the newest of them that has the architecture",
+    ]
