@@ -27,17 +27,26 @@ class Unchecked:
 
 @dataclass(frozen=True)
 class CoverageView:
-    """How many of the architectures with buffers that an environment has were checked, and why the others were not."""
+    """How many of the architectures with buffers that an environment has were checked, and why the others were not.
+
+    `unreached` are buffers that the sources of its transformers register and no model there has.
+    """
 
     checked: int
     discovered: int
     unchecked: tuple[Unchecked, ...]
+    unreached: tuple[Code, ...] = ()
 
     @property
     def words(self) -> str:
         """The number that is always shown."""
         share = 100 * self.checked / self.discovered if self.discovered else 100.0
         return f"{self.checked:,} of {count(self.discovered, 'architecture')} with buffers checked ({share:.1f}%)"
+
+    @property
+    def unreached_words(self) -> str:
+        """How many buffers are in the sources alone."""
+        return f"{count(len(self.unreached), 'buffer')} that the sources register and no model there has"
 
 
 @dataclass(frozen=True)

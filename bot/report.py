@@ -71,7 +71,7 @@ def _coverage(cell: Cell, lock: Lock | None) -> CoverageView | None:
         alike[reason].append(clip(name))
     reasons = sorted(alike, key=lambda reason: (reason == LEFT_OUT, reason))
     unchecked = tuple(Unchecked(clip(one_line(reason)), tuple(alike[reason])) for reason in reasons)
-    return CoverageView(found.checked, found.discovered, unchecked)
+    return CoverageView(found.checked, found.discovered, unchecked, tuple(map(clip, found.unreached)))
 
 
 def environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = None) -> EnvironmentView:

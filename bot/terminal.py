@@ -1,7 +1,7 @@
 """A report for the terminal: the table and the worst findings. Colour only where the terminal shows it."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from bot.context import Column, Report
+from bot.context import Column, CoverageView, Report
 from bot.text import Code, Sentence, count, listed, one_line, visible
 from bot.words import VERDICTS
 from matrix.model import Verdict
@@ -88,11 +88,21 @@ def _coverage(report: Report) -> list[Text]:
     lines = [Text("\ncoverage", "bold")]
     for environment in report.environments:
         lines.append(Text(f"{one_line(environment.label)}: {environment.covered}"))
-        for group in environment.coverage.unchecked if environment.coverage else ():
-            few = listed([one_line(name) for name in group.architectures[:NAMES_SHOWN]])
-            more = len(group.architectures) - NAMES_SHOWN
-            lines.append(Text(f"  {one_line(group.reason)}: {few}" + (f" and {more} more" if more > 0 else "")))
+        lines.extend(Text(f"  {line}") for line in (_uncovered(environment.coverage) if environment.coverage else ()))
     return lines
+
+
+def _uncovered(coverage: CoverageView) -> Iterator[str]:
+    for group in coverage.unchecked:
+        yield f"{one_line(group.reason)}: {_few(group.architectures)}"
+    if coverage.unreached:
+        yield f"{coverage.unreached_words}: {_few(coverage.unreached)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    few = listed([one_line(name) for name in names[:NAMES_SHOWN]])
+    more = len(names) - NAMES_SHOWN
+    return few + (f" and {more} more" if more > 0 else "")
 
 
 def _findings(report: Report) -> list[Text]:

@@ -14,26 +14,28 @@ _NOT_LOADED = (Verdict.UNSUPPORTED, Verdict.ENVIRONMENT)
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of `discovered` architectures with buffers `checked` have a verdict; `unchecked` says why the others have none."""
+    """Of `discovered` architectures with buffers `checked` have a verdict; `unchecked` says why the others have none.
+
+    `unreached` are buffers that the sources of that version register and no model there has.
+    """
 
     checked: int
     discovered: int
     unchecked: Mapping[str, str]
+    unreached: tuple[str, ...] = ()
 
 
 def coverage(cell: Cell, lock: Lock) -> Coverage | None:
     """What `cell` covers of what its version of transformers has; None for a version that nobody looked at."""
     if cell.environment.transformers not in lock.versions:
         return None
-    bearing = lock.bearing(cell.environment.transformers)
+    looked, bearing = lock.versions[cell.environment.transformers], lock.bearing(cell.environment.transformers)
     cases: dict[str, list[Case]] = defaultdict(list)
     for case in cell.cases:
         cases[case.architecture].append(case)
     told = {name: why for name in bearing if (why := _unchecked(cases[name]))}
-    unchecked = {**lock.versions[cell.environment.transformers].unchecked, **told}
-    return Coverage(
-        len(bearing) - len(told), len(bearing) - len(told) + len(unchecked), dict(sorted(unchecked.items()))
-    )
+    unchecked, checked = {**looked.unchecked, **told}, len(bearing) - len(told)
+    return Coverage(checked, checked + len(unchecked), dict(sorted(unchecked.items())), looked.unreached)
 
 
 def _unchecked(cases: list[Case]) -> str:

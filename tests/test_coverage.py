@@ -28,6 +28,13 @@ def test_what_has_a_verdict_is_checked_and_the_rest_says_why() -> None:
     assert found.unchecked == {"b:B": LEFT_OUT, "t:Timm": "needs timm"}
 
 
+def test_buffers_that_no_model_has_are_those_of_the_version() -> None:
+    versions = {"5.5.4": Looked({}, unreached=("Codebook.embed",)), "4.57.6": Looked({}, unreached=("Loss.weight",))}
+    found = coverage(cell(), Lock("", versions, ()))
+    assert found
+    assert found.unreached == ("Codebook.embed",)
+
+
 def test_what_could_not_be_loaded_is_not_checked() -> None:
     broken = Failure("KeyError", "no such layer")
     cases = (case("a:A", Verdict.BASELINE_BROKEN, error=broken), case("b:B", Verdict.UNSUPPORTED))

@@ -18,6 +18,7 @@ from bot.render import render
 from bot.report import report
 from bot.terminal import print_report
 from bot.text import markdown_code, markdown_fence
+from matrix.lock import Lock, Looked
 from matrix.model import Cell, Check, Failure, Kind, Loader, Run, Verdict
 from matrix.records import case_record, end_record, header_record
 
@@ -45,7 +46,8 @@ class Page(HTMLParser):
 def a_report() -> Report:
     stock = (case(verdict=Verdict.CORRUPT), case(BERT), case(BERT, check=Check.SAVE))
     failed = cell(planned=4, error=RESOLVER, environment=info("9.9.9"))
-    return report(Run((cell(*stock, planned=9, complete=False), failed)), {ROUTER: "router"})
+    lock = Lock("", {"5.5.4": Looked({"t:Timm": "needs timm"}, unreached=("Codebook.embed", "Loss.weight"))}, ())
+    return report(Run((cell(*stock, planned=9, complete=False), failed)), {ROUTER: "router"}, lock)
 
 
 def hostile_report() -> Report:
@@ -57,7 +59,8 @@ def hostile_report() -> Report:
     names: dict[str, Any] = dict.fromkeys(("id", "python", "torch", "deepspeed", "accelerate", "hardware"), HOSTILE)
     environment = info(HOSTILE, packages={HOSTILE: HOSTILE}, **names)
     failed = cell(planned=4, error=Failure(HOSTILE, HOSTILE, HOSTILE), environment=info("9.9.9"))
-    return report(Run((cell(*cases, environment=environment), failed)), {HOSTILE: HOSTILE})
+    lock = Lock("", {"9.9.9": Looked({HOSTILE: HOSTILE}, unreached=(HOSTILE,))}, ())
+    return report(Run((cell(*cases, environment=environment), failed)), {HOSTILE: HOSTILE}, lock)
 
 
 def test_hostile_text_is_inert_in_html() -> None:
@@ -166,6 +169,17 @@ def test_what_was_not_measured_is_said(name: str) -> None:
     assert "could not be measured" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "buffers"),
+    [
+        ("report.html", "</summary><p><code>Codebook.embed</code>, <code>Loss.weight</code></p>"),
+        ("report.md", ": `Codebook.embed`, `Loss.weight`\n"),
+    ],
+)
+def test_buffers_that_no_model_has_are_told_with_the_coverage(name: str, buffers: str) -> None:
+    assert f"2 buffers that the sources register and no model there has{buffers}" in render(name, a_report())
+
+
 def big_cell(version: int) -> Cell:
     """60 architectures, both loaders and checks, all of it wrong, each in its own way."""
     cases = []
@@ -215,6 +229,7 @@ def test_the_terminal_says_what_counts_and_hides_no_verdict_when_narrow(monkeypa
         assert "pass" in words
         assert "deepseek_v3:DeepseekV3ForCausalLM loads wrong values silently" in words
         assert "so your requirements are unsatisfiable" in words
+        assert "2 buffers that the sources register and no model there has: Codebook.embed and Loss.weight" in words
         assert "--architecture 'deepseek_v3:DeepseekV3ForCausalLM' --loader stock --check load" in words
 
 
