@@ -1,7 +1,7 @@
 """The commands about the catalog: `python -m matrix list` shows it, `catalog` makes its lock anew."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +15,8 @@ from matrix import runner
 from matrix.catalog import exceptions, load_catalog
 from matrix.cataloguing import Means, make_lock
 from matrix.coverage import selection
-from matrix.environments import load_environments
-from matrix.errors import CancelledError, OutputError, UnknownNameError
+from matrix.environments import Environment, load_environments
+from matrix.errors import CancelledError, NoIndexError, OutputError, UnknownNameError
 from matrix.families import FAMILIES
 from matrix.listing import Shown, by_owner, listed, looked_at, notes
 from matrix.lock import PATH, canonical, read_lock
@@ -93,6 +93,14 @@ def _table(shown: Sequence[Shown]) -> Table:
     return table
 
 
+def _news(known: Sequence[Environment]) -> Iterator[str]:
+    """What is out and not in `known`; raises NoIndexError."""
+    for package in ("transformers", "deepspeed"):
+        newest = runner.newest_release(package)
+        if newest not in {getattr(environment, package) for environment in known}:
+            yield f"{package} {newest} is out: one line in matrix/environments.toml adds it"
+
+
 @app.command()
 def catalog(
     out: Annotated[Path, typer.Option(help="The file to write.")] = PATH,
@@ -103,10 +111,11 @@ def catalog(
 ) -> None:
     """Discover every architecture with buffers in every version, and write catalog.lock.json."""
     known = load_environments()
-    for package in ("transformers", "deepspeed"):
-        newest = runner.newest_release(package)
-        if newest not in {getattr(environment, package) for environment in known}:
-            typer.echo(f"{package} {newest} is out: one line in matrix/environments.toml adds it", err=True)
+    try:
+        for line in _news(known):
+            typer.echo(line, err=True)
+    except NoIndexError as error:
+        typer.echo(f"warning: {error}", err=True)
     wanted_environments = [environment for environment in known if nightly in environment.sets]
     try:
         with TerminalProgress() as progress:

@@ -166,6 +166,15 @@ class EnvironmentFailedError(MatrixError):
         super().__init__(f"{environment} could not be measured:\n{words}")
 
 
+class NoIndexError(MatrixError):
+    """The index of packages does not answer, or has no such package."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, package: str, words: str) -> None:
+        super().__init__(f"which {package} is the newest cannot be told: {' '.join(words.split())[:300]}")
+
+
 class CommandFailedError(MatrixError):
     """A command of this project, run as a part of another one, failed."""
 

@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 from pydantic import TypeAdapter, ValidationError
 
 from matrix.environments import Environment
-from matrix.errors import CommandFailedError, EnvironmentFailedError, GitError
+from matrix.errors import CommandFailedError, EnvironmentFailedError, GitError, NoIndexError
 from matrix.job import Job
 from matrix.memory import held
 from matrix.messages import messages
@@ -379,11 +379,11 @@ def last_line(log: Path) -> str:
 
 
 def newest_release(package: str) -> str:
-    """The newest version of `package` that the configured index has; raises EnvironmentFailedError."""
+    """The newest version of `package` that the configured index has; raises NoIndexError."""
     question = [find_uv(), "pip", "compile", "--quiet", "--no-deps", "--no-annotate", "--no-header", "-"]
     done = subprocess.run(
         question, input=package, env=uv_variables(os.environ), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise EnvironmentFailedError(package, done.stderr.strip())
+        raise NoIndexError(package, done.stderr)
     return done.stdout.strip().partition("==")[2]

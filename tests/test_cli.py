@@ -16,6 +16,7 @@ from runs import cell, info
 from stand_in import StandIn, all_end, processes
 
 from matrix.environments import chosen_by_name, load_environments
+from matrix.lock import read_lock
 from matrix.model import Cell, Timing, Verdict
 from matrix.records import end_record, header_record
 from matrix.store import json_schema, read_cell, read_run
@@ -117,6 +118,16 @@ def test_the_catalog_is_listed_for_programs() -> None:
     assert [entry["id"] for entry in listed["architectures"]] == ["llama:LlamaForCausalLM"]
     (version, looked), *others = listed["versions"].items()
     assert (version, others, looked["unchecked"]["timm_backbone:TimmBackbone"]) == ("5.5.4", [], "needs timm")
+
+
+def test_the_catalog_is_made_where_no_index_answers(tmp_path: Path) -> None:
+    nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0", "UV_NO_CACHE": "1"}
+    nowhere |= {"UV_FIND_LINKS": "", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
+    done = matrix("catalog", "--set", "none", "--out", tmp_path / "lock", "--venvs", tmp_path / "venvs", **nowhere)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("warning: which transformers is the newest cannot be told: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert read_lock(tmp_path / "lock").versions == {}
 
 
 def test_the_schema_is_printed() -> None:
