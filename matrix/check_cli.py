@@ -13,8 +13,9 @@ from matrix.catalog import load_catalog
 from matrix.cell import Request
 from matrix.check_text import check_lines, check_values
 from matrix.cli import DEVICES, one_of
-from matrix.diagnosis import diagnose
+from matrix.diagnosis import diagnose, explained
 from matrix.errors import CancelledError
+from matrix.lock import Looked, read_lock
 from matrix.model import Check, Loader
 from matrix.plan import plan
 from matrix.progress import TerminalProgress
@@ -62,6 +63,7 @@ def check_model(
                 cell, resolved = own.measure_own(source, request, progress)
         except KeyboardInterrupt:
             raise CancelledError from None
-    found = diagnose(cell, resolved, own.safe_pairs(cell, source_of_pairs, clock.today()))
+    looked = read_lock().versions.get(cell.environment.transformers, Looked({}))
+    found = explained(diagnose(cell, resolved, own.safe_pairs(cell, source_of_pairs, clock.today())), looked)
     typer.echo(json.dumps(check_values(found)) if as_json else "\n".join(check_lines(found)))
     raise typer.Exit(found.answer.exit_code)

@@ -57,6 +57,7 @@ def check_values(found: Diagnosis) -> dict[str, Any]:
         "fixed_loader_helps": found.fixed,
         "transformers_since": found.since,
         "right_pairs": list(found.pairs),
+        "reasons": dict(found.reasons),
     }
 
 
@@ -102,7 +103,10 @@ def _ranks(ranks: tuple[int, ...]) -> str:
 
 def what_to_do(found: Diagnosis) -> Iterator[str]:
     """What to do about an environment that is not safe: other versions, the fixed loader, or else whom to tell."""
-    if any(case.verdict is Verdict.BASELINE_BROKEN for case in found.stock):
+    for name, why in found.reasons.items():
+        with_version = f"{name} with transformers {found.environment.transformers}"
+        yield printable(f"- known of {with_version}: {' '.join(why.split())}")
+    if any(case.verdict is Verdict.BASELINE_BROKEN and case.architecture not in found.reasons for case in found.stock):
         yield "- look at the model first: save_pretrained and from_pretrained do not give it back without ZeRO-3 either"
     if found.answer is not Answer.UNSAFE:
         return

@@ -1,11 +1,12 @@
 """PURE. Is this environment safe for a model, what of it is not, and what to do about that: from measured cells."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from packaging.version import Version
 
+from matrix.lock import Looked
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Verdict, What
 from matrix.safety import Answer
 
@@ -51,7 +52,8 @@ class Diagnosis:
     """What a check found. `stock` are the cases of the user's own loader.
 
     `fixed` says that the fixed loader gives every value back where the stock one does not, `since` which transformers
-    is known to, and `pairs` are environments in which the stock loader was measured right, the nearest first.
+    is known to, and `pairs` are environments in which the stock loader was measured right, the nearest first. `reasons`
+    say of architectures why nothing is learnt of ZeRO-3 from them with this transformers, as the catalog knows it.
     """
 
     environment: EnvironmentInfo
@@ -62,6 +64,7 @@ class Diagnosis:
     fixed: bool = False
     since: str = ""
     pairs: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagnosis:
@@ -74,6 +77,16 @@ def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagn
     old = fixed and Version(cell.environment.transformers) < Version(BUFFERS_LOAD_SINCE)
     wrong = tuple(entry for case in stock for entry in _wrong(case))
     return replace(found, wrong=wrong, fixed=fixed, since=BUFFERS_LOAD_SINCE if old else "", pairs=tuple(pairs))
+
+
+def explained(found: Diagnosis, looked: Looked) -> Diagnosis:
+    """`found` with the reasons that the catalog knows, which looked at that transformers. What it does not check is not safe."""
+    names = {case.architecture for case in found.stock}
+    failing = {case.architecture for case in found.stock if case.verdict is Verdict.BASELINE_BROKEN}
+    unchecked = {name: f"it is not checked: {why}" for name, why in looked.unchecked.items() if name in names}
+    broken = {name: f"a plain load of it fails: {why}" for name, why in looked.broken.items() if name in failing}
+    answer = Answer.UNKNOWN if unchecked and found.answer is Answer.SAFE else found.answer
+    return replace(found, answer=answer, reasons={**broken, **unchecked})
 
 
 def unseen(resolved: Resolved) -> bool:

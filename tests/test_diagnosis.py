@@ -7,7 +7,8 @@ import pytest
 from runs import ROUTER, case, cell, finding, info
 
 from matrix.check_text import check_lines, check_values
-from matrix.diagnosis import Diagnosis, Resolved, diagnose
+from matrix.diagnosis import Diagnosis, Resolved, diagnose, explained
+from matrix.lock import Looked
 from matrix.model import Case, Cell, Check, Failure, Loader, Verdict
 from matrix.safety import Answer
 
@@ -102,6 +103,25 @@ def test_what_cannot_be_loaded_without_zero3_either_is_not_blamed_on_it() -> Non
     assert found.answer is Answer.UNKNOWN
     assert "fails in one process without ZeRO-3 too: KeyError: 'x'" in words(found)
     assert "look at the model first" in words(found)
+
+
+@pytest.mark.parametrize(
+    ("looked", "reason"),
+    [
+        (Looked({MINE: "needs\ntimm"}), "it is not checked: needs timm"),
+        (Looked({}, broken={MINE: "KeyError: 'x'"}), "a plain load of it fails: KeyError: 'x'"),
+    ],
+)
+def test_a_reason_that_the_catalog_knows_is_told_instead_of_looking_for_one(looked: Looked, reason: str) -> None:
+    found = explained(told(measured(Verdict.BASELINE_BROKEN)), looked)
+    assert words(found).splitlines()[-1] == f"- known of {MINE} with transformers 5.5.4: {reason}"
+    assert list(check_values(found)["reasons"]) == [MINE]
+
+
+def test_what_the_catalog_does_not_check_is_not_safe_and_what_it_found_broken_and_is_not_is() -> None:
+    right = told(measured(Verdict.PASS))
+    assert explained(right, Looked({MINE: "its tiny model lacks Router.bias"})).answer is Answer.UNKNOWN
+    assert explained(right, Looked({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
 
 
 def test_wrong_values_are_not_safe_wherever_they_come_from() -> None:
