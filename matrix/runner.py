@@ -164,8 +164,11 @@ def _described(interpreter: Path, sandbox: Sandbox | None) -> str:
         return confined([str(_absolute(interpreter)), "-c", _DESCRIBE], sandbox)  # runs the .pth files installed there
     try:
         return subprocess.run([interpreter, "-c", _DESCRIBE], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        words = getattr(error, "stderr", None) or str(error)
+    except OSError as error:
+        words = f"it cannot be run ({error.strerror or error}): --python names an interpreter, as in FOLDER/bin/python"
+        raise EnvironmentFailedError(str(interpreter), words) from error
+    except subprocess.CalledProcessError as error:
+        words = error.stderr.strip() or f"it ended with exit status {error.returncode} and without a word"
         raise EnvironmentFailedError(str(interpreter), words) from error
 
 

@@ -140,9 +140,19 @@ def test_an_interpreter_without_the_packages_is_an_environment_failure(tmp_path:
     assert f"error: {sys.executable} could not be measured:\nnot installed there: torch, transformers" in done.stderr
 
 
-def test_no_interpreter_is_an_environment_failure(tmp_path: Path) -> None:
-    done = matrix("run", "--python", tmp_path / "none", "--out", tmp_path, *ONE_CASE_EACH)
-    assert (done.returncode, "No such file" in done.stderr) == (3, True)
+@pytest.mark.parametrize("arguments", [("check", "llama", "--device", "cpu"), ("run", *ONE_CASE_EACH)])
+def test_no_interpreter_is_an_environment_failure(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = matrix(*arguments, "--python", tmp_path / "none", "--out", tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        f"error: {tmp_path / 'none'} could not be measured:",
+        "it cannot be run (No such file or directory): --python names an interpreter, as in FOLDER/bin/python",
+    ]
+
+
+def test_an_interpreter_that_fails_without_a_word_is_told_as_such() -> None:
+    done = matrix("check", "llama", "--device", "cpu", "--python", "false")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (3, "it ended with exit status 1 and without a word")
 
 
 def test_records_of_another_schema_are_told_and_not_touched(tmp_path: Path) -> None:
