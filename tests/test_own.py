@@ -128,9 +128,9 @@ def test_the_command_tells_and_exits_like_a_test(tmp_path: Path) -> None:
 
 def test_the_command_knows_why_the_catalog_does_not_check_an_architecture(tmp_path: Path) -> None:
     stand_in = StandIn(tmp_path, "environment(); [case(key, 'baseline_broken') for key in keys]; end()")
-    done = matrix("check", "edgetam", "--python", stand_in.path, "--device", "cpu")
-    reason = "it is not checked: its default configuration is fetched from a hub"
-    told = f"- known of edgetam:EdgeTamModel with transformers 5.5.4: {reason}"
+    done = matrix("check", "sam2_video", "--python", stand_in.path, "--device", "cpu")
+    reason = "it is not checked: AttributeError: 'Sam2VideoPromptEncoderConfig' object has no attribute 'num_multimask_outputs'"
+    told = f"- known of sam2_video:Sam2VideoModel with transformers 5.5.4: {reason}"
     assert (done.returncode, done.stdout.splitlines()[-1]) == (3, told)
 
 
