@@ -111,6 +111,8 @@ def catalog(
 ) -> None:
     """Discover every architecture with buffers in every version, and write catalog.lock.json."""
     known = load_environments()
+    if nightly not in (sets := {name for environment in known for name in environment.sets}):
+        raise UnknownNameError("set", [nightly], sorted(sets))
     try:
         for line in _news(known):
             typer.echo(line, err=True)

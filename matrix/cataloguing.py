@@ -1,9 +1,11 @@
 """Make the lock of the catalog: ask the probe of each version what there is, choose, and ask how it becomes tiny."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from packaging.version import Version
 from pydantic import TypeAdapter, ValidationError
@@ -12,7 +14,7 @@ from matrix import runner
 from matrix.discovered import Answer, Discovery, Found, Gathering, chosen
 from matrix.environments import Environment
 from matrix.errors import ProbeDiedError
-from matrix.lock import Lock, inputs_digest
+from matrix.lock import CENSUS, DISCOVERY, Lock, inputs_digest
 from matrix.messages import strictly
 from matrix.progress import TerminalProgress
 
@@ -21,10 +23,10 @@ PROCESSES = 2
 _FOUND = TypeAdapter(Found)
 _ANSWER = TypeAdapter(Answer)
 _UNREACHED = TypeAdapter(tuple[str, ...])
+_DISCOVERY = TypeAdapter(Discovery)
+_ANSWERS: TypeAdapter[tuple[Answer, ...]] = TypeAdapter(tuple[Answer, ...])
 
-Findings = tuple[Discovery, tuple[Answer, ...]]
-"""What one version of transformers has, and how what was chosen of it becomes tiny."""
-_FINDINGS: TypeAdapter[Findings] = TypeAdapter(Findings)
+_Told = TypeVar("_Told")
 
 
 def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: Path) -> Discovery:
@@ -42,9 +44,14 @@ def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: P
     raise ProbeDiedError(f"transformers {version}", log, runner.last_line(log))
 
 
+def questions(asked: Sequence[Found], seeds: Gathering) -> list[dict[str, Any]]:
+    """What the census is told of each of `asked`."""
+    return [{"id": found.id, "config": found.config, "seed": seeds.seed(found.id)} for found in asked]
+
+
 def tiny(asked: Sequence[Found], seeds: Gathering, interpreter: Path, log: Path) -> tuple[Answer, ...]:
     """How each of `asked` becomes tiny; raises ProbeDiedError."""
-    entries = [{"id": found.id, "config": found.config, "seed": seeds.seed(found.id)} for found in asked]
+    entries = questions(asked, seeds)
     question = {"architectures": entries, "processes": PROCESSES}
     answers = [strictly(_ANSWER, values) for values in runner.ask("census", question, interpreter, log)]
     if len(answers) < len(entries):
@@ -71,33 +78,58 @@ class Means:
 def make_lock(environments: Sequence[Environment], means: Means) -> Lock:
     """The lock of all versions of transformers in `environments`.
 
-    What a version has is kept beside its environment: made anew, the lock asks only those that it has not asked by the same rules.
+    What the probe says is kept beside each environment: made anew, the lock asks only what it has not asked by the same rules.
     Raises EnvironmentFailedError and ProbeDiedError: a lock that lacks a version would be no lock.
     """
     gathering = Gathering()
     means.venvs.mkdir(parents=True, exist_ok=True)
     for environment in newest_first(environments):
-        kept = means.venvs / f"{environment.id}.{inputs_digest([environment])[-12:]}.json"
-        discovery, answers = _kept(kept) or _asked(environment, means, gathering)
-        kept.write_bytes(_FINDINGS.dump_json((discovery, answers)))
-        gathering.add(discovery, answers)
+        discovery = _discovery(environment, means)
+        gathering.add(
+            discovery, _census(chosen(discovery, tuple(gathering.architectures)), environment, means, gathering)
+        )
     return gathering.lock(inputs_digest(environments))
 
 
-def _kept(file: Path) -> Findings | None:
-    """What an earlier run found and kept in `file`, None for nothing that can be read."""
-    try:
-        return _FINDINGS.validate_json(file.read_bytes())
-    except (OSError, ValidationError):
-        return None
+def _discovery(environment: Environment, means: Means) -> Discovery:
+    def ask() -> Discovery:
+        interpreter = _installed(environment, means)
+        means.progress.step(f"looking for buffers in transformers {environment.transformers}")
+        return discover(environment.transformers, interpreter, means.configs, _log(environment, means))
+
+    return _once(kept("discovery", DISCOVERY, environment, means, ""), _DISCOVERY, ask)
 
 
-def _asked(environment: Environment, means: Means, gathering: Gathering) -> Findings:
-    version, log = environment.transformers, means.venvs / f"{environment.id}.log"
+def _census(asked: Sequence[Found], environment: Environment, means: Means, gathering: Gathering) -> tuple[Answer, ...]:
+    def ask() -> tuple[Answer, ...]:
+        interpreter = _installed(environment, means)
+        means.progress.step(f"making {len(asked)} architectures of transformers {environment.transformers} tiny")
+        return tiny(asked, gathering, interpreter, _log(environment, means))
+
+    question = json.dumps(questions(asked, gathering), sort_keys=True)
+    return _once(kept("census", CENSUS, environment, means, question), _ANSWERS, ask)
+
+
+def _installed(environment: Environment, means: Means) -> Path:
     means.progress.step(f"installing {environment.id}")
-    interpreter = runner.install(environment, means.venvs / environment.id)
-    means.progress.step(f"looking for buffers in transformers {version}")
-    discovery = discover(version, interpreter, means.configs, log)
-    asked = chosen(discovery, tuple(gathering.architectures))
-    means.progress.step(f"making {len(asked)} architectures of transformers {version} tiny")
-    return discovery, tiny(asked, gathering, interpreter, log)
+    return runner.install(environment, means.venvs / environment.id)
+
+
+def _log(environment: Environment, means: Means) -> Path:
+    return means.venvs / f"{environment.id}.log"
+
+
+def kept(topic: str, files: Sequence[str], environment: Environment, means: Means, question: str) -> Path:
+    """Where the answer to `question` is kept: another place for other rules, another installation, another question."""
+    digest = hashlib.sha256((inputs_digest([environment], files) + question).encode()).hexdigest()
+    return means.venvs / f"{environment.id}.{topic}.{digest[:12]}.json"
+
+
+def _once(file: Path, kind: TypeAdapter[_Told], ask: Callable[[], _Told]) -> _Told:
+    """What an earlier run kept in `file`; where nothing there can be read, what `ask` gives, which is kept there."""
+    try:
+        return kind.validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        told = ask()
+    file.write_bytes(kind.dump_json(told))
+    return told

@@ -47,6 +47,10 @@ class Wrong:
     reported: bool
 
 
+_TINY = "its tiny model"
+"""How the reasons of `matrix.discovered` begin that are about the tiny model."""
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """What a check found. `stock` are the cases of the user's own loader.
@@ -80,10 +84,18 @@ def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagn
 
 
 def explained(found: Diagnosis, looked: Looked) -> Diagnosis:
-    """`found` with the reasons that the catalog knows, which looked at that transformers. What it does not check is not safe."""
+    """`found` with the reasons that the catalog knows, which looked at that transformers.
+
+    A package that is lacking, or an error, is refuted by a model that loaded here; that the tiny model is not like the
+    full-size one is not, and such a model is not known to be safe.
+    """
     names = {case.architecture for case in found.stock}
     failing = {case.architecture for case in found.stock if case.verdict is Verdict.BASELINE_BROKEN}
-    unchecked = {name: f"it is not checked: {why}" for name, why in looked.unchecked.items() if name in names}
+    unchecked = {
+        name: f"it is not checked: {why}"
+        for name, why in looked.unchecked.items()
+        if name in failing or (name in names and why.startswith(_TINY))
+    }
     broken = {name: f"a plain load of it fails: {why}" for name, why in looked.broken.items() if name in failing}
     answer = Answer.UNKNOWN if unchecked and found.answer is Answer.SAFE else found.answer
     return replace(found, answer=answer, reasons={**broken, **unchecked})

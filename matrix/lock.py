@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter, ValidationError
@@ -16,16 +16,16 @@ from matrix.model import Architecture
 
 PATH = Path(__file__).with_name("catalog.lock.json")
 
-_INPUTS = (
+DISCOVERY: Final = (
     "catalog.toml",
-    "cover.py",
-    "discovered.py",
-    "families.py",
-    "lock.py",
-    *(f"probe/{name}.py" for name in ("census", "classes", "discovery", "eras", "fixture", "judge", "luck", "recipes")),
-    *(f"probe/{name}.py" for name in ("search", "sentinels", "sites", "sources")),
+    *(f"probe/{name}.py" for name in ("answer", "channel", "classes", "discovery", "eras", "failures", "recipes")),
+    *(f"probe/{name}.py" for name in ("search", "sites", "sources")),
     "probe/hub/models--timm--repvit_m1.dist_in1k/snapshots/0/config.json",
 )
+"""What the discovery of a version follows from, beside what is installed."""
+CENSUS: Final = (*DISCOVERY, *(f"probe/{name}.py" for name in ("census", "fixture", "judge", "luck", "sentinels")))
+"""What the census follows from, beside what is installed and what it is asked."""
+_LOCK_FILES: Final = (*CENSUS, "cataloguing.py", "cover.py", "discovered.py", "families.py", "lock.py")
 """What the lock follows from, beside the versions that were looked at."""
 
 
@@ -143,11 +143,14 @@ def _by_id(values: Mapping[str, Any]) -> str:
     return str(values["id"])
 
 
-def inputs_digest(environments: Iterable[Environment], folder: Path = PATH.parent) -> str:
-    """Changes whenever a file does that the lock follows from, or what is installed beside a version of transformers."""
+def inputs_digest(environments: Iterable[Environment], files: Sequence[str] = _LOCK_FILES) -> str:
+    """Changes whenever one of the `files` beside this one does, or what is installed with a version of transformers.
+
+    Not of deepspeed: where buffers are and how a plain load goes is transformers' own.
+    """
     digest = hashlib.sha256()
-    for name in _INPUTS:
-        digest.update(name.encode() + b"\0" + (folder / name).read_bytes())
-    for installed in sorted({(one.transformers, one.needs) for one in environments}):
+    for name in files:
+        digest.update(name.encode() + b"\0" + (PATH.parent / name).read_bytes())
+    for installed in sorted({(one.transformers, one.torch, one.needs) for one in environments}):
         digest.update(json.dumps(installed).encode())
     return f"sha256:{digest.hexdigest()}"

@@ -272,9 +272,8 @@ _ALONE: Final = {"CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}
 """For what needs no GPU and says the same every time: upstream's messages name the items of sets."""
 
 
-def _hub(setup: Setup) -> dict[str, str]:
-    """The variable for what stands in for a hub: the catalog's verdicts do not depend on what somebody's cache holds."""
-    return {"HF_HUB_CACHE": str(setup.root / "matrix" / "probe" / "hub")}
+_HUB: Final = dict.fromkeys(("HF_HUB_CACHE", "TRANSFORMERS_CACHE"), str(ROOT / "matrix" / "probe" / "hub"))
+"""What stands in for a hub: the catalog's verdicts do not depend on what somebody's cache holds. 4.x prefers the second."""
 
 
 def _absolute(interpreter: Path) -> Path:
@@ -306,7 +305,7 @@ def _start(job: Job, arguments: Sequence[str], folder: Path, stderr: TextIO, set
         command = setup.sandbox.command(command, [folder])
     return subprocess.Popen(
         command,
-        env={**_probe_variables(setup, folder), **({} if job.target else _hub(setup))},
+        env={**_probe_variables(setup, folder), **({} if job.target else _HUB)},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -360,7 +359,7 @@ def ask(topic: str, question: Mapping[str, Any], interpreter: Path, log: Path) -
         with file.open() as stdin:
             process = subprocess.Popen(
                 [str(_absolute(interpreter)), "-m", "matrix.probe.answer", topic],
-                env={**_probe_variables(OURS, Path(folder)), **_hub(OURS), **_ALONE},
+                env={**_probe_variables(OURS, Path(folder)), **_HUB, **_ALONE},
                 cwd=folder,
                 stdin=stdin,
                 stdout=subprocess.PIPE,

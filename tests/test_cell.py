@@ -29,6 +29,7 @@ from matrix.store import append, read_cell
 
 NAMES = ("bart", "bert", "llama")
 ID = "transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0+cpu"
+HUB = str(runner.ROOT / "matrix" / "probe" / "hub")
 ONE_THEN_DIE = "environment(); case(keys[0]); sys.exit('RuntimeError: the machine is on fire')"
 
 
@@ -244,6 +245,17 @@ def test_a_launchers_variables_do_not_reach_the_probe(
 ) -> None:
     monkeypatch.setenv("RANK", "0")
     stand_in.acts("assert 'RANK' not in os.environ\n" + EVERY_CASE)
+    assert measure(request_all, Silent()).complete
+
+
+def test_nobodys_cache_of_a_hub_decides_what_the_catalog_finds(
+    request_all: Request, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("HF_HUB_CACHE", "TRANSFORMERS_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    stand_in.acts(
+        f"assert {{os.environ['HF_HUB_CACHE'], os.environ['TRANSFORMERS_CACHE']}} == {{{HUB!r}}}\n{EVERY_CASE}"
+    )
     assert measure(request_all, Silent()).complete
 
 

@@ -15,9 +15,12 @@ import pytest
 from runs import cell, info
 from stand_in import StandIn, all_end, processes
 
+from matrix.catalog import exceptions
+from matrix.cataloguing import Means, kept, newest_first
 from matrix.environments import chosen_by_name, load_environments
-from matrix.lock import read_lock
+from matrix.lock import CENSUS, DISCOVERY, read_lock
 from matrix.model import Cell, Timing, Verdict
+from matrix.progress import TerminalProgress
 from matrix.records import end_record, header_record
 from matrix.store import json_schema, read_cell, read_run
 
@@ -123,11 +126,21 @@ def test_the_catalog_is_listed_for_programs() -> None:
 def test_the_catalog_is_made_where_no_index_answers(tmp_path: Path) -> None:
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0", "UV_NO_CACHE": "1"}
     nowhere |= {"UV_FIND_LINKS": "", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
-    done = matrix("catalog", "--set", "none", "--out", tmp_path / "lock", "--venvs", tmp_path / "venvs", **nowhere)
+    (environment,) = newest_first([one for one in load_environments() if "last-broken" in one.sets])
+    means = Means(tmp_path, exceptions(), TerminalProgress())
+    kept("discovery", DISCOVERY, environment, means, "").write_text('{"version": "5.5.4", "found": []}')
+    kept("census", CENSUS, environment, means, "[]").write_text("[]")
+    done = matrix("catalog", "--set", "last-broken", "--out", tmp_path / "lock", "--venvs", tmp_path, **nowhere)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("warning: which transformers is the newest cannot be told: ")
     assert len(done.stderr.splitlines()) == 1
-    assert read_lock(tmp_path / "lock").versions == {}
+    assert list(read_lock(tmp_path / "lock").versions) == ["5.5.4"]
+
+
+def test_a_set_that_is_none_makes_no_lock(tmp_path: Path) -> None:
+    done = matrix("catalog", "--set", "nightlly", "--out", tmp_path / "lock", "--venvs", tmp_path)
+    assert (done.returncode, (tmp_path / "lock").exists()) == (2, False)
+    assert done.stderr == "error: unknown set 'nightlly': did you mean nightly?\n"
 
 
 def test_the_schema_is_printed() -> None:

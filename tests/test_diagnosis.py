@@ -122,6 +122,7 @@ def test_what_the_catalog_does_not_check_is_not_safe_and_what_it_found_broken_an
     right = told(measured(Verdict.PASS))
     assert explained(right, Looked({MINE: "its tiny model lacks Router.bias"})).answer is Answer.UNKNOWN
     assert explained(right, Looked({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
+    assert explained(right, Looked({MINE: "needs torchvision"})) == right, "which must be installed here"
 
 
 def test_wrong_values_are_not_safe_wherever_they_come_from() -> None:

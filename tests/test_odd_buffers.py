@@ -129,6 +129,22 @@ def test_indices_stay_in_the_range_of_what_they_point_into(found: Sites, fixed: 
     assert wrong(broken[IDS["Index"]]) == {"places": ("init_value", [0, 1])}
 
 
+ALIKE = """
+import json, torch
+from matrix.probe.sentinels import sentinels
+initial = {f"layers.{number}.places": torch.tensor([0, 3, 1, 4, 2]) for number in range(4)}
+print(json.dumps([value.tolist() for value in sentinels(initial).values()]))
+"""
+
+
+def test_indices_that_are_alike_in_all_layers_are_told_apart(newest: Path) -> None:
+    """Otherwise nobody would see that two were swapped."""
+    done = subprocess.run([str(newest), "-c", ALIKE], stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT)
+    values = json.loads(done.stdout)
+    assert len({tuple(value) for value in values} - {(0, 3, 1, 4, 2)}) == 4
+    assert all(sorted(value) == [0, 1, 2, 3, 4] for value in values)
+
+
 def test_a_configuration_that_takes_apart_what_it_is_given_is_told_the_whole_again(newest: Path) -> None:
     """https://github.com/huggingface/transformers/blob/v5.0.0/src/transformers/models/grounding_dino/configuration_grounding_dino.py"""
     recipe = {"parts": {"kind": "special"}}

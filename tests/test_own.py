@@ -126,6 +126,15 @@ def test_the_command_tells_and_exits_like_a_test(tmp_path: Path) -> None:
     assert matrix(*arguments).returncode == 1
 
 
+def test_a_model_of_ones_own_may_need_what_is_in_ones_own_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", "mine")
+    (tmp_path / "config.json").write_text('{"model_type": "mine"}')
+    stand_in = StandIn(tmp_path, "assert os.environ['HF_HUB_CACHE'] == 'mine'\n" + WHOLE)
+    assert matrix("check", tmp_path, "--python", stand_in.path, "--device", "cpu").returncode == 0
+
+
 def test_the_command_knows_why_the_catalog_does_not_check_an_architecture(tmp_path: Path) -> None:
     stand_in = StandIn(tmp_path, "environment(); [case(key, 'baseline_broken') for key in keys]; end()")
     done = matrix("check", "sam2_video", "--python", stand_in.path, "--device", "cpu")

@@ -22,7 +22,7 @@ TIMEOUT = 300.0
 """Seconds that the search for a tiny configuration may take; the longest takes about twenty."""
 
 MOST_PARAMETERS = 8_000_000
-"""More than that is not tiny."""
+"""More than that, buffers included, is not tiny."""
 
 Values = dict[str, Any]
 
@@ -49,6 +49,9 @@ def measured(entry: Values) -> Values:
     architecture = Architecture(entry["id"], "", recipe.config)
     model = recipes.build(architecture)
     parameters = [parameter.numel() for parameter in model.parameters()]
+    size = sum(parameters) + sum(buffer.numel() for buffer in model.buffers())
+    if size > MOST_PARAMETERS:
+        raise ValueError(f"it cannot be made smaller than {size:,} parameters and elements of buffers")
     own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
     state = {name: tensor for name, tensor in model.state_dict().items() if name in own}
     return {

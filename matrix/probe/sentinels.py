@@ -1,12 +1,18 @@
-"""Values that cannot be mistaken: told by a tensor's name, exact in every common dtype, never 0, 1 or infinite."""
+"""Values that cannot be mistaken: told by a tensor's name, exact in every common dtype, never 0, 1 or infinite.
 
-from collections.abc import Mapping
+But for integers that may be indices: those are the constructor's own, in other places.
+"""
+
+from collections.abc import Hashable, Mapping
+from collections.abc import Set as AbstractSet
 from hashlib import sha256
 
 import torch
 from torch import Tensor
 
 _SIGNIFICANDS = 128  # bfloat16 keeps 8 significant bits: 1 + m/128 is exact there, and in fp16 and fp32 as well
+_DISTANCES = 64
+"""So many are tried before two tensors of the same indices may get the same sentinel."""
 _EXPONENTS = range(-5, 5)  # far from fp16's subnormals and overflow
 CODES = 2 * _SIGNIFICANDS * len(_EXPONENTS)
 
@@ -36,12 +42,12 @@ def codes(names: Mapping[str, Tensor]) -> dict[str, int]:
     return result
 
 
-def sentinel(name: str, code: int, initial: Tensor) -> Tensor:
+def sentinel(name: str, code: int, initial: Tensor, taken: AbstractSet[Hashable] = frozenset()) -> Tensor:
     """The sentinel of the tensor `name`: shape and dtype of `initial`, the constructor's value, on CPU.
 
     Neighbouring elements differ, so that a shifted or partly loaded tensor is seen. A bool has only two values: it
-    becomes the opposite of what the constructor gave. Integers that differ may be indices: they change places, and stay
-    in the range of what they point into.
+    becomes the opposite of what the constructor gave. Integers that differ may be indices: they change places, so that
+    they stay in the range of what they point into, and the whole is none of those `taken`, as `content` tells them.
     """
     if initial.dtype is torch.bool:
         return ~initial.detach().cpu()
@@ -52,17 +58,37 @@ def sentinel(name: str, code: int, initial: Tensor) -> Tensor:
     elif initial.dtype.is_floating_point:
         values = _table()[index]
     else:
-        moved = _moved(initial.detach().cpu().flatten(), code)
+        moved = _moved(initial, code, taken)
         values = 2 + index % (min(torch.iinfo(initial.dtype).max, CODES) - 2) if moved is None else moved
     return values.to(initial.dtype).reshape(initial.shape)
 
 
-def _moved(flat: Tensor, code: int) -> Tensor | None:
-    """The elements of a flat tensor in other places, by a distance that follows from `code`; None where all are alike."""
-    distances = (1 + code % max(flat.numel() - 1, 1), 1)
-    return next((moved for moved in map(flat.roll, distances) if not torch.equal(moved, flat)), None)
+def _moved(initial: Tensor, code: int, taken: AbstractSet[Hashable]) -> Tensor | None:
+    """The elements of `initial`, flat, in other places, by a distance that follows from `code`; None where all are alike."""
+    flat = initial.detach().cpu().flatten()
+    if not flat.numel() or bool((flat == flat[0]).all()):
+        return None
+    tries = min(flat.numel() - 1, _DISTANCES)
+    moved = [flat.roll(1 + (code + step) % (flat.numel() - 1)) for step in range(tries)]
+    changed = [one for one in moved if not torch.equal(one, flat)] or [flat.roll(1)]
+    return next((one for one in changed if content(one.reshape(initial.shape)) not in taken), changed[0])
+
+
+def content(tensor: Tensor) -> Hashable:
+    """What tells a tensor of whole numbers from another."""
+    return tensor.dtype, tensor.shape, tuple(tensor.flatten().tolist())
 
 
 def sentinels(initial: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The sentinel of every tensor of a state dict, keyed as it is."""
-    return {name: sentinel(name, code, initial[name]) for name, code in codes(initial).items()}
+    """The sentinel of every tensor of a state dict, keyed as it is; no two are alike, nor like what another one was."""
+    taken = {content(tensor) for tensor in initial.values() if _whole(tensor)}
+    result = {}
+    for name, code in codes(initial).items():
+        result[name] = sentinel(name, code, initial[name], taken)
+        if _whole(result[name]):
+            taken.add(content(result[name]))
+    return result
+
+
+def _whole(tensor: Tensor) -> bool:
+    return not (tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype is torch.bool)
