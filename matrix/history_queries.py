@@ -1,11 +1,14 @@
 """What a history answers, each a function of an open one; days are nights, environments and paths go by their names."""
 
 import json
+from bisect import bisect
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -191,6 +194,7 @@ WHERE environment = (SELECT id FROM environment WHERE name = :name) AND cell.nig
 _COVERED: Final = """
 SELECT "key", coverage.id FROM coverage WHERE id IN (SELECT coverage FROM cell
     WHERE environment = (SELECT id FROM environment WHERE name = :name) AND night BETWEEN :first AND :last)
+ORDER BY "key"
 """
 
 _COURSE: Final = """
@@ -198,6 +202,10 @@ SELECT id, architecture, loader, "check", night, verdict FROM change JOIN "key" 
 WHERE environment = (SELECT id FROM environment WHERE name = :name) AND night <= :last
     AND (:architecture IS NULL OR architecture = :architecture) ORDER BY id, night
 """
+
+
+_Paths = tuple[tuple[int, str | None], ...]
+"""Nights, each with a record file."""
 
 
 def strips(
@@ -212,24 +220,30 @@ def strips(
         return {}
     wanted = {"name": environment, "first": days[0], "last": days[-1]}
     cells = {day: (path, coverage) for day, path, coverage in history.rows(_MEASURED_BY, **wanted)}
-    covered = set(history.rows(_COVERED, **wanted))
-    found = {}
-    for (key, *names), rows in groupby(history.rows(_COURSE, architecture=architecture, **wanted), lambda row: row[:4]):
-        measured = {day: path for day, (path, coverage) in cells.items() if (key, coverage) in covered}
-        if measured:
-            said = tuple((day, measured.get(day)) for day in days)
-            found[case_key(names)] = _strip(said, tuple(row[4:] for row in rows))
-    return found
+    covered = groupby(history.rows(_COVERED, **wanted), itemgetter(0))
+    within = {key: frozenset(coverage for _, coverage in rows) for key, rows in covered}
+    paths = {coverages: _paths(days, cells, coverages) for coverages in set(within.values())}  # a few
+    courses = groupby(history.rows(_COURSE, architecture=architecture, **wanted), itemgetter(0, 1, 2, 3))
+    return {
+        case_key(names): _strip(paths[within[key]], tuple(row[4:] for row in rows))
+        for (key, *names), rows in courses
+        if key in within
+    }
+
+
+def _paths(days: Iterable[int], cells: Mapping[int, tuple[str, int]], coverages: frozenset[int]) -> _Paths:
+    """Each of the `days` with the record file that measured what is in all `coverages`, None where none did."""
+    found = ((day, *cells.get(day, ("", 0))) for day in days)
+    return tuple((day, path if coverage in coverages else None) for day, path, coverage in found)
 
 
 @lru_cache  # most cases of an environment had the same course
-def _strip(days: tuple[tuple[int, str | None], ...], course: tuple[tuple[int, str], ...]) -> tuple[Mark, ...]:
+def _strip(days: _Paths, course: tuple[tuple[int, str], ...]) -> tuple[Mark, ...]:
     """The marks of a case, which was measured on those of the `days` that have a record file."""
-    return tuple(Mark(date.fromordinal(day), _verdict(course, day) if path else None, path) for day, path in days)
-
-
-def _verdict(course: tuple[tuple[int, str], ...], day: int) -> Verdict:
-    return Verdict(next(verdict for since, verdict in reversed(course) if since <= day))
+    since, verdicts = [night for night, _ in course], [Verdict(verdict) for _, verdict in course]
+    return tuple(
+        Mark(date.fromordinal(day), verdicts[bisect(since, day) - 1] if path else None, path) for day, path in days
+    )
 
 
 _TRANSITIONS: Final = f"""

@@ -47,7 +47,7 @@ class Verdict(StrEnum):
     @property
     def rank(self) -> int:
         """0 for the worst verdict, rising to the best."""
-        return list(Verdict).index(self)
+        return _RANKS[self]
 
     @property
     def wrong_values(self) -> bool:
@@ -65,6 +65,7 @@ class Verdict(StrEnum):
         return self in _SETTLED
 
 
+_RANKS: Final = {verdict: rank for rank, verdict in enumerate(Verdict)}
 _SETTLED = frozenset({Verdict.PASS, Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN, Verdict.NOT_PARTITIONED})
 _WRONG = frozenset(
     {Verdict.CORRUPT, Verdict.REPORTED, Verdict.CRASH, Verdict.HANG, Verdict.FLAKY, Verdict.NOT_PARTITIONED}

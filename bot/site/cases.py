@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from bot.context import Evidence
@@ -130,7 +131,7 @@ def _found(signature: Signature) -> Evidence:
 
 def segments(strip: Sequence[Mark]) -> tuple[Segment, ...]:
     """The nights of a strip, those in a row that say the same together."""
-    runs = ((verdict, list(run)) for verdict, run in groupby(strip, key=lambda mark: mark.verdict))
+    runs = ((verdict, list(run)) for verdict, run in groupby(strip, key=attrgetter("verdict")))
     return tuple(Segment(verdict, run[0].night, run[-1].night, len(run)) for verdict, run in runs)
 
 
