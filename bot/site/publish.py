@@ -1,7 +1,7 @@
 """The only module of the site that writes: every page beside its JSON, only where something changed, the start page last.
 
-A page is a function of its JSON, of the templates and of our code. So where the JSON is there already and those are the
-same, the page is there too, and is not made again.
+A page is a function of its JSON, of the templates and of our code. So where the last build came to its end, the JSON is
+there already and those are the same, the page is there too, and is not made again.
 """
 
 import hashlib
@@ -36,7 +36,9 @@ from matrix.history_queries import strips
 from matrix.workers import spread
 
 MARKER: Final = ".zero3-site"
-"""The file that says that a folder is a site of ours; it holds the digest of the templates and the code that made the pages."""
+"""The file that says that a folder is a site of ours, and holds the digest of the templates and the code that made its pages.
+
+Until all are made it is empty."""
 MADE: Final = "made.txt"
 """The file beside the pages of an environment's cases that tells what they were made of."""
 OURS: Final = ("architectures", "badges", "cases", "environments", "findings", "heat")
@@ -76,10 +78,9 @@ class _Folder:
     changed: int = 0
 
     def page(self, page: Pages) -> None:
-        """Write a page and its JSON, which comes second: where it is, the page is."""
+        """Write a page and its JSON."""
         beside, text = links.twin(page.path), twin(page).encode()
         if self.anew or not self._has(page.path) or not self._is(beside, text):
-            (self.root / beside).unlink(missing_ok=True)
             self.file(page.path, page_html(page, page.kind).encode())
             self.file(beside, text)
         self.paths |= {page.path, beside}
@@ -89,12 +90,7 @@ class _Folder:
         self.paths.add(path)
         if self._is(path, content):
             return
-        place = self.root / path
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _write(place, content)
-        except OSError as error:
-            raise OutputError(place, error) from error
+        _write(self.root / path, content)
         self.changed += 1
 
     def has(self, made: str, digest: bytes, paths: Iterable[str]) -> bool:
@@ -119,13 +115,14 @@ class _Folder:
 
 
 def _write(place: Path, content: bytes) -> None:
-    """Write over what is there, which takes a sixth of the time of a new file in its place.
-
-    What an interrupted build left half written is written again: a page without its JSON, other files as they differ.
-    """
-    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb") as file:
-        file.write(content)
-        file.truncate()
+    """Write over what is there, which takes a sixth of the time of a new file in its place; raises OutputError."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb") as file:
+            file.write(content)
+            file.truncate()
+    except OSError as error:
+        raise OutputError(place, error) from error
 
 
 def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str], None]) -> Written:
@@ -147,21 +144,20 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
             folder.changed += changed
             tell(f"cases of {number} changed environments: {len(folder.paths)} files")
     folder.page(start_page(atlas))
-    removed = folder.prune()
-    folder.file(MARKER, look().encode())
-    return Written(len(folder.paths), folder.changed, removed)
+    written = Written(len(folder.paths), folder.changed, folder.prune())
+    _write(root / MARKER, look().encode())
+    return written
 
 
 def _begun(root: Path) -> _Folder:
-    """The folder, known to be ours; until it is done its marker is empty, so that an interrupted change of looks goes on."""
+    """The folder, known to be ours, with an empty marker: after an interrupted build all pages are made anew."""
     marker = root / MARKER
     try:
         root.mkdir(parents=True, exist_ok=True)
         if not marker.exists() and any(root.iterdir()):
             raise NotASiteError(root)
         anew = not marker.exists() or marker.read_text(encoding="utf-8") != look()
-        if anew:
-            marker.write_text("", encoding="utf-8")
+        marker.write_text("", encoding="utf-8")
     except OSError as error:
         raise OutputError(root, error) from error
     return _Folder(root, anew, _found(root))
@@ -226,7 +222,6 @@ def _made(shelf: Shelf) -> str:
 def _shelf(root: Path, database: Path | None, shelved: Shelved, *, anew: bool) -> tuple[set[str], int]:
     """Write the pages of the cases of one environment; returns their paths, and how many files changed."""
     folder, (shelf, digest) = _Folder(root, anew), shelved
-    (root / _made(shelf)).unlink(missing_ok=True)
     for page in cases_pages(shelf, _strips(database, shelf)):
         folder.page(page)
     folder.file(_made(shelf), digest)
