@@ -1,7 +1,6 @@
 """PURE. A comparison as lines for a terminal and as values for programs."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from matrix.compare import Comparison, Outcome, Role
@@ -14,7 +13,7 @@ def comparison_values(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for entry in comparison.compared:
         verdicts = {role: case.verdict for role, case in entry.cases.items()}
         said = {"outcome": entry.outcome, "reason": entry.reason, "culprit": entry.culprit}
-        yield {**asdict(entry.key), **said, "verdicts": verdicts, "environments": environments}
+        yield {**entry.key._asdict(), **said, "verdicts": verdicts, "environments": environments}
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 if sys.version_info >= (3, 11):
     from enum import StrEnum
@@ -215,8 +215,7 @@ class Tensors:
     nonpersistent: int = 0
 
 
-@dataclass(frozen=True)
-class CaseKey:
+class CaseKey(NamedTuple):
     """What names a case inside its cell."""
 
     architecture: str

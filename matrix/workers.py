@@ -4,25 +4,37 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+
+_BEGUN: Final[list[Callable[[int], Any]]] = []
+"""What this process does, if it is one of several, for the item at a place."""
 
 
 @contextmanager
 def spread(work: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[Iterable[_Out]]:
     """What `work` gives for each of `items`, in their order: each is done by one of several processes, a single one here.
 
-    After an error no more is begun.
+    Where processes are forked the items cost nothing: all are there already, and each is told by its place. After an
+    error no more is begun.
     """
     workers = min(len(os.sched_getaffinity(0)), len(items))
     if workers <= 1:
         yield map(work, items)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=_begin, initargs=(work, items)) as pool:
         try:
-            yield pool.map(work, items)
+            yield pool.map(_do, range(len(items)))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _begin(work: Callable[[Any], Any], items: Sequence[Any]) -> None:
+    _BEGUN.append(lambda place: work(items[place]))
+
+
+def _do(place: int) -> Any:
+    return _BEGUN[-1](place)

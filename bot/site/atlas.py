@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -159,7 +159,7 @@ class Atlas:
         for reading in self.board.readings:
             name = reading.cell.environment.id
             for key in never_began([dated.case for dated in reading.cases.values()]):
-                found[name, key] = found.get((name, replace(key, check=Check.LOAD)), ())
+                found[name, key] = found.get((name, key._replace(check=Check.LOAD)), ())
         return found
 
     def of(self, reading: Reading) -> EnvironmentLink:
