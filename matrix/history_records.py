@@ -2,9 +2,12 @@
 
 import gzip
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +16,13 @@ from isal import isal_zlib
 from matrix.errors import ResultsError
 from matrix.model import Cell
 from matrix.store import LineReader, assembled, schema_of
+from matrix.workers import spread
 
 HALF: Final = ".half"
 """How the name of a file ends that is being written."""
+
+MANY: Final = 1_000
+"""So many files are read sooner by one process than by several."""
 
 MIB: Final = 2**20
 
@@ -73,7 +80,13 @@ class RecordFile:
 def listing(history: Path) -> list[RecordFile]:
     """Every file in a folder of the `history`, sorted: nights in their order. Half-written ones do not exist yet."""
     paths = [path for path in history.glob("*/*") if not path.name.endswith(HALF)]
-    return sorted(RecordFile(storable(path.relative_to(history).as_posix()), _digest(path)) for path in paths)
+    parts = [paths[start : start + MANY] for start in range(0, len(paths), MANY)]
+    with spread(partial(_listed, history), parts) as found:
+        return sorted(chain.from_iterable(found))
+
+
+def _listed(history: Path, paths: Sequence[Path]) -> list[RecordFile]:
+    return [RecordFile(storable(path.relative_to(history).as_posix()), _digest(path)) for path in paths]
 
 
 def storable(text: str) -> str:

@@ -15,7 +15,6 @@ from bot.site.atlas import Atlas, keys_of
 from bot.site.context import CaseEntry, EnvironmentLink, FailureLink, Link, Segment
 from bot.site.pages import CasesPage
 from bot.text import clip
-from bot.words import tensors_in_words
 from matrix.board import Dated, Reading
 from matrix.history_queries import Mark, Night
 from matrix.model import CaseKey, EnvironmentInfo, Verdict
@@ -110,7 +109,7 @@ def _entry(shelf: Shelf, dated: Dated, strip: Sequence[Mark]) -> CaseEntry:
         night=dated.night,
         since=dated.since,
         tensors=case.tensors,
-        compared=tensors_in_words(case.tensors),
+        compared=found.compared,
         wrong=found.total,
         sites=found.sites,
         more_sites=found.more_sites,

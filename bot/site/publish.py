@@ -139,11 +139,12 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
     with spread(work, _changed(atlas, folder)) as cases:  # an environment in each process
         for page in _pages(atlas):  # meanwhile
             folder.page(page)
+        start = start_page(atlas)
         for number, (paths, changed) in enumerate(cases, start=1):
             folder.paths.update(paths)
             folder.changed += changed
             tell(f"cases of {number} changed environments: {len(folder.paths)} files")
-    folder.page(start_page(atlas))
+    folder.page(start)
     written = Written(len(folder.paths), folder.changed, folder.prune())
     _write(root / MARKER, look().encode())
     return written
