@@ -95,8 +95,8 @@ def _html(value: object) -> object:
 
 def _words_whole(text: str) -> Markup:
     """Each word of `text` in an element of its own."""
-    words = (f"<span>{escape(visible(word))}</span>" for word in text.split(" "))
-    return Markup(" ".join(words))  # noqa: S704 - all words are escaped
+    words = escape(visible(text)).split(" ")
+    return Markup(f"<span>{'</span> <span>'.join(words)}</span>")  # noqa: S704 - all words are escaped
 
 
 def _markdown(value: object) -> object:
