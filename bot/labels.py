@@ -4,6 +4,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from bot.nightly import REPOSITORIES
 from bot.nightly_inputs import installed
@@ -32,11 +33,17 @@ def command(info: EnvironmentInfo, case: Case) -> Code:
         words[1] = shlex.quote(case.architecture)
     if info.world_size != DEFAULT_WORLD_SIZE:
         words += ["--world-size", str(info.world_size)]
+    return Code(f"{_session(info)} -- {' '.join(words)}")
+
+
+@lru_cache  # an environment has hundreds of cases
+def _session(info: EnvironmentInfo) -> str:
+    """How the command begins, whatever the case."""
     if pins := _tips(info):
-        return Code(f"{' '.join(pins)} nox -s zero3_matrix -- {' '.join(words)}")
+        return f"{' '.join(pins)} nox -s zero3_matrix"
     session = f"zero3_matrix({info.id})"
     quoted = f'"{session}"' if re.fullmatch(r"[\w.:/+@() =-]+", session) else shlex.quote(session)
-    return Code(f"nox -s {quoted} -- {' '.join(words)}")
+    return f"nox -s {quoted}"
 
 
 def _tips(info: EnvironmentInfo) -> list[str]:

@@ -267,7 +267,7 @@ class EnvironmentInfo:
     backend: str
     world_size: int
     hardware: str
-    packages: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
