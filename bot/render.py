@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import re
-from functools import cache
+from collections.abc import Callable, Hashable
+from datetime import date
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -72,6 +74,7 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
     environment.filters |= {
         "csp_hash": _csp_hash,
         "data": _data,
+        "day": _day,
         "capital": capital,
         "words_whole": _words_whole,
         "count": count,
@@ -84,13 +87,24 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
         "issue": _issue,
     }
     environment.tests["code"] = _is_code
-    environment.globals |= {"VERDICTS": VERDICTS, "Verdict": Verdict, "WHATS": WHATS}
+    environment.globals |= {"VERDICTS": VERDICTS, "Verdict": Verdict, "WHATS": WHATS, "once": _once}
     return environment
 
 
 def _html(value: object) -> object:
     """Characters that hide or reorder text become visible; Jinja's autoescape does the rest."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@lru_cache(4096, typed=True)  # pages have most of them in common
+def _once(macro: Callable[..., Markup], *values: Hashable) -> Markup:
+    """What an imported `macro` makes of `values` of ours: it is not asked again for equal ones."""
+    return macro(*values)
+
+
+@cache
+def _day(day: date) -> Markup:
+    return Markup('<time datetime="{0}">{0}</time>').format(day)
 
 
 def _words_whole(text: str) -> Markup:
