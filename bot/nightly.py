@@ -8,7 +8,7 @@ from typing import Final
 
 from packaging.version import Version
 
-from matrix.environments import Environment, label
+from matrix.environments import Environment, label, of_set
 from matrix.errors import UnknownNameError
 
 SET: Final = "nightly"
@@ -34,9 +34,7 @@ def candidates(known: Sequence[Environment], name: str, news: News) -> tuple[Env
 
     The first of `known` is the newest pair. Raises UnknownNameError.
     """
-    chosen = tuple(environment for environment in known if name in environment.sets)
-    if not chosen:
-        raise UnknownNameError("set of environments", [name], sorted({one for e in known for one in e.sets}))
+    chosen = of_set(name, known)
     if name != SET:
         return chosen
     pairs = product(*(_released(package, known, news) for package in REPOSITORIES))

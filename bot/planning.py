@@ -12,7 +12,7 @@ from bot.pull_request import PullRequest, Revision
 from bot.text import clip, listed, one_line
 from matrix.compare import Role
 from matrix.duel import ComparisonPlan, Duel, Side
-from matrix.environments import Environment
+from matrix.environments import Environment, of_set
 from matrix.errors import USAGE, MatrixError, UnknownNameError
 from matrix.model import Architecture, CaseKey, Check
 
@@ -210,8 +210,4 @@ def _older(other: str, environments: Sequence[Environment]) -> str:
 
 
 def _last_broken(environments: Sequence[Environment]) -> Environment:
-    name = str(Role.LAST_BROKEN)
-    for environment in environments:
-        if name in environment.sets:
-            return environment
-    raise UnknownNameError("set of environments", [name], sorted({s for e in environments for s in e.sets}))
+    return of_set(str(Role.LAST_BROKEN), environments)[0]

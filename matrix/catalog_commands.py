@@ -15,7 +15,7 @@ from matrix import runner
 from matrix.catalog import exceptions, load_catalog
 from matrix.cataloguing import Means, make_lock
 from matrix.coverage import selection
-from matrix.environments import Environment, load_environments
+from matrix.environments import Environment, load_environments, of_set
 from matrix.errors import CancelledError, NoIndexError, OutputError, UnknownNameError
 from matrix.families import FAMILIES
 from matrix.listing import Shown, by_owner, listed, looked_at, notes
@@ -111,14 +111,12 @@ def catalog(
 ) -> None:
     """Discover every architecture with buffers in every version, and write catalog.lock.json."""
     known = load_environments()
-    if nightly not in (sets := {name for environment in known for name in environment.sets}):
-        raise UnknownNameError("set", [nightly], sorted(sets))
+    wanted_environments = of_set(nightly, known)
     try:
         for line in _news(known):
             typer.echo(line, err=True)
     except NoIndexError as error:
         typer.echo(f"warning: {error}", err=True)
-    wanted_environments = [environment for environment in known if nightly in environment.sets]
     try:
         with TerminalProgress() as progress:
             lock = make_lock(wanted_environments, Means(venvs.resolve(), exceptions(), progress))

@@ -5,7 +5,7 @@ The noxfile imports this, in nox's own interpreter, where nothing of the project
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -169,6 +169,14 @@ def _environment(data: Mapping[str, Any], transformers: str, deepspeed: str, set
         needs=(*data["optional"], *(need for line in lines for need in line.get("needs", ()))),
         sets=sets,
     )
+
+
+def of_set(name: str, known: Iterable[Environment]) -> tuple[Environment, ...]:
+    """The environments of `known` that are in the set `name`, in their order; raises UnknownNameError where none is."""
+    every = tuple(known)
+    if chosen := tuple(environment for environment in every if name in environment.sets):
+        return chosen
+    raise UnknownNameError("set of environments", [name], sorted({one for e in every for one in e.sets}))
 
 
 def chosen_by_name(variables: Mapping[str, str], known: tuple[Environment, ...]) -> Environment | None:

@@ -140,7 +140,7 @@ def test_the_catalog_is_made_where_no_index_answers(tmp_path: Path) -> None:
 def test_a_set_that_is_none_makes_no_lock(tmp_path: Path) -> None:
     done = matrix("catalog", "--set", "nightlly", "--out", tmp_path / "lock", "--venvs", tmp_path)
     assert (done.returncode, (tmp_path / "lock").exists()) == (2, False)
-    assert done.stderr == "error: unknown set 'nightlly': did you mean nightly?\n"
+    assert done.stderr == "error: unknown set of environments 'nightlly': did you mean nightly?\n"
 
 
 def test_the_schema_is_printed() -> None:
