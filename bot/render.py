@@ -65,6 +65,7 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
     environment = Environment(
         loader=_TEMPLATES,
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

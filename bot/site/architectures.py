@@ -6,7 +6,7 @@ from functools import partial
 from itertools import pairwise
 
 from bot.site import links
-from bot.site.atlas import Atlas, failure_link, keys_of, verdict_of
+from bot.site.atlas import ALL, Atlas, failure_link, keys_of, verdict_of
 from bot.site.context import Advice, Frontier, Grid, GridCell, GridRow, Link, Sites, VerdictCount
 from bot.site.environments import anchored, cell, line
 from bot.site.failures import UpstreamFailure
@@ -35,9 +35,9 @@ def architectures_page(atlas: Atlas) -> ArchitecturesPage:
     )
 
 
-def architecture_pages(atlas: Atlas) -> Iterator[ArchitecturePage]:
-    """A page for each architecture."""
-    return (_page(atlas, name) for name in atlas.architectures)
+def architecture_pages(atlas: Atlas, part: slice = ALL) -> Iterator[ArchitecturePage]:
+    """A page for each architecture, or only for a `part` of them."""
+    return (_page(atlas, name) for name in atlas.architectures[part])
 
 
 def _page(atlas: Atlas, name: str) -> ArchitecturePage:
@@ -68,8 +68,8 @@ def _judged(atlas: Atlas, name: str) -> tuple[list[Reading], list[Reading]]:
     tried = tried_in(atlas.readings, name)
     told, measured = answers(tried, Loader.STOCK), {one.environment for one in tried if one.verdicts}
     found = [reading for reading in atlas.readings if reading.cell.environment.id in measured]
-    good = [reading for reading in found if told[reading.pair] is Answer.SAFE]
-    return good, [reading for reading in found if reading not in good]
+    good, others = ([one for one in found if (told[one.pair] is Answer.SAFE) is safe] for safe in (True, False))
+    return good, others
 
 
 def _failures(atlas: Atlas, name: str) -> list[UpstreamFailure]:

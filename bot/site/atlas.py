@@ -25,6 +25,8 @@ KINDS: Final = tuple((loader, check) for loader in Loader for check in Check)
 """The cases of an architecture in an environment, in the order of all pages."""
 
 
+ALL: Final = slice(None)
+
 OTHER: Final[Mapping[Axis, Axis]] = {"transformers": "deepspeed", "deepspeed": "transformers"}
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bot.report import environment_view
 from bot.site import links
-from bot.site.atlas import Atlas, keys_of, verdict_of, worst
+from bot.site.atlas import ALL, Atlas, keys_of, verdict_of, worst
 from bot.site.context import ArchitectureLine, Cell, EnvironmentLine, Link, LoaderShare
 from bot.site.heat import share
 from bot.site.pages import EnvironmentPage, EnvironmentsPage
@@ -30,9 +30,9 @@ def environments_page(atlas: Atlas) -> EnvironmentsPage:
     )
 
 
-def environment_pages(atlas: Atlas) -> Iterator[EnvironmentPage]:
-    """A page for each environment."""
-    return (_page(atlas, reading) for reading in atlas.readings)
+def environment_pages(atlas: Atlas, part: slice = ALL) -> Iterator[EnvironmentPage]:
+    """A page for each environment, or only for a `part` of them."""
+    return (_page(atlas, reading) for reading in atlas.readings[part])
 
 
 def _page(atlas: Atlas, reading: Reading) -> EnvironmentPage:

@@ -1,20 +1,15 @@
-"""The only module of the site that writes: every page beside its JSON, only where something changed, the start page last.
-
-A page is a function of its JSON, of the templates and of our code. So where the last build came to its end, the JSON is
-there already and those are the same, the page is there too, and is not made again.
-"""
+"""From what was measured to the files of its site, on all processors; the start page last."""
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from bot.render import asset, atom, look, page_html
+from bot.render import asset, atom
 from bot.site import links
 from bot.site.about import about_page
 from bot.site.architectures import architecture_pages, architectures_page
@@ -24,32 +19,21 @@ from bot.site.cases import NIGHTS, Shelf, Strips, cases_pages, shelves
 from bot.site.environments import environment_pages, environments_page
 from bot.site.feed import feed
 from bot.site.findings import finding_pages, findings_page
+from bot.site.folder import Folder, begun
 from bot.site.heat import heat_pages
 from bot.site.pages import Pages
 from bot.site.start import start_page
-from bot.site.twin import schema, twin
+from bot.site.twin import schema
 from matrix.advice import FRESH
 from matrix.board import TRUSTED
-from matrix.errors import MatrixError, OutputError
 from matrix.history import opened
 from matrix.history_queries import strips
 from matrix.workers import spread
 
-MARKER: Final = ".zero3-site"
-"""The file that says that a folder is a site of ours, and holds the digest of the templates and the code that made its pages.
-
-Until all are made it is empty."""
 MADE: Final = "made.txt"
 """The file beside the pages of an environment's cases that tells what they were made of."""
-OURS: Final = ("architectures", "badges", "cases", "environments", "findings", "heat")
-"""The folders of a site, in which there is nothing but pages."""
-
-
-class NotASiteError(MatrixError):
-    """The folder for the site holds something else."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder} holds other files than a site's, which must not be mixed: choose an empty folder")
+AT_ONCE: Final = 8
+"""How many architectures or environments a process takes at once: few enough that none waits for another in the end."""
 
 
 @dataclass(frozen=True)
@@ -64,65 +48,12 @@ class Written:
         return f"{self.files:,} files, {self.changed:,} of them new or changed; {self.removed:,} removed"
 
 
-@dataclass
-class _Folder:
-    """The folder of a site; `anew`: also pages with the same JSON are made again.
+@dataclass(frozen=True)
+class _Batch:
+    """Pages that one process makes, and other files that belong to them."""
 
-    `found` are the paths that were there in folders of ours, `paths` those that belong there.
-    """
-
-    root: Path
-    anew: bool
-    found: frozenset[str] = frozenset()
-    paths: set[str] = field(default_factory=set)
-    changed: int = 0
-
-    def page(self, page: Pages) -> None:
-        """Write a page and its JSON."""
-        beside, text = links.twin(page.path), twin(page).encode()
-        if self.anew or not self._has(page.path) or not self._is(beside, text):
-            self.file(page.path, page_html(page, page.kind).encode())
-            self.file(beside, text)
-        self.paths |= {page.path, beside}
-
-    def file(self, path: str, content: bytes) -> None:
-        """Write a file, if it is not there as it is to be; raises OutputError."""
-        self.paths.add(path)
-        if self._is(path, content):
-            return
-        _write(self.root / path, content)
-        self.changed += 1
-
-    def has(self, made: str, digest: bytes, paths: Iterable[str]) -> bool:
-        """Whether the file `made` says `digest`, and all `paths` are there."""
-        return self._is(made, digest) and self.found.issuperset(paths)
-
-    def _has(self, path: str) -> bool:
-        return (self.root / path).is_file()
-
-    def _is(self, path: str, content: bytes) -> bool:
-        try:
-            return (self.root / path).read_bytes() == content
-        except OSError:
-            return False
-
-    def prune(self) -> int:
-        """Remove what is in a folder of ours and belongs to no page; returns how many files."""
-        gone = self.found - self.paths
-        for path in gone:
-            (self.root / path).unlink(missing_ok=True)
-        return len(gone)
-
-
-def _write(place: Path, content: bytes) -> None:
-    """Write over what is there, which takes a sixth of the time of a new file in its place; raises OutputError."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb") as file:
-            file.write(content)
-            file.truncate()
-    except OSError as error:
-        raise OutputError(place, error) from error
+    pages: Callable[[], Iterable[Pages]]
+    files: tuple[tuple[str, bytes], ...] = ()
 
 
 def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str], None]) -> Written:
@@ -131,48 +62,39 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
     Files are written over, the start page after all others, and what is not needed any more goes last. Until then pages
     of both builds are there, one of them perhaps half written: build beside what people read, and move it.
     """
-    folder = _begun(root)
-    for name, content in _assets(atlas):
-        folder.file(name, content)
+    folder = begun(root)
     tell(f"{len(atlas.readings)} environments, {len(atlas.architectures)} architectures")
-    work = partial(_shelf, root, database, anew=folder.anew)
-    with spread(work, _changed(atlas, folder)) as cases:  # an environment in each process
-        for page in _pages(atlas):  # meanwhile
-            folder.page(page)
+    batches = [*_parts(atlas), *_changed(atlas, database, folder)]
+    with spread(partial(_make, root, anew=folder.anew), batches) as made:
+        _make_here(atlas, folder)  # meanwhile
         start = start_page(atlas)
-        for number, (paths, changed) in enumerate(cases, start=1):
+        for number, (paths, changed) in enumerate(made, start=1):
             folder.paths.update(paths)
             folder.changed += changed
-            tell(f"cases of {number} changed environments: {len(folder.paths)} files")
+            tell(f"{number} of {len(batches)} batches of pages: {len(folder.paths)} files")
     folder.page(start)
     written = Written(len(folder.paths), folder.changed, folder.prune())
-    _write(root / MARKER, look().encode())
+    folder.finish()
     return written
 
 
-def _begun(root: Path) -> _Folder:
-    """The folder, known to be ours, with an empty marker: after an interrupted build all pages are made anew."""
-    marker = root / MARKER
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        if not marker.exists() and any(root.iterdir()):
-            raise NotASiteError(root)
-        anew = not marker.exists() or marker.read_text(encoding="utf-8") != look()
-        marker.write_text("", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(root, error) from error
-    return _Folder(root, anew, _found(root))
+def _make(root: Path, batch: _Batch, *, anew: bool) -> tuple[set[str], int]:
+    """Write a batch; returns the paths, and how many files changed."""
+    folder = Folder(root, anew)
+    for page in batch.pages():
+        folder.page(page)
+    for name, content in batch.files:
+        folder.file(name, content)
+    return folder.paths, folder.changed
 
 
-def _found(root: Path) -> frozenset[str]:
-    """All files in folders of ours."""
-    return frozenset(path for name in OURS for path in _files(root / name, name))
-
-
-def _files(folder: Path, name: str) -> Iterator[str]:
-    for below, _, files in os.walk(folder):
-        path = name + below.removeprefix(str(folder))
-        yield from (f"{path}/{file}" for file in files)
+def _make_here(atlas: Atlas, folder: Folder) -> None:
+    """Write what is no batch: pages of which there are few, and the files that are no pages."""
+    lists: list[Pages] = [environments_page(atlas), architectures_page(atlas), findings_page(atlas), about_page(atlas)]
+    for page in chain(lists, heat_pages(atlas), finding_pages(atlas)):
+        folder.page(page)
+    for name, content in _assets(atlas):
+        folder.file(name, content)
 
 
 def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
@@ -188,45 +110,27 @@ def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
     yield links.SCHEMA, (json.dumps(schema(), indent=1) + "\n").encode()
 
 
-def _pages(atlas: Atlas) -> Iterable[Pages]:
-    """All pages but those of cases and the start page."""
-    return chain(
-        heat_pages(atlas),
-        [environments_page(atlas), architectures_page(atlas), findings_page(atlas), about_page(atlas)],
-        environment_pages(atlas),
-        architecture_pages(atlas),
-        finding_pages(atlas),
-    )
+def _parts(atlas: Atlas) -> Iterator[_Batch]:
+    """The pages of architectures and environments."""
+    for start in range(0, len(atlas.architectures), AT_ONCE):
+        yield _Batch(partial(architecture_pages, atlas, slice(start, start + AT_ONCE)))
+    for start in range(0, len(atlas.readings), AT_ONCE):
+        yield _Batch(partial(environment_pages, atlas, slice(start, start + AT_ONCE)))
 
 
-Shelved = tuple[Shelf, bytes]
-"""A shelf, and the digest of all that its pages say."""
-
-
-def _changed(atlas: Atlas, folder: _Folder) -> list[Shelved]:
-    """The shelves whose pages have to be made; those of any other are there, made of the very same shelf."""
-    found = []
+def _changed(atlas: Atlas, database: Path | None, folder: Folder) -> Iterator[_Batch]:
+    """The pages of cases that have to be made, by environment; those of any other are there, made of the very same shelf."""
     for shelf in shelves(atlas):
         digest = hashlib.sha256(repr(shelf.inputs).encode(errors="surrogatepass")).hexdigest().encode()
-        if folder.anew or not folder.has(_made(shelf), digest, shelf.paths):
-            found.append((shelf, digest))
+        made = f"{links.cases_of(shelf.reading.cell.environment.id)}/{MADE}"
+        if folder.anew or not folder.has(made, digest, shelf.paths):
+            yield _Batch(partial(_cases, database, shelf), ((made, digest),))
         else:
-            folder.paths.update({_made(shelf), *shelf.paths})
-    return found
+            folder.paths.update({made, *shelf.paths})
 
 
-def _made(shelf: Shelf) -> str:
-    """The file that says what the cases of an environment were made of."""
-    return f"{links.cases_of(shelf.reading.cell.environment.id)}/{MADE}"
-
-
-def _shelf(root: Path, database: Path | None, shelved: Shelved, *, anew: bool) -> tuple[set[str], int]:
-    """Write the pages of the cases of one environment; returns their paths, and how many files changed."""
-    folder, (shelf, digest) = _Folder(root, anew), shelved
-    for page in cases_pages(shelf, _strips(database, shelf)):
-        folder.page(page)
-    folder.file(_made(shelf), digest)
-    return folder.paths, folder.changed
+def _cases(database: Path | None, shelf: Shelf) -> Iterator[Pages]:
+    return cases_pages(shelf, _strips(database, shelf))
 
 
 def _strips(database: Path | None, shelf: Shelf) -> Strips:
