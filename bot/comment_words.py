@@ -40,7 +40,7 @@ DOES: Mapping[Verdict, tuple[str, str]] = {
     Verdict.HANG: ("hang", "hangs"),
     Verdict.FLAKY: ("differ from run to run", "differs from run to run"),
     Verdict.NOT_PARTITIONED: ("are not partitioned", "is not partitioned"),
-    Verdict.BASELINE_BROKEN: ("fail a plain load too", "fails a plain load too"),
+    Verdict.BASELINE_BROKEN: ("fail without ZeRO-3 too", "fails without ZeRO-3 too"),
     Verdict.ENVIRONMENT: ("cannot be measured", "cannot be measured"),
     Verdict.UNSUPPORTED: ("are gone", "is gone"),
     Verdict.PASS: ("pass", "passes"),

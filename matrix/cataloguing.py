@@ -49,9 +49,8 @@ def questions(asked: Sequence[Found], seeds: Gathering) -> list[dict[str, Any]]:
     return [{"id": found.id, "config": found.config, "seed": seeds.seed(found.id)} for found in asked]
 
 
-def tiny(asked: Sequence[Found], seeds: Gathering, interpreter: Path, log: Path) -> tuple[Answer, ...]:
-    """How each of `asked` becomes tiny; raises ProbeDiedError."""
-    entries = questions(asked, seeds)
+def tiny(entries: Sequence[Mapping[str, Any]], interpreter: Path, log: Path) -> tuple[Answer, ...]:
+    """How each architecture of the `questions` becomes tiny; raises ProbeDiedError."""
     question = {"architectures": entries, "processes": PROCESSES}
     answers = [strictly(_ANSWER, values) for values in runner.ask("census", question, interpreter, log)]
     if len(answers) < len(entries):
@@ -101,12 +100,14 @@ def _discovery(environment: Environment, means: Means) -> Discovery:
 
 
 def _census(asked: Sequence[Found], environment: Environment, means: Means, gathering: Gathering) -> tuple[Answer, ...]:
+    entries = questions(asked, gathering)
+
     def ask() -> tuple[Answer, ...]:
         interpreter = _installed(environment, means)
-        means.progress.step(f"making {len(asked)} architectures of transformers {environment.transformers} tiny")
-        return tiny(asked, gathering, interpreter, _log(environment, means))
+        means.progress.step(f"making {len(entries)} architectures of transformers {environment.transformers} tiny")
+        return tiny(entries, interpreter, _log(environment, means))
 
-    question = json.dumps(questions(asked, gathering), sort_keys=True)
+    question = json.dumps(entries, sort_keys=True)
     return _once(kept("census", CENSUS, environment, means, question), _ANSWERS, ask)
 
 

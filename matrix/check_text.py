@@ -97,6 +97,10 @@ def _sites(wrong: list[Wrong]) -> Iterator[str]:
         yield f"  and {len(wrong) - _SHOWN} more; --json has all of them"
 
 
+def _unexplained(case: Case, found: Diagnosis) -> bool:
+    return case.verdict is Verdict.BASELINE_BROKEN and case.architecture not in found.reasons
+
+
 def _ranks(ranks: tuple[int, ...]) -> str:
     return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"
 
@@ -106,8 +110,11 @@ def what_to_do(found: Diagnosis) -> Iterator[str]:
     for name, why in found.reasons.items():
         with_version = f"{name} with transformers {found.environment.transformers}"
         yield printable(f"- known of {with_version}: {' '.join(why.split())}")
-    if any(case.verdict is Verdict.BASELINE_BROKEN and case.architecture not in found.reasons for case in found.stock):
+    broken = {case.check for case in found.stock if _unexplained(case, found)}
+    if Check.LOAD in broken:
         yield "- look at the model first: save_pretrained and from_pretrained do not give it back without ZeRO-3 either"
+    elif broken:
+        yield "- look at what save_pretrained says first: without ZeRO-3 it does not give the model back either"
     if found.answer is not Answer.UNSAFE:
         return
     if found.pairs:

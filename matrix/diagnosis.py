@@ -6,7 +6,7 @@ from itertools import groupby
 
 from packaging.version import Version
 
-from matrix.lock import Looked
+from matrix.lock import TINY, Looked
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Verdict, What
 from matrix.safety import Answer
 
@@ -47,10 +47,6 @@ class Wrong:
     reported: bool
 
 
-_TINY = "its tiny model"
-"""How the reasons of `matrix.discovered` begin that are about the tiny model."""
-
-
 @dataclass(frozen=True)
 class Diagnosis:
     """What a check found. `stock` are the cases of the user's own loader.
@@ -77,7 +73,7 @@ def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagn
     found = Diagnosis(cell.environment, resolved, _answer(stock, resolved), stock)
     if found.answer is not Answer.UNSAFE:
         return found
-    fixed = _right(_of(cell, Loader.FIXED))
+    fixed = _gives_back(_of(cell, Loader.FIXED))
     old = fixed and Version(cell.environment.transformers) < Version(BUFFERS_LOAD_SINCE)
     wrong = tuple(entry for case in stock for entry in _wrong(case))
     return replace(found, wrong=wrong, fixed=fixed, since=BUFFERS_LOAD_SINCE if old else "", pairs=tuple(pairs))
@@ -90,11 +86,15 @@ def explained(found: Diagnosis, looked: Looked) -> Diagnosis:
     full-size one is not, and such a model is not known to be safe.
     """
     names = {case.architecture for case in found.stock}
-    failing = {case.architecture for case in found.stock if case.verdict is Verdict.BASELINE_BROKEN}
+    failing = {
+        case.architecture
+        for case in found.stock
+        if case.check is Check.LOAD and case.verdict is Verdict.BASELINE_BROKEN
+    }
     unchecked = {
         name: f"it is not checked: {why}"
         for name, why in looked.unchecked.items()
-        if name in failing or (name in names and why.startswith(_TINY))
+        if name in failing or (name in names and why.startswith(TINY))
     }
     broken = {name: f"a plain load of it fails: {why}" for name, why in looked.broken.items() if name in failing}
     answer = Answer.UNKNOWN if unchecked and found.answer is Answer.SAFE else found.answer
@@ -119,6 +119,13 @@ def _of(cell: Cell, loader: Loader) -> tuple[Case, ...]:
 
 def _right(cases: Sequence[Case]) -> bool:
     return {case.check for case in cases} == set(Check) and all(case.verdict is Verdict.PASS for case in cases)
+
+
+def _gives_back(cases: Sequence[Case]) -> bool:
+    """Whether all passed that could: what fails in one process too, without a wrong value, is nothing that a loader helps."""
+    told = [case for case in cases if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
+    made = {case.check for case in cases} == set(Check)
+    return made and bool(told) and all(case.verdict is Verdict.PASS for case in told)
 
 
 def _wrong(case: Case) -> Iterator[Wrong]:

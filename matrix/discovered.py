@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from matrix.cover import cover, head
 from matrix.families import family_of
-from matrix.lock import Lock, Locked, Looked
+from matrix.lock import TINY, Lock, Locked, Looked
 
 Values = Mapping[str, Any]
 
@@ -96,7 +96,7 @@ def not_built(discovery: Discovery) -> dict[str, str]:
 def not_tiny(answers: Sequence[Answer]) -> dict[str, str]:
     """The chosen architectures that cannot be made tiny with all their sites, and why."""
     refused = {answer.id: reason(answer.message) for answer in answers if answer.status != "ok"}
-    lost = {answer.id: f"its tiny model lacks {', '.join(answer.missing)}" for answer in answers if answer.missing}
+    lost = {answer.id: f"{TINY} lacks {', '.join(answer.missing)}" for answer in answers if answer.missing}
     return {**refused, **lost}
 
 
@@ -108,7 +108,7 @@ def mistaken(discovery: Discovery, answers: Sequence[Answer]) -> dict[str, str]:
     found = {one.id: one.sites.items() for one in discovery.found}
     other = {one.id: found[one.id] ^ one.sites.items() for one in answers if one.status == "ok" and one.id in found}
     return {
-        name: f"its tiny model is another one than was discovered: {', '.join(sorted({site for site, _ in sites}))}"
+        name: f"{TINY} is another one than was discovered: {', '.join(sorted({site for site, _ in sites}))}"
         for name, sites in other.items()
         if sites
     }

@@ -23,10 +23,15 @@ DISCOVERY: Final = (
     "probe/hub/models--timm--repvit_m1.dist_in1k/snapshots/0/config.json",
 )
 """What the discovery of a version follows from, beside what is installed."""
-CENSUS: Final = (*DISCOVERY, *(f"probe/{name}.py" for name in ("census", "fixture", "judge", "luck", "sentinels")))
+CENSUS: Final = (
+    *DISCOVERY,
+    *(f"probe/{name}.py" for name in ("census", "control", "fixture", "judge", "luck", "sentinels", "uneven")),
+)
 """What the census follows from, beside what is installed and what it is asked."""
 _LOCK_FILES: Final = (*CENSUS, "cataloguing.py", "cover.py", "discovered.py", "families.py", "lock.py")
 """What the lock follows from, beside the versions that were looked at."""
+TINY: Final = "its tiny model"
+"""How a reason begins that is about the tiny model: the full-size one may well be measured."""
 
 
 @dataclass(frozen=True)

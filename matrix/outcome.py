@@ -172,7 +172,7 @@ def _lacking(base: Case, head: Case) -> tuple[Outcome, str]:
 
 
 def _plain(head: Case) -> str:
-    return ": a plain load, without ZeRO-3, fails too" if head.verdict is Verdict.BASELINE_BROKEN else ""
+    return ": it fails without ZeRO-3 too" if head.verdict is Verdict.BASELINE_BROKEN else ""
 
 
 def _worsening(base: Case, head: Case) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.cataloguing import discover, newest_first, tiny
+from matrix.cataloguing import discover, newest_first, questions, tiny
 from matrix.discovered import Discovery, Found, Gathering
 from matrix.environments import Environment
 from matrix.errors import BadMessageError, ProbeDiedError
@@ -45,7 +45,7 @@ def test_what_no_probe_says_is_not_believed(interpreter: Path, tmp_path: Path) -
 def test_a_census_that_leaves_something_out_is_no_census(interpreter: Path, tmp_path: Path) -> None:
     says(interpreter, "sys.exit('Killed')")
     with pytest.raises(ProbeDiedError, match="Killed"):
-        tiny((Found("m:M"),), Gathering(), interpreter, tmp_path / "log")
+        tiny(questions((Found("m:M"),), Gathering()), interpreter, tmp_path / "log")
 
 
 def test_an_architecture_is_asked_for_with_what_made_it_tiny_in_a_newer_version(
@@ -59,7 +59,9 @@ def test_an_architecture_is_asked_for_with_what_made_it_tiny_in_a_newer_version(
     )
     gathering = Gathering()
     for version in ("5.23.0", "5.22.2"):
-        gathering.add(Discovery(version, ()), tiny((Found("m:M"),), gathering, interpreter, tmp_path / "log"))
+        gathering.add(
+            Discovery(version, ()), tiny(questions((Found("m:M"),), gathering), interpreter, tmp_path / "log")
+        )
     assert gathering.architectures["m:M"].configs == {
         "5.23.0": {"depth": 1, "asked": 0},
         "5.22.2": {"depth": 1, "asked": 1},

@@ -94,7 +94,7 @@ def test_every_combination_has_exactly_one_outcome_and_the_rules_hold(errors: di
             PASS,
             BASELINE,
             Outcome.REGRESSED,
-            "pass on base, baseline broken on head: a plain load, without ZeRO-3, fails too",
+            "pass on base, baseline broken on head: it fails without ZeRO-3 too",
         ),
         (
             Verdict.REPORTED,
@@ -109,7 +109,7 @@ def test_every_combination_has_exactly_one_outcome_and_the_rules_hold(errors: di
             BASELINE,
             BASELINE,
             Outcome.STILL_BROKEN,
-            "baseline broken on base, baseline broken on head: a plain load, without ZeRO-3, fails too",
+            "baseline broken on base, baseline broken on head: it fails without ZeRO-3 too",
         ),
         (
             UNSUPPORTED,

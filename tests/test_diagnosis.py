@@ -78,6 +78,22 @@ def test_a_newer_transformers_is_not_promised_to_help_where_the_fix_does_not() -
     assert "tell upstream" in words(told(measured(Verdict.CRASH, Verdict.CRASH)))
 
 
+def unsaved() -> Cell:
+    """A load that only the fixed loader gets right, and a save that fails in one process too."""
+    whole = measured(Verdict.CORRUPT)
+    saves = [case(MINE, Verdict.BASELINE_BROKEN, loader=loader, check=Check.SAVE) for loader in Loader]
+    return replace(whole, cases=(*whole.cases[:2], *saves))
+
+
+def test_a_save_that_fails_without_zero3_too_does_not_hide_what_the_fix_does_for_the_load() -> None:
+    found = unsaved()
+    assert told(found).since == "5.6.0"
+    assert "look at what save_pretrained says first" in words(told(found))
+    wrong = replace(found.cases[3], findings=(finding(),))
+    assert told(replace(found, cases=(*found.cases[:3], wrong))).since == ""
+    assert told(replace(found, cases=found.cases[:3])).since == "", "whose save was not checked"
+
+
 def test_a_pair_that_was_measured_right_is_named_and_a_safe_model_needs_none() -> None:
     assert "measured right: transformers-5.6.0\n" in words(
         told(measured(Verdict.CORRUPT), "transformers-5.6.0", "other")
@@ -123,6 +139,7 @@ def test_what_the_catalog_does_not_check_is_not_safe_and_what_it_found_broken_an
     assert explained(right, Looked({MINE: "its tiny model lacks Router.bias"})).answer is Answer.UNKNOWN
     assert explained(right, Looked({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
     assert explained(right, Looked({MINE: "needs torchvision"})) == right, "which must be installed here"
+    assert explained(told(unsaved()), Looked({MINE: "needs torchvision"})).reasons == {}, "for it was loaded"
 
 
 def test_wrong_values_are_not_safe_wherever_they_come_from() -> None:

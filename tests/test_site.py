@@ -1,6 +1,7 @@
 """The site as files: whole, inert, the same each time, and written only where something changed."""
 
 import json
+import pickle
 import posixpath
 import re
 import shutil
@@ -19,7 +20,9 @@ from test_history import NEW, Folder, day
 
 from bot.render import page_html
 from bot.site import links, publish
+from bot.site.architectures import architecture_pages
 from bot.site.command import Sources, site_of_history
+from bot.site.environments import environment_pages
 from bot.site.feed import Publisher
 from bot.site.folder import MARKER, NotASiteError, write
 from bot.site.start import start_page
@@ -280,6 +283,14 @@ def test_a_page_of_cases_that_cannot_be_written_is_told_in_words(tmp_path: Path)
     (tmp_path / links.cases(name, BERT)).mkdir(parents=True)
     with pytest.raises(OutputError, match="Is a directory"):
         publish_quietly(small(), tmp_path)
+    assert (tmp_path / MARKER).read_text() == "", "so all pages will be made anew"
+
+
+def test_what_is_made_of_an_atlas_can_be_handed_to_another_process() -> None:
+    """As where processes are not forked, and from Python 3.14 on everywhere."""
+    batches = pickle.loads(pickle.dumps([*publish._parts(small())]))  # noqa: S301 - our own
+    pages = [page for batch in batches for page in batch.pages()]
+    assert pages == [*architecture_pages(small()), *environment_pages(small())]
 
 
 def test_other_templates_make_every_page_anew(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def _judged(atlas: Atlas, name: str) -> tuple[list[Reading], list[Reading]]:
     tried = tried_in(atlas.readings, name)
     told, measured = answers(tried, Loader.STOCK), {one.environment for one in tried if one.verdicts}
     found = [reading for reading in atlas.readings if reading.cell.environment.id in measured]
-    good, others = ([one for one in found if (told[one.pair] is Answer.SAFE) is safe] for safe in (True, False))
-    return good, others
+    good = [reading for reading in found if told[reading.pair] is Answer.SAFE]
+    return good, [reading for reading in found if told[reading.pair] is not Answer.SAFE]
 
 
 def _failures(atlas: Atlas, name: str) -> list[UpstreamFailure]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, lru_cache
-from types import MappingProxyType
 from typing import Any, Final
 
 from bot.labels import labels
@@ -24,8 +23,8 @@ from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Loader, 
 KINDS: Final = tuple((loader, check) for loader in Loader for check in Check)
 """The cases of an architecture in an environment, in the order of all pages."""
 
-
 ALL: Final = slice(None)
+"""Not only a part of the architectures, or environments."""
 
 OTHER: Final[Mapping[Axis, Axis]] = {"transformers": "deepspeed", "deepspeed": "transformers"}
 
@@ -53,8 +52,8 @@ class Atlas:
     """
 
     board: Board
-    families: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    sites: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
+    families: Mapping[str, str] = field(default_factory=dict)
+    sites: Mapping[str, Sequence[str]] = field(default_factory=dict)
     failures: tuple[UpstreamFailure, ...] = ()
     nights: tuple[Night, ...] = ()
     recent: tuple[Transition, ...] = ()

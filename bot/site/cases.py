@@ -29,7 +29,7 @@ Strips = Mapping[CaseKey, tuple[Mark, ...]]
 
 @dataclass(frozen=True)
 class Shelf:
-    """All that the case pages of one environment are made of: small enough to be handed to another process.
+    """All that the case pages of one environment are made of.
 
     `nights` are those that its history strips tell of: records are never replaced, so the strips are the same as long as
     the nights are.

@@ -98,9 +98,9 @@ def begun(root: Path) -> Folder:
         if not marker.exists() and any(root.iterdir()):
             raise NotASiteError(root)
         anew = not marker.exists() or marker.read_text(encoding="utf-8") != look()
-        marker.write_text("", encoding="utf-8")
     except OSError as error:
         raise OutputError(root, error) from error
+    write(str(marker), b"")
     return Folder(root, anew, _found(root))
 
 

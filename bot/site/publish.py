@@ -71,7 +71,7 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
         for number, (paths, changed) in enumerate(made, start=1):
             folder.paths.update(paths)
             folder.changed += changed
-            tell(f"{number} of {len(batches)} batches of pages: {len(folder.paths)} files")
+            tell(f"{number} of {len(batches)} parts made: {len(folder.paths)} files")
     folder.page(start)
     written = Written(len(folder.paths), folder.changed, folder.prune())
     folder.finish()

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from matrix.job import Job, Task
-from matrix.model import Case, Verdict
+from matrix.model import Case
 from matrix.probe import eras, worker
-from matrix.probe.fixture import Fixture, build_fixture, described
+from matrix.probe.control import build_fixture
+from matrix.probe.fixture import Fixture, described
 from matrix.probe.group import Observation
-from matrix.probe.verdicts import cases
+from matrix.probe.verdicts import cases, ready, undecided
 from matrix.probe.zygote import environment_info
 
 Message = dict[str, Any]
@@ -38,8 +39,9 @@ def _fixtures(job: Job, root: Path) -> dict[str, Fixture]:
 
 def _do(task: Task, job: Job, root: Path, fixture: Fixture) -> list[Case]:
     """The cases of one task, the same on every rank."""
-    if fixture.verdict is not Verdict.PASS:
-        return [Case(task.architecture, task.loader, c, fixture.verdict, error=fixture.error) for c in task.checks]
+    known, task = undecided(task, fixture), ready(task, fixture)
+    if not task.checks:
+        return known
     architecture = next(a for a in job.architectures if a.id == task.architecture)
     told: list[Message] = []
     worker.do_task(task, architecture, root, told.append)
@@ -47,7 +49,7 @@ def _do(task: Task, job: Job, root: Path, fixture: Fixture) -> list[Case]:
         raise RuntimeError(f"{task.architecture} {task.loader}: {raised['type']}: {raised['message']}")
     ranks = _together({message["check"]: message for message in told})
     observation = Observation({check: [rank.get(check) for rank in ranks] for check in task.checks})
-    return cases(task, observation, fixture, described(root, task.architecture))
+    return known + cases(task, observation, fixture, described(root, task.architecture))
 
 
 def measure(job: Job, root: Path, tell: Callable[[Message], None]) -> int:

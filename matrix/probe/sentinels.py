@@ -80,7 +80,10 @@ def content(tensor: Tensor) -> Hashable:
 
 
 def sentinels(initial: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The sentinel of every tensor of a state dict, keyed as it is; no two are alike, nor like what another one was."""
+    """The sentinel of every tensor of a state dict, keyed as it is.
+
+    No two are alike, nor like what another one was, but for bools and for indices that no place tried makes different.
+    """
     taken = {content(tensor) for tensor in initial.values() if _whole(tensor)}
     result = {}
     for name, code in codes(initial).items():

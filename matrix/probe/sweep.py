@@ -12,9 +12,10 @@ from typing import Any
 from matrix.job import Job, Task
 from matrix.model import Architecture, Case, CaseKey, Failure, Verdict
 from matrix.probe.channel import Channel, Child, each, fork, merged
-from matrix.probe.fixture import Fixture, build_fixture, described
+from matrix.probe.control import build_fixture
+from matrix.probe.fixture import Fixture, described
 from matrix.probe.group import Group, StartError, reap_leaving
-from matrix.probe.verdicts import cases, confirm
+from matrix.probe.verdicts import cases, confirm, ready, undecided
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -75,11 +76,6 @@ class Sweep:
         decided = cases(task, observation, self.fixtures[task.architecture], tensors)
         seconds = round(time.perf_counter() - started, 4)
         return [case if case.seconds else replace(case, seconds=seconds) for case in decided]
-
-
-def undecided(fixture: Fixture, task: Task) -> list[Case]:
-    """The cases of a task whose architecture cannot be loaded even plainly."""
-    return [Case(task.architecture, task.loader, check, fixture.verdict, error=fixture.error) for check in task.checks]
 
 
 def _tell_cases(decided: Iterable[Case], tell: Tell) -> None:
@@ -145,14 +141,11 @@ def sweep(job: Job, root: Path, tell: Tell) -> dict[str, float]:
     after the slower builder's.
     """
     fixtures = build_fixtures(job, root, tell)
-    ready = []
     for task in job.tasks:
-        fixture = fixtures[task.architecture]
-        if fixture.verdict is Verdict.PASS:
-            ready.append(task)
-        else:
-            _tell_cases(undecided(fixture, task), tell)
-    lanes = [fork(partial(_lane, job, root, fixtures, share)) for share in _shares(ready) if share]
+        _tell_cases(undecided(task, fixtures[task.architecture]), tell)
+    left = [ready(task, fixtures[task.architecture]) for task in job.tasks]
+    shares = _shares([task for task in left if task.checks])
+    lanes = [fork(partial(_lane, job, root, fixtures, share)) for share in shares if share]
     measured = _finished(lanes, tell)
     building = sum(fixture.load_seconds for fixture in fixtures.values()) / job.world_size
     loading = max((lane["load_seconds"] for lane in measured), default=0.0)

@@ -107,6 +107,20 @@ def cases(task: Task, observation: Observation, fixture: Fixture, described: Des
     return decided
 
 
+def undecided(task: Task, fixture: Fixture) -> list[Case]:
+    """The cases of a task that say nothing of ZeRO-3: in one process it cannot be loaded, or saved, either."""
+    return [
+        Case(task.architecture, task.loader, check, fixture.foreseen(check), error=fixture.error)
+        for check in task.checks
+        if fixture.foreseen(check) is not Verdict.PASS
+    ]
+
+
+def ready(task: Task, fixture: Fixture) -> Task:
+    """The task with the checks that are left to make, maybe none."""
+    return replace(task, checks=tuple(check for check in task.checks if fixture.foreseen(check) is Verdict.PASS))
+
+
 def signature(case: Case) -> tuple[object, ...]:
     """What must be the same in a rerun for the verdict to be believed: the same tensors wrong on the same ranks."""
     wrong = frozenset((finding.tensor, finding.ranks) for finding in case.findings)

@@ -98,6 +98,17 @@ class OddIndexModel(OddPreTrainedModel):
         return super().train(mode)
 
 
+class OddUnreadableModel(OddPreTrainedModel):
+    """One that cannot be loaded."""
+
+    def odd(self) -> None:
+        self.register_buffer("mark", torch.zeros(5))
+
+    @classmethod
+    def from_pretrained(cls, *_: Any, **__: Any) -> Any:
+        raise ValueError("nobody can read this")
+
+
 class OddGreedyConfig(PretrainedConfig):
     """Takes apart what it is given, as grounding-dino's did up to 5.0."""
 
