@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +86,17 @@ def _shard(value: Tensor, length: int) -> Tensor:
 def _hold(model: Model, values: dict[str, Tensor]) -> None:
     """Give a ZeRO-3 model known values: whole buffers and this rank's shards, without a word to the other ranks."""
     parameters = dict(model.named_parameters(remove_duplicate=False))
+    buffers = {name for name, _ in model.named_buffers(remove_duplicate=False)}
     for name, value in values.items():
         if name in parameters:
             shard = parameters[name].ds_tensor
             shard.copy_(_shard(value, shard.numel()))
-        elif _has_buffer(model, name):  # one that the load lost will be missed in what was saved
+        elif name in buffers:  # one that the load lost will be missed in what was saved
             put(model, name, value)
 
 
-def _has_buffer(model: Model, name: str) -> bool:
-    return name in dict(model.named_buffers(remove_duplicate=False))
+_reference = lru_cache(maxsize=1)(load_reference)
+"""Read once for both loaders, which come one after the other. Nobody writes into it: what a model is given are copies."""
 
 
 def _poison(model: Model) -> None:
@@ -116,7 +118,7 @@ class Session:
         self.cls = recipes.model_class(architecture)
         self.path = folder(root, architecture.id)
         self.saved = self.path / f"saved.{task.loader}"  # the other loader may be at work on the same architecture
-        self.reference = load_reference(root, architecture.id)
+        self.reference = _reference(root, architecture.id)
         self.model: Model = None
         self.missing: tuple[str, ...] = ()
         self.watch = Stopwatch()

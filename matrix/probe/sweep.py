@@ -1,16 +1,18 @@
 """The zygote's work: fixtures, then every task through rank groups, then reruns of what was red."""
 
+import gc
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from matrix.job import Job, Task
 from matrix.model import Architecture, Case, CaseKey, Failure, Verdict
+from matrix.probe import eras
 from matrix.probe.channel import Channel, Child, each, fork, merged
 from matrix.probe.control import build_fixture
 from matrix.probe.fixture import Fixture, described
@@ -19,8 +21,10 @@ from matrix.probe.verdicts import cases, confirm, ready, undecided
 
 Tell = Callable[[dict[str, Any]], None]
 
-LANES = 2
-"""Sweeps that go on side by side. Ranks wait for each other about half of the time: one lane leaves half a core idle."""
+LANES = 3
+"""Sweeps that go on side by side. Ranks wait for each other about half of the time: with two lanes 2 cores still idle."""
+
+_described = cache(described)
 
 
 def build_fixtures(job: Job, root: Path, tell: Tell) -> dict[str, Fixture]:
@@ -72,7 +76,7 @@ class Sweep:
     def _decide(self, task: Task, group: Group) -> list[Case]:
         started = time.perf_counter()
         observation = group.run(task)
-        tensors = described(self.root, task.architecture)
+        tensors = _described(self.root, task.architecture)
         decided = cases(task, observation, self.fixtures[task.architecture], tensors)
         seconds = round(time.perf_counter() - started, 4)
         return [case if case.seconds else replace(case, seconds=seconds) for case in decided]
@@ -100,7 +104,14 @@ def _passes(through: Sweep, tasks: Sequence[Task], tell: Tell) -> float:
 
 
 def _lane(job: Job, root: Path, fixtures: dict[str, Fixture], tasks: Sequence[Task], channel: Channel) -> None:
-    """A forked process that takes its tasks through groups of its own, and tells of them on `channel`."""
+    """A forked process that takes its tasks through groups of its own, and tells of them on `channel`.
+
+    It imports the models of no other lane: each time it builds one, deepspeed patches every module class that there is.
+    """
+    mine = {task.architecture for task in tasks}
+    eras.preload_models(architecture for architecture in job.architectures if architecture.id in mine)
+    gc.collect()
+    gc.freeze()
     through = Sweep(job, root, fixtures)
     try:
         loading = _passes(through, tasks, channel.send)

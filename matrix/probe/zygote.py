@@ -57,11 +57,10 @@ def environment_info(job: Job) -> EnvironmentInfo:
 
 
 def warm_up(job: Job) -> None:
-    """Import everything and let the children's garbage collector skip it; raises ImportError and what imports raise."""
+    """Import what every model needs and let the children's garbage collector skip it; raises ImportError and what imports raise."""
     eras.preload()
     if job.device is Device.CPU or not eras.deepspeed_spoils_fork():
         eras.preload_deepspeed()
-    eras.preload_models(job.architectures)
     gc.collect()
     gc.freeze()
 
@@ -72,7 +71,6 @@ def identify(job: Job, tell: Tell) -> Job:
         return job
     found, told = resolved(job)
     tell({"target": told})
-    eras.preload_models(found.architectures)
     return found
 
 
