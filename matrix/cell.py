@@ -26,7 +26,7 @@ from matrix.errors import (
 from matrix.job import Job, Task
 from matrix.messages import strictly
 from matrix.model import Architecture, Case, CaseKey, Cell, Device, EnvironmentInfo, Failure, Timing, Verdict
-from matrix.plan import believed, remaining
+from matrix.plan import remaining
 from matrix.store import CellWriter, append, read_cell, set_aside
 
 _CASE = TypeAdapter(Case)
@@ -174,7 +174,7 @@ def measure(request: Request, progress: Progress) -> Cell:
     path = request.out / f"{info.id}.jsonl"
     earlier = _kept(path, request, _new_cell(request, info), progress)
     known = earlier.cases if earlier and not request.again else ()
-    tasks = remaining(request.tasks, [case.key for case in known if believed(case, request.confirmations)])
+    tasks = remaining(request.tasks, [case.key for case in known if case.believed(request.confirmations)])
     progress.begin(info.id, sum(len(task.checks) for task in tasks))
     if earlier and not tasks:
         progress.step(f"already measured {earlier.started}")
@@ -275,7 +275,7 @@ class Sink:
 
     def _unsettled(self) -> Iterable[Case]:
         known = self.earlier.cases if self.earlier and not self.request.again else ()
-        return (case for case in known if not believed(case, self.request.confirmations))
+        return (case for case in known if not case.believed(self.request.confirmations))
 
     def identified(self, values: object) -> None:
         """What a target is, which nobody asked for here: no message of the probe may add to what it may decide."""

@@ -33,7 +33,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """What the host asks of the probe. `timeout` is in seconds per task, `confirmations` counts reruns of a red case.
+    """What the host asks of the probe. `timeout` is in seconds per task, `confirmations` counts reruns of a red case,
+    of which some need fewer (`Case.believed`).
 
     Instead of architectures and tasks it may have a `target`: all cases of one model that only the probe can identify.
     """

@@ -252,6 +252,15 @@ class Case:
         """What names this case inside its cell."""
         return CaseKey(self.architecture, self.loader, self.check)
 
+    def believed(self, confirmations: int) -> bool:
+        """Whether it need not be measured again: green, decided without ranks, or red in enough reruns.
+
+        One is enough where runs disagree, which is flaky however many follow, and for a crash that repeats itself; wrong
+        values, and hangs, have to come up in as many as `confirmations`.
+        """
+        sure = self.verdict in {Verdict.CRASH, Verdict.FLAKY}
+        return self.verdict.settled or self.confirmed[1] > (min(1, confirmations) if sure else confirmations)
+
 
 @dataclass(frozen=True)
 class EnvironmentInfo:

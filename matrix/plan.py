@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from matrix.errors import UnknownNameError
 from matrix.job import Task
-from matrix.model import Architecture, Case, CaseKey, Check, Loader
+from matrix.model import Architecture, CaseKey, Check, Loader
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -40,11 +40,6 @@ def choices(what: str, kind: type[_Choice], text: str) -> tuple[_Choice, ...]:
 def plan(architectures: Iterable[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]) -> tuple[Task, ...]:
     """Every architecture with every loader, both checks in one go: they look at the same loaded model."""
     return tuple(Task(architecture.id, loader, tuple(checks)) for architecture in architectures for loader in loaders)
-
-
-def believed(case: Case, confirmations: int) -> bool:
-    """Whether a case need not be measured again: green, decided without ranks, or red as often as asked for."""
-    return case.verdict.settled or case.confirmed[1] > confirmations
 
 
 def remaining(tasks: Iterable[Task], done: Iterable[CaseKey]) -> tuple[Task, ...]:

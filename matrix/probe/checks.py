@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +116,16 @@ class Session:
     def __init__(self, task: Task, architecture: Architecture, root: Path) -> None:
         self.task = task
         self.cls = recipes.model_class(architecture)
-        self.path = folder(root, architecture.id)
+        self.root, self.path = root, folder(root, architecture.id)
         self.saved = self.path / f"saved.{task.loader}"  # the other loader may be at work on the same architecture
-        self.reference = _reference(root, architecture.id)
         self.model: Model = None
         self.missing: tuple[str, ...] = ()
         self.watch = Stopwatch()
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What the model should hold, read once it is loaded: a load that raises needs none."""
+        return _reference(self.root, self.task.architecture)
 
     def run(self, check: Check) -> Seen:
         """Do `check` and tell what this rank saw. Whatever upstream raises goes through."""

@@ -88,18 +88,19 @@ def _tell_cases(decided: Iterable[Case], tell: Tell) -> None:
 
 
 def _passes(through: Sweep, tasks: Sequence[Task], tell: Tell) -> float:
-    """All tasks once, then the red ones again as often as the job says; the seconds spent loading."""
+    """All tasks once, then the red ones again until they are believed; the seconds spent loading."""
     runs: dict[CaseKey, list[Case]] = {}
-    for attempt in range(1 + through.job.confirmations):
+    for _ in range(1 + through.job.confirmations):
         red = []
         for task, decided in through.run(tasks):
             for case in decided:
                 runs.setdefault(case.key, []).append(case)
-            _tell_cases([confirm(runs[case.key]) for case in decided], tell)
-            checks = tuple(case.check for case in decided if not case.verdict.settled)
+            seen = [confirm(runs[case.key]) for case in decided]
+            _tell_cases(seen, tell)
+            checks = tuple(case.check for case in seen if not case.believed(through.job.confirmations))
             red += [replace(task, checks=checks)] if checks else []
         # Other neighbours in a rerun: a verdict that depends on what ran before it shows as flaky.
-        tasks = (red if attempt == 0 else tasks)[::-1]
+        tasks = red[::-1]
     return sum(case.load_seconds for cases_of_one in runs.values() for case in cases_of_one)
 
 

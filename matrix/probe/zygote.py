@@ -61,6 +61,8 @@ def warm_up(job: Job) -> None:
     eras.preload()
     if job.device is Device.CPU or not eras.deepspeed_spoils_fork():
         eras.preload_deepspeed()
+    if job.device is Device.CPU:
+        eras.without_shm_op()  # asks deepspeed which of its operations would compile, which takes each rank a while
     gc.collect()
     gc.freeze()
 
