@@ -10,11 +10,22 @@ from bot.text import Code, Sentence, plain
 from matrix.model import Check, Device, Loader, Tensors, Verdict
 
 
-@dataclass(frozen=True)
 class Words:
-    """A sentence whose parts from outside are marked; plain text in JSON."""
+    """A sentence whose parts from outside are marked; plain text in JSON, which would take a dataclass or a tuple apart."""
 
-    parts: Sentence
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: Sentence) -> None:
+        self.parts = parts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Words) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __repr__(self) -> str:
+        return f"Words({self.parts!r})"
 
     def __str__(self) -> str:
         return plain(self.parts)
@@ -308,6 +319,11 @@ class CaseEntry:
     def nights(self) -> int:
         """How many nights the strip has."""
         return sum(segment.nights for segment in self.strip)
+
+    @property
+    def cut(self) -> bool:
+        """Whether some wrong tensors are not shown."""
+        return bool(self.more_sites or any(site.more for site in self.sites))
 
 
 @dataclass(frozen=True)

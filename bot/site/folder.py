@@ -46,17 +46,23 @@ class Folder:
         A page is a function of its JSON, of the templates and of our code: where its JSON is there already, so is the page.
         """
         beside, text = links.twin(page.path), twin(page).encode()
-        if self.anew or not self._has(page.path) or not self._is(beside, text):
+        if self.anew or not self._has(page.path):
             self.file(page.path, page_html(page, page.kind).encode())
             self.file(beside, text)
+        elif not self._is(beside, text):
+            self._write(page.path, page_html(page, page.kind).encode())
+            self._write(beside, text)
         self.paths |= {page.path, beside}
 
     def file(self, path: str, content: bytes) -> None:
         """Write a file, if it is not there as it is to be; raises OutputError."""
         self.paths.add(path)
         if not self._is(path, content):
-            write(self._place(path), content)
-            self.changed += 1
+            self._write(path, content)
+
+    def _write(self, path: str, content: bytes) -> None:
+        write(self._place(path), content)
+        self.changed += 1
 
     def has(self, made: str, digest: bytes, paths: Iterable[str]) -> bool:
         """Whether the file `made` says `digest`, and all `paths` are there."""

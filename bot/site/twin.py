@@ -4,6 +4,7 @@ import json
 from datetime import date
 from typing import Any
 
+import orjson
 from pydantic import TypeAdapter
 
 from bot.site.context import Words
@@ -16,13 +17,14 @@ def twin(page: object) -> str:
     A number that JSON does not have is null: a forged record may hold one.
     """
     try:
-        return _dumped(page)
-    except ValueError:
-        return _dumped(json.loads(json.dumps(page, default=_plain), parse_constant=lambda _: None))
+        text = orjson.dumps(page, default=_plain, option=orjson.OPT_APPEND_NEWLINE).decode()
+    except TypeError:  # half a surrogate pair, or an integer of more than 64 bits
+        return _ascii(json.loads(json.dumps(page, default=_plain), parse_constant=lambda _: None))
+    return text if text.isascii() else _ascii(json.loads(text))
 
 
-def _dumped(value: object) -> str:
-    return json.dumps(value, default=_plain, ensure_ascii=True, allow_nan=False, separators=(",", ":")) + "\n"
+def _ascii(value: object) -> str:
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")) + "\n"
 
 
 def _plain(value: object) -> object:
