@@ -2,15 +2,15 @@
 
 import sys
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from bot import ci, nightly_ci
 from bot.render import render
 from bot.report import report as report_of
 from bot.scale import Place, measure, scratch
@@ -28,7 +28,29 @@ from matrix.history_records import database_of
 from matrix.lock import read_lock
 from matrix.store import read_run
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+@cache
+def _workflows() -> TyperGroup:
+    """What the workflows call; with PyGithub, it takes half a second to import."""
+    from bot import ci, nightly_ci
+
+    others = typer.Typer()
+    others.add_typer(ci.app)
+    others.add_typer(nightly_ci.app, name="nightly")
+    return typer.main.get_group(others)
+
+
+class _Group(TyperGroup):
+    """The commands here, and those of the workflows, which are imported when one is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *_workflows().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, cmd_name) or _workflows().get_command(ctx, cmd_name)
+
+
+app = typer.Typer(cls=_Group, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def site_address(text: str) -> str:
@@ -36,10 +58,6 @@ def site_address(text: str) -> str:
     if text and not ADDRESS.fullmatch(text):
         raise typer.BadParameter(f"{text!r} is no address of a site, such as https://example.org/zero3-matrix")
     return text
-
-
-app.add_typer(ci.app)
-app.add_typer(nightly_ci.app, name="nightly")
 
 
 @app.callback()

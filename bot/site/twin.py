@@ -1,14 +1,17 @@
 """PURE. The JSON beside each page, and the schema of all of it."""
 
 import json
+import re
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from pydantic import TypeAdapter
 
 from bot.site.context import Words
 from bot.site.pages import Pages
+
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
 def twin(page: object) -> str:
@@ -19,12 +22,9 @@ def twin(page: object) -> str:
     try:
         text = orjson.dumps(page, default=_plain, option=orjson.OPT_APPEND_NEWLINE).decode()
     except TypeError:  # half a surrogate pair, or an integer of more than 64 bits
-        return _ascii(json.loads(json.dumps(page, default=_plain), parse_constant=lambda _: None))
-    return text if text.isascii() else _ascii(json.loads(text))
-
-
-def _ascii(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")) + "\n"
+        finite = json.loads(json.dumps(page, default=_plain), parse_constant=lambda _: None)
+        return json.dumps(finite, allow_nan=False, separators=(",", ":")) + "\n"
+    return _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _plain(value: object) -> object:
