@@ -203,7 +203,8 @@ def main() -> None:
     break_loader()
     break_save()
     saving = replace(job, tasks=tuple(replace(task, checks=(Check.SAVE,)) for task in tasks), timeout=60.0)
-    jobs = {way: saving if way == "lose_on_save" else job for way in WAYS}
+    again = dict.fromkeys(("zero", "raise_on_both", "first_time_only"), replace(job, confirmations=2))
+    jobs = dict.fromkeys(WAYS, job) | again | {"lose_on_save": saving}
     out.write(json.dumps({way: measure(jobs[way], way) for way in WAYS}))
     out.close()
 

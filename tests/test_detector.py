@@ -95,5 +95,10 @@ def test_reruns_that_disagree(told: dict[str, Any]) -> None:
     assert (case["verdict"], case["confirmed"]) == ("flaky", [1, 2])
 
 
+@pytest.mark.parametrize(("way", "runs"), [("zero", 3), ("raise_on_both", 2)])
+def test_wrong_values_are_rerun_as_often_as_asked_and_a_crash_once(told: dict[str, Any], way: str, runs: int) -> None:
+    assert told[way]["broken"]["confirmed"] == [runs, runs]
+
+
 def test_the_next_case_is_measured_whatever_happened(told: dict[str, Any]) -> None:
     assert {way: case["untouched"]["verdict"] for way, case in told.items()} == dict.fromkeys(told, "pass")
