@@ -52,6 +52,9 @@ def test_goals_are_the_limits_of_the_dashboard() -> None:
     beyond = Measured("x", Usage(60.1, 1, 9), Usage(10.1, 1, 1025), Size(1, 1), 1, Size(9, 10**9 + 1), 150_001)
     assert [goal.met for goal in on_the_limit.goals] == [True] * 5
     assert [goal.met for goal in beyond.goals] == [False] * 5
+    everything = replace(beyond, as_planned=False)
+    assert len(everything.goals) == 4, "a night that measures what did not change is no goal"
+    assert "one more took 10.1 s" in everything.words
 
 
 HOLD = """

@@ -24,7 +24,7 @@ def twin(page: object) -> str:
     except TypeError:  # half a surrogate pair, or an integer of more than 64 bits
         finite = json.loads(json.dumps(page, default=_plain), parse_constant=lambda _: None)
         return json.dumps(finite, allow_nan=False, separators=(",", ":")) + "\n"
-    return _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return text if text.isascii() else _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _plain(value: object) -> object:
