@@ -44,10 +44,13 @@ class _Group(TyperGroup):
     """The commands here, and those of the workflows, which are imported when one is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *_workflows().list_commands(ctx)]
+        self.commands.update(_workflows().commands)
+        return super().list_commands(ctx)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return super().get_command(ctx, cmd_name) or _workflows().get_command(ctx, cmd_name)
+        if cmd_name not in self.commands:
+            self.commands.update(_workflows().commands)
+        return super().get_command(ctx, cmd_name)
 
 
 app = typer.Typer(cls=_Group, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)

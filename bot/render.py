@@ -98,9 +98,9 @@ def _html(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-@lru_cache(4096, typed=True)  # pages have most of them in common
+@lru_cache(1024, typed=True)  # pages have most of them in common
 def _once(macro: Callable[..., Markup], *values: Hashable) -> Markup:
-    """What an imported `macro` makes of `values` of ours: it is not asked again for equal ones. Jinja takes longer to call a function."""
+    """What an imported `macro` makes of `values` of ours: it is not asked again for equal ones."""
     return macro(*values)
 
 

@@ -59,7 +59,7 @@ class Measured:
     database: int
     site: "Size"
     start: int
-    as_planned: bool = True
+    as_planned: bool
 
     @property
     def goals(self) -> list[Goal]:
@@ -123,4 +123,4 @@ def measure(name: str, year: Year, place: Place, tell: Callable[[str], None]) ->
     added = runner.used(place.command)
     start = len(gzip.compress((place.site / START).read_bytes()))
     sizes = (Size.of(place.history), place.database.stat().st_size, Size.of(place.site))
-    return Measured(name, built, added, *sizes, start, as_planned=year.always < year.environments)
+    return Measured(name, built, added, *sizes, start, as_planned=len(year.wanted(year.nights - 1)) < year.environments)

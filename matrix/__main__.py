@@ -78,7 +78,9 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a case hangs.")] = 120.0,
-    confirmations: Annotated[int, typer.Option(help="Reruns of a red case; of a crash one, if it repeats itself.")] = 2,
+    confirmations: Annotated[
+        int, typer.Option(help="Reruns of a red case; of an exception one, if it repeats itself.")
+    ] = 2,
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is measured already.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Measure these cases anew, keep the others.")] = False,
 ) -> None:

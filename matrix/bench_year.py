@@ -1,7 +1,7 @@
 """A made-up year of nights, for the benchmark only: as many record files, as large and as alike, as a year of real ones.
 
 Nothing here was measured. Sizes are those of the default set's results: 20 % of the cases crash and, up to transformers 5.5.4,
-12 % are wrong with 25 findings each; whatever is red is there three times, from its confirmations.
+12 % are wrong with 25 findings each; whatever is red is there three times, from its confirmations (crashes were, until one rerun was enough).
 """
 
 import os

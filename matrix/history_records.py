@@ -87,14 +87,14 @@ def listing(history: Path) -> list[RecordFile]:
     paths = [path for path in paths if not path.endswith(HALF)]
     parts = [paths[start : start + MANY] for start in range(0, len(paths), MANY)]
     with spread(partial(_listed, str(history)), parts) as found:
-        return sorted(chain.from_iterable(found), key=attrgetter("path"))
+        return sorted(chain.from_iterable(found), key=attrgetter("path", "digest"))
 
 
 def _names(folder: str) -> list[str]:
-    """What is in a folder; nothing in what is none, or may not be read."""
+    """What is in a folder; nothing in what is none, is gone, or may not be read."""
     try:
         return os.listdir(folder)  # noqa: PTH208 - a year has 22,000 files, and a Path costs more than to read one
-    except (NotADirectoryError, PermissionError):
+    except OSError:
         return []
 
 
@@ -110,7 +110,7 @@ def storable(text: str) -> str:
 def _digest(path: str) -> bytes:
     digest = hashlib.sha256()
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above; file_digest has a buffer larger than the files
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
             while block := file.read(BLOCK):
                 digest.update(block)
     except OSError:

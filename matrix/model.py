@@ -226,6 +226,10 @@ class CaseKey(NamedTuple):
         return f"{self.architecture} {self.loader} {self.check}"
 
 
+DIED: Final = ("RankKilled", "RankDied", "Hang")
+"""The types of failures that no rank raised: how it ended, which memory and time have a part in."""
+
+
 @dataclass(frozen=True)
 class Case:
     """The verdict of one case and its evidence.
@@ -255,10 +259,11 @@ class Case:
     def believed(self, confirmations: int) -> bool:
         """Whether it need not be measured again: green, decided without ranks, or red in enough reruns.
 
-        One is enough where runs disagree, which is flaky however many follow, and for a crash that repeats itself; wrong
-        values, and hangs, have to come up in as many as `confirmations`.
+        One is enough where runs disagree, which is flaky however many follow, and for an exception that repeats itself;
+        wrong values, hangs and ranks that died have to come up in as many as `confirmations`.
         """
-        sure = self.verdict in {Verdict.CRASH, Verdict.FLAKY}
+        raised = self.verdict is Verdict.CRASH and not (self.error and self.error.type in DIED)
+        sure = raised or self.verdict is Verdict.FLAKY
         return self.verdict.settled or self.confirmed[1] > (min(1, confirmations) if sure else confirmations)
 
 

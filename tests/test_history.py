@@ -230,6 +230,14 @@ def test_several_processes_give_the_bytes_of_one(folder: Folder, monkeypatch: py
     assert folder.rebuilt() == alone
 
 
+def test_what_is_no_folder_of_records_counts_for_nothing(folder: Folder) -> None:
+    folder.keep(0, cell(PASS))
+    (folder.records / day(1).isoformat()).symlink_to("gone")
+    (folder.records / day(2).isoformat()).symlink_to(day(2).isoformat())
+    (folder.records / "README.md").write_text("plain")
+    assert folder.build().files == 1
+
+
 def test_only_new_nights_are_read(folder: Folder) -> None:
     folder.keep(0, cell(PASS))
     assert folder.build() == Built(1, 1, "is not there")

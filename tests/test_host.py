@@ -45,3 +45,10 @@ def test_the_locked_packages_run_the_command_lines() -> None:
 
 def test_an_interpreter_that_has_everything_is_used_as_it_is() -> None:
     assert host("-c", "import sys; print(sys.executable)", ZERO3_PYTHON=sys.executable).strip() == sys.executable
+
+
+def test_a_dashboard_does_not_wait_for_what_only_workflows_import() -> None:
+    asked = "import sys, bot.__main__ as main; main.app(['report', '--help'], standalone_mode=False); print('github' in sys.modules)"
+    assert subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.endswith("False\n")

@@ -11,7 +11,10 @@ from matrix.model import Check, Device, Loader, Tensors, Verdict
 
 
 class Words:
-    """A sentence whose parts from outside are marked; plain text in JSON, which would take a dataclass or a tuple apart."""
+    """A sentence whose parts from outside are marked; plain text in JSON.
+
+    No dataclass and no tuple, which JSON would take apart.
+    """
 
     __slots__ = ("parts",)
 

@@ -46,12 +46,11 @@ class Folder:
         A page is a function of its JSON, of the templates and of our code: where its JSON is there already, so is the page.
         """
         beside, text = links.twin(page.path), twin(page).encode()
-        if self.anew or not self._has(page.path):
-            self.file(page.path, page_html(page, page.kind).encode())
-            self.file(beside, text)
-        elif not self._is(beside, text):
-            self._write(page.path, page_html(page, page.kind).encode())
-            self._write(beside, text)
+        anew = self.anew or not self._has(page.path)
+        if anew or not self._is(beside, text):
+            keep = self.file if anew else self._write
+            keep(page.path, page_html(page, page.kind).encode())
+            keep(beside, text)
         self.paths |= {page.path, beside}
 
     def file(self, path: str, content: bytes) -> None:

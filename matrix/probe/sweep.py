@@ -22,7 +22,7 @@ from matrix.probe.verdicts import cases, confirm, ready, undecided
 Tell = Callable[[dict[str, Any]], None]
 
 LANES = 3
-"""Sweeps that go on side by side. Ranks wait for each other about half of the time: with two lanes 2 cores still idle."""
+"""Sweeps that go on side by side. Ranks wait for each other about half of the time: two lanes leave 2 cores idle."""
 
 _described = cache(described)
 
@@ -149,7 +149,7 @@ def _finished(lanes: list[Child], tell: Tell) -> list[dict[str, float]]:
 def sweep(job: Job, root: Path, tell: Tell) -> dict[str, float]:
     """Do the whole job, telling each case as it is decided; seconds and megabytes for the benchmark.
 
-    `load_seconds` is the time inside from_pretrained and save_pretrained on the longest way through: the slower lane's,
+    `load_seconds` is the time inside from_pretrained and save_pretrained on the longest way through: the slowest lane's,
     after the slower builder's.
     """
     fixtures = build_fixtures(job, root, tell)

@@ -57,7 +57,10 @@ def environment_info(job: Job) -> EnvironmentInfo:
 
 
 def warm_up(job: Job) -> None:
-    """Import what every model needs and let the children's garbage collector skip it; raises ImportError and what imports raise."""
+    """Import what every model needs and let the children's garbage collector skip it.
+
+    Raises ImportError and what imports raise.
+    """
     eras.preload()
     if job.device is Device.CPU or not eras.deepspeed_spoils_fork():
         eras.preload_deepspeed()
