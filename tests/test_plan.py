@@ -1,5 +1,7 @@
 """Selectors, choices, and what is left to measure."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from runs import case, finding
 
 from matrix.errors import UnknownNameError, closest
 from matrix.job import Task
-from matrix.model import Architecture, CaseKey, Check, Loader, Verdict
+from matrix.model import Architecture, CaseKey, Check, Failure, Loader, Verdict
 from matrix.plan import choices, plan, remaining, select
 
 BART, BERT, LLAMA = (
@@ -105,3 +107,9 @@ def test_a_case_is_believed_when_settled_or_rerun_as_often_as_it_needs(
     needed = min(confirmations, 1) if verdict in {Verdict.CRASH, Verdict.FLAKY} else confirmations
     seen = case(verdict=verdict, findings=(finding(),), confirmed=(1, runs))
     assert seen.believed(confirmations) is (settled or runs > needed)
+
+
+def test_a_rank_that_died_is_rerun_as_often_as_asked() -> None:
+    died = case(verdict=Verdict.CRASH, error=Failure("RankKilled", "the rank was ended by SIGKILL"), confirmed=(2, 2))
+    assert not died.believed(2)
+    assert replace(died, confirmed=(3, 3)).believed(2)
