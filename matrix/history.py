@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError, ResultsError
 from matrix.history_archive import locked, publish
-from matrix.history_reading import Reader
+from matrix.history_reading import case_lines
 from matrix.history_records import HALF, LIMITS, RecordFile, contents, listing, night_of, recorded, storable
 from matrix.history_told import Told, told
 from matrix.model import Case, CaseKey, Check, Loader
@@ -179,10 +180,11 @@ class _Builder:
     def __init__(self, db: sqlite3.Connection, history: Path) -> None:
         self._db, self._history = db, history
         self._last: dict[int, tuple[tuple[Case, ...], int]] = {}
+        self._told: dict[int, Told] = {}
         self._environments: dict[str, int] = dict(db.execute("SELECT name, id FROM environment"))
         self._headers: dict[str, int] = dict(db.execute("SELECT record, id FROM header"))
         keys = db.execute('SELECT id, architecture, loader, "check" FROM "key"')
-        self._keys: dict[CaseKey, int] = {case_key(names): id_ for id_, *names in keys}
+        self._keys: dict[CaseKey, int] = {case_key(*names): id_ for id_, *names in keys}
         sets = groupby(db.execute('SELECT id, "key" FROM coverage ORDER BY id'), key=lambda row: row[0])
         self._coverages: dict[frozenset[int], int] = {frozenset(key for _, key in rows): id_ for id_, rows in sets}
         self._verdicts: dict[int, dict[int, str]] = {id_: {} for id_ in self._environments.values()}
@@ -236,6 +238,7 @@ class _Builder:
 
     def _cell(self, read: _Read) -> None:
         told = read.told
+        self._told[read.file] = told
         environment = self._id("environment", self._environments, told.environment)
         header = self._id("header", self._headers, told.header)
         coverage = self._measured(environment, read) if told.state.measured and told.cases else None
@@ -277,7 +280,7 @@ class _Builder:
         return self._coverages[keys]
 
     def evidence(self) -> None:
-        """Keep the newest measurement of every case, and of no other night."""
+        """Keep the newest measurement of every case, and of no other night: what is newer than before was added here."""
         stale = self._db.execute(f"""{MEASURED}
             SELECT file.path, measured.environment, measured."key", cell.file FROM measured
             JOIN cell USING (environment, night) JOIN file ON file.id = cell.file
@@ -285,11 +288,11 @@ class _Builder:
             WHERE cell.coverage IS NOT NULL AND evidence.file IS NOT cell.file ORDER BY cell.file""",  # noqa: S608
             {"night": date.max.toordinal()},
         ).fetchall()  # fmt: skip
-        reader = Reader()
-        for path, rows in groupby(stale, key=lambda row: row[0]):
-            found = reader.case_lines(path, contents(self._history, path))
-            lines = {self._keys[key]: line for key, line in found.items()}
-            self._many("evidence", ((environment, key, file, lines[key]) for _, environment, key, file in rows))
+        for (path, file), rows in groupby(stale, key=lambda row: (row[0], row[3])):
+            told = self._told[file]
+            lines = case_lines(path, contents(self._history, path), told.numbers)
+            found = {self._keys[case.key]: line for case, line in zip(told.cases, lines, strict=True)}
+            self._many("evidence", ((environment, key, file, found[key]) for _, environment, key, _ in rows))
 
 
 MEASURED: Final = """
@@ -303,9 +306,9 @@ measured AS (
 """The night that last measured each case, not after `:night`."""
 
 
-def case_key(names: Iterable[str]) -> CaseKey:
+@lru_cache(10_000)  # every environment has them
+def case_key(architecture: str, loader: str, check: str) -> CaseKey:
     """The key that a row of the table `key` names."""
-    architecture, loader, check = names
     return CaseKey(architecture, Loader(loader), Check(check))
 
 

@@ -95,7 +95,7 @@ def courses(history: History, idle: int) -> Mapping[tuple[str, CaseKey], Course]
     rows = history.rows(_COURSES, night=date.max.toordinal())
     same = groupby(rows, key=lambda row: (*row[:4], *row[6:]))
     return {
-        (name, case_key(names)): Course(
+        (name, case_key(*names)): Course(
             tuple((date.fromordinal(row[4]), Verdict(row[5])) for row in group),
             _ended(days[bisect(days, tried) + idle :], left_out),
         )

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
@@ -10,7 +10,7 @@ from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from matrix.history import MEASURED, VERSION, History, case_key
 from matrix.history_reading import case_in
@@ -179,7 +179,7 @@ def standings(
     """The cases as of a `night`: each with its newest verdict until then, of all environments and architectures or one."""
     rows = history.rows(_STANDINGS, night=night.toordinal(), name=environment, architecture=architecture)
     return tuple(
-        Standing(name, case_key(names), Verdict(verdict), date.fromordinal(measured), date.fromordinal(since))
+        Standing(name, case_key(*names), Verdict(verdict), date.fromordinal(measured), date.fromordinal(since))
         for name, *names, verdict, measured, since in rows
     )
 
@@ -225,7 +225,7 @@ def strips(
     paths = {coverages: _paths(days, cells, coverages) for coverages in set(within.values())}  # a few
     courses = groupby(history.rows(_COURSE, architecture=architecture, **wanted), itemgetter(0, 1, 2, 3))
     return {
-        case_key(names): _strip(paths[within[key]], tuple(row[4:] for row in rows))
+        case_key(*names): _strip(paths[within[key]], _course(rows, days[0]))
         for (key, *names), rows in courses
         if key in within
     }
@@ -235,6 +235,11 @@ def _paths(days: Iterable[int], cells: Mapping[int, tuple[str, int]], coverages:
     """Each of the `days` with the record file that measured what is in all `coverages`, None where none did."""
     found = ((day, *cells.get(day, ("", 0))) for day in days)
     return tuple((day, path if coverage in coverages else None) for day, path, coverage in found)
+
+
+def _course(rows: Iterable[Sequence[Any]], first: int) -> tuple[tuple[int, str], ...]:
+    """What became of a case, from the night `first` on."""
+    return tuple({max(row[4], first): row[5] for row in rows}.items())
 
 
 @lru_cache  # most cases of an environment had the same course
@@ -261,7 +266,7 @@ def transitions(history: History, before: date, after: date) -> tuple[Transition
     """Every case whose standing `after` has another verdict than `before`, sorted by name."""
     rows = history.rows(_TRANSITIONS, before=before.toordinal(), after=after.toordinal())
     return tuple(
-        Transition(name, case_key(names), earlier and Verdict(earlier), Verdict(verdict), date.fromordinal(night))
+        Transition(name, case_key(*names), earlier and Verdict(earlier), Verdict(verdict), date.fromordinal(night))
         for name, *names, earlier, verdict, night in rows
     )
 

@@ -20,13 +20,17 @@ FEW: Final = 16
 
 @dataclass(frozen=True)
 class Told:
-    """The cell in a record file: the name of its environment, its `header` without times, its cases without evidence."""
+    """The cell in a record file: the name of its environment, its `header` without times, its cases without evidence.
+
+    `numbers` are the lines of the cases in the file; the header's is 0.
+    """
 
     environment: str
     header: str
     started: str
     state: State
     cases: tuple[Case, ...]
+    numbers: tuple[int, ...]
 
 
 def told(history: Path, paths: Sequence[str]) -> Iterator[Told | str]:
@@ -58,4 +62,5 @@ def _one(reader: Reader, history: Path, path: str, headers: dict[str, str]) -> T
     except (ResultsError, OtherSchemaError) as error:
         return str(error)
     header = header_record(replace(cell, started="", cases=()))
-    return Told(cell.environment.id, headers.setdefault(header, header), cell.started, State.of(cell), cell.cases)
+    header = headers.setdefault(header, header)
+    return Told(cell.environment.id, header, cell.started, State.of(cell), cell.cases, reader.numbers(path))
