@@ -6,7 +6,7 @@ Imported by the host and, inside the measured interpreter, by the probe: standar
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
 if sys.version_info >= (3, 11):
@@ -224,6 +224,16 @@ class CaseKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.architecture} {self.loader} {self.check}"
+
+
+KINDS: Final = tuple((loader, check) for loader in Loader for check in Check)
+"""The cases of an architecture in an environment, in the order in which they are told."""
+
+
+@lru_cache(10_000)  # few architectures, asked for in each environment
+def keys_of(architecture: str) -> tuple[CaseKey, ...]:
+    """All that may be measured of an architecture."""
+    return tuple(CaseKey(architecture, loader, check) for loader, check in KINDS)
 
 
 DIED: Final = ("RankKilled", "RankDied", "Hang")

@@ -9,7 +9,7 @@ from typing import Final
 
 from matrix.board import Pair, Reading, too_old
 from matrix.errors import INFRASTRUCTURE
-from matrix.model import CaseKey, Check, Device, Loader, Verdict
+from matrix.model import KINDS, Check, Device, Loader, Verdict, keys_of
 
 RACE: Final = 5
 """Percent of flaky cases from which on a pass may be luck. Where deepspeed had a race, a fifth was; without one, none."""
@@ -83,15 +83,14 @@ def tried_in(readings: Iterable[Reading], architecture: str) -> tuple[Tried, ...
 
 def _tried(reading: Reading, architecture: str) -> Tried:
     info = reading.cell.environment
-    keys = (CaseKey(architecture, loader, check) for loader in Loader for check in Check)
-    found = ((key, reading.cases.get(key)) for key in keys)
+    found = zip(KINDS, map(reading.cases.get, keys_of(architecture)), strict=True)
     return Tried(
         info.id,
         info.transformers,
         info.deepspeed,
         info.device,
         reading.night,
-        verdicts={(key.loader, key.check): dated.case.verdict for key, dated in found if dated},
+        verdicts={kind: dated.case.verdict for kind, dated in found if dated},
         stale=bool(reading.stale),
         flaky=reading.flaky,
     )

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bot.site import links
-from bot.site.atlas import KINDS, Atlas, failure_link, keys_of, verdict_of
+from bot.site.atlas import Atlas, failure_link, verdict_of
 from bot.site.context_answers import AnswerArchitecture, AnswerEnvironment, Answers, AnswerVerdict
 from bot.text import clip
 from bot.words import VERDICTS
 from matrix.board import Reading
-from matrix.model import CaseKey, Loader, Verdict
+from matrix.model import KINDS, CaseKey, Loader, Verdict, keys_of
 from matrix.safety import Answer, tried_in
 from matrix.safety import answers as answers_of
 

@@ -1,12 +1,11 @@
 """PURE. The pages of architectures, and the list of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from bot.site import links
-from bot.site.atlas import ALL, Atlas, failure_link, keys_of, verdict_of
+from bot.site.atlas import ALL, Atlas, failure_link, verdict_of
 from bot.site.context import Advice, Frontier, Grid, GridCell, GridRow, Link, Sites, VerdictCount
 from bot.site.environments import anchored, cell, line
 from bot.site.failures import UpstreamFailure
@@ -14,7 +13,7 @@ from bot.site.frontier import becomes, frontiers
 from bot.site.pages import ArchitecturePage, ArchitecturesPage, initial
 from bot.text import clip, count
 from matrix.board import Reading
-from matrix.model import CaseKey, Check, Loader, Verdict
+from matrix.model import CaseKey, Check, Loader, Verdict, keys_of
 from matrix.safety import Answer, answers, tried_in
 
 _Edge = tuple[Loader, str]
@@ -43,6 +42,7 @@ def architecture_pages(atlas: Atlas, part: slice = ALL) -> Iterator[Architecture
 def _page(atlas: Atlas, name: str) -> ArchitecturePage:
     turns = frontiers(atlas, name)
     good, others = _judged(atlas, name)
+    safe = {reading.cell.environment.id for reading in good}
     verdicts = Counter(verdict_of(reading, key) for reading in atlas.readings for key in keys_of(name))
     found = _failures(atlas, name)
     return ArchitecturePage(
@@ -59,7 +59,7 @@ def _page(atlas: Atlas, name: str) -> ArchitecturePage:
         failures=tuple(failure_link(failure) for failure in found),
         issues=tuple(dict.fromkeys(issue for failure in found for known in failure.known for issue in known.issues)),
         safe=tuple(atlas.of(reading) for reading in good),
-        advice=tuple(_advice(atlas, reading, good) for reading in others),
+        advice=tuple(_advice(atlas, reading, safe) for reading in others),
     )
 
 
@@ -97,16 +97,11 @@ def _sites(atlas: Atlas, name: str) -> Sites:
     return Sites(complete=False, names=tuple(clip(site) for site in sorted(named)))
 
 
-def _advice(atlas: Atlas, reading: Reading, good: list[Reading]) -> Advice:
-    nearest = min(good, key=partial(_distance, atlas, reading), default=None)
+def _advice(atlas: Atlas, reading: Reading, safe: Container[str]) -> Advice:
+    """Where to go from the environment of `reading`; `safe` are ids."""
+    near = atlas.neighbours[reading.cell.environment.id]
+    nearest = next((one for one in near if one.cell.environment.id in safe), None)
     return Advice(atlas.of(reading), atlas.of(nearest) if nearest else None)
-
-
-def _distance(atlas: Atlas, one: Reading, other: Reading) -> tuple[bool, int]:
-    """On another device is farthest; then count the steps along both axes."""
-    here, there = atlas.positions[one.cell.environment.id], atlas.positions[other.cell.environment.id]
-    steps = sum(abs(mine - its) for mine, its in zip(here, there, strict=True))
-    return one.cell.environment.device != other.cell.environment.device, steps
 
 
 def _grids(atlas: Atlas, name: str, turns: Sequence[Frontier]) -> Iterator[Grid]:

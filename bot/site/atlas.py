@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cached_property, partial
 from typing import Any, Final
 
 from bot.labels import labels
@@ -18,10 +18,7 @@ from bot.text import Code, clip
 from matrix.board import TRUSTED, Board, Reading, Stale
 from matrix.history_queries import Night, Transition
 from matrix.lock import Lock
-from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Loader, Verdict
-
-KINDS: Final = tuple((loader, check) for loader in Loader for check in Check)
-"""The cases of an architecture in an environment, in the order of all pages."""
+from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Verdict
 
 ALL: Final = slice(None)
 """Not only a part of the architectures, or environments."""
@@ -40,6 +37,20 @@ class Crossed:
 
     deepspeeds: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[Reading, ...], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Environments along an axis, the oldest first, and for each of them its version there and its page."""
+
+    readings: tuple[Reading, ...]
+    stops: tuple[tuple[Code, str], ...]
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading], axis: Axis) -> "Line":
+        """The line through `readings`."""
+        infos = [reading.cell.environment for reading in readings]
+        return cls(tuple(readings), tuple((clip(version_of(info, axis)), links.environment(info.id)) for info in infos))
 
 
 @dataclass(frozen=True)
@@ -120,15 +131,31 @@ class Atlas:
         return Crossed(across, tuple(rows))
 
     @cached_property
-    def lines(self) -> Mapping[tuple[Device, Axis], Mapping[str, tuple[Reading, ...]]]:
-        """For a device and an axis: the environments along the axis, the oldest first, by the other axis's version."""
-        found: dict[tuple[Device, Axis], dict[str, tuple[Reading, ...]]] = defaultdict(dict)
+    def neighbours(self) -> Mapping[str, tuple[Reading, ...]]:
+        """For each environment, by its id, all of them, the nearest first."""
+        return {
+            one.cell.environment.id: tuple(sorted(self.readings, key=partial(self._distance, one)))
+            for one in self.readings
+        }
+
+    def _distance(self, one: Reading, other: Reading) -> tuple[bool, int]:
+        """On another device is farthest; then count the steps along both axes."""
+        here, there = self.positions[one.cell.environment.id], self.positions[other.cell.environment.id]
+        steps = sum(abs(mine - its) for mine, its in zip(here, there, strict=True))
+        return one.cell.environment.device != other.cell.environment.device, steps
+
+    @cached_property
+    def lines(self) -> Mapping[tuple[Device, Axis], Mapping[str, "Line"]]:
+        """For a device and an axis: the environments along the axis by the other axis's version."""
+        found: dict[tuple[Device, Axis], dict[str, list[Reading]]] = defaultdict(lambda: defaultdict(list))
         for reading in reversed(self.readings):
             info = reading.cell.environment
             for axis, other in OTHER.items():
-                line = found[info.device, axis]
-                line[version_of(info, other)] = (*line.get(version_of(info, other), ()), reading)
-        return found
+                found[info.device, axis][version_of(info, other)].append(reading)
+        return {
+            (device, axis): {other: Line.of(readings, axis) for other, readings in lines.items()}
+            for (device, axis), lines in found.items()
+        }
 
     @cached_property
     def devices(self) -> tuple[Device, ...]:
@@ -170,12 +197,6 @@ class Atlas:
     def family(self, architecture: str) -> Code:
         """What the catalog says that an architecture stands for; empty where it does not know it."""
         return clip(self.families.get(architecture, ""))
-
-
-@lru_cache(10_000)  # few architectures, many pages that ask
-def keys_of(architecture: str) -> tuple[CaseKey, ...]:
-    """All that may be measured of an architecture, in the order of all pages."""
-    return tuple(CaseKey(architecture, loader, check) for loader, check in KINDS)
 
 
 def verdict_of(reading: Reading, key: CaseKey) -> Verdict | None:

@@ -11,13 +11,13 @@ from bot.context import Evidence
 from bot.evidence import Signature, evidence
 from bot.labels import command
 from bot.site import links
-from bot.site.atlas import Atlas, keys_of
+from bot.site.atlas import Atlas
 from bot.site.context import CaseEntry, EnvironmentLink, FailureLink, Link, Segment
 from bot.site.pages import CasesPage
 from bot.text import clip
 from matrix.board import Dated, Reading
 from matrix.history_queries import Mark, Night
-from matrix.model import CaseKey, EnvironmentInfo, Verdict
+from matrix.model import CaseKey, EnvironmentInfo, Verdict, keys_of
 
 TENSORS_SHOWN: Final = 60
 """How many wrong tensors a case shows; the records have them all."""

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from bot.report import environment_view
 from bot.site import links
-from bot.site.atlas import ALL, Atlas, keys_of, verdict_of, worst
+from bot.site.atlas import ALL, Atlas, verdict_of, worst
 from bot.site.context import ArchitectureLine, Cell, EnvironmentLine, Link, LoaderShare
 from bot.site.heat import share
 from bot.site.pages import EnvironmentPage, EnvironmentsPage
 from bot.text import clip, count
 from matrix.board import Reading
-from matrix.model import CaseKey, Loader, Verdict
+from matrix.model import CaseKey, Loader, Verdict, keys_of
 from matrix.safety import RACE
 
 

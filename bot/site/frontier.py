@@ -1,16 +1,16 @@
 """PURE. Where a case turns from wrong to right, or back, from one version to the next."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
-from bot.site import links
-from bot.site.atlas import KINDS, OTHER, Atlas, verdict_of, version_of
+from bot.site.atlas import OTHER, Atlas, verdict_of
 from bot.site.context import Axis, Frontier, Outcome, Span, Words, words
-from bot.text import clip, listed
-from matrix.board import Reading
-from matrix.model import CaseKey, Device, Verdict
+from bot.text import Code, clip, listed
+from matrix.model import KINDS, CaseKey, Device, Verdict
 
 _OUTCOMES: Final[Mapping[Verdict | None, Outcome]] = {
     Verdict.PASS: "right",
@@ -22,6 +22,9 @@ _OUTCOMES: Final[Mapping[Verdict | None, Outcome]] = {
     Verdict.NOT_PARTITIONED: "not partitioned",
 }
 """What a verdict says of a version; those that are not here say nothing of ZeRO-3."""
+
+_Turns = tuple[tuple[Outcome, Code, Code], ...]
+"""The outcome of each span, its first and last version."""
 
 _Line = tuple[str, tuple[Span, ...]]
 """A version of one package, and what becomes of a case along the other."""
@@ -45,10 +48,10 @@ def becomes(outcome: Outcome) -> str:
 
 def _frontiers(atlas: Atlas, device: Device, key: CaseKey, axis: Axis) -> Iterator[Frontier]:
     """Lines that turn at the same versions are one frontier."""
-    alike: dict[object, list[_Line]] = defaultdict(list)
-    for other, readings in atlas.lines[device, axis].items():
-        spans = tuple(_spans(readings, key, axis))
-        alike[tuple((span.outcome, span.first, span.last) for span in spans)].append((other, spans))
+    alike: dict[_Turns, list[_Line]] = defaultdict(list)
+    for other, line in atlas.lines[device, axis].items():
+        turns, spans = _spans(line.stops, tuple(_OUTCOMES.get(verdict_of(one, key)) for one in line.readings))
+        alike[turns].append((other, spans))
     for lines in alike.values():
         if len(lines[0][1]) > (axis == "deepspeed"):
             yield _frontier(device, key, axis, lines)
@@ -67,14 +70,14 @@ def _joined(same: Sequence[Span]) -> Span:
     )
 
 
-def _spans(readings: Iterable[Reading], key: CaseKey, axis: Axis) -> Iterator[Span]:
-    """The readings, the oldest first, as runs of equal outcome; those that say nothing are left out."""
-    told = ((_OUTCOMES.get(verdict_of(reading, key)), reading) for reading in readings)
-    known = [(state, reading) for state, reading in told if state is not None]
-    for state, run in groupby(known, key=lambda one: one[0]):
-        infos = [reading.cell.environment for _, reading in run]
-        first, last = (clip(version_of(info, axis)) for info in (infos[0], infos[-1]))
-        yield Span(state == "right", state, first, last, (links.environment(infos[0].id),))
+@lru_cache(10_000)  # most architectures turn where others do
+def _spans(stops: Sequence[tuple[Code, str]], outcomes: Sequence[Outcome | None]) -> tuple[_Turns, tuple[Span, ...]]:
+    """The stops of a line as runs of equal outcome; those that say nothing are left out."""
+    told = zip(outcomes, stops, strict=True)
+    known = [(outcome, *stop) for outcome, stop in told if outcome is not None]
+    runs = [(outcome, list(run)) for outcome, run in groupby(known, key=itemgetter(0))]
+    spans = tuple(Span(outcome == "right", outcome, run[0][1], run[-1][1], (run[0][2],)) for outcome, run in runs)
+    return tuple((span.outcome, span.first, span.last) for span in spans), spans
 
 
 def _words(axis: Axis, others: Sequence[str], spans: Sequence[Span]) -> Words:
