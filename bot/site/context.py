@@ -319,11 +319,6 @@ class CaseEntry:
     strip: tuple[Segment, ...]
 
     @property
-    def nights(self) -> int:
-        """How many nights the strip has."""
-        return sum(segment.nights for segment in self.strip)
-
-    @property
     def cut(self) -> bool:
         """Whether some wrong tensors are not shown."""
         return bool(self.more_sites or any(site.more for site in self.sites))
