@@ -28,12 +28,15 @@ def labels(cells: Sequence[Cell]) -> list[Code]:
 
 def command(info: EnvironmentInfo, case: Case) -> Code:
     """The one line that reproduces just this case; of a branch it names the commit that was measured."""
-    words = ["--architecture", f"'{case.architecture}'", "--loader", case.loader, "--check", case.check, "--again"]
-    if not re.fullmatch(r"[\w.:/-]+", case.architecture):
-        words[1] = shlex.quote(case.architecture)
-    if info.world_size != DEFAULT_WORLD_SIZE:
-        words += ["--world-size", str(info.world_size)]
-    return Code(f"{_session(info)} -- {' '.join(words)}")
+    size = "" if info.world_size == DEFAULT_WORLD_SIZE else f" --world-size {info.world_size}"
+    what = f"--architecture {_quoted(case.architecture)} --loader {case.loader} --check {case.check} --again{size}"
+    return Code(f"{_session(info)} -- {what}")
+
+
+@lru_cache(1024)  # most environments have it
+def _quoted(architecture: str) -> str:
+    plain = re.fullmatch(r"[\w.:/-]+", architecture)
+    return f"'{architecture}'" if plain else shlex.quote(architecture)
 
 
 @lru_cache  # an environment has hundreds of cases

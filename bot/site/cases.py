@@ -78,11 +78,19 @@ def shelves(atlas: Atlas) -> Iterator[Shelf]:
 
 def cases_pages(shelf: Shelf, strips: Strips) -> Iterator[CasesPage]:
     """A page for each architecture that the environment has a case of."""
+    told = _segments(strips)
     for architecture in shelf.architectures:
-        yield _page(shelf, strips, architecture)
+        yield _page(shelf, told, architecture)
 
 
-def _page(shelf: Shelf, strips: Strips, architecture: str) -> CasesPage:
+def _segments(strips: Strips) -> Mapping[CaseKey, tuple[Segment, ...]]:
+    """The strips by what they say, those that are the very same object, as most are, told once."""
+    different = {id(strip): strip for strip in strips.values()}
+    told = {name: segments(strip) for name, strip in different.items()}
+    return {key: told[id(strip)] for key, strip in strips.items()}
+
+
+def _page(shelf: Shelf, strips: Mapping[CaseKey, tuple[Segment, ...]], architecture: str) -> CasesPage:
     name, title = shelf.reading.cell.environment.id, clip(architecture)
     keys = keys_of(architecture)
     found = [(key, shelf.reading.cases.get(key)) for key in keys]
@@ -98,7 +106,7 @@ def _page(shelf: Shelf, strips: Strips, architecture: str) -> CasesPage:
     )
 
 
-def _entry(shelf: Shelf, dated: Dated, strip: Sequence[Mark]) -> CaseEntry:
+def _entry(shelf: Shelf, dated: Dated, strip: tuple[Segment, ...]) -> CaseEntry:
     case, info = dated.case, shelf.reading.cell.environment
     found = _found(Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size))
     return CaseEntry(
@@ -119,7 +127,7 @@ def _entry(shelf: Shelf, dated: Dated, strip: Sequence[Mark]) -> CaseEntry:
         seconds=case.seconds,
         command=command(info, case),
         failures=shelf.failures.get(case.key, ()),
-        strip=segments(strip),
+        strip=strip,
     )
 
 

@@ -207,6 +207,11 @@ class ArchitectureLine:
     worst: Verdict | None
     cells: tuple[Cell, ...]
 
+    @property
+    def verdicts(self) -> tuple[Verdict | None, ...]:
+        """The verdicts of its cases."""
+        return tuple(cell.verdict for cell in self.cells)
+
 
 Axis = Literal["transformers", "deepspeed"]
 Outcome = Literal["right", "wrong", "crash", "hang", "flaky", "not partitioned"]
