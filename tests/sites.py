@@ -8,7 +8,6 @@ from typing import Any
 from runs import BERT, ROUTER, case, cell, finding, info
 
 from bot.site.atlas import Atlas
-from bot.site.failures import failures
 from bot.site.publish import Written, publish
 from matrix.board import board_of
 from matrix.known import load_known
@@ -24,7 +23,7 @@ HOSTILE = (
 def atlas_of(*cells: Cell, **other: Any) -> Atlas:
     """The atlas of a run."""
     told = board_of(Run(cells))
-    return Atlas(told, failures=failures(told, load_known()), **other)
+    return Atlas(told, known=load_known(), **other)
 
 
 def pair(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> EnvironmentInfo:

@@ -10,13 +10,14 @@ from typing import Any, Final
 from bot.labels import labels
 from bot.site import links
 from bot.site.context import Axis, CaseLink, EnvironmentLink, FailureLink, Words, words
-from bot.site.failures import UpstreamFailure
+from bot.site.failures import UpstreamFailure, failures
 from bot.site.feed import NOBODY, Publisher
 from bot.site.versions import age, ordered
 from bot.statements import never_began
 from bot.text import Code, clip
 from matrix.board import TRUSTED, Board, Reading, Stale
 from matrix.history_queries import Night, Transition
+from matrix.known import Known
 from matrix.lock import Lock
 from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Verdict
 
@@ -57,20 +58,25 @@ class Line:
 class Atlas:
     """What the site is made of.
 
-    `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `failures` are those
-    of the board. `lock` says what each version of transformers has. `nights`, `recent` (what changed in the newest of them)
+    `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `known` is what is
+    known of failures upstream. `lock` says what each version of transformers has. `nights`, `recent` (what changed in the newest of them)
     and `withdrawn` are of the history, if there is one. The feed says who the `publisher` is.
     """
 
     board: Board
     families: Mapping[str, str] = field(default_factory=dict)
     sites: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    failures: tuple[UpstreamFailure, ...] = ()
+    known: Sequence[Known] = ()
     nights: tuple[Night, ...] = ()
     recent: tuple[Transition, ...] = ()
     withdrawn: int | None = None
     lock: Lock | None = None
     publisher: Publisher = NOBODY
+
+    @cached_property
+    def failures(self) -> tuple[UpstreamFailure, ...]:
+        """The distinct upstream failures of the board, the worst first."""
+        return failures(self.board, self.known, self.families)
 
     @property
     def night(self) -> date | None:

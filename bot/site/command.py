@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.site.atlas import Atlas
-from bot.site.failures import failures
 from bot.site.feed import NOBODY, Publisher, recent
 from bot.site.publish import Written, publish
 from bot.text import count
@@ -76,4 +75,4 @@ def _lasting() -> Iterator[None]:
 def _atlas(told: Board, families: Families) -> Atlas:
     lock = read_lock()
     sites = {one.id: tuple(one.sites_in()) for one in lock.architectures}
-    return Atlas(told, families, sites, failures(told, load_known(), families), lock=lock)
+    return Atlas(told, families, sites, load_known(), lock=lock)

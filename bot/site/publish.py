@@ -1,8 +1,9 @@
-"""From what was measured to the files of its site, on all processors; the start page last."""
+"""From what was measured to the files of its site, on all processors: what needs no causes of failures first, the start page last."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -48,12 +49,10 @@ class Written:
         return f"{self.files:,} files, {self.changed:,} of them new or changed; {self.removed:,} removed"
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Pages that one process makes, and other files that belong to them."""
-
-    pages: Callable[[], Iterable[Pages]]
-    files: tuple[tuple[str, bytes], ...] = ()
+File = tuple[str, bytes]
+"""The path and the content of a file that is no page."""
+Part = Callable[[], Iterable[Pages | File]]
+"""Makes what one process writes."""
 
 
 def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str], None]) -> Written:
@@ -64,40 +63,52 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
     """
     folder = begun(root)
     tell(f"{len(atlas.readings)} environments, {len(atlas.architectures)} architectures")
-    batches = [*_parts(atlas), *_changed(atlas, database, folder)]
-    with spread(partial(_make, root, anew=folder.anew), batches) as made:
-        _make_here(atlas, folder)  # meanwhile
+    with _making("environments", _of_environments(atlas), folder, tell):
+        parts = [
+            *_of_architectures(atlas),
+            *_of_cases(atlas, database, folder),
+        ]  # finds the causes of failures meanwhile
+    with _making("architectures and cases", parts, folder, tell):
+        _make_here(atlas, folder)
         start = start_page(atlas)
-        for number, (paths, changed) in enumerate(made, start=1):
-            folder.paths.update(paths)
-            folder.changed += changed
-            tell(f"{number} of {len(batches)} parts made: {len(folder.paths)} files")
     folder.page(start)
     written = Written(len(folder.paths), folder.changed, folder.prune())
     folder.finish()
     return written
 
 
-def _make(root: Path, batch: _Batch, *, anew: bool) -> tuple[set[str], int]:
-    """Write a batch; returns the paths, and how many files changed."""
+@contextmanager
+def _making(what: str, parts: Sequence[Part], folder: Folder, tell: Callable[[str], None]) -> Iterator[None]:
+    """Have other processes write `parts` into `folder` while this one does something else."""
+    with spread(partial(_make, folder.root, anew=folder.anew), parts) as made:
+        yield
+        for number, (paths, changed) in enumerate(made, start=1):
+            folder.paths.update(paths)
+            folder.changed += changed
+            tell(f"{what}: {number} of {len(parts)} parts made: {len(folder.paths)} files")
+
+
+def _make(root: Path, part: Part, *, anew: bool) -> tuple[set[str], int]:
+    """Write a part; returns the paths, and how many files changed."""
     folder = Folder(root, anew)
-    for page in batch.pages():
-        folder.page(page)
-    for name, content in batch.files:
-        folder.file(name, content)
+    _write(folder, part())
     return folder.paths, folder.changed
 
 
+def _write(folder: Folder, made: Iterable[Pages | File]) -> None:
+    for one in made:
+        if isinstance(one, tuple):
+            folder.file(*one)
+        else:
+            folder.page(one)
+
+
 def _make_here(atlas: Atlas, folder: Folder) -> None:
-    """Write what is no batch: pages of which there are few, and the files that are no pages."""
-    lists: list[Pages] = [environments_page(atlas), architectures_page(atlas), findings_page(atlas), about_page(atlas)]
-    for page in chain(lists, heat_pages(atlas), finding_pages(atlas)):
-        folder.page(page)
-    for name, content in _assets(atlas):
-        folder.file(name, content)
+    """Write what is no part: pages of which there are few, and files that are no pages."""
+    _write(folder, chain([findings_page(atlas), about_page(atlas)], finding_pages(atlas), _assets(atlas)))
 
 
-def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
+def _assets(atlas: Atlas) -> Iterator[File]:
     """The files that are no pages: what all pages share, and what other programs read."""
     night = atlas.night.isoformat() if atlas.night else ""
     yield "site.css", f"{asset('report.css')}\n{asset('site/site.css')}".encode()
@@ -105,32 +116,50 @@ def _assets(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
     ages = json.dumps({"night": night, "fresh": FRESH, "trusted": TRUSTED.days})
     yield "night.js", f'"use strict";\nglobalThis.zero3 = {ages};\n'.encode()
     yield links.FEED, atom(feed(atlas.recent, atlas.board.night, atlas.publisher)).encode()
-    for path, badge in badges(atlas.board).items():
-        yield path, badge.json.encode()
     yield links.SCHEMA, (json.dumps(schema(), indent=1) + "\n").encode()
 
 
-def _parts(atlas: Atlas) -> Iterator[_Batch]:
-    """The pages of architectures and environments."""
+def _of_environments(atlas: Atlas) -> list[Part]:
+    """The pages of environments, the lists, heat maps and badges: all that does not tell of failures."""
+    starts = range(0, len(atlas.readings), AT_ONCE)
+    return [
+        partial(_badges, atlas),
+        partial(_lists, atlas),
+        *(partial(environment_pages, atlas, slice(start, start + AT_ONCE)) for start in starts),
+    ]
+
+
+def _badges(atlas: Atlas) -> Iterator[File]:
+    for path, badge in badges(atlas.board).items():
+        yield path, badge.json.encode()
+
+
+def _lists(atlas: Atlas) -> Iterator[Pages]:
+    yield environments_page(atlas)
+    yield architectures_page(atlas)
+    yield from heat_pages(atlas)
+
+
+def _of_architectures(atlas: Atlas) -> Iterator[Part]:
+    """The pages of architectures."""
     for start in range(0, len(atlas.architectures), AT_ONCE):
-        yield _Batch(partial(architecture_pages, atlas, slice(start, start + AT_ONCE)))
-    for start in range(0, len(atlas.readings), AT_ONCE):
-        yield _Batch(partial(environment_pages, atlas, slice(start, start + AT_ONCE)))
+        yield partial(architecture_pages, atlas, slice(start, start + AT_ONCE))
 
 
-def _changed(atlas: Atlas, database: Path | None, folder: Folder) -> Iterator[_Batch]:
+def _of_cases(atlas: Atlas, database: Path | None, folder: Folder) -> Iterator[Part]:
     """The pages of cases that have to be made, by environment; those of any other are there, made of the very same shelf."""
     for shelf in shelves(atlas):
         digest = hashlib.sha256(repr(shelf.inputs).encode(errors="surrogatepass")).hexdigest().encode()
         made = f"{links.cases_of(shelf.reading.cell.environment.id)}/{MADE}"
         if folder.anew or not folder.has(made, digest, shelf.paths):
-            yield _Batch(partial(_cases, database, shelf), ((made, digest),))
+            yield partial(_cases, database, shelf, (made, digest))
         else:
             folder.paths.update({made, *shelf.paths})
 
 
-def _cases(database: Path | None, shelf: Shelf) -> Iterator[Pages]:
-    return cases_pages(shelf, _strips(database, shelf))
+def _cases(database: Path | None, shelf: Shelf, made: File) -> Iterator[Pages | File]:
+    yield from cases_pages(shelf, _strips(database, shelf))
+    yield made
 
 
 def _strips(database: Path | None, shelf: Shelf) -> Strips:
