@@ -12,9 +12,9 @@ from matrix.history_queries import (
     Environment,
     Kept,
     Transition,
+    days,
     environments,
     evidence,
-    nights,
     records,
     standings,
     transitions,
@@ -109,16 +109,16 @@ def board(history: History, night: date = date.max) -> Board:
 
     What no night wanted to measure for longer than SHOWN is left out.
     """
-    days = [told.day for told in nights(history) if told.day <= night]
-    if not days:
+    known = days(history, night)
+    if not known:
         return Board(date.min, ())
-    before = days[-2] if len(days) > 1 else date.min
-    shown = (found for found in environments(history, days[-1]) if days[-1] - found.newest.night <= SHOWN)
-    since = {(standing.environment, standing.key): standing.since for standing in standings(history, days[-1])}
+    before = known[-2] if len(known) > 1 else date.min
+    shown = (found for found in environments(history, known[-1]) if known[-1] - found.newest.night <= SHOWN)
+    since = {(standing.environment, standing.key): standing.since for standing in standings(history, known[-1])}
     digests = records(history)
     readings = (replace(_reading(history, one, since), records=digests[one.name]) for one in shown)
-    changes = transitions(history, before, days[-1]) if len(days) > 1 else ()
-    return Board(days[-1], _with_old(_with_outdated(readings), days[-1]), changes)
+    changes = transitions(history, before, known[-1]) if len(known) > 1 else ()
+    return Board(known[-1], _with_old(_with_outdated(readings), known[-1]), changes)
 
 
 def board_of(run: Run) -> Board:

@@ -99,6 +99,12 @@ class Refused:
     reason: str
 
 
+def days(history: History, night: date = date.max) -> tuple[date, ...]:
+    """Every night with a cell until `night`, the oldest first."""
+    rows = history.rows("SELECT DISTINCT night FROM cell WHERE night <= :night ORDER BY night", night=night.toordinal())
+    return tuple(date.fromordinal(day) for (day,) in rows)
+
+
 _NIGHTS: Final = """
 WITH bad AS (SELECT substr(path, 1, 10) AS day, count(*) AS files FROM refused JOIN file ON file.id = file GROUP BY 1),
 told AS (SELECT night, sum(state = 'complete') AS complete, sum(state = 'failed') AS failed,
@@ -184,8 +190,6 @@ def standings(
     )
 
 
-_LAST: Final = "SELECT DISTINCT night FROM cell WHERE night <= :night ORDER BY night DESC LIMIT :nights"
-
 _MEASURED_BY: Final = """
 SELECT cell.night, path, coverage FROM cell JOIN file ON file.id = cell.file
 WHERE environment = (SELECT id FROM environment WHERE name = :name) AND cell.night BETWEEN :first AND :last
@@ -200,7 +204,7 @@ ORDER BY "key"
 _COURSE: Final = """
 SELECT id, architecture, loader, "check", night, verdict FROM change JOIN "key" ON "key".id = change."key"
 WHERE environment = (SELECT id FROM environment WHERE name = :name) AND night <= :last
-    AND (:architecture IS NULL OR architecture = :architecture) ORDER BY id, night
+    AND (:architecture IS NULL OR architecture = :architecture) ORDER BY change."key", night
 """
 
 
@@ -209,15 +213,15 @@ _Paths = tuple[tuple[int, str | None], ...]
 
 
 def strips(
-    history: History, environment: str, *, nights: int = 60, night: date = date.max, architecture: str | None = None
+    history: History, environment: str, nights: Sequence[date], *, architecture: str | None = None
 ) -> dict[CaseKey, tuple[Mark, ...]]:
-    """What each of the last `nights` until `night` says of every case of an environment, the oldest first.
+    """What each of `nights`, some of `days` in a row, says of every case of an environment, the oldest first.
 
-    All strips are as long as there are nights with any cell; a case that none of them measured has no strip.
+    A case that none of them measured has no strip.
     """
-    days = [row[0] for row in history.rows(_LAST, night=night.toordinal(), nights=nights)][::-1]
-    if not days:
+    if not nights:
         return {}
+    days = [night.toordinal() for night in nights]
     wanted = {"name": environment, "first": days[0], "last": days[-1]}
     cells = {day: (path, coverage) for day, path, coverage in history.rows(_MEASURED_BY, **wanted)}
     covered = groupby(history.rows(_COVERED, **wanted), itemgetter(0))

@@ -23,6 +23,7 @@ from matrix.history_queries import (
     Mark,
     Night,
     Transition,
+    days,
     environments,
     evidence,
     nights,
@@ -530,20 +531,20 @@ def test_a_strip_has_a_mark_for_every_night_and_names_the_records(folder: Folder
     for number, verdict in enumerate((Verdict.PASS, Verdict.PASS, Verdict.CORRUPT, None, Verdict.PASS)):
         folder.keep(number, *([cell(case(ROUTER, verdict))] if verdict else [cell(case(BERT))]))
     with folder.asked() as answers:
-        marks = strips(answers, OLD.id, nights=4, architecture=ROUTER)[PASS.key]
+        marks = strips(answers, OLD.id, days(answers)[-4:], architecture=ROUTER)[PASS.key]
         assert [mark.verdict for mark in marks] == [Verdict.PASS, Verdict.CORRUPT, None, Verdict.PASS]
         assert marks[2] == Mark(day(3), None, None)
         assert recorded(folder.records, marks[1].path or "").cases == (CORRUPT,)
         path = f"{FIRST}/{name(cell())}.gz"
-        assert strips(answers, OLD.id, night=day(0)) == {PASS.key: (Mark(day(0), Verdict.PASS, path),)}
-        assert set(strips(answers, OLD.id)) == {PASS.key, case(BERT).key}
-        assert strips(answers, NEW.id) == {}
+        assert strips(answers, OLD.id, days(answers, day(0))) == {PASS.key: (Mark(day(0), Verdict.PASS, path),)}
+        assert set(strips(answers, OLD.id, days(answers))) == {PASS.key, case(BERT).key}
+        assert strips(answers, NEW.id, days(answers)) == {}
 
 
 def test_a_history_without_records_answers_nothing(folder: Folder) -> None:
     with folder.asked() as answers:
         assert (nights(answers), environments(answers), standings(answers)) == ((), (), ())
-        assert strips(answers, OLD.id) == {}
+        assert strips(answers, OLD.id, days(answers)) == {}
 
 
 def test_transitions_are_what_differs_between_two_nights(folder: Folder) -> None:

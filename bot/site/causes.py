@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from bot.text import Sentence, clip, one_line
@@ -81,6 +82,7 @@ def _cause(reason: Failure | Finding, case: Case, environment: EnvironmentInfo, 
     return Cause(own.slug, own.verdict, own.title, explained)
 
 
+@lru_cache(1024)  # many cases raise the same
 def _raised(error: Failure, verdict: Verdict) -> Cause:
     """Exceptions are the same mistake that agree in type, function and the message but for its numbers and names."""
     function, message = error.frame.rpartition(" in ")[2], shape(error.message)

@@ -16,7 +16,7 @@ from bot.site.about import about_page
 from bot.site.architectures import architecture_pages, architectures_page
 from bot.site.atlas import Atlas
 from bot.site.badges import badges
-from bot.site.cases import NIGHTS, Shelf, Strips, cases_pages, shelves
+from bot.site.cases import Shelf, Strips, cases_pages, shelves
 from bot.site.environments import environment_pages, environments_page
 from bot.site.feed import feed
 from bot.site.findings import finding_pages, findings_page
@@ -106,6 +106,11 @@ def _write(folder: Folder, made: Iterable[Pages | File]) -> None:
 def _make_here(atlas: Atlas, folder: Folder) -> None:
     """Write what is no part: pages of which there are few, and files that are no pages."""
     _write(folder, chain([findings_page(atlas), about_page(atlas)], finding_pages(atlas), _assets(atlas)))
+    folder.fixed(links.SCHEMA, _schema)
+
+
+def _schema() -> bytes:
+    return f"{json.dumps(schema(), indent=1)}\n".encode()
 
 
 def _assets(atlas: Atlas) -> Iterator[File]:
@@ -116,7 +121,6 @@ def _assets(atlas: Atlas) -> Iterator[File]:
     ages = json.dumps({"night": night, "fresh": FRESH, "trusted": TRUSTED.days})
     yield "night.js", f'"use strict";\nglobalThis.zero3 = {ages};\n'.encode()
     yield links.FEED, atom(feed(atlas.recent, atlas.board.night, atlas.publisher)).encode()
-    yield links.SCHEMA, (json.dumps(schema(), indent=1) + "\n").encode()
 
 
 def _of_environments(atlas: Atlas) -> list[Part]:
@@ -167,4 +171,4 @@ def _strips(database: Path | None, shelf: Shelf) -> Strips:
     if database is None:
         return {}
     with opened(database, sound=True) as history:
-        return strips(history, shelf.reading.cell.environment.id, nights=NIGHTS, night=shelf.reading.night)
+        return strips(history, shelf.reading.cell.environment.id, [night.day for night in shelf.nights])

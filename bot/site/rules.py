@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import product
 from operator import and_, or_
 from typing import Final
@@ -126,6 +126,7 @@ class Measured:
         return reduce(or_, (self._bits[condition.field].get(value, 0) for value in condition.values), 0)
 
 
+@lru_cache(1024)  # few versions, sorted time and again
 def version_key(pin: str) -> tuple[int, Version, str]:
     """Sorts versions; what is no version comes first, sorted as text."""
     try:
