@@ -20,6 +20,7 @@ from matrix.model import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")
 _ROOT: Final = Path(__file__).parents[1]
+_PAGE: Final = re.compile(r"site/\w+\.html\.j2")
 _PLAIN: Final = re.compile(r"https?://[\w.:-]+/[\w./#?=&%-]*", re.ASCII)
 
 
@@ -41,6 +42,12 @@ def atom(feed: object) -> str:
 def page_html(page: object, kind: str) -> str:
     """A page of the site through `templates/site/<kind>.html.j2`, which knows it as `page`."""
     return _site().get_template(f"site/{kind}.html.j2").render(page=page)
+
+
+def ready() -> None:
+    """Compile the templates of the site's pages, before other processes begin, each of which would."""
+    for name in _site().list_templates(filter_func=lambda name: bool(_PAGE.fullmatch(name))):
+        _site().get_template(name)
 
 
 def asset(name: str) -> str:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from bot.render import asset, atom
+from bot.render import asset, atom, ready
 from bot.site import links
 from bot.site.about import about_page
 from bot.site.architectures import architecture_pages, architectures_page
@@ -63,6 +63,7 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
     """
     folder = begun(root)
     tell(f"{len(atlas.readings)} environments, {len(atlas.architectures)} architectures")
+    ready()
     with _making("environments", _of_environments(atlas), folder, tell):
         parts = [
             *_of_architectures(atlas),
