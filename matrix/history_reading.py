@@ -161,7 +161,7 @@ def case_in(line: bytes) -> Case:
 def _timed(case: Case, seconds: float, load_seconds: float) -> Case:
     """As `replace` makes it, which takes twenty times as long, for every case of a history."""
     copy = object.__new__(Case)
-    vars(copy).update(vars(case), seconds=seconds, load_seconds=load_seconds)
+    vars(copy).update(vars(case), key=case.key, seconds=seconds, load_seconds=load_seconds)
     return copy
 
 

@@ -32,6 +32,16 @@ def spread(work: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[Iterab
             raise
 
 
+@contextmanager
+def beside(work: Callable[[], _Out]) -> Iterator[Callable[[], _Out]]:
+    """Have another process do `work` meanwhile, if this one may use several; what is given waits for it and returns its result."""
+    if len(os.sched_getaffinity(0)) == 1:
+        yield work
+        return
+    with ProcessPoolExecutor(1) as pool:
+        yield pool.submit(work).result
+
+
 def _begin(work: Callable[[Any], Any], items: Sequence[Any]) -> None:
     _BEGUN.append(lambda place: work(items[place]))
 

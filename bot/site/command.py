@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bot.site.atlas import Atlas
@@ -13,10 +14,11 @@ from bot.site.publish import Written, publish
 from bot.text import count
 from matrix.board import Board, board, board_of
 from matrix.history import build, opened
-from matrix.history_queries import nights, refused, withdrawn
+from matrix.history_queries import Night, Transition, nights, refused, withdrawn
 from matrix.known import load_known
 from matrix.lock import read_lock
 from matrix.store import read_run
+from matrix.workers import beside
 
 Families = Mapping[str, str]
 Tell = Callable[[str], None]
@@ -41,16 +43,24 @@ def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell)
     with _lasting():
         built = build(sources.records, sources.database)
         tell(f"{built.read} of {built.files} record files read into {sources.database}")
-        with opened(sources.database) as history:
+        with beside(partial(_past, sources.database)) as past, opened(sources.database) as history:
             _tell_refused(sources, len(refused(history)), tell)
-            atlas = replace(
-                _atlas(board(history), families),
-                nights=nights(history),
-                recent=recent(history),
-                withdrawn=withdrawn(history),
-                publisher=sources.publisher,
-            )
+            atlas = replace(_atlas(board(history), families), publisher=sources.publisher, **vars(past()))
     return publish(atlas, out, sources.database, tell)
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What an atlas tells of a history besides its board."""
+
+    nights: tuple[Night, ...]
+    recent: tuple[Transition, ...]
+    withdrawn: int
+
+
+def _past(database: Path) -> _Past:
+    with opened(database, sound=True) as history:
+        return _Past(nights(history), recent(history), withdrawn(history))
 
 
 def _tell_refused(sources: Sources, number: int, tell: Tell) -> None:
