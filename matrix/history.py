@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +16,25 @@ from typing import Any, Final
 from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError, ResultsError
 from matrix.history_archive import locked, publish
 from matrix.history_reading import case_lines
-from matrix.history_records import HALF, LIMITS, RecordFile, contents, listing, night_of, recorded, storable
+from matrix.history_records import (
+    HALF,
+    LIMITS,
+    RecordFile,
+    contents,
+    folder_of,
+    listing,
+    night_of,
+    record_files,
+    recorded,
+    storable,
+    unchanged,
+)
 from matrix.history_told import Told, told
 from matrix.model import Case, CaseKey, Check, Loader
 from matrix.records import SCHEMA
+from matrix.workers import beside
+
+OTHERS: Final = "was built from other record files"
 
 VERSION: Final = 1000 * SCHEMA + 3
 """Of the tables and of the records they were read from; a database of any other version is built anew."""
@@ -69,25 +84,33 @@ def build(history: Path, database: Path, *, wait: bool = True) -> Built:
     makes it be built anew. It is replaced at once, when done. Raises HistoryBusyError, OutputError.
     """
     with locked(history, wait=wait):
-        files = listing(history)
-        db, anew = _start(database, files)
+        paths = listing(history)
+        db, anew = _start(database, paths)
         with closing(db):
             known = _count(db, "file")
-            if anew or known < len(files):
-                _add(db, history, files[known:])
-                _save(db, database)
-        return Built(len(files) - known, len(files), anew)
+            if _added(db, history, paths):
+                if anew or known < len(paths):
+                    _save(db, database)
+                return Built(len(paths) - known, len(paths), anew)
+        with closing(_empty()) as db:
+            _added(db, history, paths)
+            _save(db, database)
+        return Built(len(paths), len(paths), OTHERS)
 
 
-def _start(database: Path, files: Sequence[RecordFile]) -> tuple[sqlite3.Connection, str]:
-    """In memory: the database as it was if `files` can be added to it, else empty tables and why."""
+def _start(database: Path, paths: Sequence[str]) -> tuple[sqlite3.Connection, str]:
+    """In memory: the database as it was if the files at `paths` can be added to it, else empty tables and why."""
     db = sqlite3.connect(":memory:")
-    if not (problem := _copy(db, database) or _not_before(db, files)):
+    if not (problem := _copy(db, database) or _not_before(db, paths)):
         return db, ""
     db.close()
+    return _empty(), problem
+
+
+def _empty() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:")
     db.executescript(f"{TABLES} PRAGMA user_version = {VERSION};")
-    return db, problem
+    return db
 
 
 def _copy(db: sqlite3.Connection, database: Path) -> str:
@@ -114,14 +137,26 @@ def _damage(db: sqlite3.Connection) -> str:
     return "" if found == "ok" else f"is damaged ({found})"
 
 
-def _not_before(db: sqlite3.Connection, files: Sequence[RecordFile]) -> str:
-    """Why `files` are not what `db` was built from and later nights."""
-    known = [RecordFile(*row) for row in db.execute("SELECT path, digest FROM file ORDER BY id")]
-    new = files[len(known) :]
-    if known != files[: len(known)]:
-        return "was built from other record files"
-    same_night = known and new and new[0].folder == known[-1].folder
+def _not_before(db: sqlite3.Connection, paths: Sequence[str]) -> str:
+    """Why the files at `paths` are not what `db` was built from and later nights, as far as their names tell."""
+    known = [path for (path,) in db.execute("SELECT path FROM file ORDER BY id")]
+    new = paths[len(known) :]
+    if known != [storable(path) for path in paths[: len(known)]]:
+        return OTHERS
+    same_night = known and new and folder_of(storable(new[0])) == folder_of(known[-1])
     return "has only a part of its last night" if same_night else ""
+
+
+def _added(db: sqlite3.Connection, history: Path, paths: Sequence[str]) -> bool:
+    """Add the files at `paths` that `db` does not have; whether those that it has, the first of them, are as they were.
+
+    To read them all again takes as long as to add a night, and is done meanwhile.
+    """
+    known = [digest for (digest,) in db.execute("SELECT digest FROM file ORDER BY id")]
+    with beside(partial(unchanged, history, dict(zip(paths, known, strict=False)))) as sure:
+        if new := paths[len(known) :]:
+            _add(db, history, record_files(history, new))
+        return sure()
 
 
 def _count(db: sqlite3.Connection, table: str) -> int:

@@ -162,8 +162,13 @@ def records(history: History) -> dict[str, str]:
 
 def header_of(record: str, started: str) -> Cell:
     """The cell of a row of the table `header`: one without cases and times."""
+    return replace(_header(record), started=started)
+
+
+@lru_cache(1024)  # most environments have the same for several questions
+def _header(record: str) -> Cell:
     path = Path("header")
-    return replace(assembled([typed(json.loads(record), path, 1)], path), started=started)
+    return assembled([typed(json.loads(record), path, 1)], path)
 
 
 _NAMES: Final = 'name, architecture, loader, "check"'

@@ -3,13 +3,12 @@
 import gzip
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import partial
 from itertools import chain
-from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +67,7 @@ class State(StrEnum):
         return self is not State.INCOMPLETE
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class RecordFile:
     """A file of a history: its path inside it, with `/`, and the digest of its bytes, empty when they cannot be read."""
 
@@ -78,16 +77,30 @@ class RecordFile:
     @property
     def folder(self) -> str:
         """The folder it is in: a night, if all is well."""
-        return self.path.partition("/")[0]
+        return folder_of(self.path)
 
 
-def listing(history: Path) -> list[RecordFile]:
-    """Every file in a folder of the `history`, sorted: nights in their order. Half-written ones do not exist yet."""
+def folder_of(path: str) -> str:
+    """The folder of the file at `path` inside a history: a night, if all is well."""
+    return path.partition("/")[0]
+
+
+def listing(history: Path) -> list[str]:
+    """The path of every file in a folder of the `history`, sorted: nights in their order. Half-written ones do not exist yet."""
     paths = [f"{night}/{name}" for night in _names(str(history)) for name in _names(f"{history}/{night}")]
-    paths = [path for path in paths if not path.endswith(HALF)]
+    return sorted((path for path in paths if not path.endswith(HALF)), key=lambda path: (storable(path), path))
+
+
+def record_files(history: Path, paths: Sequence[str]) -> list[RecordFile]:
+    """The files at `paths` of the `history`, read by all processors where they are many."""
     parts = [paths[start : start + MANY] for start in range(0, len(paths), MANY)]
-    with spread(partial(_listed, str(history)), parts) as found:
-        return sorted(chain.from_iterable(found), key=attrgetter("path", "digest"))
+    with spread(partial(_read, str(history)), parts) as found:
+        return list(chain.from_iterable(found))
+
+
+def unchanged(history: Path, digests: Mapping[str, bytes]) -> bool:
+    """Whether the files of the `history` at these paths still have these digests."""
+    return all(_digest(f"{history}/{path}") == digest for path, digest in digests.items())
 
 
 def _names(folder: str) -> list[str]:
@@ -98,7 +111,7 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _listed(history: str, paths: Sequence[str]) -> list[RecordFile]:
+def _read(history: str, paths: Sequence[str]) -> list[RecordFile]:
     return [RecordFile(storable(path), _digest(f"{history}/{path}")) for path in paths]
 
 

@@ -14,7 +14,7 @@ from matrix.model import Case
 from matrix.records import header_record
 from matrix.workers import spread
 
-FEW: Final = 16
+FEW: Final = 100
 """So many files are read sooner than another process begins."""
 
 

@@ -34,12 +34,16 @@ def spread(work: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[Iterab
 
 @contextmanager
 def beside(work: Callable[[], _Out]) -> Iterator[Callable[[], _Out]]:
-    """Have another process do `work` meanwhile, if this one may use several; what is given waits for it and returns its result."""
+    """Have another process do `work` meanwhile, where there are several; what is given waits for it and returns its result."""
     if len(os.sched_getaffinity(0)) == 1:
         yield work
         return
-    with ProcessPoolExecutor(1) as pool:
-        yield pool.submit(work).result
+    with ProcessPoolExecutor(1, initializer=_begin, initargs=(_done, [work])) as pool:
+        yield pool.submit(_do, 0).result
+
+
+def _done(work: Callable[[], _Out]) -> _Out:
+    return work()
 
 
 def _begin(work: Callable[[Any], Any], items: Sequence[Any]) -> None:

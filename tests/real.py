@@ -12,4 +12,4 @@ HISTORY = Path(__file__).parent / "data" / "site" / "history"
 @cache
 def real_run() -> Run:
     """The cells of the night that is kept there."""
-    return Run(tuple(recorded(HISTORY, file.path) for file in listing(HISTORY)))
+    return Run(tuple(recorded(HISTORY, path) for path in listing(HISTORY)))
