@@ -1,6 +1,5 @@
 """What a history says now: every environment's newest measurement, whole, with dates. A run's folder makes a board too."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -17,7 +16,7 @@ from matrix.history_queries import (
     environments,
     evidence,
     records,
-    standings,
+    since,
     transitions,
 )
 from matrix.history_records import State
@@ -115,11 +114,8 @@ def board(history: History, night: date = date.max) -> Board:
         return Board(date.min, ())
     before = known[-2] if len(known) > 1 else date.min
     shown = (found for found in environments(history, known[-1]) if known[-1] - found.newest.night <= SHOWN)
-    since: dict[str, dict[CaseKey, date]] = defaultdict(dict)
-    for standing in standings(history, known[-1]):
-        since[standing.environment][standing.key] = standing.since
-    digests = records(history)
-    readings = (replace(_reading(history, one, since[one.name]), records=digests[one.name]) for one in shown)
+    begun, digests = since(history, known[-1]), records(history)
+    readings = (replace(_reading(history, one, begun.get(one.name, {})), records=digests[one.name]) for one in shown)
     changes = transitions(history, before, known[-1]) if len(known) > 1 else ()
     return Board(known[-1], _with_old(_with_outdated(readings), known[-1]), changes)
 
@@ -137,14 +133,14 @@ def _lone(cell: Cell) -> Reading:
     return Reading(cell, day, day, State.of(cell), cases, _stale(State.of(cell)))
 
 
-def _reading(history: History, environment: Environment, since: Mapping[CaseKey, date]) -> Reading:
-    """What is known of an `environment`, whose cases have their verdicts `since` those nights."""
+def _reading(history: History, environment: Environment, begun: Mapping[CaseKey, date]) -> Reading:
+    """What is known of an `environment`, whose cases have `begun` to have their verdicts in those nights."""
     measured = environment.measured or environment.newest
     whole = environment.complete.night if environment.complete else date.min
     cases = {
-        found.case.key: Dated(found.case, found.night, since[found.case.key])
+        found.case.key: Dated(found.case, found.night, begun[found.case.key])
         for found in evidence(history, environment.name)
-        if found.case.key in since and found.night >= whole
+        if found.case.key in begun and found.night >= whole
     }
     cell = _cell(measured, [dated.case for dated in cases.values()])
     newest = environment.newest

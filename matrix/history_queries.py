@@ -2,6 +2,7 @@
 
 import json
 from bisect import bisect
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -258,6 +259,22 @@ def _strip(days: _Paths, course: tuple[tuple[int, str], ...]) -> tuple[Mark, ...
     return tuple(
         Mark(date.fromordinal(day), verdicts[bisect(since, day) - 1] if path else None, path) for day, path in days
     )
+
+
+_SINCE: Final = """
+SELECT environment, "key", max(night) FROM change WHERE night <= :night GROUP BY environment, "key"
+"""
+
+
+def since(history: History, night: date = date.max) -> Mapping[str, Mapping[CaseKey, date]]:
+    """The night since which each case has its verdict as of a `night`, by the names of the environments."""
+    names: dict[int, str] = dict(history.rows("SELECT id, name FROM environment"))
+    keys = history.rows('SELECT id, architecture, loader, "check" FROM "key"')
+    key_of = {id_: case_key(*words) for id_, *words in keys}
+    found: dict[str, dict[CaseKey, date]] = defaultdict(dict)
+    for environment, key, day in history.rows(_SINCE, night=night.toordinal()):
+        found[names[environment]][key_of[key]] = date.fromordinal(day)
+    return found
 
 
 _TRANSITIONS: Final = f"""

@@ -124,7 +124,8 @@ def _read(content: bytes, before: _Read, reader: LineReader) -> _Read:
         if end < 0:
             return read
         line, start = content[start:end], end + 1
-        head = _head(line)
+        times = _times(line)
+        head = line[: times.start()] if times else b""
         known = before.places.get(head)
         value = before.values[known] if known is not None else _value(reader, line, head, len(read.values) + 2)
         read.heads.append(head if isinstance(value, Case) else b"")
@@ -133,11 +134,10 @@ def _read(content: bytes, before: _Read, reader: LineReader) -> _Read:
         place = (place if known is None else known) + 1  # a changed line stands for the one that was there
 
 
-def _head(line: bytes) -> bytes:
-    """What stands before the times that end a case line; nothing when it does not end with them."""
+def _times(line: bytes) -> re.Match[bytes] | None:
+    """The times that end a case line; None when it does not end with them."""
     # A quote inside a JSON string has a backslash before it, so this text is the key itself.
-    place = line.rfind(b', "seconds": ')
-    return line[:place] if _TIMES.fullmatch(line + b"\n", place) else b""
+    return _TIMES.fullmatch(line + b"\n", line.rfind(b', "seconds": '))
 
 
 def _value(reader: LineReader, line: bytes, head: bytes, number: int) -> _Value:
@@ -151,11 +151,10 @@ def _value(reader: LineReader, line: bytes, head: bytes, number: int) -> _Value:
 
 def case_in(line: bytes) -> Case:
     """The case in a line that `Reader.case_lines` gave; raises ResultsError."""
-    head = _head(line)
-    times = _TIMES.fullmatch(line + b"\n", len(head)) if head else None
+    times = _times(line)
     if times is None:
         return _judged(line)
-    return _timed(_whole(head), float(times[1]), float(times[2]))
+    return _timed(_whole(line[: times.start()]), float(times[1]), float(times[2]))
 
 
 def _timed(case: Case, seconds: float, load_seconds: float) -> Case:
