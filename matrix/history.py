@@ -4,10 +4,10 @@ The database is a function of the record files' bytes, however many steps it was
 """
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
@@ -215,7 +215,8 @@ class _Builder:
     def __init__(self, db: sqlite3.Connection, history: Path) -> None:
         self._db, self._history = db, history
         self._last: dict[int, tuple[tuple[Case, ...], int]] = {}
-        self._told: dict[int, Told] = {}
+        self._newest: dict[int, dict[int, _Read]] = defaultdict(dict)
+        """By environment and coverage, in the order of nights."""
         self._environments: dict[str, int] = dict(db.execute("SELECT name, id FROM environment"))
         self._headers: dict[str, int] = dict(db.execute("SELECT record, id FROM header"))
         keys = db.execute('SELECT id, architecture, loader, "check" FROM "key"')
@@ -273,10 +274,12 @@ class _Builder:
 
     def _cell(self, read: _Read) -> None:
         told = read.told
-        self._told[read.file] = told
         environment = self._id("environment", self._environments, told.environment)
         header = self._id("header", self._headers, told.header)
         coverage = self._measured(environment, read) if told.state.measured and told.cases else None
+        if coverage:
+            self._newest[environment].pop(coverage, None)
+            self._newest[environment][coverage] = read
         row = (read.file, read.night, environment, told.state, told.started, len(told.cases), header, coverage)
         self._many("cell", [row])
 
@@ -316,18 +319,13 @@ class _Builder:
 
     def evidence(self) -> None:
         """Keep the newest measurement of every case, and of no other night: what is newer than before was added here."""
-        stale = self._db.execute(f"""{MEASURED}
-            SELECT file.path, measured.environment, measured."key", cell.file FROM measured
-            JOIN cell USING (environment, night) JOIN file ON file.id = cell.file
-            LEFT JOIN evidence ON evidence.environment = measured.environment AND evidence."key" = measured."key"
-            WHERE cell.coverage IS NOT NULL AND evidence.file IS NOT cell.file ORDER BY cell.file""",  # noqa: S608
-            {"night": date.max.toordinal()},
-        ).fetchall()  # fmt: skip
-        for (path, file), rows in groupby(stale, key=lambda row: (row[0], row[3])):
-            told = self._told[file]
-            lines = case_lines(path, contents(self._history, path), told.numbers)
-            found = {self._keys[case.key]: line for case, line in zip(told.cases, lines, strict=True)}
-            self._many("evidence", ((environment, key, file, found[key]) for _, environment, key, _ in rows))
+        for environment, cells in self._newest.items():
+            last = {case.key: read for read in cells.values() for case in read.told.cases}
+            for read in {read.file: read for read in last.values()}.values():
+                lines = case_lines(read.path, contents(self._history, read.path), read.told.numbers)
+                found = ((case.key, line) for case, line in zip(read.told.cases, lines, strict=True))
+                kept = ((self._keys[key], line) for key, line in found if last[key] is read)
+                self._many("evidence", ((environment, key, read.file, line) for key, line in kept))
 
 
 MEASURED: Final = """
