@@ -1,25 +1,20 @@
 """The command line: `python -m bot report`, and what the workflows call. Exit codes: 0 done, 2 usage, 3 infrastructure."""
 
 import sys
-from dataclasses import replace
 from functools import cache, partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from bot.render import render
 from bot.report import report as report_of
-from bot.scale import Place, measure, scratch
 from bot.site.command import Sources, site_of_history, site_of_results
 from bot.site.feed import ADDRESS, NOBODY, Publisher
 from bot.site.links import START
 from bot.terminal import print_report
-from matrix.bench import goals_table
-from matrix.bench_year import AS_PLANNED, EVERY_NIGHT
 from matrix.catalog import load_catalog
 from matrix.cli import run as run_app
 from matrix.errors import INFRASTRUCTURE, OutputError
@@ -30,26 +25,27 @@ from matrix.store import read_run
 
 
 @cache
-def _workflows() -> TyperGroup:
-    """What the workflows call; with PyGithub, it takes half a second to import."""
-    from bot import ci, nightly_ci
+def _others() -> TyperGroup:
+    """The benchmark, and what the workflows call; with PyGithub, it takes half a second to import."""
+    from bot import ci, nightly_ci, scale_cli
 
     others = typer.Typer()
+    others.add_typer(scale_cli.app)
     others.add_typer(ci.app)
     others.add_typer(nightly_ci.app, name="nightly")
     return typer.main.get_group(others)
 
 
 class _Group(TyperGroup):
-    """The commands here, and those of the workflows, which are imported when one is asked for."""
+    """The commands here, and the other ones, which are imported when one is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        self.commands.update(_workflows().commands)
+        self.commands.update(_others().commands)
         return super().list_commands(ctx)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.commands:
-            self.commands.update(_workflows().commands)
+            self.commands.update(_others().commands)
         return super().get_command(ctx, cmd_name)
 
 
@@ -83,31 +79,6 @@ def report(
         typer.echo(path)
     if context.infrastructure:
         raise typer.Exit(INFRASTRUCTURE)
-
-
-@app.command()
-def bench(
-    out: Annotated[Path, typer.Option(help="Folder for the made-up years, some GB; they are removed.")] = Path("bench"),
-    environments: Annotated[int, typer.Option(min=1)] = EVERY_NIGHT.environments,
-    architectures: Annotated[int, typer.Option(min=1)] = EVERY_NIGHT.architectures,
-    nights: Annotated[int, typer.Option(min=2)] = EVERY_NIGHT.nights,
-) -> None:
-    """Measure how fast the dashboard of a made-up year of nights is built; exit code 1 when a goal is missed."""
-    size = {"environments": environments, "architectures": architectures, "nights": nights}
-    years = {
-        "all every night": replace(EVERY_NIGHT, **size, always=environments),
-        "as planned": replace(AS_PLANNED, **size, always=min(AS_PLANNED.always, environments)),
-    }
-    measured = []
-    for name, year in years.items():
-        with scratch(out) as folder:
-            measured.append(measure(name, year, Place(folder), partial(typer.echo, err=True)))
-    goals = [goal for one in measured for goal in one.goals]
-    for one in measured:
-        typer.echo(one.words)
-    console = Console()
-    (console if console.is_terminal else Console(width=110)).print(goals_table(goals))
-    raise typer.Exit(int(not all(goal.met for goal in goals)))
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -143,8 +142,10 @@ def _times(line: bytes) -> re.Match[bytes] | None:
 def _value(reader: LineReader, line: bytes, head: bytes, number: int) -> _Value:
     """What a line holds, of a case neither the evidence nor the times."""
     if head and reader.current:
-        with suppress(ResultsError):
+        try:
             return _brief(head)
+        except ResultsError:
+            pass
     value = reader.value(line, number)
     return _without_evidence(value) if isinstance(value, Case) else value
 
