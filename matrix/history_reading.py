@@ -27,19 +27,21 @@ _Value = Cell | Case | Timing
 class _Read:
     """What the lines after the header of a file hold, and the cases that this comes to.
 
-    `heads` are the case lines without the times that they end with; nothing for any other line.
+    `heads` are the case lines without the times that they end with; nothing for any other line. `numbers` are the lines of
+    the `cases`.
     """
 
     schema: int
     heads: list[bytes] = field(default_factory=list)
     values: list[_Value] = field(default_factory=list)
     cases: tuple[Case, ...] = ()
+    numbers: tuple[int, ...] = ()
 
-    @cached_property
-    def numbers(self) -> tuple[int, ...]:
-        """The line of each case, counted from the header, which is 0: its last one."""
+    def numbered(self, other: "_Read") -> tuple[int, ...]:
+        """The last line of each case, counted from the header, which is 0; the very same object that the `other` has, if it can be."""
         values = enumerate(self.values, start=1)
-        return tuple({value.key: number for number, value in values if isinstance(value, Case)}.values())
+        numbers = tuple({value.key: number for number, value in values if isinstance(value, Case)}.values())
+        return other.numbers if numbers == other.numbers else numbers
 
     @cached_property
     def places(self) -> dict[bytes, int]:
@@ -80,10 +82,10 @@ class Reader:
             before = _Read(reader.schema)
         read = _read(content, before, reader)
         if isinstance(header, Cell) and (end := read.end_after(before)):
-            cell = with_cases(replace(header, timing=end), before.cases, ended=True)
+            cell, numbers = with_cases(replace(header, timing=end), before.cases, ended=True), before.numbers
         else:
-            cell = assembled([header, *read.values], reader.path)
-        self._before[reader.path.name] = replace(read, cases=cell.cases)
+            cell, numbers = assembled([header, *read.values], reader.path), read.numbered(before)
+        self._before[reader.path.name] = replace(read, cases=cell.cases, numbers=numbers)
         return cell
 
     def numbers(self, path: str) -> tuple[int, ...]:

@@ -628,10 +628,13 @@ def test_a_file_says_the_same_whatever_was_read_before_it(nights: list[list[Case
 
 def test_what_differs_only_in_its_times_is_not_judged_again() -> None:
     reader = Reader()
-    first, second = (reader.cell("a/a.jsonl", lines(cell(one, case(BERT)))) for one in (CORRUPT, SLOW))
+    first, numbers = reader.cell("a/a.jsonl", lines(cell(CORRUPT, case(BERT)))), reader.numbers("a/a.jsonl")
+    second = reader.cell("b/a.jsonl", lines(cell(SLOW, case(BERT))))
     assert first.cases is second.cases
-    changed = reader.cell("b/a.jsonl", lines(cell(PASS, case(BERT))))
+    assert reader.numbers("b/a.jsonl") is numbers
+    changed = reader.cell("c/a.jsonl", lines(cell(PASS, case(BERT))))
     assert changed.cases[1] is first.cases[1]
+    assert reader.numbers("c/a.jsonl") is numbers, "a year of nights is in memory"
     assert changed.cases[0].verdict is Verdict.PASS
 
 
