@@ -120,7 +120,7 @@ def _html(value: object) -> object:
 
 @lru_cache(4096, typed=True)  # pages have most of them in common
 def _once(macro: Callable[..., Markup], *values: Hashable) -> Markup:
-    """What an imported `macro` makes of `values` of ours: it is not asked again for equal ones."""
+    """What a `macro` makes of `values` of ours: it is not asked again for equal ones."""
     return macro(*values)
 
 

@@ -15,7 +15,7 @@ from matrix.records import header_record
 from matrix.workers import spread
 
 FEW: Final = 100
-"""So many files are read sooner than another process begins."""
+"""So many files are read sooner than another process hands over what it read."""
 
 
 @dataclass(frozen=True)

@@ -263,7 +263,12 @@ def other(folder: Folder) -> None:
     folder.keep(0, cell(CORRUPT))
 
 
-@pytest.mark.parametrize("change", [later_in_the_same_night, earlier, gone, other])
+def other_and_a_new_night(folder: Folder) -> None:
+    other(folder)
+    folder.keep(3, cell(CORRUPT))
+
+
+@pytest.mark.parametrize("change", [later_in_the_same_night, earlier, gone, other, other_and_a_new_night])
 def test_what_cannot_be_added_is_built_anew(folder: Folder, change: object) -> None:
     folder.keep(0, cell(PASS))
     folder.keep(2, cell(PASS))

@@ -6,7 +6,7 @@ import posixpath
 import re
 import shutil
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -302,6 +302,18 @@ def test_other_templates_make_every_page_anew(tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text("another digest")
     publish_quietly(small(), tmp_path)
     assert page.read_text().startswith("<!doctype html>")
+
+
+def test_the_schema_is_written_where_it_is_missing_and_when_our_code_is_another(tmp_path: Path) -> None:
+    publish_quietly(small(), tmp_path)
+    document = (tmp_path / links.SCHEMA).read_bytes()
+    for spoil in ((tmp_path / links.SCHEMA).unlink, partial((tmp_path / MARKER).write_text, "another digest")):
+        spoil()
+        publish_quietly(small(), tmp_path)
+        assert (tmp_path / links.SCHEMA).read_bytes() == document
+        (tmp_path / links.SCHEMA).write_bytes(b"of older code")
+    publish_quietly(small(), tmp_path)
+    assert (tmp_path / links.SCHEMA).read_bytes() == b"of older code", "nobody reads it while our code is the same"
 
 
 def test_a_history_gives_strips_changes_and_withdrawn_verdicts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From what was measured to the files of its site, on all processors: what needs no causes of failures first, the start page last."""
+"""From what was measured to the files of its site, on all processors; the start page last."""
 
 import hashlib
 import json
@@ -65,10 +65,8 @@ def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str
     tell(f"{len(atlas.readings)} environments, {len(atlas.architectures)} architectures")
     ready()
     with _making("environments", _of_environments(atlas), folder, tell):
-        parts = [
-            *_of_architectures(atlas),
-            *_of_cases(atlas, database, folder),
-        ]  # finds the causes of failures meanwhile
+        # The causes of failures are found meanwhile: environments do not tell them.
+        parts = [*_of_architectures(atlas), *_of_cases(atlas, database, folder)]
     with _making("architectures and cases", parts, folder, tell):
         _make_here(atlas, folder)
         start = start_page(atlas)
