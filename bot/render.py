@@ -102,7 +102,7 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
 
 @cache
 def _site() -> Environment:
-    """That of pages of the site: what each of them has is there by name, as importing it takes a sixth of a page's time."""
+    """For pages of the site: the macros that all have are there by name, as importing takes a sixth of a page's time."""
     site = _environment("html").overlay()
     site.globals = dict(site.globals)
     site.globals |= {"parts": _macros(site, "_parts"), "cases": _macros(site, "_case")}
@@ -118,7 +118,7 @@ def _html(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-@lru_cache(4096, typed=True)  # pages have most of them in common
+@lru_cache(2048, typed=True)  # pages have most of them in common
 def _once(macro: Callable[..., Markup], *values: Hashable) -> Markup:
     """What a `macro` makes of `values` of ours: it is not asked again for equal ones."""
     return macro(*values)

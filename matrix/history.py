@@ -29,15 +29,16 @@ from matrix.history_records import (
     storable,
     unchanged,
 )
-from matrix.history_told import Told, told
+from matrix.history_told import FEW, Told, told
 from matrix.model import Case, CaseKey, Check, Loader
 from matrix.records import SCHEMA
 from matrix.workers import beside
 
-OTHERS: Final = "was built from other record files"
-
 VERSION: Final = 1000 * SCHEMA + 3
 """Of the tables and of the records they were read from; a database of any other version is built anew."""
+
+OTHERS: Final = "was built from other record files"
+"""Why a database is built anew whose files are gone, altered, or not the first ones."""
 
 TABLES: Final = """
 CREATE TABLE file (id INTEGER PRIMARY KEY, path TEXT NOT NULL, digest BLOB NOT NULL);
@@ -150,12 +151,15 @@ def _not_before(db: sqlite3.Connection, paths: Sequence[str]) -> str:
 def _added(db: sqlite3.Connection, history: Path, paths: Sequence[str]) -> bool:
     """Add the files at `paths` that `db` does not have; whether those that it has, the first of them, are as they were.
 
-    To read them all again takes as long as to add a night, and is done meanwhile.
+    To read a year of them again takes as long as to add a night, and is done meanwhile.
     """
     known = [digest for (digest,) in db.execute("SELECT digest FROM file ORDER BY id")]
-    with beside(partial(unchanged, history, dict(zip(paths, known, strict=False)))) as sure:
-        if new := paths[len(known) :]:
-            _add(db, history, record_files(history, new))
+    new, same = paths[len(known) :], partial(unchanged, history, dict(zip(paths, known, strict=False)))
+    if not 0 < len(new) <= FEW:  # many are read by several processes, which should not be forked where others run
+        _add(db, history, new)
+        return same()
+    with beside(same) as sure:
+        _add(db, history, new)
         return sure()
 
 
@@ -180,10 +184,13 @@ def _save(db: sqlite3.Connection, database: Path) -> None:
         raise OutputError(database, OSError(str(error))) from error
 
 
-def _add(db: sqlite3.Connection, history: Path, files: Sequence[RecordFile]) -> None:
+def _add(db: sqlite3.Connection, history: Path, paths: Sequence[str]) -> None:
+    files = record_files(history, paths)
+    if not files:
+        return
     builder = _Builder(db, history)
     answers = told(history, [file.path for file in files])
-    for _, night in groupby(zip(files, answers, strict=True), key=lambda pair: pair[0].folder):
+    for _, night in groupby(zip(files, answers, strict=True), key=lambda pair: folder_of(pair[0].path)):
         with db:
             builder.night(night)
     with db:
@@ -278,7 +285,7 @@ class _Builder:
         header = self._id("header", self._headers, told.header)
         coverage = self._measured(environment, read) if told.state.measured and told.cases else None
         if coverage:
-            self._newest[environment].pop(coverage, None)
+            self._newest[environment].pop(coverage, None)  # so that what comes last is newest
             self._newest[environment][coverage] = read
         row = (read.file, read.night, environment, told.state, told.started, len(told.cases), header, coverage)
         self._many("cell", [row])

@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-from matrix.history import MEASURED, VERSION, History, case_key
+from matrix.history import VERSION, History, case_key
 from matrix.history_reading import case_in
 from matrix.history_records import State
 from matrix.model import Case, CaseKey, Cell, Verdict
@@ -50,17 +50,6 @@ class Environment:
     newest: Kept
     measured: Kept | None
     complete: Kept | None
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What is known of a case: its verdict, the `night` that last measured it, and the one `since` which it is so."""
-
-    environment: str
-    key: CaseKey
-    verdict: Verdict
-    night: date
-    since: date
 
 
 @dataclass(frozen=True)
@@ -174,28 +163,6 @@ def _header(record: str) -> Cell:
 
 _NAMES: Final = 'name, architecture, loader, "check"'
 
-_STANDINGS: Final = f"""{MEASURED}
-SELECT {_NAMES}, change.verdict, measured.night, change.night FROM measured
-JOIN environment ON environment.id = measured.environment JOIN "key" ON "key".id = measured."key"
-JOIN change ON change.environment = measured.environment AND change."key" = measured."key" AND change.night =
-    (SELECT max(night) FROM change WHERE environment = measured.environment AND "key" = measured."key"
-     AND night <= :night)
-WHERE (:name IS NULL OR name = :name) AND (:architecture IS NULL OR architecture = :architecture)
-ORDER BY {_NAMES}
-"""  # noqa: S608
-
-
-def standings(
-    history: History, night: date = date.max, *, environment: str | None = None, architecture: str | None = None
-) -> tuple[Standing, ...]:
-    """The cases as of a `night`: each with its newest verdict until then, of all environments and architectures or one."""
-    rows = history.rows(_STANDINGS, night=night.toordinal(), name=environment, architecture=architecture)
-    return tuple(
-        Standing(name, case_key(*names), Verdict(verdict), date.fromordinal(measured), date.fromordinal(since))
-        for name, *names, verdict, measured, since in rows
-    )
-
-
 _MEASURED_BY: Final = """
 SELECT cell.night, path, coverage FROM cell JOIN file ON file.id = cell.file
 WHERE environment = (SELECT id FROM environment WHERE name = :name) AND cell.night BETWEEN :first AND :last
@@ -227,15 +194,15 @@ def strips(
     """
     if not nights:
         return {}
-    days = [night.toordinal() for night in nights]
-    wanted = {"name": environment, "first": days[0], "last": days[-1]}
+    ordinals = [night.toordinal() for night in nights]
+    wanted = {"name": environment, "first": ordinals[0], "last": ordinals[-1]}
     cells = {day: (path, coverage) for day, path, coverage in history.rows(_MEASURED_BY, **wanted)}
     covered = groupby(history.rows(_COVERED, **wanted), itemgetter(0))
     within = {key: frozenset(coverage for _, coverage in rows) for key, rows in covered}
-    paths = {coverages: _paths(days, cells, coverages) for coverages in set(within.values())}  # a few
+    paths = {coverages: _paths(ordinals, cells, coverages) for coverages in set(within.values())}  # a few
     courses = groupby(history.rows(_COURSE, architecture=architecture, **wanted), itemgetter(0, 1, 2, 3))
     return {
-        case_key(*names): _strip(paths[within[key]], _course(rows, days[0]))
+        case_key(*names): _strip(paths[within[key]], _course(rows, ordinals[0]))
         for (key, *names), rows in courses
         if key in within
     }

@@ -38,7 +38,7 @@ class _Read:
     numbers: tuple[int, ...] = ()
 
     def numbered(self, other: "_Read") -> tuple[int, ...]:
-        """The last line of each case, counted from the header, which is 0; the very same object that the `other` has, if it can be."""
+        """The last line of each case, counted from the header, which is 0; if it can be, the very object of the `other`."""
         values = enumerate(self.values, start=1)
         numbers = tuple({value.key: number for number, value in values if isinstance(value, Case)}.values())
         return other.numbers if numbers == other.numbers else numbers
@@ -144,7 +144,7 @@ def _times(line: bytes) -> re.Match[bytes] | None:
 def _value(reader: LineReader, line: bytes, head: bytes, number: int) -> _Value:
     """What a line holds, of a case neither the evidence nor the times."""
     if head and reader.current:
-        try:
+        try:  # `suppress` takes as long as the answer
             return _brief(head)
         except ResultsError:
             pass
@@ -153,7 +153,7 @@ def _value(reader: LineReader, line: bytes, head: bytes, number: int) -> _Value:
 
 
 def case_in(line: bytes) -> Case:
-    """The case in a line that `Reader.case_lines` gave; raises ResultsError."""
+    """The case in a line that `case_lines` gave; raises ResultsError."""
     times = _times(line)
     if times is None:
         return _judged(line)

@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -74,11 +74,6 @@ class RecordFile:
     path: str
     digest: bytes
 
-    @property
-    def folder(self) -> str:
-        """The folder it is in: a night, if all is well."""
-        return folder_of(self.path)
-
 
 def folder_of(path: str) -> str:
     """The folder of the file at `path` inside a history: a night, if all is well."""
@@ -86,7 +81,7 @@ def folder_of(path: str) -> str:
 
 
 def listing(history: Path) -> list[str]:
-    """The path of every file in a folder of the `history`, sorted: nights in their order. Half-written ones do not exist yet."""
+    """The path of every file in a folder of the `history`, sorted: nights in their order. Half-written ones do not exist."""
     paths = [f"{night}/{name}" for night in _names(str(history)) for name in _names(f"{history}/{night}")]
     return sorted((path for path in paths if not path.endswith(HALF)), key=lambda path: (storable(path), path))
 
@@ -99,8 +94,11 @@ def record_files(history: Path, paths: Sequence[str]) -> list[RecordFile]:
 
 
 def unchanged(history: Path, digests: Mapping[str, bytes]) -> bool:
-    """Whether the files of the `history` at these paths still have these digests."""
-    return all(_digest(f"{history}/{path}") == digest for path, digest in digests.items())
+    """Whether the files of the `history` at these paths still have these digests; read as `record_files` does."""
+    items = list(digests.items())
+    parts = [items[start : start + MANY] for start in range(0, len(items), MANY)]
+    with spread(partial(_same, str(history)), parts) as found:
+        return all(found)
 
 
 def _names(folder: str) -> list[str]:
@@ -118,6 +116,10 @@ def _read(history: str, paths: Sequence[str]) -> list[RecordFile]:
 def storable(text: str) -> str:
     """The text with what is no Unicode written out: the half characters of broken names and hostile records."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def _same(history: str, digests: Iterable[tuple[str, bytes]]) -> bool:
+    return all(_digest(f"{history}/{path}") == digest for path, digest in digests)
 
 
 def _digest(path: str) -> bytes:

@@ -34,7 +34,7 @@ def spread(work: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[Iterab
 
 @contextmanager
 def beside(work: Callable[[], _Out]) -> Iterator[Callable[[], _Out]]:
-    """Have another process do `work` meanwhile, where there are several; what is given waits for it and returns its result."""
+    """Have another process do `work` meanwhile, where there are several processors; what is given returns its result."""
     if len(os.sched_getaffinity(0)) == 1:
         yield work
         return

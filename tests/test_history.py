@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
+from standings import standings
 
 from matrix import history, history_archive, history_records, history_told
 from matrix.errors import BusyError, NoResultsError, OutputError, ResultsError
@@ -29,7 +30,7 @@ from matrix.history_queries import (
     nights,
     records,
     refused,
-    standings,
+    since,
     strips,
     transitions,
 )
@@ -220,6 +221,11 @@ def test_a_night_at_a_time_gives_the_bytes_of_all_at_once(
         assert number == 0 or not folder.build().anew
         folder.build()
     assert folder.database.read_bytes() == folder.rebuilt()
+    with opened(folder.database) as answers:
+        for night in days(answers):
+            stands = {(one.environment, one.key): one.since for one in standings(answers, night)}
+            told = since(answers, night)
+            assert {(name, key): day for name, found in told.items() for key, day in found.items()} == stands
 
 
 def test_several_processes_give_the_bytes_of_one(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -544,6 +550,15 @@ def test_a_strip_has_a_mark_for_every_night_and_names_the_records(folder: Folder
         assert strips(answers, OLD.id, days(answers, day(0))) == {PASS.key: (Mark(day(0), Verdict.PASS, path),)}
         assert set(strips(answers, OLD.id, days(answers))) == {PASS.key, case(BERT).key}
         assert strips(answers, NEW.id, days(answers)) == {}
+
+
+def test_a_strip_says_the_same_of_a_night_however_long_it_is(folder: Folder) -> None:
+    for number, verdict in enumerate([Verdict.PASS, Verdict.CORRUPT, Verdict.CRASH, Verdict.CRASH, Verdict.PASS]):
+        folder.keep(number, cell(case(ROUTER, verdict)))
+    with folder.asked() as answers:
+        whole = strips(answers, OLD.id, days(answers))[PASS.key]
+        for number in range(1, 5):
+            assert strips(answers, OLD.id, days(answers)[-number:])[PASS.key] == whole[-number:]
 
 
 def test_a_history_without_records_answers_nothing(folder: Folder) -> None:

@@ -6,7 +6,7 @@ import posixpath
 import re
 import shutil
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,9 @@ from test_history import NEW, Folder, day
 
 from bot.render import page_html
 from bot.site import links, publish
-from bot.site.architectures import architecture_pages
 from bot.site.command import Sources, site_of_history
-from bot.site.environments import environment_pages
 from bot.site.feed import Publisher
-from bot.site.folder import MARKER, NotASiteError, write
+from bot.site.folder import MARKER, NotASiteError, begun, write
 from bot.site.start import start_page
 from bot.site.twin import schema, twin
 from matrix.errors import OutputError
@@ -286,11 +284,12 @@ def test_a_page_of_cases_that_cannot_be_written_is_told_in_words(tmp_path: Path)
     assert (tmp_path / MARKER).read_text() == "", "so all pages will be made anew"
 
 
-def test_what_is_made_of_an_atlas_can_be_handed_to_another_process() -> None:
+def test_what_is_made_of_an_atlas_can_be_handed_to_another_process(tmp_path: Path) -> None:
     """As where processes are not forked, and from Python 3.14 on everywhere."""
-    parts = [*publish._of_architectures(small()), *publish._of_environments(small())[2:]]
-    made = [page for part in pickle.loads(pickle.dumps(parts)) for page in part()]  # noqa: S301 - our own
-    assert made == [*architecture_pages(small()), *environment_pages(small())]
+    cases = publish._of_cases(small(), None, begun(tmp_path))
+    parts = [*publish._of_architectures(small()), *publish._of_environments(small()), *cases]
+    handed = pickle.loads(pickle.dumps(parts))  # noqa: S301 - our own
+    assert [[*part()] for part in handed] == [[*part()] for part in parts]
 
 
 def test_other_templates_make_every_page_anew(tmp_path: Path) -> None:
@@ -302,18 +301,6 @@ def test_other_templates_make_every_page_anew(tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text("another digest")
     publish_quietly(small(), tmp_path)
     assert page.read_text().startswith("<!doctype html>")
-
-
-def test_the_schema_is_written_where_it_is_missing_and_when_our_code_is_another(tmp_path: Path) -> None:
-    publish_quietly(small(), tmp_path)
-    document = (tmp_path / links.SCHEMA).read_bytes()
-    for spoil in ((tmp_path / links.SCHEMA).unlink, partial((tmp_path / MARKER).write_text, "another digest")):
-        spoil()
-        publish_quietly(small(), tmp_path)
-        assert (tmp_path / links.SCHEMA).read_bytes() == document
-        (tmp_path / links.SCHEMA).write_bytes(b"of older code")
-    publish_quietly(small(), tmp_path)
-    assert (tmp_path / links.SCHEMA).read_bytes() == b"of older code", "nobody reads it while our code is the same"
 
 
 def test_a_history_gives_strips_changes_and_withdrawn_verdicts(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ class Atlas:
     """What the site is made of.
 
     `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `known` is what is
-    known of failures upstream. `lock` says what each version of transformers has. `nights`, `recent` (what changed in the newest of them)
-    and `withdrawn` are of the history, if there is one. The feed says who the `publisher` is.
+    known of failures upstream. `lock` says what each version of transformers has. `nights`, `recent` (what changed in the
+    newest of them) and `withdrawn` are of the history, if there is one. The feed says who the `publisher` is.
     """
 
     board: Board

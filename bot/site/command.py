@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from bot.site.feed import NOBODY, Publisher, recent
 from bot.site.publish import Written, publish
 from bot.text import count
 from matrix.board import Board, board, board_of
-from matrix.history import build, opened
+from matrix.history import History, build, opened
 from matrix.history_queries import Night, Transition, nights, refused, withdrawn
 from matrix.known import load_known
 from matrix.lock import read_lock
@@ -45,7 +46,9 @@ def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell)
         tell(f"{built.read} of {built.files} record files read into {sources.database}")
         with beside(partial(_past, sources.database)) as past, opened(sources.database) as history:
             _tell_refused(sources, len(refused(history)), tell)
-            atlas = replace(_atlas(board(history), families), publisher=sources.publisher, **vars(past()))
+            told = board(history)
+            rest = past() if past().night == told.night else _Past.of(history)  # somebody built it again meanwhile
+            atlas = replace(_atlas(told, families), publisher=sources.publisher, **vars(rest))
     return publish(atlas, out, sources.database, tell)
 
 
@@ -57,10 +60,20 @@ class _Past:
     recent: tuple[Transition, ...]
     withdrawn: int
 
+    @classmethod
+    def of(cls, history: History) -> "_Past":
+        """What `history` tells."""
+        return cls(nights(history), recent(history), withdrawn(history))
+
+    @property
+    def night(self) -> date:
+        """The newest night, as a board has it."""
+        return self.nights[-1].day if self.nights else date.min
+
 
 def _past(database: Path) -> _Past:
-    with opened(database, sound=True) as history:
-        return _Past(nights(history), recent(history), withdrawn(history))
+    with opened(database) as history:
+        return _Past.of(history)
 
 
 def _tell_refused(sources: Sources, number: int, tell: Tell) -> None:

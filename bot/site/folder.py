@@ -1,7 +1,7 @@
 """The only module of the site that writes: files of a folder, only where something changed."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -58,12 +58,6 @@ class Folder:
         self.paths.add(path)
         if not self._is(path, content):
             self._write(path, content)
-
-    def fixed(self, path: str, content: Callable[[], bytes]) -> None:
-        """Write a file that is another one only when our code is; raises OutputError."""
-        self.paths.add(path)
-        if self.anew or not self._has(path):
-            self.file(path, content())
 
     def _write(self, path: str, content: bytes) -> None:
         write(self._place(path), content)

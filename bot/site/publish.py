@@ -105,11 +105,6 @@ def _write(folder: Folder, made: Iterable[Pages | File]) -> None:
 def _make_here(atlas: Atlas, folder: Folder) -> None:
     """Write what is no part: pages of which there are few, and files that are no pages."""
     _write(folder, chain([findings_page(atlas), about_page(atlas)], finding_pages(atlas), _assets(atlas)))
-    folder.fixed(links.SCHEMA, _schema)
-
-
-def _schema() -> bytes:
-    return f"{json.dumps(schema(), indent=1)}\n".encode()
 
 
 def _assets(atlas: Atlas) -> Iterator[File]:
@@ -120,6 +115,7 @@ def _assets(atlas: Atlas) -> Iterator[File]:
     ages = json.dumps({"night": night, "fresh": FRESH, "trusted": TRUSTED.days})
     yield "night.js", f'"use strict";\nglobalThis.zero3 = {ages};\n'.encode()
     yield links.FEED, atom(feed(atlas.recent, atlas.board.night, atlas.publisher)).encode()
+    yield links.SCHEMA, f"{json.dumps(schema(), indent=1)}\n".encode()
 
 
 def _of_environments(atlas: Atlas) -> list[Part]:

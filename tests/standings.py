@@ -1,0 +1,43 @@
+"""What stands in a history, asked of its tables in one question, to compare with."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from matrix.history import MEASURED, History, case_key
+from matrix.model import CaseKey, Verdict
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a case: its verdict, the `night` that last measured it, and the one `since` which it is so."""
+
+    environment: str
+    key: CaseKey
+    verdict: Verdict
+    night: date
+    since: date
+
+
+_NAMES: Final = 'name, architecture, loader, "check"'
+
+_STANDINGS: Final = f"""{MEASURED}
+SELECT {_NAMES}, change.verdict, measured.night, change.night FROM measured
+JOIN environment ON environment.id = measured.environment JOIN "key" ON "key".id = measured."key"
+JOIN change ON change.environment = measured.environment AND change."key" = measured."key" AND change.night =
+    (SELECT max(night) FROM change WHERE environment = measured.environment AND "key" = measured."key"
+     AND night <= :night)
+WHERE (:name IS NULL OR name = :name) AND (:architecture IS NULL OR architecture = :architecture)
+ORDER BY {_NAMES}
+"""  # noqa: S608
+
+
+def standings(
+    history: History, night: date = date.max, *, environment: str | None = None, architecture: str | None = None
+) -> tuple[Standing, ...]:
+    """The cases as of a `night`: each with its newest verdict until then, of all environments and architectures or one."""
+    rows = history.rows(_STANDINGS, night=night.toordinal(), name=environment, architecture=architecture)
+    return tuple(
+        Standing(name, case_key(*names), Verdict(verdict), date.fromordinal(measured), date.fromordinal(since))
+        for name, *names, verdict, measured, since in rows
+    )
