@@ -231,7 +231,10 @@ class _Builder:
         sets = groupby(db.execute('SELECT id, "key" FROM coverage ORDER BY id'), key=lambda row: row[0])
         self._coverages: dict[frozenset[int], int] = {frozenset(key for _, key in rows): id_ for id_, rows in sets}
         self._verdicts: dict[int, dict[int, str]] = {id_: {} for id_ in self._environments.values()}
-        for environment, key, verdict in db.execute('SELECT environment, "key", verdict FROM change ORDER BY night'):
+        changes = (
+            'SELECT environment, "key", verdict FROM change ORDER BY environment, "key", night'  # as they are kept
+        )
+        for environment, key, verdict in db.execute(changes):
             self._verdicts[environment][key] = verdict
 
     def night(self, files: Iterable[tuple[RecordFile, Told | str]]) -> None:

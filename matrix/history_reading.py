@@ -118,9 +118,10 @@ def _read(content: bytes, before: _Read, reader: LineReader) -> _Read:
     start, place = content.find(b"\n") + 1, 0
     while True:
         first = place
-        start, place = before.repeated(content, start, first)
-        read.heads.extend(before.heads[first:place])
-        read.values.extend(before.values[first:place])
+        if before.heads:
+            start, place = before.repeated(content, start, first)
+            read.heads.extend(before.heads[first:place])
+            read.values.extend(before.values[first:place])
         end = content.find(b"\n", start)
         if end < 0:
             return read
