@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from runs import BERT, ROUTER, case, cell
+from runs import BERT, ROUTER, case, cell, finding
 from sites import atlas_of, four, pair, small
 
 from bot.render import page_html
@@ -182,6 +182,27 @@ def test_a_case_has_its_evidence_and_what_the_controls_say() -> None:
     assert "--loader stock --check load" in load.command
     assert [failure.page for failure in load.failures] == ["findings/buffers-skipped.html"]
     assert not page.cases[1].failures
+
+
+def test_each_value_of_a_case_is_in_its_place_and_no_markup() -> None:
+    wrong = finding(
+        "t<ensor", site="S<ite.bias", expected=("w<ant",), actual=("h<eld",), elements=(1, 8), detail="d<etail"
+    )
+    error = Failure("T<ype", "m<essage", "f<rame")
+    found = case(ROUTER, Verdict.CORRUPT, findings=(wrong,), error=error, confirmed=(2, 3), seconds=4.5)
+    (shelf,) = shelves(atlas_of(cell(found)))
+    (page,) = cases_pages(shelf, {})
+    html = page_html(page, page.kind)
+    for place in (
+        '<h2 id="stock-load">Stock load ',
+        'compared, <b>1 tensor wrong</b>. Measured <time datetime="2026-11-22">2026-11-22</time>.</p>',
+        "<b><code>T&lt;ype</code></b>  in <code>f&lt;rame</code><pre>m&lt;essage</pre>",
+        "<code>S&lt;ite.bias</code>",
+        "<td>t&lt;ensor <small>d&lt;etail</small></td><td>w&lt;ant</td><td>h&lt;eld</td><td>1 of 8</td>",
+        *(f'<p>Upstream failure: <a href="../../{one.page}">' for one in page.cases[0].failures),
+        "without ZeRO-3. This verdict was seen in 2 of 3 runs, 4.50 s.",
+    ):
+        assert html.count(place) == 1, place
 
 
 def test_a_case_page_says_what_was_not_measured() -> None:
