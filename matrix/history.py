@@ -94,7 +94,7 @@ def build(history: Path, database: Path, *, wait: bool = True) -> Built:
                     _save(db, database)
                 return Built(len(paths) - known, len(paths), anew)
         with closing(_empty()) as db:
-            _added(db, history, paths)
+            _add(db, history, paths)
             _save(db, database)
         return Built(len(paths), len(paths), OTHERS)
 
@@ -231,10 +231,8 @@ class _Builder:
         sets = groupby(db.execute('SELECT id, "key" FROM coverage ORDER BY id'), key=lambda row: row[0])
         self._coverages: dict[frozenset[int], int] = {frozenset(key for _, key in rows): id_ for id_, rows in sets}
         self._verdicts: dict[int, dict[int, str]] = {id_: {} for id_ in self._environments.values()}
-        changes = (
-            'SELECT environment, "key", verdict FROM change ORDER BY environment, "key", night'  # as they are kept
-        )
-        for environment, key, verdict in db.execute(changes):
+        changes = 'SELECT environment, "key", verdict FROM change ORDER BY environment, "key", night'
+        for environment, key, verdict in db.execute(changes):  # in the order in which they are kept
             self._verdicts[environment][key] = verdict
 
     def night(self, files: Iterable[tuple[RecordFile, Told | str]]) -> None:
@@ -336,17 +334,6 @@ class _Builder:
                 found = ((case.key, line) for case, line in zip(read.told.cases, lines, strict=True))
                 kept = ((self._keys[key], line) for key, line in found if last[key] is read)
                 self._many("evidence", ((environment, key, read.file, line) for key, line in kept))
-
-
-MEASURED: Final = """
-WITH newest AS (
-    SELECT environment, coverage, max(night) AS night FROM cell
-    WHERE coverage IS NOT NULL AND night <= :night GROUP BY environment, coverage),
-measured AS (
-    SELECT environment, "key", max(night) AS night FROM newest
-    JOIN coverage ON coverage.id = newest.coverage GROUP BY environment, "key")
-"""
-"""The night that last measured each case, not after `:night`."""
 
 
 @lru_cache(10_000)  # every environment has them

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from matrix.errors import ResultsError
-from matrix.history import MEASURED, History, case_key
-from matrix.history_queries import header_of
+from matrix.history import History, case_key
+from matrix.history_queries import days, header_of
 from matrix.history_records import State, unpacked
 from matrix.model import CaseKey, Cell, Verdict
 
@@ -58,6 +58,16 @@ def seconds(records: Path, attempt: Attempt) -> float:
         return 0.0
 
 
+MEASURED: Final = """
+WITH newest AS (
+    SELECT environment, coverage, max(night) AS night FROM cell
+    WHERE coverage IS NOT NULL AND night <= :night GROUP BY environment, coverage),
+measured AS (
+    SELECT environment, "key", max(night) AS night FROM newest
+    JOIN coverage ON coverage.id = newest.coverage GROUP BY environment, "key")
+"""
+"""The night that last measured each case, not after `:night`."""
+
 _COURSES: Final = f"""{MEASURED}
 SELECT name, architecture, loader, "check", change.night, change.verdict,
     (SELECT max(night) FROM cell WHERE environment = change.environment),
@@ -91,13 +101,13 @@ def courses(history: History, idle: int) -> Mapping[tuple[str, CaseKey], Course]
     A case is not measured any more when a newer whole measurement of its environment leaves it out, or when more than
     `idle` nights in a row, the newest included, did not want to measure its environment.
     """
-    days = [night for (night,) in history.rows("SELECT DISTINCT night FROM cell ORDER BY night")]
+    tried_on = [night.toordinal() for night in days(history)]
     rows = history.rows(_COURSES, night=date.max.toordinal())
     same = groupby(rows, key=lambda row: (*row[:4], *row[6:]))
     return {
         (name, case_key(*names)): Course(
             tuple((date.fromordinal(row[4]), Verdict(row[5])) for row in group),
-            _ended(days[bisect(days, tried) + idle :], left_out),
+            _ended(tried_on[bisect(tried_on, tried) + idle :], left_out),
         )
         for (name, *names, tried, left_out), group in same
     }

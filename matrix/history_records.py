@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -94,11 +94,8 @@ def record_files(history: Path, paths: Sequence[str]) -> list[RecordFile]:
 
 
 def unchanged(history: Path, digests: Mapping[str, bytes]) -> bool:
-    """Whether the files of the `history` at these paths still have these digests; read as `record_files` does."""
-    items = list(digests.items())
-    parts = [items[start : start + MANY] for start in range(0, len(items), MANY)]
-    with spread(partial(_same, str(history)), parts) as found:
-        return all(found)
+    """Whether the files of the `history` at these paths still have these digests."""
+    return [file.digest for file in record_files(history, list(digests))] == list(digests.values())
 
 
 def _names(folder: str) -> list[str]:
@@ -116,10 +113,6 @@ def _read(history: str, paths: Sequence[str]) -> list[RecordFile]:
 def storable(text: str) -> str:
     """The text with what is no Unicode written out: the half characters of broken names and hostile records."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def _same(history: str, digests: Iterable[tuple[str, bytes]]) -> bool:
-    return all(_digest(f"{history}/{path}") == digest for path, digest in digests)
 
 
 def _digest(path: str) -> bytes:
@@ -141,7 +134,7 @@ def database_of(history: Path) -> Path:
 
 def night_of(path: str) -> date:
     """The night that a record file is of, by its `path` inside the history; raises ResultsError when it is of none."""
-    name = path.partition("/")[0]
+    name = folder_of(path)
     try:
         night = date.fromisoformat(name)
     except ValueError:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from matrix.history import MEASURED, History, case_key
+from matrix.history import History, case_key
+from matrix.history_nights import MEASURED
 from matrix.model import CaseKey, Verdict
 
 

@@ -86,5 +86,5 @@ def cell(reading: Reading, key: CaseKey) -> Cell:
 
 
 def _worst_first(line: ArchitectureLine) -> tuple[int, list[int]]:
-    ranks = [cell.verdict.rank if cell.verdict else len(Verdict) for cell in line.cells]
+    ranks = [verdict.rank if verdict else len(Verdict) for verdict in line.verdicts]
     return min(ranks), ranks

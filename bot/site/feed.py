@@ -12,7 +12,7 @@ from bot.site import links
 from bot.text import Code, clip, count, one_line
 from bot.words import VERDICTS
 from matrix.history import History
-from matrix.history_queries import Transition, nights, transitions
+from matrix.history_queries import Transition, days, transitions
 from matrix.model import Verdict
 
 ENTRIES: Final = 50
@@ -79,8 +79,8 @@ class Feed:
 
 def recent(history: History, number: int = NIGHTS) -> tuple[Transition, ...]:
     """What changed in each of the newest `number` nights of a history."""
-    days = [date.min, *(night.day for night in nights(history))][-number - 1 :]
-    return tuple(change for before, after in pairwise(days) for change in transitions(history, before, after))
+    newest = (date.min, *days(history))[-number - 1 :]
+    return tuple(change for before, after in pairwise(newest) for change in transitions(history, before, after))
 
 
 def feed(changes: Iterable[Transition], night: date, publisher: Publisher = NOBODY) -> Feed:
