@@ -1,4 +1,7 @@
-"""PURE. What a comparison comes to: one sentence, in which untested is never green."""
+"""PURE. What a comparison comes to: one sentence, in which untested is never green.
+
+PURE: no input or output.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence

@@ -2,6 +2,8 @@
 
 What a duel should have measured is told by the plan, never by what it uploaded. An artifact's claim counts where it is
 what this project writes, about an environment and cases that the plan names; the rest is refused, in our own words.
+
+PURE: no input or output.
 """
 
 import re

@@ -1,4 +1,7 @@
-"""The frozen context of the comment, the check run and the step summary. Golden tests compare it, not what is rendered."""
+"""The frozen context of the comment, the check run and the step summary. Golden tests compare it, not what is rendered.
+
+PURE: no input or output.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,7 @@
-"""PURE. The words of the comment: what roles, culprits and verdicts are called in it."""
+"""PURE. The words of the comment: what roles, culprits and verdicts are called in it.
+
+PURE: no input or output.
+"""
 
 import re
 from collections.abc import Mapping

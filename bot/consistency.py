@@ -1,4 +1,7 @@
-"""PURE. Records that contradict themselves: what the project's own probe never writes, and a stranger's code might."""
+"""PURE. Records that contradict themselves: what the project's own probe never writes, and a stranger's code might.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final

@@ -1,4 +1,7 @@
-"""The frozen context that every template shows. Golden tests compare it, not what is rendered from it."""
+"""The frozen context that every template shows. Golden tests compare it, not what is rendered from it.
+
+PURE: no input or output.
+"""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -2,6 +2,8 @@
 
 Judged by path and by the symbol that encloses each changed line, with the table in loading_code.toml. What cannot be told
 counts as loading code.
+
+PURE: no input or output.
 """
 
 import ast

@@ -1,6 +1,8 @@
 """PURE. The events that start the bot, read strictly from what GitHub sends; of the payload only what is listed here.
 
 Fields carry GitHub's own names (https://docs.github.com/webhooks/webhook-events-and-payloads). Text in them is hostile.
+
+PURE: no input or output.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""PURE. Evidence, folded: findings by buffer site, and cases of one architecture that found the same."""
+"""PURE. Evidence, folded: findings by buffer site, and cases of one architecture that found the same.
+
+PURE: no input or output.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable

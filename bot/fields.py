@@ -1,4 +1,7 @@
-"""PURE. Fields of what comes from outside, checked strictly by pydantic wherever they are read."""
+"""PURE. Fields of what comes from outside, checked strictly by pydantic wherever they are read.
+
+PURE: no input or output.
+"""
 
 from typing import Annotated
 

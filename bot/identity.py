@@ -2,6 +2,8 @@
 
 A run of a fork lists no pull requests (https://github.com/actions/runner/issues/3444) and a commit of a fork belongs to
 none, so the pull request is looked for by its branch, and must be the only one.
+
+PURE: no input or output.
 """
 
 import re

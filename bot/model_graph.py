@@ -1,4 +1,7 @@
-"""PURE. Which models of transformers are built from which others, read from their sources' imports."""
+"""PURE. Which models of transformers are built from which others, read from their sources' imports.
+
+PURE: no input or output.
+"""
 
 import ast
 import re

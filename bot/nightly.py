@@ -1,4 +1,7 @@
-"""PURE. What belongs to a night: the nightly set, releases that are new on the package index, and the tips of upstream's branches."""
+"""PURE. What belongs to a night: the nightly set, releases that are new on the package index, and the tips of upstream's branches.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

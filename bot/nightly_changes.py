@@ -1,4 +1,7 @@
-"""PURE. What got worse in the history and still is, and what got right again, told from each case's course of verdicts."""
+"""PURE. What got worse in the history and still is, and what got right again, told from each case's course of verdicts.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""PURE. What a cell's verdicts depend on: whether a record was made from the same as would be measured now."""
+"""PURE. What a cell's verdicts depend on: whether a record was made from the same as would be measured now.
+
+PURE: no input or output.
+"""
 
 import re
 from collections.abc import Iterator

@@ -2,6 +2,8 @@
 
 Like `bot.tracking` it keeps what it knows in a marker, the last line of its text; what people read is made from that. It is
 opened when something turns wrong or no night begins, closed when all is right again, and never opened a second time.
+
+PURE: no input or output.
 """
 
 import json

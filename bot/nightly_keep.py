@@ -2,6 +2,8 @@
 
 Releases and branches of other projects ran on those machines. What a machine should have measured is told by the plan; its
 file counts where it is what this project writes of the very cell that was asked for.
+
+PURE: no input or output.
 """
 
 import re

@@ -2,6 +2,8 @@
 
 A cell is measured when its inputs are others than those of its newest attempt (`bot.nightly_inputs`), when that did not get
 to its end, and when it has not been looked at for long: what nobody pins (accelerate, tokenizers ...) changes as well.
+
+PURE: no input or output.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

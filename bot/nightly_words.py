@@ -1,4 +1,7 @@
-"""PURE. A night in words, for the step summary of the workflow: what is measured and why, and what became of it."""
+"""PURE. A night in words, for the step summary of the workflow: what is measured and why, and what became of it.
+
+PURE: no input or output.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

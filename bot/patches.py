@@ -1,4 +1,7 @@
-"""PURE. The hunks of a patch: which lines of code changed, and inside which function, class or assignment each stands."""
+"""PURE. The hunks of a patch: which lines of code changed, and inside which function, class or assignment each stands.
+
+PURE: no input or output.
+"""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,7 @@
-"""PURE. The cell that a stranger's code claims to have measured, against what the plan asked for."""
+"""PURE. The cell that a stranger's code claims to have measured, against what the plan asked for.
+
+PURE: no input or output.
+"""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""PURE. From a pull request and what it affects to everything that is measured for it."""
+"""PURE. From a pull request and what it affects to everything that is measured for it.
+
+PURE: no input or output.
+"""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""PURE. A pull request, its change and what GitHub tells about them, as the bot sees it: no PyGithub objects beyond the door."""
+"""PURE. A pull request, its change and what GitHub tells about them, as the bot sees it: no PyGithub objects beyond the door.
+
+PURE: no input or output.
+"""
 
 from dataclasses import dataclass
 from datetime import date

@@ -1,4 +1,7 @@
-"""PURE. A run as the context that every template shows: summary, heat map, evidence and findings in words."""
+"""PURE. A run as the context that every template shows: summary, heat map, evidence and findings in words.
+
+PURE: no input or output.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""PURE. The cases of a comparison as rows of a comment: what each architecture does, and what was not measured."""
+"""PURE. The cases of a comparison as rows of a comment: what each architecture does, and what was not measured.
+
+PURE: no input or output.
+"""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence

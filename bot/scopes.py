@@ -1,4 +1,7 @@
-"""PURE. What encloses each line of a piece of Python: from its indentation and the symbol that git names above it."""
+"""PURE. What encloses each line of a piece of Python: from its indentation and the symbol that git names above it.
+
+PURE: no input or output.
+"""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,7 @@
-"""PURE. Text within a size budget: parts of its context shrink in a stated order, so that no table or fence is ever cut."""
+"""PURE. Text within a size budget: parts of its context shrink in a stated order, so that no table or fence is ever cut.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

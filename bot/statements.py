@@ -1,4 +1,7 @@
-"""PURE. What went wrong, in words: one statement for all cases that fail alike, the worst first."""
+"""PURE. What went wrong, in words: one statement for all cases that fail alike, the worst first.
+
+PURE: no input or output.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence

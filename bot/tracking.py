@@ -1,6 +1,8 @@
 """PURE. The text of the project's tracking issue: results that may not be told upstream, and how far `watch` has come.
 
 Everything is in a marker, the last line of the text; what people read is made from it.
+
+PURE: no input or output.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""PURE. Which pairs of versions are safe for an architecture, as far as was measured; what was not is never called safe."""
+"""PURE. Which pairs of versions are safe for an architecture, as far as was measured; what was not is never called safe.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

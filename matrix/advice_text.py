@@ -1,4 +1,7 @@
-"""PURE. Advice as lines for a terminal and as values for programs."""
+"""PURE. Advice as lines for a terminal and as values for programs.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Final

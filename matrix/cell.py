@@ -84,8 +84,8 @@ def probe_hash(root: Path = runner.ROOT) -> str:
     digest = hashlib.sha256()
     contracts = (root / "matrix/model.py", root / "matrix/job.py")
     there = filter(Path.exists, contracts)  # an older commit of ours has the first only
-    for file in sorted([*(root / "matrix/probe").glob("*.py"), *there]):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in sorted([*(root / "matrix/probe").rglob("*.py"), *there]):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -1,4 +1,7 @@
-"""PURE. What a check of one model found, as lines for a terminal and as values for programs."""
+"""PURE. What a check of one model found, as lines for a terminal and as values for programs.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Iterator
 from dataclasses import asdict

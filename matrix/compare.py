@@ -1,4 +1,7 @@
-"""PURE. A base run against a head run: what each case's change of verdict means, and whose doing it is."""
+"""PURE. A base run against a head run: what each case's change of verdict means, and whose doing it is.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""PURE. Is this environment safe for a model, what of it is not, and what to do about that: from measured cells."""
+"""PURE. Is this environment safe for a model, what of it is not, and what to do about that: from measured cells.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,7 @@
-"""PURE. A history as lines for a terminal: its nights, and the files that do not count."""
+"""PURE. A history as lines for a terminal: its nights, and the files that do not count.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Iterable, Iterator
 

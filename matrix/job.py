@@ -1,6 +1,8 @@
 """What the host asks of the probe.
 
 Imported by both, as `matrix.model` is: standard library only, Python 3.10 or newer.
+
+PURE: no input or output.
 """
 
 import json

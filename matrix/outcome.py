@@ -1,4 +1,7 @@
-"""PURE. What became of a case between base and head, and whose doing it is: total functions of what was measured."""
+"""PURE. What became of a case between base and head, and whose doing it is: total functions of what was measured.
+
+PURE: no input or output.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

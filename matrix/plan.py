@@ -1,4 +1,7 @@
-"""From selectors to the tasks of a cell. Pure: names in, tasks out."""
+"""From selectors to the tasks of a cell. Pure: names in, tasks out.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Iterable, Sequence
 from enum import Enum

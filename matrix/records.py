@@ -1,4 +1,7 @@
-"""The lines of a results file, as they are written; `matrix.store` reads them."""
+"""The lines of a results file, as they are written; `matrix.store` reads them.
+
+PURE: no input or output.
+"""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,7 @@
-"""PURE. The one rule for what is safe: advice, the pages, the answer box and the badges all ask here."""
+"""PURE. The one rule for what is safe: advice, the pages, the answer box and the badges all ask here.
+
+PURE: no input or output.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,7 @@
-"""How kinds of findings are said to people, apart from how they are written in records."""
+"""How kinds of findings are said to people, apart from how they are written in records.
+
+PURE: no input or output.
+"""
 
 from collections.abc import Mapping
 

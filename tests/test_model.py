@@ -17,7 +17,7 @@ from matrix.model import Architecture, Check, Device, Loader, Source, Verdict
 ROOT = Path(__file__).parents[1]
 SHARED = [
     *(ROOT / f"matrix/{name}.py" for name in ("__init__", "model", "job")),
-    *sorted((ROOT / "matrix/probe").glob("*.py")),
+    *sorted((ROOT / "matrix/probe").rglob("*.py")),
 ]
 
 names = st.text(st.characters(codec="utf-8"), max_size=20)

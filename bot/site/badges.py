@@ -1,4 +1,7 @@
-"""PURE. Badges as https://shields.io/badges/endpoint-badge reads them: what is not known for certain is never green."""
+"""PURE. Badges as https://shields.io/badges/endpoint-badge reads them: what is not known for certain is never green.
+
+PURE: no input or output.
+"""
 
 import json
 from collections import defaultdict

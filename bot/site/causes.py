@@ -1,4 +1,7 @@
-"""PURE. Why a case is red: each cause goes by a name that is the same for every model it hits, tonight and next year."""
+"""PURE. Why a case is red: each cause goes by a name that is the same for every model it hits, tonight and next year.
+
+PURE: no input or output.
+"""
 
 import hashlib
 import re

@@ -1,4 +1,7 @@
-"""PURE. Distinct upstream failures: what went wrong everywhere, told apart by its cause, never by which model it hits."""
+"""PURE. Distinct upstream failures: what went wrong everywhere, told apart by its cause, never by which model it hits.
+
+PURE: no input or output.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""PURE. What changed, for feed readers: one entry per night for all cases that changed alike, so that a release makes few."""
+"""PURE. What changed, for feed readers: one entry per night for all cases that changed alike, so that a release makes few.
+
+PURE: no input or output.
+"""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,7 @@
-"""PURE. Where the pages of the site are: paths with `/`, from the site's root, the same for ever."""
+"""PURE. Where the pages of the site are: paths with `/`, from the site's root, the same for ever.
+
+PURE: no input or output.
+"""
 
 import hashlib
 import re

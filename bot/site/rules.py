@@ -1,4 +1,7 @@
-"""PURE. The shortest description of where a failure is and where it is not, over everything that was measured."""
+"""PURE. The shortest description of where a failure is and where it is not, over everything that was measured.
+
+PURE: no input or output.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
