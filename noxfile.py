@@ -14,9 +14,9 @@ from packaging.specifiers import SpecifierSet
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))  # the nox command does not look for modules beside the noxfile
 
-from matrix.environments import Environment, chosen_by_name, from_id, load_environments  # noqa: E402
+from matrix.environments.pip_config import uv_variables  # noqa: E402
+from matrix.environments.spec import Environment, chosen_by_name, from_id, load_environments  # noqa: E402
 from matrix.errors import MatrixError  # noqa: E402
-from matrix.pipconfig import uv_variables  # noqa: E402
 
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv"
@@ -135,7 +135,7 @@ def screenshots(session: nox.Session) -> None:
     site, database = str(made / "site"), str(made / "history.sqlite")
     where = ["--history", "tests/data/site/history", "--database", database, "--out", site]
     session.run("python", "-m", "bot", "dashboard", *where)
-    session.run("python", "-m", "bot.screenshots", site, "docs", *session.posargs)
+    session.run("python", "-m", "bot.dev.screenshots", site, "docs", *session.posargs)
 
 
 @nox.session(default=False)

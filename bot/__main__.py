@@ -10,24 +10,26 @@ import typer
 from typer.core import TyperGroup
 
 from bot.render import render
-from bot.report import report as report_of
-from bot.site.command import Sources, site_of_history, site_of_results
-from bot.site.feed import ADDRESS, NOBODY, Publisher
-from bot.site.links import START
-from bot.terminal import print_report
-from matrix.catalog import load_catalog
-from matrix.cli import run as run_app
+from bot.report.build import report as report_of
+from bot.report.terminal import print_report
+from bot.site.build import Sources, site_of_history, site_of_results
+from bot.site.data.urls import START
+from bot.site.pages.feed import ADDRESS, NOBODY, Publisher
+from matrix.catalog.catalog import load_catalog
+from matrix.catalog.families import FAMILIES
+from matrix.catalog.lockfile import read_lock
+from matrix.commands.common import run as run_app
 from matrix.errors import INFRASTRUCTURE, OutputError
-from matrix.families import FAMILIES
-from matrix.history_records import database_of
-from matrix.lock import read_lock
-from matrix.store import read_run
+from matrix.history.files import database_of
+from matrix.results.store import read_run
 
 
 @cache
 def _others() -> TyperGroup:
     """The benchmark, and what the workflows call; with PyGithub, it takes half a second to import."""
-    from bot import ci, nightly_ci, scale_cli
+    from bot import scale_cli
+    from bot.commands import nightly as nightly_ci
+    from bot.commands import pull_request as ci
 
     others = typer.Typer()
     others.add_typer(scale_cli.app)

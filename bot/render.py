@@ -12,10 +12,10 @@ from typing import Final, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bot.comment_words import WHATS
-from bot.site.twin import twin
+from bot.comment.words import WHATS
+from bot.site.page_json import twin
 from bot.text import Code, capital, clip, count, html_code, markdown_code, markdown_fence, markdown_text, visible
-from bot.words import VERDICTS
+from bot.verdict_words import VERDICTS
 from matrix.model import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bot.site.links import START
-from matrix import runner
-from matrix.bench import Goal
+from bot.site.data.urls import START
 from matrix.bench_year import Year, write
 from matrix.errors import OutputError
+from matrix.measure.speed import Goal
+from matrix.process import run as runner
 
 BUILD_SECONDS, NIGHT_SECONDS, MEMORY_MIB, START_KB, SITE_MB = 60.0, 10.0, 1024.0, 150.0, 1000.0
 """The goals; a published site of GitHub Pages may have 1 GB."""

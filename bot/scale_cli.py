@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from bot.scale import Place, measure, scratch
-from matrix.bench import goals_table
 from matrix.bench_year import AS_PLANNED, EVERY_NIGHT
+from matrix.measure.speed import goals_table
 
 app = typer.Typer()
 

@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar, Final
 import tomllib
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from bot.fields import Login, RepositoryName
-from matrix.board import TRUSTED
+from bot.github.fields import Login, RepositoryName
 from matrix.errors import DataFileError
+from matrix.history.snapshot import TRUSTED
 from matrix.model import Device
 
 SETTINGS: Final = Path(__file__).with_name("settings.toml")

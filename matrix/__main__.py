@@ -21,29 +21,33 @@ except ModuleNotFoundError as lacking:
     )
     sys.exit(3)
 
-from matrix import bench as benchmark
-from matrix import catalog_commands, check_cli, clock, night_cli, runner
-from matrix import duel as duels
-from matrix import history_queries as queries
-from matrix.advice import Advice, Age, Ask, advise
-from matrix.advice import constraints as constraint_lines
-from matrix.advice_text import advice_lines, advice_values
-from matrix.catalog import load_catalog
-from matrix.cell import Request, measure, resolve_device
-from matrix.cli import DEVICES, one_of
-from matrix.cli import run as run_app
-from matrix.compare import compare_all
-from matrix.comparison_text import comparison_lines, comparison_values
-from matrix.environments import chosen_by_name, from_id, load_environments
+from matrix import clock
+from matrix.advice.advice import Advice, Age, Ask, advise
+from matrix.advice.advice import constraints as constraint_lines
+from matrix.advice.source_type import given
+from matrix.advice.sources import Knowledge, knowledge, named
+from matrix.advice.text import advice_lines, advice_values
+from matrix.catalog.catalog import load_catalog
+from matrix.commands import catalog as catalog_commands
+from matrix.commands import check as check_cli
+from matrix.commands import nightly as night_cli
+from matrix.commands.common import DEVICES, one_of
+from matrix.commands.common import run as run_app
+from matrix.comparison import measure as duels
+from matrix.comparison.compare import compare_all
+from matrix.comparison.text import comparison_lines, comparison_values
+from matrix.environments.spec import chosen_by_name, from_id, load_environments
 from matrix.errors import INFRASTRUCTURE, CancelledError, NoHistoryError, OutputError
-from matrix.given import given
-from matrix.history import build, opened
-from matrix.history_text import built_line, history_lines
-from matrix.knowledge import Knowledge, knowledge, named
+from matrix.history import queries
+from matrix.history.database import build, opened
+from matrix.history.text import built_line, history_lines
+from matrix.measure import speed as benchmark
+from matrix.measure.cell import Request, measure, resolve_device
+from matrix.measure.tasks import choices, plan
 from matrix.model import Cell, Check, Device, Loader
-from matrix.plan import choices, plan
+from matrix.process import run as runner
 from matrix.progress import TerminalProgress
-from matrix.store import json_schema, read_run
+from matrix.results.store import json_schema, read_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 

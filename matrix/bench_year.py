@@ -18,7 +18,7 @@ from operator import add
 from pathlib import Path
 from typing import Final
 
-from matrix.history_records import packed
+from matrix.history.files import packed
 from matrix.model import (
     Case,
     Cell,
@@ -34,7 +34,7 @@ from matrix.model import (
     Verdict,
     What,
 )
-from matrix.records import case_record, end_record, header_record
+from matrix.results.records import case_record, end_record, header_record
 
 AHEAD: Final = 4
 """How many files are in memory at once: enough for two cores, few enough that their memory is used again."""

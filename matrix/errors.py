@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from matrix.wording import printable
+from matrix.text import printable
 
 USAGE = 2
 INFRASTRUCTURE = 3

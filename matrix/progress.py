@@ -20,7 +20,7 @@ STYLES = {
 
 
 class TerminalProgress(AbstractContextManager["TerminalProgress"]):
-    """Tells a person how far a cell is: `begin`, `step` and `case` as `matrix.cell.Progress` asks."""
+    """Tells a person how far a cell is: `begin`, `step` and `case` as `matrix.measure.cell.Progress` asks."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)

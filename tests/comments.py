@@ -4,10 +4,10 @@ from typing import Any
 
 from runs import ROUTER, case, cell
 
-from bot.comment_context import Facts
-from bot.diff import Touched
-from matrix.compare import Compared, Comparison, Culprit, Outcome, Role
-from matrix.duel import ComparisonPlan, Duel, Side
+from bot.comment.context import Facts
+from bot.loading_code.affected import Touched
+from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
+from matrix.comparison.measure import ComparisonPlan, Duel, Side
 from matrix.model import Case, CaseKey, Check, Failure, Loader, Run, Verdict
 
 BASE, HEAD, PUSH = "a" * 40, "b" * 40, "c" * 40

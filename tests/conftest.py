@@ -12,9 +12,9 @@ import pytest
 from browser import Visitor, served
 from playwright.sync_api import Browser
 
-from bot.browser import NoBrowserError, browsing, chromium
-from matrix import runner
-from matrix.environments import load_environments
+from bot.dev.browser import NoBrowserError, browsing, chromium
+from matrix.environments.spec import load_environments
+from matrix.process import run as runner
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -14,18 +14,21 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from matrix.probe.quiet import QUIET, claim_stdout
+from matrix.probe.startup import QUIET, claim_stdout
 
 os.environ.update(QUIET)
 
 import torch
 
-from matrix.catalog import load_catalog
+from matrix.catalog.catalog import load_catalog
 from matrix.job import Job
 from matrix.model import Device, Loader
-from matrix.probe import eras, recipes, worker, zygote
-from matrix.probe.channel import Channel, fork
-from matrix.probe.loaders import loader
+from matrix.probe import compat as eras
+from matrix.probe.checks.loaders import loader
+from matrix.probe.ranks import rank as worker
+from matrix.probe.ranks import zygote
+from matrix.probe.ranks.ipc import Channel, fork
+from matrix.probe.tiny import recipes
 
 GEMMA4 = next(a for a in load_catalog() if a.id == "gemma4:Gemma4ForConditionalGeneration")
 VALUES = {"input_max": 42.0, "output_min": -42.0, "layer_scalar": 0.5}

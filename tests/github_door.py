@@ -9,8 +9,8 @@ from github_faults import Fault
 from github_server import GitHubServer, serving
 from github_state import BOT, Pull, Repository, State
 
-from bot.github import GitHub
-from bot.patience import Patience
+from bot.github.client import GitHub
+from bot.github.retries import Patience
 
 NAME = "huggingface/transformers"
 

@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from matrix.history_records import listing, recorded
+from matrix.history.files import listing, recorded
 from matrix.model import Run
 
 HISTORY = Path(__file__).parent / "data" / "site" / "history"

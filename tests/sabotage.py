@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from matrix.probe.quiet import QUIET, claim_stdout
+from matrix.probe.startup import QUIET, claim_stdout
 
 os.environ.update(QUIET)
 
@@ -25,8 +25,9 @@ from transformers.integrations import deepspeed as integration
 
 from matrix.job import Job, Task
 from matrix.model import Architecture, Check, Device, Loader
-from matrix.probe import eras, zygote
-from matrix.probe.sweep import sweep
+from matrix.probe import compat as eras
+from matrix.probe.ranks import zygote
+from matrix.probe.ranks.sweep import sweep
 
 BROKEN = Architecture("levit:LevitForImageClassification", "batchnorm")
 UNTOUCHED = Architecture("llama:LlamaForCausalLM", "control")

@@ -7,10 +7,10 @@ from typing import Any
 
 from runs import BERT, ROUTER, case, cell, finding, info
 
-from bot.site.atlas import Atlas
+from bot.site.data.index import Atlas
 from bot.site.publish import Written, publish
-from matrix.board import board_of
-from matrix.known import load_known
+from matrix.advice.known import load_known
+from matrix.history.snapshot import board_of
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Failure, Loader, Run, Tensors, Verdict
 
 HISTORY = Path(__file__).parent / "data/site/history"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import actions
-from bot.actions import EnvironmentVariableError, OutputTooLargeError, context
-from bot.events import CommentEvent, DispatchEvent, EventError, PullRequestEvent, WorkflowRunEvent, parse_event
+from bot.github import actions
+from bot.github.actions import EnvironmentVariableError, OutputTooLargeError, context
+from bot.github.events import CommentEvent, DispatchEvent, EventError, PullRequestEvent, WorkflowRunEvent, parse_event
 
 HERE = {"GITHUB_REPOSITORY": "a/b", "GITHUB_EVENT_NAME": "schedule", "GITHUB_EVENT_PATH": "/e", "GITHUB_TOKEN": "ghs_1"}
 APP = {"ZERO3_APP_ID": "12", "ZERO3_APP_PRIVATE_KEY": "KEY", "ZERO3_APP_INSTALLATION_ID": "34"}

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from test_advise import advise, broken, tried
 
-from matrix.advice import Ask
-from matrix.advice_text import advice_lines, advice_values
+from matrix.advice.advice import Ask
+from matrix.advice.safety import Tried
+from matrix.advice.text import advice_lines, advice_values
 from matrix.model import Check, Loader, Verdict
-from matrix.safety import Tried
 
 NEWER = [tried(f"5.{minor}.0") for minor in range(6, 12)]
 NONE = "no pair of releases is known to be safe"

@@ -16,16 +16,16 @@ from typer.testing import CliRunner, Result
 
 from matrix import clock
 from matrix.__main__ import app
-from matrix.advice import Advice, Age, Ask, constraints
-from matrix.advice import advise as advise_on
-from matrix.advice_text import advice_lines
-from matrix.board import board_of
-from matrix.download import DownloadError
+from matrix.advice.advice import Advice, Age, Ask, constraints
+from matrix.advice.advice import advise as advise_on
+from matrix.advice.download import DownloadError
+from matrix.advice.safety import RACE, Answer, Tried
+from matrix.advice.sources import Measured, named
+from matrix.advice.text import advice_lines
 from matrix.errors import NoKnowledgeError, UnknownNameError
-from matrix.history_archive import archive
-from matrix.knowledge import Measured, named
+from matrix.history.archive import archive
+from matrix.history.snapshot import board_of
 from matrix.model import Check, Device, Loader, Run, Verdict
-from matrix.safety import RACE, Answer, Tried
 
 TODAY = date(2026, 11, 25)
 """The newest night of the records, and the day on which these tests ask."""

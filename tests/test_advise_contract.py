@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from site_server import serving
 
-from matrix.advice import Age, Ask, advise, constraints
-from matrix.advice_text import advice_lines
-from matrix.knowledge import Knowledge, knowledge
+from matrix.advice.advice import Age, Ask, advise, constraints
+from matrix.advice.sources import Knowledge, knowledge
+from matrix.advice.text import advice_lines
 from matrix.model import Loader
 
 

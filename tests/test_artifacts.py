@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
-from bot.artifacts import Refused, runs_of, wanted
-from bot.consistency import contradiction
-from bot.hostile import LIMITS, HostileError, strict_cell
-from bot.pull_request import ArtifactInfo, JobResult
+from bot.github.types import ArtifactInfo, JobResult
 from bot.text import Code, plain
-from matrix.compare import Role
-from matrix.duel import ComparisonPlan, Duel, Side
+from bot.untrusted.artifacts import Refused, runs_of, wanted
+from bot.untrusted.consistency import contradiction
+from bot.untrusted.strict_records import LIMITS, HostileError, strict_cell
+from matrix.comparison.compare import Role
+from matrix.comparison.measure import ComparisonPlan, Duel, Side
 from matrix.model import Case, Cell, Check, Device, Failure, Kind, Loader, Run, Tensors, Timing, Verdict
-from matrix.records import case_record, end_record, header_record
+from matrix.results.records import case_record, end_record, header_record
 
 BASE, HEAD = "b" * 40, "c" * 40
 

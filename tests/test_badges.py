@@ -9,9 +9,9 @@ import pytest
 from real import real_run
 from runs import BERT, ROUTER, case, cell, info
 
-from bot.site.badges import Badge, badges
-from bot.site.links import slug
-from matrix.board import Board, board_of
+from bot.site.data.urls import slug
+from bot.site.pages.badges import Badge, badges
+from matrix.history.snapshot import Board, board_of
 from matrix.model import Case, Cell, Check, Device, Failure, Loader, Run, Verdict
 
 PROJECT = "badges/project.json"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import runs
 
-from matrix.bench import Goal, Launch, chosen, goals, launched, summed_set
 from matrix.errors import ResultsError
+from matrix.measure.speed import Goal, Launch, chosen, goals, launched, summed_set
 from matrix.model import Timing
 
 TIMING = Timing(seconds=39.0, import_seconds=10.0, load_seconds=15.0, rss_mb=2048.0)

@@ -6,8 +6,8 @@ from pathlib import Path
 from runs import BERT, ROUTER, case, cell
 from test_history import FIRST, NEW, OLD, Folder, day
 
-from matrix.board import SHOWN, TRUSTED, Board, Stale, board, board_of
-from matrix.history import opened
+from matrix.history.database import opened
+from matrix.history.snapshot import SHOWN, TRUSTED, Board, Stale, board, board_of
 from matrix.model import Cell, Failure, Run, Verdict
 
 KEY = case(ROUTER).key

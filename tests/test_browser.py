@@ -11,8 +11,8 @@ from browser import PHONE, Visitor, axe_findings, served, sideways
 from PIL import Image
 from playwright.sync_api import Browser
 
-from bot.browser import NAMES, VARIABLE, NoBrowserError, chromium
-from bot.screenshots import small
+from bot.dev.browser import NAMES, VARIABLE, NoBrowserError, chromium
+from bot.dev.screenshots import small
 
 SCRIPT = Path(__file__).parents[1] / ".ci" / "browser"
 

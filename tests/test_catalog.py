@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from matrix.catalog import LOCK, PATH, catalog_hash, load_catalog, recipes_of, written
-from matrix.cataloguing import questions, tiny
-from matrix.discovered import Found, Gathering
-from matrix.environments import load_environments
+from matrix.catalog.catalog import LOCK, PATH, catalog_hash, load_catalog, recipes_of, written
+from matrix.catalog.families import FAMILIES
+from matrix.catalog.lockfile import Lock, Locked, canonical, inputs_digest, read_lock
+from matrix.discovery.build_lock import questions, tiny
+from matrix.discovery.merge_versions import Found, Gathering
+from matrix.environments.spec import load_environments
 from matrix.errors import DataFileError
-from matrix.families import FAMILIES
-from matrix.lock import Lock, Locked, canonical, inputs_digest, read_lock
 from matrix.model import Architecture
-from matrix.runner import ROOT
+from matrix.process.run import ROOT
 
 CATALOG = load_catalog()
 
@@ -142,7 +142,7 @@ def test_a_recipe_that_is_not_the_catalogs_stays() -> None:
 
 def census(python: Path, *architectures: Architecture) -> list[dict[str, Any]]:
     """What the probe's census says about `architectures` under `python`, sorted by id."""
-    command = [str(python), "-m", "matrix.probe.answer", "census"]
+    command = [str(python), "-m", "matrix.probe.discovery", "census"]
     question = json.dumps({"architectures": [asdict(architecture) for architecture in architectures], "processes": 2})
     result = subprocess.run(command, input=question, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT)
     return [json.loads(line) for line in result.stdout.splitlines()]

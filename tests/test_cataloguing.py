@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from matrix.cataloguing import discover, newest_first, questions, tiny
-from matrix.discovered import Discovery, Found, Gathering
-from matrix.environments import Environment
+from matrix.discovery.build_lock import discover, newest_first, questions, tiny
+from matrix.discovery.merge_versions import Discovery, Found, Gathering
+from matrix.environments.spec import Environment
 from matrix.errors import BadMessageError, ProbeDiedError
 
 CLASS = {"id": "m:M", "sites": {"Router.bias": "float32"}, "parameters": 3, "config": {}}

@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 from stand_in import EVERY_CASE, StandIn, all_end, processes
 
-from matrix import runner
-from matrix.cell import Request, measure, resolve_device
-from matrix.environments import Environment
+from matrix.environments.spec import Environment
 from matrix.errors import (
     BusyError,
     EnvironmentFailedError,
@@ -23,9 +21,11 @@ from matrix.errors import (
     ProbeDiedError,
     WorldSizeError,
 )
+from matrix.measure.cell import Request, measure, resolve_device
+from matrix.measure.tasks import plan
 from matrix.model import Architecture, Case, Cell, Check, Device, Loader, Verdict
-from matrix.plan import plan
-from matrix.store import append, read_cell
+from matrix.process import run as runner
+from matrix.results.store import append, read_cell
 
 NAMES = ("bart", "bert", "llama")
 ID = "transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0+cpu"

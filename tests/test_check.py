@@ -12,8 +12,8 @@ import pytest
 from test_cli import matrix
 
 from matrix.model import Source
-from matrix.runner import ROOT
-from matrix.target import source
+from matrix.own_model.target import source
+from matrix.process.run import ROOT
 
 pytestmark = pytest.mark.measured
 

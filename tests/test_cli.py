@@ -15,14 +15,14 @@ import pytest
 from runs import cell, info
 from stand_in import StandIn, all_end, processes
 
-from matrix.catalog import exceptions
-from matrix.cataloguing import Means, kept, newest_first
-from matrix.environments import chosen_by_name, load_environments
-from matrix.lock import CENSUS, DISCOVERY, read_lock
+from matrix.catalog.catalog import exceptions
+from matrix.catalog.lockfile import CENSUS, DISCOVERY, read_lock
+from matrix.discovery.build_lock import Means, kept, newest_first
+from matrix.environments.spec import chosen_by_name, load_environments
 from matrix.model import Cell, Timing, Verdict
 from matrix.progress import TerminalProgress
-from matrix.records import end_record, header_record
-from matrix.store import json_schema, read_cell, read_run
+from matrix.results.records import end_record, header_record
+from matrix.results.store import json_schema, read_cell, read_run
 
 ROOT = Path(__file__).parents[1]
 FEW = ("--architecture", "llama*", "--architecture", "bart*", "--device", "cpu")

@@ -15,15 +15,15 @@ from github_state import Run as WorkflowRun
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import upsert
-from bot.commands import Answers, Command, Explain, Help, Mute, Rerun, Run, answer, parse
-from bot.comment_context import Headline
-from bot.desk import Desk
-from bot.events import Account, CommentEvent, Home, Issue, Written
-from bot.github import GitHub
-from bot.patience import Patience
+from bot.comment import upsert
+from bot.comment.context import Headline
+from bot.github.client import GitHub
+from bot.github.events import Account, CommentEvent, Home, Issue, Written
+from bot.github.project import Desk
+from bot.github.retries import Patience
+from bot.pull_requests.comment_commands import Answers, Command, Explain, Help, Mute, Rerun, Run, answer, parse
 from bot.text import markdown_code
-from matrix.catalog import load_catalog
+from matrix.catalog.catalog import load_catalog
 
 OWN, HEAD, BASE = "own/zero3", "b" * 40, "a" * 40
 CATALOG = load_catalog()

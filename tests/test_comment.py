@@ -6,13 +6,13 @@ import pytest
 from comments import HEAD, PLACE, PUSH, UPSTREAM, compared, comparison, facts, plan
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding
 
-from bot.artifacts import Refused
-from bot.comment import check_run, digest, markdown, summary, view
-from bot.comment_context import CommentView, Facts, Headline, Part, Row
-from bot.shorten import CALM, SHORTENING
+from bot.comment.context import CommentView, Facts, Headline, Part, Row
+from bot.comment.outputs import check_run, digest, markdown, summary, view
+from bot.comment.shorten import CALM, SHORTENING
 from bot.text import Code, plain
-from matrix.compare import Comparison, Culprit, Outcome, Role
-from matrix.duel import Side
+from bot.untrusted.artifacts import Refused
+from matrix.comparison.compare import Comparison, Culprit, Outcome, Role
+from matrix.comparison.measure import Side
 from matrix.model import Check, Kind, Run, Verdict
 
 REGRESSED = compared(Outcome.REGRESSED)

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from runs import cell, info
 
-from bot.artifacts import Refused
-from bot.comment import check_run, markdown, summary, view
-from bot.comment_context import CommentView, Facts
-from bot.diff import Touched
-from bot.shorten import UTF16_LIMIT
+from bot.comment.context import CommentView, Facts
+from bot.comment.outputs import check_run, markdown, summary, view
+from bot.comment.shorten import UTF16_LIMIT
+from bot.loading_code.affected import Touched
 from bot.text import Code
-from matrix.compare import Compared, Comparison, Culprit, Outcome, Role
-from matrix.duel import Side
+from bot.untrusted.artifacts import Refused
+from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
+from matrix.comparison.measure import Side
 from matrix.model import (
     Case,
     CaseKey,

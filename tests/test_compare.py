@@ -12,10 +12,10 @@ from runs import BERT, ROUTER, case, cell, finding, info
 from typer.testing import CliRunner
 
 from matrix.__main__ import app
-from matrix.compare import Comparison, Culprit, Outcome, Role, compare, culprit, pairs, suspects
+from matrix.comparison.compare import Comparison, Culprit, Outcome, Role, compare, culprit, pairs, suspects
+from matrix.comparison.outcome import Measured, classify, red, signature
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Kind, Loader, Run, Tensors, Verdict
-from matrix.outcome import Measured, classify, red, signature
-from matrix.store import append
+from matrix.results.store import append
 
 LOAD = CaseKey(ROUTER, Loader.STOCK, Check.LOAD)
 BROKEN = Failure("ImportError", "@everyone cannot import name 'x'")

@@ -8,7 +8,7 @@ import pytest
 from runs import BERT, RESOLVER, ROUTER, case, cell
 from test_history import NEW, OLD, Folder, day
 
-from matrix.history_nights import courses
+from matrix.history.trends import courses
 from matrix.model import Cell, Verdict
 
 PASS, CORRUPT = cell(case(ROUTER), environment=OLD), cell(case(ROUTER, Verdict.CORRUPT), environment=OLD)

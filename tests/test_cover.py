@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.cover import cover, head
+from matrix.catalog.set_cover import cover, head
 
 
 def test_the_one_that_adds_most_makes_others_superfluous() -> None:

@@ -2,8 +2,8 @@
 
 from runs import case, cell, info
 
-from matrix.coverage import LEFT_OUT, coverage, selection
-from matrix.lock import Lock, Locked, Looked
+from matrix.catalog.coverage import LEFT_OUT, coverage, selection
+from matrix.catalog.lockfile import Lock, Locked, Looked
 from matrix.model import Failure, Verdict
 
 NORM, GATE = {"BatchNorm2d.running_mean": "float32"}, {"Router.bias": "float32"}

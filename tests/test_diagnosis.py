@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from runs import ROUTER, case, cell, finding, info
 
-from matrix.check_text import check_lines, check_values
-from matrix.diagnosis import Diagnosis, Resolved, diagnose, explained
-from matrix.lock import Looked
+from matrix.advice.safety import Answer
+from matrix.catalog.lockfile import Looked
 from matrix.model import Case, Cell, Check, Failure, Loader, Verdict
-from matrix.safety import Answer
+from matrix.own_model.diagnosis import Diagnosis, Resolved, diagnose, explained
+from matrix.own_model.text import check_lines, check_values
 
 MINE = f"{ROUTER}@mine"
 TINY = Resolved(MINE, 35_232, ("Router.bias",), 671_026_404_352, ())

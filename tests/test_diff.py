@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.diff import Affected, affected
-from bot.loading_code import TABLE, repository
-from bot.model_graph import ModelGraph, model_graph
-from bot.pull_request import Change, ChangedFile, FileStatus
+from bot.github.types import Change, ChangedFile, FileStatus
+from bot.loading_code.affected import Affected, affected
+from bot.loading_code.model_graph import ModelGraph, model_graph
+from bot.loading_code.rules import TABLE, repository
 from matrix.errors import UnknownNameError
 from matrix.model import Check
 
@@ -298,9 +298,9 @@ def test_a_repository_is_known_by_its_name(owner: str) -> None:
 
 def test_the_project_knows_its_own_loading_code() -> None:
     ours = "somebody/zero3-matrix"
-    assert affected(change("matrix/probe/loaders.py", repository=ours)).everything
+    assert affected(change("matrix/probe/checks/loaders.py", repository=ours)).everything
     assert affected(change("matrix/environments.toml", repository=ours)).everything
-    assert not affected(change("bot/report.py", repository=ours))
+    assert not affected(change("bot/report/build.py", repository=ours))
 
 
 def test_an_unknown_repository_is_an_error_not_a_no() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from matrix.discovered import Answer, Discovery, Found, Gathering, chosen, not_built, reason
-from matrix.lock import Lock, canonical, read_lock
+from matrix.catalog.lockfile import Lock, canonical, read_lock
+from matrix.discovery.merge_versions import Answer, Discovery, Found, Gathering, chosen, not_built, reason
 
 BIAS, NORM = {"Router.bias": "float32"}, {"BatchNorm1d.running_mean": "float32"}
 

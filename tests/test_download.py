@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 from site_server import serving
 
-from matrix import download
-from matrix.download import AddressError, DownloadError, fetched
+from matrix.advice import download
+from matrix.advice.download import AddressError, DownloadError, fetched
 
 
 @contextmanager

@@ -10,15 +10,25 @@ import pytest
 from stand_in import EVERY_CASE, StandIn
 from test_cell import Silent
 
-from matrix import runner
-from matrix.cell import probe_hash
-from matrix.compare import Role
-from matrix.duel import ComparisonPlan, Duel, Means, Side, named, plan_from_json, plan_to_json, run, selected
-from matrix.environments import load_environments, pinned
+from matrix.comparison.compare import Role
+from matrix.comparison.measure import (
+    ComparisonPlan,
+    Duel,
+    Means,
+    Side,
+    named,
+    plan_from_json,
+    plan_to_json,
+    run,
+    selected,
+)
+from matrix.environments.spec import load_environments, pinned
 from matrix.errors import BadPlanError, UnknownNameError
+from matrix.measure.cell import probe_hash
 from matrix.model import Architecture, Cell, Check, Failure, Loader, Verdict
-from matrix.sandbox import Isolation, Sandbox
-from matrix.store import read_run
+from matrix.process import run as runner
+from matrix.process.sandbox import Isolation, Sandbox
+from matrix.results.store import read_run
 
 OLD, NEW = "a" * 40, "b" * 40
 KNOWN = load_environments()

@@ -18,10 +18,10 @@ from node_tools import installed
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from bot.errors import NotFoundError
-from bot.github import GitHub
-from bot.patience import Patience
-from bot.pull_request import Annotation, CheckRun
+from bot.github.client import GitHub
+from bot.github.errors import NotFoundError
+from bot.github.retries import Patience
+from bot.github.types import Annotation, CheckRun
 
 NAME = "zero3-bot/transformers"
 TOKEN = "ghp_emulated"  # noqa: S105, one that only the emulator knows

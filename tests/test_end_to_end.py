@@ -20,8 +20,8 @@ from acting import ROOT, Acting, prepare
 from github_server import GitHubServer, serving
 from github_state import Artifact, File, Job, Pull, Repository, Run, State, identity
 
-from matrix.environments import load_environments
-from matrix.lock import Lock, canonical
+from matrix.catalog.lockfile import Lock, canonical
+from matrix.environments.spec import load_environments
 
 NAME = "huggingface/transformers"
 BOT = "github-actions[bot]"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.environments import Environment, chosen_by_name, from_id, label, load_environments
+from matrix.environments.spec import Environment, chosen_by_name, from_id, label, load_environments
 from matrix.errors import DataFileError, PinError, UnknownNameError
 
 KNOWN = load_environments()

@@ -7,12 +7,12 @@ import pytest
 from real import real_run
 from runs import BERT, ROUTER, case, cell, finding, info
 
-from bot.site.causes import causes, shape
-from bot.site.failures import UpstreamFailure, failures
+from bot.site.failures.causes import causes, shape
+from bot.site.failures.group import UpstreamFailure, failures
 from bot.text import plain
-from matrix.board import board_of
-from matrix.catalog import load_catalog
-from matrix.known import load_known
+from matrix.advice.known import load_known
+from matrix.catalog.catalog import load_catalog
+from matrix.history.snapshot import board_of
 from matrix.model import Case, Cell, Check, Failure, Kind, Loader, Run, Verdict, What
 
 FAMILIES = {architecture.id: architecture.family for architecture in load_catalog()}

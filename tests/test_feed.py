@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from bot.__main__ import app, site_address
 from bot.render import atom
-from bot.site.feed import ENTRIES, LISTED, Feed, Publisher, feed, recent
+from bot.site.pages.feed import ENTRIES, LISTED, Feed, Publisher, feed, recent
 from matrix.errors import USAGE
-from matrix.history import opened
-from matrix.history_queries import Transition
+from matrix.history.database import opened
+from matrix.history.queries import Transition
 from matrix.model import CaseKey, Check, Loader, Verdict
 
 ATOM = "{http://www.w3.org/2005/Atom}"

@@ -16,9 +16,9 @@ from github_door import NAME, one_pull, opened
 from github_keys import private_pem, public_pem
 from github_state import BOT, Artifact, Check, Comment, File, Issue, Job, Pull, Repository, Run, State, identity
 
-from bot.errors import ForbiddenError, NotFoundError, TooLargeError, TooLongError
-from bot.github import GitHub
-from bot.pull_request import Annotation, ArtifactInfo, CheckRun, FileStatus, JobResult, Revision
+from bot.github.client import GitHub
+from bot.github.errors import ForbiddenError, NotFoundError, TooLargeError, TooLongError
+from bot.github.types import Annotation, ArtifactInfo, CheckRun, FileStatus, JobResult, Revision
 
 CHECK = CheckRun("zero3", "b" * 40, "failure", "2 regressed", "in words", external_id="99-1")
 

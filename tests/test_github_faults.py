@@ -8,7 +8,8 @@ from github_faults import Fault, Kind
 from github_server import GitHubServer
 from github_state import Artifact, Comment, Issue, Run
 
-from bot.errors import (
+from bot.github.client import GitHub
+from bot.github.errors import (
     ExpiredTokenError,
     ForbiddenError,
     GitHubError,
@@ -16,9 +17,8 @@ from bot.errors import (
     TooLargeError,
     UnreachableError,
 )
-from bot.github import GitHub
-from bot.patience import Patience
-from bot.pull_request import Annotation, CheckRun
+from bot.github.retries import Patience
+from bot.github.types import Annotation, CheckRun
 
 MARKER = "<!-- zero3 7 -->"
 BODY = f"{MARKER}\nregressed"

@@ -16,11 +16,15 @@ from hypothesis import strategies as st
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 from standings import standings
 
-from matrix import history, history_archive, history_records, history_told
 from matrix.errors import BusyError, NoResultsError, OutputError, ResultsError
-from matrix.history import Built, History, HistoryError, build, opened
-from matrix.history_archive import AlreadyKeptError, HistoryBusyError, archive, locked
-from matrix.history_queries import (
+from matrix.history import archive as history_archive
+from matrix.history import database as history
+from matrix.history import files as history_records
+from matrix.history import reader_told as history_told
+from matrix.history.archive import AlreadyKeptError, HistoryBusyError, archive, locked
+from matrix.history.database import Built, History, HistoryError, build, opened
+from matrix.history.files import LIMITS, Limits, State, recorded
+from matrix.history.queries import (
     Mark,
     Night,
     Transition,
@@ -34,11 +38,10 @@ from matrix.history_queries import (
     strips,
     transitions,
 )
-from matrix.history_reading import Reader, case_in, case_lines
-from matrix.history_records import LIMITS, Limits, State, recorded
+from matrix.history.reader import Reader, case_in, case_lines
 from matrix.model import Case, Cell, Loader, Verdict
-from matrix.records import case_record, end_record, header_record
-from matrix.store import append
+from matrix.results.records import case_record, end_record, header_record
+from matrix.results.store import append
 
 FIRST = date(2026, 11, 22)
 OLD, NEW = info("5.5.4"), info("5.23.0")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.history_branch import ForeignFilesError, HistoryBranch
+from bot.nightly.history_branch import ForeignFilesError, HistoryBranch
 from matrix.errors import USAGE, GitError, OutputError
 
 

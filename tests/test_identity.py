@@ -7,8 +7,8 @@ import pytest
 from github_door import NAME, opened
 from github_state import Pull, Repository, Run, State
 
-from bot.identity import Ignored, Workflow, selector, subject
-from bot.pull_request import PullRequest, Revision, WorkflowRun
+from bot.github.types import PullRequest, Revision, WorkflowRun
+from bot.pull_requests.subject import Ignored, Workflow, selector, subject
 
 OURS = "maintainers/transformers"
 BASE, HEAD, OLD, TIP = "b" * 40, "c" * 40, "d" * 40, "e" * 40

@@ -6,9 +6,9 @@ import pytest
 from github_door import NAME, opened
 from github_state import File, Pull, Repository, State
 
-from bot.judging import MODELS, judge, models_text
-from matrix.catalog import load_catalog
-from matrix.compare import Role
+from bot.pull_requests.assess import MODELS, judge, models_text
+from matrix.catalog.catalog import load_catalog
+from matrix.comparison.compare import Role
 
 LOADER = File("src/transformers/integrations/deepspeed.py", patch=None)
 ROUTER, CONTROL = "deepseek_v3:DeepseekV3ForCausalLM", "llama:LlamaForCausalLM"

@@ -6,8 +6,8 @@ import pytest
 from real import real_run
 from runs import case, finding, info
 
+from matrix.advice.known import Known, Ranks, load_known
 from matrix.errors import DataFileError
-from matrix.known import Known, Ranks, load_known
 from matrix.model import Failure, Kind, Loader, What
 
 LINK = "https://github.com/huggingface/transformers/pull/45402"

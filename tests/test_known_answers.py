@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from matrix.catalog import load_catalog
-from matrix.cell import Request, measure
+from matrix.catalog.catalog import load_catalog
+from matrix.measure.cell import Request, measure
+from matrix.measure.tasks import plan, select
 from matrix.model import Case, CaseKey, Check, Loader, Verdict
-from matrix.plan import plan, select
 from matrix.progress import TerminalProgress
 
 pytestmark = pytest.mark.measured

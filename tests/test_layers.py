@@ -47,7 +47,7 @@ def test_matrix_never_imports_bot() -> None:
     assert not importers("bot", "matrix", "matrix/probe")
 
 
-@pytest.mark.parametrize("name", ["model", "job", "errors", "environments", "pipconfig"])
+@pytest.mark.parametrize("name", ["model", "job", "errors", "environments/spec", "environments/pip_config"])
 def test_what_nox_and_the_probe_import_needs_nothing_installed(name: str) -> None:
     assert packages(ROOT / f"matrix/{name}.py") <= {"matrix"}
 
@@ -93,28 +93,33 @@ def test_a_pure_module_imports_no_door_to_the_world(file: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "door"),
     [
-        ("subprocess", "matrix/runner.py"),
-        ("uv", "matrix/runner.py"),
+        ("subprocess", "matrix/process/run.py"),
+        ("uv", "matrix/process/run.py"),
         ("jinja2", "bot/render.py"),
-        ("sqlite3", "matrix/history.py"),
-        ("playwright", "bot/browser.py"),
+        ("sqlite3", "matrix/history/database.py"),
+        ("playwright", "bot/dev/browser.py"),
     ],
 )
 def test_there_is_one_door_to(package: str, door: str) -> None:
     assert importers(package, "matrix", "matrix/probe", "bot") == {door}
 
 
-GITHUB = {"office", "github", "reading", "patience", "translate", "download", "check_run"}
+GITHUB = {"client", "reader", "retries", "convert", "artifact_download", "check_run"}
 
 
 def test_github_is_behind_one_door() -> None:
     """These make it up; `office` holds the key. The rest of the bot knows no PyGithub object."""
-    assert importers("github", "matrix", "bot") == {f"bot/{name}.py" for name in GITHUB}
-    assert importers("requests", "bot") <= {"bot/patience.py", "bot/download.py", "bot/pypi.py"}
+    doors = {f"bot/github/{name}.py" for name in GITHUB} | {"bot/pull_requests/services.py"}
+    assert importers("github", "matrix", "bot") == doors
+    assert importers("requests", "bot") <= {
+        "bot/github/retries.py",
+        "bot/github/artifact_download.py",
+        "bot/nightly/package_index.py",
+    }
 
 
 def test_matrix_speaks_http_in_one_place() -> None:
-    assert importers("requests", "matrix", "matrix/probe") == {"matrix/download.py"}
+    assert importers("requests", "matrix", "matrix/probe") == {"matrix/advice/download.py"}
     assert not importers("urllib.request", "matrix", "matrix/probe", "bot")
 
 

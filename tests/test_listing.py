@@ -1,7 +1,7 @@
 """What `python -m matrix list` shows."""
 
-from matrix.listing import LookedAt, listed, looked_at, notes
-from matrix.lock import Lock, Locked, Looked
+from matrix.catalog.listing import LookedAt, listed, looked_at, notes
+from matrix.catalog.lockfile import Lock, Locked, Looked
 from matrix.model import Architecture
 
 BIAS, SCALE = {"Router.bias": "float32"}, {"Router.scale": "float32"}

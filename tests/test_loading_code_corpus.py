@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bot.diff import Affected, affected
-from bot.model_graph import ModelGraph
-from bot.pull_request import Change, ChangedFile, FileStatus
+from bot.github.types import Change, ChangedFile, FileStatus
+from bot.loading_code.affected import Affected, affected
+from bot.loading_code.model_graph import ModelGraph
 
 FOLDER = Path(__file__).parent / "data" / "changes"
 

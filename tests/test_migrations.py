@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 from runs import BERT, ROUTER, case, cell
 
-from matrix import history, history_reading, migrations, records, store
 from matrix.errors import OlderSchemaError, OtherSchemaError, ResultsError
-from matrix.history import build, opened
-from matrix.history_queries import evidence
-from matrix.history_reading import Reader
-from matrix.migrations import migrated, newest
+from matrix.history import database as history
+from matrix.history import reader as history_reading
+from matrix.history.database import build, opened
+from matrix.history.queries import evidence
+from matrix.history.reader import Reader
 from matrix.model import Kind, Verdict
-from matrix.records import SCHEMA, case_record, end_record, header_record
-from matrix.store import append, read_cell, typed
+from matrix.results import migrations, records, store
+from matrix.results.migrations import migrated, newest
+from matrix.results.records import SCHEMA, case_record, end_record, header_record
+from matrix.results.store import append, read_cell, typed
 
 KEPT = Path(__file__).parent / "data/records"
 

@@ -10,19 +10,19 @@ from test_cell import Silent
 from test_nightly_plan import ASKED, EARLIER, KNOWN, TIP
 from typer.testing import CliRunner
 
-from bot.nightly import News, candidates
-from bot.nightly_inputs import Digests, changes
-from bot.nightly_plan import Past, plan
+from bot.nightly.candidates import News, candidates
+from bot.nightly.inputs import Digests, changes
+from bot.nightly.plan import Past, plan
 from matrix.__main__ import app
-from matrix.catalog import catalog_hash
-from matrix.cell import probe_hash
-from matrix.environments import Environment
+from matrix.catalog.catalog import catalog_hash
+from matrix.environments.spec import Environment
 from matrix.errors import UnknownNameError
+from matrix.measure.cell import probe_hash
 from matrix.model import Architecture, Device
-from matrix.night import Machine, read_plan, run
-from matrix.night_plan import BadNightPlanError, NightPlan, night_to_json
-from matrix.sandbox import Isolation, Sandbox
-from matrix.store import read_cell
+from matrix.nightly.measure import Machine, read_plan, run
+from matrix.nightly.plan import BadNightPlanError, NightPlan, night_to_json
+from matrix.process.sandbox import Isolation, Sandbox
+from matrix.results.store import read_cell
 
 NAMES = ("bart:BartModel", "llama:LlamaModel")
 RELEASE = Environment("5.5.4", "0.19.8", "2.13.0")

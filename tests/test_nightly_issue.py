@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from runs import ROUTER, case, cell
 from test_history import NEW, OLD, Folder
 
-from bot.desk import Desk
-from bot.errors import GitHubError
-from bot.github import GitHub
-from bot.nightly_changes import Turn, Turns, turns, worse
-from bot.nightly_issue import MARKER, SHOWN, Ledger, body, ledger, parse_ledger
-from bot.nightly_track import known_of, track, track_age
-from bot.patience import Patience
-from bot.tracking import Ledger as UpstreamLedger
-from bot.tracking import tracking_body
-from bot.watch import read_ledger
-from matrix.history_nights import Course
+from bot.github.client import GitHub
+from bot.github.errors import GitHubError
+from bot.github.project import Desk
+from bot.github.retries import Patience
+from bot.nightly.changes import Turn, Turns, turns, worse
+from bot.nightly.issue import MARKER, SHOWN, Ledger, body, ledger, parse_ledger
+from bot.nightly.update_issue import known_of, track, track_age
+from bot.pull_requests.tracking_issue import Ledger as UpstreamLedger
+from bot.pull_requests.tracking_issue import tracking_body
+from bot.pull_requests.watch import read_ledger
+from matrix.history.trends import Course
 from matrix.model import CaseKey, Check, Loader, Verdict
 
 FIRST = date(2026, 11, 1)

@@ -16,20 +16,20 @@ from runs import info
 from test_history import lines
 from typer.testing import CliRunner
 
-from bot.nightly_inputs import Digests
-from bot.nightly_keep import Gathered, gathered, newest
-from bot.nightly_plan import Asked, Past, plan
-from bot.nightly_run import keep
-from bot.pull_request import ArtifactInfo
+from bot.github.types import ArtifactInfo
+from bot.nightly.collect import Gathered, gathered, newest
+from bot.nightly.inputs import Digests
+from bot.nightly.plan import Asked, Past, plan
+from bot.nightly.steps import keep
 from matrix.__main__ import app
-from matrix.environments import Environment
-from matrix.history import build, opened
-from matrix.history_archive import archive
-from matrix.history_merge import merge
-from matrix.history_queries import Night, environments, nights, refused
-from matrix.history_records import State
+from matrix.environments.spec import Environment
+from matrix.history.archive import archive
+from matrix.history.database import build, opened
+from matrix.history.files import State
+from matrix.history.merge import merge
+from matrix.history.queries import Night, environments, nights, refused
 from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Loader, Tensors
-from matrix.night_plan import NightPlan
+from matrix.nightly.plan import NightPlan
 
 OLD, NEW = (Environment(version, "0.19.8", "2.13.0") for version in ("5.5.4", "5.6.0"))
 DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)

@@ -8,22 +8,15 @@ from typing import Any
 import pytest
 from runs import cell, info
 
-from bot.nightly import News, candidates
-from bot.nightly_inputs import Digests, changes
-from bot.nightly_plan import Asked, Night, Past, plan, sharded
-from matrix.environments import Environment, load_environments
+from bot.nightly.candidates import News, candidates
+from bot.nightly.inputs import Digests, changes
+from bot.nightly.plan import Asked, Night, Past, plan, sharded
+from matrix.environments.spec import Environment, load_environments
 from matrix.errors import UnknownNameError
-from matrix.history_nights import Attempt
-from matrix.history_records import State
+from matrix.history.files import State
+from matrix.history.trends import Attempt
 from matrix.model import Device
-from matrix.night_plan import (
-    BadNightPlanError,
-    NightCell,
-    NightPlan,
-    Why,
-    night_from_json,
-    night_to_json,
-)
+from matrix.nightly.plan import BadNightPlanError, NightCell, NightPlan, Why, night_from_json, night_to_json
 
 TONIGHT = date(2026, 11, 22)
 DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)

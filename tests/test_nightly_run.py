@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from bot.__main__ import app
 from matrix.model import Case, Check, Device, Loader, Tensors, Verdict
-from matrix.night_plan import NightPlan, night_from_json, night_to_json
+from matrix.nightly.plan import NightPlan, night_from_json, night_to_json
 
 OWN, TIP = "own/zero3", "e" * 40
 ID = "transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0"

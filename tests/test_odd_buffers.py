@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from matrix.discovered import Answer, Discovery, Found, Gathering, chosen
+from matrix.catalog.lockfile import canonical
+from matrix.discovery.merge_versions import Answer, Discovery, Found, Gathering, chosen
 from matrix.job import Job
-from matrix.lock import canonical
-from matrix.messages import strictly
+from matrix.measure.tasks import plan
 from matrix.model import Architecture, Check, Device, Loader
-from matrix.plan import plan
-from matrix.runner import ROOT
+from matrix.process.messages import strictly
+from matrix.process.run import ROOT
 
 pytestmark = pytest.mark.measured
 
@@ -34,7 +34,7 @@ IDS = {name: f"odd:Odd{name}Model" for name in NAMES}
 def probe(python: Path, module: str, *arguments: str, question: object = None) -> list[dict[str, Any]]:
     """What a module of the probe prints where transformers has one more folder of models."""
     command = [str(python), "-c", WITH_MODELS, module, *arguments]
-    env = {**os.environ, "PYTHONHASHSEED": "0"}  # as `matrix.runner.ask` has it
+    env = {**os.environ, "PYTHONHASHSEED": "0"}  # as `matrix.process.run.ask` has it
     done = subprocess.run(
         command, input=json.dumps(question), env=env, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT
     )
@@ -44,9 +44,7 @@ def probe(python: Path, module: str, *arguments: str, question: object = None) -
 @pytest.fixture(scope="module")
 def found(newest: Path) -> Sites:
     """The buffer sites of each odd class, as discovery tells them."""
-    told = probe(
-        newest, "matrix.probe.answer", "discovery", question={"configs": {}, "processes": 1, "folders": ["odd"]}
-    )
+    told = probe(newest, "matrix.probe.discovery", "scan", question={"configs": {}, "processes": 1, "folders": ["odd"]})
     return {entry["class"]["id"]: entry["class"]["sites"] for entry in told if "class" in entry}
 
 
@@ -161,10 +159,10 @@ def test_a_configuration_that_takes_apart_what_it_is_given_is_told_the_whole_aga
     """https://github.com/huggingface/transformers/blob/v5.0.0/src/transformers/models/grounding_dino/configuration_grounding_dino.py"""
     recipe = {"parts": {"kind": "special"}}
     question = {"configs": {"odd_greedy": recipe}, "processes": 1, "folders": ["odd"]}
-    told = [entry["class"] for entry in probe(newest, "matrix.probe.answer", "discovery", question=question)[:-1]]
+    told = [entry["class"] for entry in probe(newest, "matrix.probe.discovery", "scan", question=question)[:-1]]
     (found,) = [about for about in told if about["id"] == "odd_greedy:OddGreedyModel"]
     entry = {"id": found["id"], "config": found["config"], "seed": {}}
-    (answer,) = probe(newest, "matrix.probe.answer", "census", question={"architectures": [entry], "processes": 1})
+    (answer,) = probe(newest, "matrix.probe.discovery", "census", question={"architectures": [entry], "processes": 1})
     assert found["config"] == answer["config"] == recipe
     assert found["sites"] == answer["sites"] == {"OddGreedyModel.special": "float32"}
     assert (answer["missing"], answer["broken"]) == ([], "")
@@ -173,11 +171,11 @@ def test_a_configuration_that_takes_apart_what_it_is_given_is_told_the_whole_aga
 def asked(python: Path, processes: int) -> str:
     """The lock of a few folders of models, as the probe's answers make it."""
     question = {"configs": {}, "folders": ["odd", "resnet"]}
-    told = probe(python, "matrix.probe.answer", "discovery", question={**question, "processes": processes})
+    told = probe(python, "matrix.probe.discovery", "scan", question={**question, "processes": processes})
     found = Discovery("5.23.0", tuple(Found(**one["class"]) for one in told[:-1]), tuple(told[-1]["unreached"]))
     entries = [{"id": one.id, "config": one.config, "seed": {}} for one in chosen(found, ())]
     census = {"architectures": entries, "processes": processes}
-    answers = probe(python, "matrix.probe.answer", "census", question=census)
+    answers = probe(python, "matrix.probe.discovery", "census", question=census)
     gathering = Gathering()
     gathering.add(found, [strictly(TypeAdapter(Answer), values) for values in answers])
     return canonical(gathering.lock(""))

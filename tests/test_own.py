@@ -12,12 +12,12 @@ from stand_in import StandIn
 from test_cell import Silent, ask
 from test_cli import matrix
 
-from matrix.cell import Request, measure
-from matrix.diagnosis import Resolved
 from matrix.errors import EnvironmentFailedError, ProbeDiedError, RefusedTargetError
+from matrix.measure.cell import Request, measure
 from matrix.model import Cell, Check, Loader, Source, Timing, Verdict
-from matrix.own import folder, identity, measure_own, safe_pairs
-from matrix.store import append, read_run
+from matrix.own_model.diagnosis import Resolved
+from matrix.own_model.measure import folder, identity, measure_own, safe_pairs
+from matrix.results.store import append, read_run
 
 TODAY = date(2026, 11, 22)
 SOURCE = Source("my_models:Mine")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.pages_artifact import SiteTooLargeError, pack
+from bot.nightly.pages_artifact import SiteTooLargeError, pack
 from matrix.errors import NoResultsError, OutputError
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from matrix.environments.pip_config import uv_variables
 from matrix.errors import DataFileError
-from matrix.pipconfig import uv_variables
 
 BARE = {"PIP_CONFIG_FILE": "/dev/null"}
 """No configuration file of this machine counts."""

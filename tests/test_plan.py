@@ -9,8 +9,8 @@ from runs import case, finding
 
 from matrix.errors import UnknownNameError, closest
 from matrix.job import Task
+from matrix.measure.tasks import choices, plan, remaining, select
 from matrix.model import Architecture, CaseKey, Check, Failure, Loader, Verdict
-from matrix.plan import choices, plan, remaining, select
 
 BART, BERT, LLAMA = (
     Architecture(name, "other")

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.diff import Affected, Touched
-from bot.planning import (
+from bot.github.types import PullRequest, Revision
+from bot.loading_code.affected import Affected, Touched
+from bot.pull_requests.plan import (
     MAX_DUELS,
     SENTINELS,
     RevisionError,
@@ -17,11 +18,10 @@ from bot.planning import (
     plan,
     unplanned,
 )
-from bot.pull_request import PullRequest, Revision
-from matrix.catalog import load_catalog
-from matrix.compare import Role
-from matrix.duel import ComparisonPlan, Duel
-from matrix.environments import Environment, load_environments, requirement
+from matrix.catalog.catalog import load_catalog
+from matrix.comparison.compare import Role
+from matrix.comparison.measure import ComparisonPlan, Duel
+from matrix.environments.spec import Environment, load_environments, requirement
 from matrix.errors import UnknownNameError
 from matrix.model import Architecture, CaseKey, Check, Loader
 

@@ -8,13 +8,13 @@ from github_faults import Fault, Kind
 from github_server import GitHubServer, serving
 from github_state import BOT, Comment, Pull, Repository, State
 
-from bot import upsert
-from bot.comment_context import Headline
-from bot.errors import GitHubError
-from bot.github import GitHub
-from bot.patience import Patience
-from bot.posting import LIMITS, Thread, post
-from bot.upsert import parse
+from bot.comment import upsert
+from bot.comment.context import Headline
+from bot.comment.post import LIMITS, Thread, post
+from bot.comment.upsert import parse
+from bot.github.client import GitHub
+from bot.github.errors import GitHubError
+from bot.github.retries import Patience
 
 UP = "huggingface/transformers"
 A, B, C = (letter * 40 for letter in "abc")

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bot.pypi import PackageIndexError, releases
+from bot.nightly.package_index import PackageIndexError, releases
 
 FILES = [
     {"filename": "transformers-5.10.0-py3-none-any.whl", "yanked": False},

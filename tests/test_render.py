@@ -13,14 +13,14 @@ import pytest
 from markdown_it import MarkdownIt
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
-from bot.context import Report
 from bot.render import render
-from bot.report import report
-from bot.terminal import print_report
+from bot.report.build import report
+from bot.report.context import Report
+from bot.report.terminal import print_report
 from bot.text import markdown_code, markdown_fence
-from matrix.lock import Lock, Looked
+from matrix.catalog.lockfile import Lock, Looked
 from matrix.model import Cell, Check, Failure, Kind, Loader, Run, Verdict
-from matrix.records import case_record, end_record, header_record
+from matrix.results.records import case_record, end_record, header_record
 
 HOSTILE = (
     "<script>alert(1)</script>|<img src=x onerror=a>`` ` ```\r\n\n# h\n| a |\n</details>@octocat #1 [x](http://a.b)"

@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
-from bot.labels import command
-from bot.report import report
+from bot.report.build import report
+from bot.report.labels import command
 from bot.text import plain
-from bot.words import KINDS, VERDICTS, does
+from bot.verdict_words import KINDS, VERDICTS, does
 from matrix.model import Check, Device, Failure, Kind, Loader, Run, Verdict
 
 

@@ -17,24 +17,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import case, cell, finding, info
 
-from bot.artifacts import runs_of
-from bot.comment import check_run, view
-from bot.comment_context import Facts, Headline
-from bot.desk import Desk
-from bot.errors import WrongLoginError
-from bot.explaining import explained
-from bot.identity import Workflow
-from bot.judging import judge
-from bot.planning import expected_keys
-from bot.pull_request import JobResult
-from bot.reporting import Office, Told, report
+from bot.comment.context import Facts, Headline
+from bot.comment.outputs import check_run, view
+from bot.github.errors import WrongLoginError
+from bot.github.project import Desk
+from bot.github.types import JobResult
+from bot.pull_requests.assess import judge
+from bot.pull_requests.explain import explained
+from bot.pull_requests.plan import expected_keys
+from bot.pull_requests.report_run import Office, Told, report
+from bot.pull_requests.subject import Workflow
 from bot.settings import Budget, Settings
-from matrix.catalog import load_catalog
-from matrix.compare import Role, compare
-from matrix.duel import Duel, Side
-from matrix.environments import load_environments, pinned
+from bot.untrusted.artifacts import runs_of
+from matrix.catalog.catalog import load_catalog
+from matrix.comparison.compare import Role, compare
+from matrix.comparison.measure import Duel, Side
+from matrix.environments.spec import load_environments, pinned
 from matrix.model import Case, Cell, Check, Verdict
-from matrix.records import case_record, end_record, header_record
+from matrix.results.records import case_record, end_record, header_record
 
 NAME, OWN = "huggingface/transformers", "zero3/zero3-matrix"
 ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"

@@ -5,7 +5,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.site.rules import Measured, Point, Rule, Seen, explanation, in_words
+from bot.site.failures.rules import Measured, Point, Rule, Seen, explanation, in_words
 from bot.text import plain
 from matrix.model import Check, Device, Loader
 

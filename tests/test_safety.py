@@ -10,18 +10,18 @@ from runs import BERT, ROUTER, case, cell, info
 from site_server import serving
 from sites import atlas_of, four
 
-from bot.site import links
-from bot.site.answers import answers
-from bot.site.architectures import architecture_pages, architectures_page
-from bot.site.atlas import Atlas
-from bot.site.badges import badges
-from bot.site.environments import environment_pages
-from bot.site.twin import twin
-from matrix.advice import Age, Ask, advise
-from matrix.knowledge import Knowledge, Measured
+from bot.site.data import urls as links
+from bot.site.data.index import Atlas
+from bot.site.page_json import twin
+from bot.site.pages.answer_box import answers
+from bot.site.pages.architectures import architecture_pages, architectures_page
+from bot.site.pages.badges import badges
+from bot.site.pages.environments import environment_pages
+from matrix.advice.advice import Age, Ask, advise
+from matrix.advice.published_site import Published
+from matrix.advice.safety import Answer
+from matrix.advice.sources import Knowledge, Measured
 from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Failure, Loader, Verdict
-from matrix.published import Published
-from matrix.safety import Answer
 
 PLACES = [
     info("5.6.0"),

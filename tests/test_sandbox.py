@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from stand_in import all_end
 
-from matrix import messages, runner
-from matrix.commits import checkout, install_confined, other_commits
-from matrix.environments import Environment
+from matrix.environments.source_builds import checkout, install_confined, other_commits
+from matrix.environments.spec import Environment
 from matrix.errors import BadMessageError, EnvironmentFailedError, SandboxError
-from matrix.messages import strictly
 from matrix.model import Case, Timing
-from matrix.sandbox import Isolation, Sandbox, allowed, detect, harmless
+from matrix.process import messages
+from matrix.process import run as runner
+from matrix.process.messages import strictly
+from matrix.process.sandbox import Isolation, Sandbox, allowed, detect, harmless
 
 SECRETS = {
     "GITHUB_TOKEN": "s", "ACTIONS_RUNTIME_TOKEN": "s", "ACTIONS_ID_TOKEN_REQUEST_URL": "s", "RUNNER_TOKEN": "s", "GITHUB_ENV": "s",

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bot.scale import Measured, Place, Size, measure
-from matrix import runner
 from matrix.bench_year import Year, write
 from matrix.errors import CommandFailedError
-from matrix.history import build, opened
-from matrix.history_queries import Night, nights, refused
+from matrix.history.database import build, opened
+from matrix.history.queries import Night, nights, refused
 from matrix.memory import held
-from matrix.runner import Usage
+from matrix.process import run as runner
+from matrix.process.run import Usage
 
 SMALL = Year(environments=3, architectures=5, nights=3, always=1, change=2)
 

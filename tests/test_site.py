@@ -19,15 +19,16 @@ from sites import HISTORY, HOSTILE, Page, atlas_of, four, hostile, pages, pair, 
 from test_history import NEW, Folder, day
 
 from bot.render import page_html
-from bot.site import links, publish
-from bot.site.command import Sources, site_of_history
-from bot.site.feed import Publisher
+from bot.site import publish
+from bot.site.build import Sources, site_of_history
+from bot.site.data import urls as links
 from bot.site.folder import MARKER, NotASiteError, begun, write
-from bot.site.start import start_page
-from bot.site.twin import schema, twin
+from bot.site.page_json import schema, twin
+from bot.site.pages.feed import Publisher
+from bot.site.pages.start import start_page
 from matrix.errors import OutputError
-from matrix.history import opened
-from matrix.history_queries import withdrawn
+from matrix.history.database import opened
+from matrix.history.queries import withdrawn
 from matrix.model import Tensors, Verdict
 
 SCHEMA = Path(__file__).parents[1] / "docs/site.schema.json"

@@ -8,7 +8,7 @@ import pytest
 from browser import NO_SCRIPT, PHONE, Visitor
 from playwright.sync_api import Page, expect
 
-from bot.site import links
+from bot.site.data import urls as links
 
 pytestmark = pytest.mark.browser
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import ROUTER, case
 
-from bot.site import links
+from bot.site.data import urls as links
 
 
 def test_our_ids_stay_readable() -> None:

@@ -9,20 +9,20 @@ from sites import atlas_of, four, pair, small
 
 from bot.render import page_html
 from bot.settings import load_settings
-from bot.site.about import about_page
-from bot.site.answers import answers
-from bot.site.architectures import architecture_pages, architectures_page
-from bot.site.cases import cases_pages, segments, shelves
-from bot.site.context import Segment
-from bot.site.environments import environment_pages
-from bot.site.findings import finding_pages
-from bot.site.frontier import frontiers
-from bot.site.heat import heat, heat_pages, share
-from bot.site.start import start_page
-from bot.site.versions import ordered
+from bot.site.data.versions import ordered
+from bot.site.data.views import Segment
+from bot.site.pages.about import about_page
+from bot.site.pages.answer_box import answers
+from bot.site.pages.architectures import architecture_pages, architectures_page
+from bot.site.pages.cases import cases_pages, segments, shelves
+from bot.site.pages.environments import environment_pages
+from bot.site.pages.failures import finding_pages
+from bot.site.pages.heat_map import heat, heat_pages, share
+from bot.site.pages.start import start_page
+from bot.site.pages.version_ranges import frontiers
 from bot.text import clip
-from matrix.board import SHOWN, Board, Stale
-from matrix.history_queries import Mark, Night, Transition
+from matrix.history.queries import Mark, Night, Transition
+from matrix.history.snapshot import SHOWN, Board, Stale
 from matrix.model import CaseKey, Check, Device, Failure, Loader, Verdict
 
 NIGHT = date(2026, 11, 22)

@@ -8,8 +8,8 @@ from browser import DESKTOP, NO_SCRIPT, PHONE, Visitor, axe_findings, sideways
 from playwright.sync_api import Browser, expect
 from sites import hostile, publish_quietly
 
-from bot.screenshots import SHOTS, screenshots
-from bot.site import links
+from bot.dev.screenshots import SHOTS, screenshots
+from bot.site.data import urls as links
 
 pytestmark = pytest.mark.browser
 

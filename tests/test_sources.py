@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.probe.sources import makes_modules, written_sites
+from matrix.probe.discovery.source_scan import makes_modules, written_sites
 
 
 def source(folder: Path, body: str) -> Path:

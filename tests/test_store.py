@@ -15,8 +15,8 @@ from runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
 from matrix.errors import BusyError, NoResultsError, OtherSchemaError, OutputError, ResultsError
 from matrix.model import Case, Cell, Check, Failure, Finding, Kind, Loader, Tensors, Timing, Verdict, What
-from matrix.records import case_record, end_record, header_record
-from matrix.store import CellWriter, append, json_schema, read_cell, read_run, set_aside
+from matrix.results.records import case_record, end_record, header_record
+from matrix.results.store import CellWriter, append, json_schema, read_cell, read_run, set_aside
 
 DOCUMENTED = Path(__file__).parents[1] / "docs/records.schema.json"
 TIMING = Timing(71.25, 8.5, 40.125, 1500.5)

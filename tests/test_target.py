@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from matrix.catalog import load_catalog
+from matrix.catalog.catalog import load_catalog
 from matrix.errors import MatrixError
 from matrix.model import Source
-from matrix.target import catalogued, source
+from matrix.own_model.target import catalogued, source
 
 CONFIG = {"model_type": "llama", "hidden_size": 64}
 

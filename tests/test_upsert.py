@@ -7,9 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.comment_context import Headline
-from bot.pull_request import Comment
-from bot.upsert import Create, Edit, Nothing, Skip, State, Supersede, continued, decide, ours, parse, signed, write
+from bot.comment.context import Headline
+from bot.comment.upsert import (
+    Create,
+    Edit,
+    Nothing,
+    Skip,
+    State,
+    Supersede,
+    continued,
+    decide,
+    ours,
+    parse,
+    signed,
+    write,
+)
+from bot.github.types import Comment
 
 BOT = "zero3[bot]"
 A, B, C = (letter * 40 for letter in "abc")

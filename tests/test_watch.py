@@ -14,16 +14,16 @@ from github_state import BOT, File, Issue, Pull, Repository, State
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.comment_context import Headline
-from bot.desk import Desk
-from bot.diff import affected
-from bot.errors import GitHubError
-from bot.github import GitHub
-from bot.patience import Patience
-from bot.pull_request import Change, PullRequest, Revision
+from bot.comment.context import Headline
+from bot.github.client import GitHub
+from bot.github.errors import GitHubError
+from bot.github.project import Desk
+from bot.github.retries import Patience
+from bot.github.types import Change, PullRequest, Revision
+from bot.loading_code.affected import affected
+from bot.pull_requests.tracking_issue import ENTRIES, JUDGED, MARKER, Cursor, Entry, Ledger, parse_ledger, tracking_body
+from bot.pull_requests.watch import read_ledger, track, watch
 from bot.settings import SETTINGS, Budget, Settings, load_settings
-from bot.tracking import ENTRIES, JUDGED, MARKER, Cursor, Entry, Ledger, parse_ledger, tracking_body
-from bot.watch import read_ledger, track, watch
 from matrix.errors import DataFileError
 
 UP, HEAD = "huggingface/transformers", "0123456789" * 4

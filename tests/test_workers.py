@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from matrix.workers import beside, spread
+from matrix.parallel import beside, spread
 
 
 def process_and_square(number: int) -> tuple[int, int]:

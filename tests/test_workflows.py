@@ -32,7 +32,7 @@ BROKEN = [
     ("w3_triggers_are_listed", "pull-request.yml", "  pull_request:", "  pull_request_target:"),
     ("w3_triggers_are_listed", "ci.yml", "  pull_request:", "  pull_request:\n  issue_comment:"),
     ("w4_steps_call_one_known_command", "report.yml", "-m bot comment$", "-m bot comment ${{ github.event.workflow_run.head_branch }}"),
-    ("w4_steps_call_one_known_command", "cells.yml", r'"\$NAME"', "${{ matrix.duel }}"),
+    ("w4_steps_call_one_known_command", "cells.yml", r'"\$NAME"', "${{ matrix.comparison.measure }}"),
     ("w4_steps_call_one_known_command", "report.yml", STEP, "      - run: bash artifact/run.sh\n" + STEP),
     ("w4_steps_call_one_known_command", "ci.yml", r"run: \.ci/run", "run: .ci/run\n        shell: python {0}"),
     ("w5_checkouts_take_trusted_code_only", "ci.yml", CHECKOUT, "          persist-credentials: true\n"),
@@ -120,7 +120,7 @@ def test_one_action_is_pinned_to_one_commit() -> None:
 
 
 def test_a_dispatched_run_names_its_pull_request_in_its_title() -> None:
-    """bot/identity.py reads it: it comes from the API and no artifact can forge it."""
+    """bot/pull_requests/subject.py reads it: it comes from the API and no artifact can forge it."""
     title = str(WORKFLOWS["pull-request.yml"].tree["run-name"])
     assert (
         "format('zero3 {0}#{1} {2} {3} {4}', inputs.repository, inputs.number, inputs.base, inputs.head, inputs.selector)"

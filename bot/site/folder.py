@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from bot.render import look, page_html
-from bot.site import links
-from bot.site.pages import Pages
-from bot.site.twin import twin
+from bot.site.data import urls as links
+from bot.site.data.page_types import Pages
+from bot.site.page_json import twin
 from matrix.errors import MatrixError, OutputError
 
 MARKER: Final = ".zero3-site"

@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Final
 
 from bot.render import asset, atom, ready
-from bot.site import links
-from bot.site.about import about_page
-from bot.site.architectures import architecture_pages, architectures_page
-from bot.site.atlas import Atlas
-from bot.site.badges import badges
-from bot.site.cases import Shelf, Strips, cases_pages, shelves
-from bot.site.environments import environment_pages, environments_page
-from bot.site.feed import feed
-from bot.site.findings import finding_pages, findings_page
+from bot.site.data import urls as links
+from bot.site.data.index import Atlas
+from bot.site.data.page_types import Pages
 from bot.site.folder import Folder, begun
-from bot.site.heat import heat_pages
-from bot.site.pages import Pages
-from bot.site.start import start_page
-from bot.site.twin import schema
-from matrix.advice import FRESH
-from matrix.board import TRUSTED
-from matrix.history import opened
-from matrix.history_queries import strips
-from matrix.workers import spread
+from bot.site.page_json import schema
+from bot.site.pages.about import about_page
+from bot.site.pages.architectures import architecture_pages, architectures_page
+from bot.site.pages.badges import badges
+from bot.site.pages.cases import Shelf, Strips, cases_pages, shelves
+from bot.site.pages.environments import environment_pages, environments_page
+from bot.site.pages.failures import finding_pages, findings_page
+from bot.site.pages.feed import feed
+from bot.site.pages.heat_map import heat_pages
+from bot.site.pages.start import start_page
+from matrix.advice.advice import FRESH
+from matrix.history.database import opened
+from matrix.history.queries import strips
+from matrix.history.snapshot import TRUSTED
+from matrix.parallel import spread
 
 MADE: Final = "made.txt"
 """The file beside the pages of an environment's cases that tells what they were made of."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from matrix.job import Job
 from matrix.model import Device
-from matrix.probe.quiet import claim_stdout, quieten
+from matrix.probe.startup import claim_stdout, quieten
 
 quieten()  # before torch is imported
 
@@ -36,9 +36,10 @@ def main(job_file: str) -> int:
     if job.device is Device.CPU:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
-        from matrix.probe import outer, zygote
+        from matrix.probe.ranks import external_launcher as outer
+        from matrix.probe.ranks import zygote
     except Exception as error:  # whatever the import of a mismatched package raises
-        from matrix.probe.failures import failure
+        from matrix.probe.exceptions import failure
 
         tell({"failure": asdict(failure(error))})
         return 3

@@ -1,0 +1,1 @@
+"""The comment, the check run and the summary of a comparison."""

@@ -1,0 +1,145 @@
+"""The frozen context of the comment, the check run and the step summary. Golden tests compare it, not what is rendered.
+
+PURE: no input or output.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from bot.loading_code.affected import Touched
+from bot.report.context import Evidence
+from bot.text import Code, Sentence
+from matrix.comparison.measure import ComparisonPlan
+
+T = TypeVar("T")
+
+
+class Headline(StrEnum):
+    """What a comparison comes to, worst first. Only `green` says that everything planned was measured and is right."""
+
+    REGRESSED = "regressed"
+    UNCERTAIN = "uncertain"
+    BROKEN_BEFORE = "broken_before"
+    GREEN = "green"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known beside the comparison, all of it from GitHub and the plan, nothing from records.
+
+    `since` is the head of the first push with the present headline, `notes` say what was not planned and why,
+    `failed_jobs` names jobs that ended without a result. `commands` is whether the repository takes `/zero3` comments,
+    `selector` what the run was narrowed to, if it was. `project_url` is where this project lives.
+    `uncovered` is whether nothing but sentinels stands for the change, `own_workflows` whether it edits workflows.
+    """
+
+    plan: ComparisonPlan
+    touched: tuple[Touched, ...] = ()
+    since: str = ""
+    report_url: str = ""
+    run_url: str = ""
+    notes: tuple[Sentence, ...] = ()
+    failed_jobs: tuple[str, ...] = ()
+    commands: bool = False
+    selector: tuple[str, ...] = ()
+    project_url: str = ""
+    uncovered: bool = False
+    own_workflows: bool = False
+
+
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """A list that may be shortened: the first `items` of `total`."""
+
+    items: tuple[T, ...] = ()
+    total: int = 0
+
+    @classmethod
+    def whole(cls, items: tuple[T, ...]) -> "Part[T]":
+        """All of `items`."""
+        return cls(items, len(items))
+
+    def first(self, number: int) -> "Part[T]":
+        """At most `number` items of it."""
+        return Part(self.items[:number], self.total)
+
+    @property
+    def more(self) -> int:
+        """How many items are not shown."""
+        return self.total - len(self.items)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One failure of an architecture: which checks show it, its verdicts on base and head, and the evidence.
+
+    `note` says whose doing a regression is, and why anything else is called what it is.
+    """
+
+    architecture: Code
+    checks: str
+    change: str
+    evidence: Evidence | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that was not measured and why; `cases` names the first of those it concerns."""
+
+    why: Sentence
+    cases: Part[Code] = Part()
+
+
+@dataclass(frozen=True)
+class SideView:
+    """What one run installed, as the plan pinned it, and what it measured with, as its records say."""
+
+    name: str
+    pins: Code
+    measured: Code
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place of loading code that the change touches, and why it counts. `path` and `lines` are as GitHub has them."""
+
+    path: str
+    symbol: str
+    lines: tuple[int, int] | None
+    why: Sentence
+
+
+@dataclass(frozen=True)
+class Command:
+    """The line that reproduces one case, in a checkout of this project, at `commit` where that is what changed."""
+
+    line: Code
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class CommentView:
+    """Everything that a comment, a check run or a step summary may show. Each `Part` may be shortened."""
+
+    repository: str
+    number: int
+    base: str
+    head: str
+    since: str
+    headline: Headline
+    answer: Sentence
+    tally: str
+    report_url: str
+    run_url: str
+    command: Command | None
+    regressed: Part[Row]
+    fixed: Part[Row]
+    still_broken: Part[Row]
+    flaky: Part[Row]
+    gaps: Part[Gap]
+    sides: Part[SideView]
+    places: Part[Place]
+    commands: bool = False
+    project_url: str = ""

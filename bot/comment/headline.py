@@ -1,0 +1,170 @@
+"""PURE. What a comparison comes to: one sentence, in which untested is never green.
+
+PURE: no input or output.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.comment.context import Facts, Headline
+from bot.comment.words import DOES, ROLES, own
+from bot.text import Code, Sentence, count, listed
+from bot.untrusted.artifacts import Refused
+from matrix.comparison.compare import Compared, Comparison, Outcome, Role
+from matrix.model import Check, Verdict
+
+BLAMED = tuple(outcome for outcome in Outcome if outcome.worse)
+_NEEDED = (Role.BASE, Role.HEAD, Role.BASE_AGAIN, Role.HEAD_AGAIN, Role.LAST_BROKEN)
+"""The runs that may not fail where something is called green; the others only tell more about what is red."""
+_NOTHING = (Verdict.ENVIRONMENT, Verdict.UNSUPPORTED)
+
+
+def untested(compared: Compared) -> bool:
+    """Whether the case has no verdict on head, whatever its outcome is called."""
+    head = compared.cases.get(Role.HEAD)
+    unseen = head is None or head.verdict is Verdict.ENVIRONMENT
+    return compared.outcome.unmeasured or (compared.outcome in (Outcome.UNCHANGED, Outcome.FIXED) and unseen)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Architectures, each counted once by the worst that became of its cases; `measured` of `expected` have a verdict."""
+
+    outcomes: Counter[Outcome]
+    measured: int
+    expected: int
+    checks: tuple[Check, ...]
+
+    @property
+    def blamed(self) -> int:
+        """How many architectures are worse on head than on base, or new and broken."""
+        return sum(self.outcomes[outcome] for outcome in BLAMED)
+
+    @property
+    def words(self) -> str:
+        """All of it in one line; empty where the answer already says it."""
+        named = [(self.outcomes[outcome], _OUTCOMES[outcome]) for outcome in Outcome]
+        said = [f"{number:,} {word}" for number, word in named if number]
+        return f"Of {count(self.expected, 'architecture')}: {', '.join(said)}." if len(said) > 1 else ""
+
+
+_OUTCOMES = {
+    Outcome.REGRESSED: "regressed",
+    Outcome.NEW_BROKEN: "new and broken",
+    Outcome.INFRASTRUCTURE: "could not be measured",
+    Outcome.NOT_RUN: "not measured",
+    Outcome.FLAKY: "flaky",
+    Outcome.STILL_BROKEN: "still broken",
+    Outcome.FIXED: "fixed",
+    Outcome.UNCHANGED: "unchanged",
+}
+
+
+def tally(comparison: Comparison) -> Tally:
+    """Count the architectures of a comparison."""
+    by_architecture: dict[str, list[Outcome]] = defaultdict(list)
+    for one in comparison.compared:
+        missed = untested(one) and not one.outcome.unmeasured
+        by_architecture[one.key.architecture].append(Outcome.NOT_RUN if missed else one.outcome)
+    measured = [one for one in comparison.compared if _measured(one)]
+    worst = (min(outcomes, key=lambda outcome: outcome.rank) for outcomes in by_architecture.values())
+    return Tally(
+        outcomes=Counter(worst),
+        measured=len({one.key.architecture for one in measured}),
+        expected=len(by_architecture),
+        checks=tuple(check for check in Check if any(one.key.check is check for one in measured)),
+    )
+
+
+def _measured(one: Compared) -> bool:
+    """Whether head was really measured: a class that this version does not have was not."""
+    head = one.cases.get(Role.HEAD)
+    return not untested(one) and head is not None and head.verdict not in _NOTHING
+
+
+def doubts(counted: Tally, comparison: Comparison, facts: Facts, refused: Sequence[Refused]) -> list[Sentence]:
+    """Every reason for which the comparison is not the whole truth, the weightiest first."""
+    failed = [ROLES[role] for role in _NEEDED if role in comparison.errors]
+    missing = counted.outcomes[Outcome.NOT_RUN] + counted.outcomes[Outcome.INFRASTRUCTURE]
+    flaky = counted.outcomes[Outcome.FLAKY]
+    of = f"of {count(counted.expected, 'architecture')}"
+    reasons: list[tuple[object, Sentence]] = [
+        (comparison.detector, (own(comparison.detector),)),
+        (_uncontrolled(comparison, facts), (f"the control, the {ROLES[Role.LAST_BROKEN]}, was not measured",)),
+        (not counted.measured, ("nothing was measured",)),
+        (failed, (f"{listed(failed)} could not be measured",)),
+        (missing, (f"{missing:,} {of} {'was' if missing == 1 else 'were'} not measured",)),
+        (refused, (f"{count(len(refused), 'result')} could not be used",)),
+        (facts.failed_jobs, (f"{count(len(facts.failed_jobs), 'job')} ended without a result",)),
+        (flaky, (f"reruns of {flaky:,} {of} disagree",)),
+        (facts.uncovered, ("the catalog has no architecture of what it changes",)),
+        (facts.own_workflows, ("it edits workflows, so that its results could be anything",)),
+        (facts.selector, ("only ", Code(" ".join(facts.selector)), " was asked for")),
+    ]
+    return [sentence for holds, sentence in reasons if holds]
+
+
+def _uncontrolled(comparison: Comparison, facts: Facts) -> bool:
+    """Whether the run that shows that the known bug is still found was planned, but is not there or not complete."""
+    planned = any(side.role is Role.LAST_BROKEN for duel in facts.plan.duels for side in duel.sides)
+    run = comparison.runs.get(Role.LAST_BROKEN)
+    complete = run is not None and run.cells and all(cell.complete and not cell.error for cell in run.cells)
+    return planned and not complete
+
+
+def headline(counted: Tally, doubted: Sequence[Sentence]) -> Headline:
+    """The class of the answer. A regression that reruns confirmed stands whatever else is in doubt."""
+    if counted.blamed:
+        return Headline.REGRESSED
+    if doubted:
+        return Headline.UNCERTAIN
+    return Headline.BROKEN_BEFORE if counted.outcomes[Outcome.STILL_BROKEN] else Headline.GREEN
+
+
+def answer(head: Headline, counted: Tally, comparison: Comparison, doubted: Sequence[Sentence]) -> Sentence:
+    """The answer in one sentence."""
+    match head:
+        case Headline.REGRESSED:
+            return (_regressed(counted, comparison),)
+        case Headline.UNCERTAIN:
+            return ("Could not tell whether this change breaks loading: ", *doubted[0], ".")
+        case Headline.BROKEN_BEFORE | Headline.GREEN:
+            return (_not_worse(counted),)
+
+
+def _regressed(counted: Tally, comparison: Comparison) -> str:
+    """Such as: 2 of 89 architectures get worse under ZeRO-3 with this change: 1 loses values and 1 crashes."""
+    worst: dict[str, Verdict] = {}
+    for one in comparison.compared:
+        if one.outcome.worse:
+            architecture = one.key.architecture
+            worst[architecture] = min(
+                _red(one), worst.get(architecture, Verdict.PASS), key=lambda verdict: verdict.rank
+            )
+    acts = Counter(DOES[verdict] for verdict in sorted(worst.values(), key=lambda verdict: verdict.rank))
+    said = [f"{number:,} {singular if number == 1 else plural}" for (plural, singular), number in acts.items()]
+    does = said[0].partition(" ")[2] if len(said) == 1 else "get worse"
+    which = f": {listed(said)}" if len(said) > 1 else ""
+    total = count(max(counted.measured, len(worst)), "architecture")
+    new = counted.outcomes[Outcome.NEW_BROKEN]
+    fresh = f", {new:,} of them new" if new else ""
+    return f"{len(worst):,} of {total} {does} under ZeRO-3 with this change{fresh}{which}."
+
+
+def _red(one: Compared) -> Verdict:
+    case = one.cases.get(Role.HEAD)
+    return case.verdict if case else Verdict.CRASH
+
+
+def _not_worse(counted: Tally) -> str:
+    fixed, broken = counted.outcomes[Outcome.FIXED], counted.outcomes[Outcome.STILL_BROKEN]
+    checks = listed(list(counted.checks))
+    of = f"of {count(counted.measured, 'architecture')}"
+    was = "was broken before and still is" if broken == 1 else "were broken before and still are"
+    if fixed:
+        rest = f"; {broken:,} {was}." if broken else f" and breaks none: {checks} measured."
+        return f"This change fixes {fixed:,} {of} under ZeRO-3{rest}"
+    if broken:
+        return f"Nothing changes under ZeRO-3: {broken:,} {of} {was} ({checks} measured)."
+    return f"Nothing changes under ZeRO-3: {count(counted.measured, 'architecture')} measured ({checks})."

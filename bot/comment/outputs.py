@@ -1,0 +1,156 @@
+"""A comparison as people see it in a pull request: a comment, a check run and a step summary with one verdict."""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bot.comment.context import Command, CommentView, Facts, Headline, Part, Place, SideView
+from bot.comment.headline import BLAMED, answer, doubts, headline, tally
+from bot.comment.rows import gaps, ranked, rows
+from bot.comment.shorten import CALM, CHECK_LIMIT, COMMENT_LIMIT, SUMMARY_LIMIT, fits_comment, kept, shortened
+from bot.comment.words import ROLES, sentence
+from bot.github.types import Annotation, CheckRun
+from bot.pull_requests.plan import PROJECT
+from bot.render import render
+from bot.text import Code, clip, one_line, plain
+from bot.untrusted.artifacts import Refused
+from matrix.comparison.compare import Comparison, Outcome, Role
+from matrix.comparison.measure import ComparisonPlan
+from matrix.model import CaseKey
+
+CHECK_NAME = "ZeRO-3 matrix"
+ANNOTATIONS = 50
+_CONCLUSIONS = {Headline.REGRESSED: "failure", Headline.UNCERTAIN: "neutral"}
+_ENVIRONMENT_VARIABLES = {
+    package: f"ZERO3_{package.upper()}" for package in ("transformers", "deepspeed", "torch", "accelerate")
+}
+_SAFE_PIN = re.compile(r"[\w.+-]+|git\+(https?|file)://[\w./:-]+@[0-9a-f]{40}", re.ASCII)
+_SAFE_ARCHITECTURE = re.compile(r"[\w.-]{1,99}:\w{1,99}", re.ASCII)
+
+
+def view(facts: Facts, comparison: Comparison, refused: Sequence[Refused] = ()) -> CommentView:
+    """What to show of `comparison`; `refused` says why results were not accepted. Nothing is shortened yet."""
+    counted = tally(comparison)
+    doubted = doubts(counted, comparison, facts, refused)
+    head = headline(counted, doubted)
+    pins = _pins(facts.plan)
+    return CommentView(
+        repository=facts.plan.repository,
+        number=facts.plan.number,
+        base=facts.plan.base_sha,
+        head=facts.plan.head_sha,
+        since="" if facts.since == facts.plan.head_sha else facts.since,
+        headline=head,
+        answer=answer(head, counted, comparison, doubted),
+        tally=counted.words,
+        report_url=facts.report_url,
+        run_url=facts.run_url,
+        command=_command(facts.plan, pins.get(Role.HEAD, {}), comparison),
+        regressed=rows(comparison, BLAMED, _other(pins)),
+        fixed=rows(comparison, [Outcome.FIXED]),
+        still_broken=rows(comparison, [Outcome.STILL_BROKEN]),
+        flaky=rows(comparison, [Outcome.FLAKY]),
+        gaps=gaps(comparison, facts, refused),
+        sides=_sides(pins, comparison),
+        places=Part.whole(tuple(Place(one.path, one.symbol, one.lines, sentence(one.why)) for one in facts.touched)),
+        commands=facts.commands,
+        project_url=facts.project_url,
+    )
+
+
+def markdown(view: CommentView, limit: int = COMMENT_LIMIT) -> str:
+    """The comment: at most `limit` characters, and never more than GitHub takes."""
+    return shortened(kept(view, CALM), lambda shown: _page("comment.md", shown), lambda text: fits_comment(text, limit))
+
+
+def digest(view: CommentView) -> str:
+    """Changes whenever the comment says something else, not when only its links do: a rerun is no news."""
+    told = replace(view, since="", report_url="", run_url="")
+    return hashlib.sha256(markdown(told).encode()).hexdigest()
+
+
+def summary(view: CommentView, limit: int = SUMMARY_LIMIT) -> str:
+    """The step summary: everything, within `limit` bytes."""
+    return shortened(view, lambda shown: _page("check.md", shown), lambda text: len(text.encode()) <= limit)
+
+
+def check_run(view: CommentView, external_id: str = "") -> CheckRun:
+    """The check run on head, with a remark at each place of loading code that the change touches.
+
+    GitHub adds annotations to those of the same `external_id` and never takes one back: give each attempt its own.
+    """
+    return CheckRun(
+        name=CHECK_NAME,
+        head_sha=view.head,
+        conclusion=_CONCLUSIONS.get(view.headline, "success"),
+        title=clip(one_line(plain(view.answer))),
+        summary=summary(view, CHECK_LIMIT),
+        annotations=tuple(_annotations(view))[:ANNOTATIONS],
+        details_url=view.report_url or view.run_url,
+        external_id=external_id or f"{view.repository}#{view.number}",
+    )
+
+
+def _page(template: str, shown: CommentView) -> str:
+    """What a template makes of it, with one empty line where parts that are absent left more."""
+    return re.sub(r"\n{3,}", "\n\n", render(template, shown)).strip() + "\n"
+
+
+def _annotations(view: CommentView) -> list[Annotation]:
+    """None where the lines are gone from head: GitHub takes lines of head only."""
+    level = "warning" if view.headline is Headline.REGRESSED else "notice"
+    return [
+        Annotation(place.path, *place.lines, _message(view, place), level)
+        for place in view.places.items
+        if place.path and place.lines and 0 < place.lines[0] <= place.lines[1]
+    ]
+
+
+def _message(view: CommentView, place: Place) -> str:
+    place_of = f"Measured because of {clip(one_line(place.symbol))}" if place.symbol else "Measured"
+    return f"{one_line(plain(view.answer))} {place_of}: {plain(place.why)}"
+
+
+def _pins(plan: ComparisonPlan) -> dict[Role, Mapping[str, str]]:
+    """What each run installs. Duels differ in architectures, not in what they compare."""
+    return {side.role: side.pins for duel in reversed(plan.duels) for side in duel.sides}
+
+
+def _other(pins: Mapping[Role, Mapping[str, str]]) -> str:
+    """The package whose older release the `other` runs have; in words where none was planned."""
+    head, other = pins.get(Role.HEAD, {}), pins.get(Role.HEAD_OTHER, {})
+    return next((name for name, pin in other.items() if head.get(name) != pin), "the other package")
+
+
+def _sides(pins: Mapping[Role, Mapping[str, str]], comparison: Comparison) -> Part[SideView]:
+    """One line per run that installs something else than those before it."""
+    shown = [role for role in Role if role in pins and role not in (Role.BASE_AGAIN, Role.HEAD_AGAIN)]
+    return Part.whole(tuple(_side(role, pins[role], comparison) for role in shown))
+
+
+def _side(role: Role, pins: Mapping[str, str], comparison: Comparison) -> SideView:
+    cells = comparison.runs[role].cells if role in comparison.runs else ()
+    info = cells[0].environment if cells else None
+    named = ("transformers", "deepspeed", "accelerate", "torch", "python", "device")
+    measured = ", ".join(f"{name} {getattr(info, name)}" for name in named) if info else ""
+    return SideView(ROLES[role], clip(", ".join(f"{name} {pin}" for name, pin in pins.items())), clip(measured))
+
+
+def _command(plan: ComparisonPlan, pins: Mapping[str, str], comparison: Comparison) -> Command | None:
+    """How to reproduce the first case worth it; None where there is none, or no command could say it safely."""
+    found = ranked(comparison, [*BLAMED, Outcome.STILL_BROKEN, Outcome.FLAKY])
+    packages = {package: pin for package, pin in pins.items() if package != PROJECT}
+    if not found or not packages or not _reproducible(packages, found[0].key):
+        return None
+    key = found[0].key
+    variables = [f"{_ENVIRONMENT_VARIABLES[package]}={shlex.quote(pin)}" for package, pin in packages.items()]
+    session = f"nox -s zero3_matrix -- --architecture '{key.architecture}' --loader {key.loader} --check {key.check}"
+    return Command(Code(" ".join([*variables, session])), plan.head_sha if PROJECT in pins else "")
+
+
+def _reproducible(pins: Mapping[str, str], key: CaseKey) -> bool:
+    """Whether every pin has a variable, and nothing in the line could be a command of someone else's."""
+    known = all(package in _ENVIRONMENT_VARIABLES and _SAFE_PIN.fullmatch(pin) for package, pin in pins.items())
+    return known and bool(_SAFE_ARCHITECTURE.fullmatch(key.architecture))

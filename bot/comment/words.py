@@ -1,0 +1,69 @@
+"""PURE. The words of the comment: what roles, culprits and verdicts are called in it.
+
+PURE: no input or output.
+"""
+
+import re
+from collections.abc import Mapping
+
+from bot.text import Code, Sentence, clip, one_line
+from matrix.comparison.compare import Culprit, Role
+from matrix.model import Verdict, What
+
+ROLES: Mapping[Role, str] = {
+    Role.BASE: "base",
+    Role.HEAD: "head",
+    Role.BASE_AGAIN: "base, again",
+    Role.HEAD_AGAIN: "head, again",
+    Role.BASE_OTHER: "base with the other package's older release",
+    Role.HEAD_OTHER: "head with the other package's older release",
+    Role.NEWEST: "newest release",
+    Role.LAST_BROKEN: "last release with the bug",
+}
+
+CULPRITS: Mapping[Culprit, str] = {
+    Culprit.SUBJECT: "this change alone",
+    Culprit.OTHER: "{other} alone",
+    Culprit.TOGETHER: "only this change and {other} together",
+    Culprit.EITHER: "either this change or {other}",
+    Culprit.NEITHER: "neither this change nor {other}",
+    Culprit.UNKNOWN: "not told apart",
+}
+
+WHATS: Mapping[What, str] = {
+    What.PARAMETER: "parameter",
+    What.BUFFER: "buffer",
+    What.NONPERSISTENT: "non-persistent buffer",
+}
+
+DOES: Mapping[Verdict, tuple[str, str]] = {
+    Verdict.CORRUPT: ("lose values", "loses values"),
+    Verdict.REPORTED: ("lose values", "loses values"),
+    Verdict.CRASH: ("crash", "crashes"),
+    Verdict.HANG: ("hang", "hangs"),
+    Verdict.FLAKY: ("differ from run to run", "differs from run to run"),
+    Verdict.NOT_PARTITIONED: ("are not partitioned", "is not partitioned"),
+    Verdict.BASELINE_BROKEN: ("fail without ZeRO-3 too", "fails without ZeRO-3 too"),
+    Verdict.ENVIRONMENT: ("cannot be measured", "cannot be measured"),
+    Verdict.UNSUPPORTED: ("are gone", "is gone"),
+    Verdict.PASS: ("pass", "passes"),
+}
+"""What several architectures with a verdict do under ZeRO-3, and what one does."""
+
+_LIKE_A_SENTENCE = re.compile(r"[A-Za-z0-9_ ,;:.()'%/+-]{0,300}")
+_LIKE_A_REFERENCE = re.compile(r"\bGH-\d|//|\bwww\.|[0-9a-f]{7}", re.IGNORECASE)
+
+
+def own(text: str) -> str:
+    """Words that another part of this project wrote: plain while they look like words, else shown as code.
+
+    Someone's text may have found its way into them; a commit or `GH-1` would become a link.
+    """
+    plain = _LIKE_A_SENTENCE.fullmatch(text) and not _LIKE_A_REFERENCE.search(text)
+    return text if plain else clip(one_line(text), 300)
+
+
+def sentence(words: str | Sentence) -> Sentence:
+    """Words, or a sentence of them, as a sentence with nothing harmful in it: `Code` stays code, clipped."""
+    parts = (words,) if isinstance(words, str) else words
+    return tuple(clip(part) if isinstance(part, Code) else own(part) for part in parts[:20])

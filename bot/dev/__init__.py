@@ -1,0 +1,1 @@
+"""Tools for developers: a browser and screenshots."""

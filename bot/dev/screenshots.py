@@ -1,0 +1,58 @@
+"""The README's pictures of the dashboard: `python -m bot.dev.screenshots SITE FOLDER`."""
+
+import json
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from PIL import Image
+
+from bot.dev.browser import Browser, Window, browsing, chromium, picture
+from bot.site.data import urls as links
+from matrix.commands.common import run as run_app
+
+SHOTS: Final = {
+    "dashboard.png": Window(1280, 1160),
+    "dashboard-dark.png": Window(1280, 1160, "dark"),
+    "dashboard-phone.png": Window(390, 844),
+}
+"""What shows the answer to QUESTION in which file."""
+QUESTION: Final = "?model=deepseek_v3&transformers=5.5.4&deepspeed=0.19.8"
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    site: Annotated[Path, typer.Argument(help="Folder that `python -m bot dashboard` wrote.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the pictures, which are replaced.")],
+) -> None:
+    """Take pictures of an answer of a site, and print where they are."""
+    with browsing(chromium(os.environ)) as browser:
+        for path in screenshots(browser, site, folder):
+            typer.echo(path)
+
+
+def screenshots(browser: Browser, site: Path, folder: Path) -> Iterator[Path]:
+    """Write each of SHOTS into `folder`, as on the day of the site's data, and yield its path."""
+    address = (site / links.START).resolve().as_uri() + QUESTION
+    day = json.loads((site / links.twin(links.START)).read_text(encoding="utf-8"))["night"]
+    for name, window in SHOTS.items():
+        path = folder / name
+        path.write_bytes(small(picture(browser, address, window, day)))
+        yield path
+
+
+def small(png: bytes) -> bytes:
+    """The same picture with 256 colours, a third of the size; text and coloured squares look the same."""
+    reduced = BytesIO()
+    with Image.open(BytesIO(png)) as image:
+        image.convert("RGB").quantize(256).save(reduced, "PNG", optimize=True)
+    return reduced.getvalue()
+
+
+if __name__ == "__main__":
+    run_app(app)

@@ -1,0 +1,1 @@
+"""The door to GitHub: the REST client, events, and the Actions environment."""

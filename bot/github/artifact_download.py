@@ -1,0 +1,47 @@
+"""Artifact archives: GitHub names a place at another host, which must never see the token."""
+
+import json
+
+import requests
+from github.Requester import Requester
+
+from bot.github.errors import TooLargeError
+
+_DOING = "downloading an artifact"
+_TIMEOUT = 60
+_CHUNK = 1 << 16
+
+
+def artifact_zip(requester: Requester, url: str, limit: int) -> bytes:
+    """The bytes behind the API address `url`.
+
+    PyGithub refuses the redirect (the archive's host is not GitHub's), so its Location is read and got without
+    Authorization: https://docs.github.com/en/rest/actions/artifacts#download-an-artifact
+    Raises TooLargeError beyond `limit` bytes, and what PyGithub and requests raise.
+    """
+    status, headers, body = requester.requestJson("GET", url)
+    if status != 302:
+        raise requester.createException(status, headers, json.loads(body or "{}"))
+    return _plain_get(headers["location"], limit)
+
+
+def _plain_get(location: str, limit: int) -> bytes:
+    with requests.Session() as session:
+        session.auth = Requester.noopAuth  # otherwise requests looks for a password in ~/.netrc
+        with session.get(
+            location, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}, allow_redirects=False
+        ) as response:
+            response.raise_for_status()
+            return _capped(response, limit)
+
+
+def _capped(response: requests.Response, limit: int) -> bytes:
+    told = response.headers.get("Content-Length", "0")
+    if told.isdigit() and int(told) > limit:
+        raise TooLargeError(_DOING, f"it has {int(told):,} bytes, the limit is {limit:,}")
+    content = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        content += chunk
+        if len(content) > limit:
+            raise TooLargeError(_DOING, f"it goes on after {limit:,} bytes, which is the limit")
+    return bytes(content)

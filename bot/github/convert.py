@@ -1,0 +1,133 @@
+"""PURE. What PyGithub gives, as the types of `bot.github.types`.
+
+Only attributes that GitHub sends in every listing are touched: any other makes PyGithub send one request per object.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from github.Artifact import Artifact
+from github.File import File
+from github.GithubApp import GithubApp
+from github.Issue import Issue
+from github.IssueComment import IssueComment
+from github.NamedUser import NamedUser
+from github.Organization import Organization
+from github.PullRequest import PullRequest as GitHubPullRequest
+from github.Repository import Repository
+from github.Workflow import Workflow as GitHubWorkflow
+from github.WorkflowJob import WorkflowJob
+from github.WorkflowRun import WorkflowRun as GitHubWorkflowRun
+
+from bot.github.types import (
+    ArtifactInfo,
+    ChangedFile,
+    Comment,
+    FileStatus,
+    JobResult,
+    PullRequest,
+    Revision,
+    Workflow,
+    WorkflowRun,
+)
+
+GHOST = "ghost"
+"""Who GitHub shows in the place of a deleted account."""
+
+
+def moment(when: datetime | None) -> str:
+    """`when` as GitHub writes it, such as 2026-11-22T12:00:00Z."""
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ") if when else ""
+
+
+def pull_request(pull: GitHubPullRequest, changed_files: int = 0) -> PullRequest:
+    """A pull request under its repository's present name. `changed_files` is in no listing."""
+    return PullRequest(
+        repository=pull.base.repo.full_name,
+        number=int(pull.number),
+        base=_revision(pull.base.sha, pull.base.repo),
+        head=_revision(pull.head.sha, pull.head.repo),
+        head_branch=pull.head.ref,
+        author=_account(pull.user)[0],
+        open=pull.state == "open",
+        locked=bool(pull.locked),
+        changed_files=changed_files,
+        updated=moment(pull.updated_at),
+    )
+
+
+def _revision(sha: str, repository: Repository | None) -> Revision:
+    """The head of a pull request from a deleted fork has no repository any more."""
+    return Revision(repository.full_name, sha, repository.id) if repository else Revision("", sha)
+
+
+def _account(user: NamedUser | Organization | None) -> tuple[str, str]:
+    """The login and type of an account."""
+    return (user.login, user.type) if user else (GHOST, "User")
+
+
+def _slug(app: GithubApp | None) -> str:
+    return app.slug if app else ""
+
+
+def changed_file(file: File) -> ChangedFile:
+    """A file of a change; an unknown status counts as changed."""
+    known = file.status in set(FileStatus)
+    status = FileStatus(file.status) if known else FileStatus.CHANGED
+    return ChangedFile(file.filename, status, file.previous_filename or None, file.patch)
+
+
+def comment(written: IssueComment) -> Comment:
+    """A comment with who wrote it: account, its type, and the App it came through."""
+    return _text(written, int(written.id), _slug(written.performed_via_github_app))
+
+
+def issue(written: Issue) -> Comment:
+    """An issue's first text; its id is the issue's number."""
+    return replace(_text(written, int(written.number)), open=written.state == "open")
+
+
+def _text(written: IssueComment | Issue, number: int, app: str = "") -> Comment:
+    author, author_type = _account(written.user)
+    return Comment(
+        id=number,
+        author=author,
+        body=written.body or "",
+        author_type=author_type,
+        app=app,
+        url=written.html_url,
+        created=moment(written.created_at),
+    )
+
+
+def workflow_run(run: GitHubWorkflowRun) -> WorkflowRun:
+    """A workflow run; the repository of a deleted fork is empty."""
+    head = _revision(run.head_sha, run.head_repository)
+    return WorkflowRun(
+        id=int(run.id),
+        attempt=int(run.run_attempt),
+        path=run.path,
+        event=run.event,
+        head_sha=head.sha,
+        head_branch=run.head_branch or "",
+        head_repository=head.repository,
+        head_repository_id=head.repository_id,
+        title=run.display_title or "",
+        conclusion=run.conclusion or "",
+        url=run.html_url,
+    )
+
+
+def workflow(found: GitHubWorkflow) -> Workflow:
+    """A workflow; one that GitHub itself stopped after 60 days without a commit is not disabled: nobody wanted that."""
+    return Workflow(found.state in {"active", "disabled_inactivity"}, found.created_at.date())
+
+
+def job(result: WorkflowJob) -> JobResult:
+    """A job with its conclusion, empty while it runs."""
+    return JobResult(result.name, result.conclusion or "")
+
+
+def artifact(info: Artifact) -> ArtifactInfo:
+    """An artifact, unread."""
+    return ArtifactInfo(int(info.id), info.name, int(info.size_in_bytes), info.digest or "", bool(info.expired))

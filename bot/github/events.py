@@ -1,0 +1,158 @@
+"""PURE. The events that start the bot, read strictly from what GitHub sends; of the payload only what is listed here.
+
+Fields carry GitHub's own names (https://docs.github.com/webhooks/webhook-events-and-payloads). Text in them is hostile.
+
+PURE: no input or output.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from bot.github.fields import Login, Number, RepositoryName, Sha
+from bot.text import visible
+from matrix.errors import MatrixError
+
+
+class EventError(MatrixError):
+    """The payload is not that of the event it should be; says what is wrong, without its values."""
+
+    def __init__(self, name: str, problems: str) -> None:
+        super().__init__(f"the payload of the event {visible(name)!r} cannot be used: {problems}")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository; its id stays when its name changes."""
+
+    id: Number
+    full_name: RepositoryName
+
+
+@dataclass(frozen=True)
+class Home(Repository):
+    """The repository that the event happened in."""
+
+    default_branch: str
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One side of a pull request; `repo` is None where the fork is gone."""
+
+    ref: str
+    sha: Sha
+    repo: Repository | None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The pull request of a `pull_request` event."""
+
+    number: Number
+    base: Branch
+    head: Branch
+
+
+@dataclass(frozen=True)
+class PullRequestEvent:
+    """A pull request was opened, pushed to, or reopened."""
+
+    action: str
+    pull_request: Proposal
+    repository: Home
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run of a `workflow_run` event. `path` is its workflow file: names can be taken by anybody."""
+
+    id: Number
+    run_attempt: Number
+    path: str
+    event: str
+    head_sha: Sha
+    head_branch: str | None
+    head_repository: Repository | None
+    conclusion: str | None
+
+
+@dataclass(frozen=True)
+class WorkflowRunEvent:
+    """A workflow run began or ended."""
+
+    action: str
+    workflow_run: Finished
+    repository: Home
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who did it; `type` is `User` or `Bot`."""
+
+    login: Login
+    type: str
+
+
+@dataclass(frozen=True)
+class Issue:
+    """What was commented on; `pull_request` is there when it is one."""
+
+    number: Number
+    state: str
+    pull_request: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """The comment of an `issue_comment` event; `user` is None where the account is gone."""
+
+    id: Number
+    body: str
+    user: Account | None
+
+
+@dataclass(frozen=True)
+class CommentEvent:
+    """Somebody commented on an issue or a pull request."""
+
+    action: str
+    issue: Issue
+    comment: Written
+    repository: Home
+
+
+@dataclass(frozen=True)
+class DispatchEvent:
+    """Somebody, or the bot, started a workflow by hand, or it was time for it: then there are no inputs."""
+
+    repository: Home
+    inputs: Mapping[str, str] | None = field(default_factory=dict)
+
+
+Event = PullRequestEvent | WorkflowRunEvent | CommentEvent | DispatchEvent
+
+_EVENTS: Final[Mapping[str, type[Event]]] = {
+    "pull_request": PullRequestEvent,
+    "workflow_run": WorkflowRunEvent,
+    "issue_comment": CommentEvent,
+    "workflow_dispatch": DispatchEvent,
+}
+
+
+def parse_event(name: str, payload: bytes) -> Event:
+    """The event `name` with `payload` as GitHub sent it; raises EventError with everything that is wrong."""
+    if name not in _EVENTS:
+        raise EventError(name, f"known events are {', '.join(_EVENTS)}")
+    try:
+        return TypeAdapter[Event](_EVENTS[name]).validate_json(payload, strict=True)
+    except ValidationError as error:
+        raise EventError(name, "; ".join(map(_problem, error.errors()))) from None  # its text quotes the payload
+
+
+def _problem(details: Mapping[str, object]) -> str:
+    where = details["loc"]
+    path = ".".join(map(str, where)) if isinstance(where, tuple) else ""
+    return visible(f"{path}: {details['msg']}" if path else str(details["msg"]))

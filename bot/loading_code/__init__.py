@@ -1,0 +1,1 @@
+"""Does a change touch loading code, and which architectures does it affect?"""

@@ -1,0 +1,105 @@
+"""The table of what counts as loading code, from loading_code.toml."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import tomllib
+
+from matrix.errors import UnknownNameError
+from matrix.model import Check
+
+TABLE: Final = Path(__file__).parents[1] / "loading_code.toml"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What counts in the files whose path matches `path`.
+
+    With neither `symbols` nor `words` every line of code counts; otherwise only what stands in one of `symbols` or
+    matches one of `words`. What stands in one of `neutral`, matches one of `ignore`, or matches one of `inside` or
+    stands under a line that does, never counts. A symbol `A.b` is `b` where `A` encloses it or what encloses it is not
+    shown. `only_tensors` leaves out lines of `__init__` that set plain values.
+    `entries` says that the keys of the file's dictionaries are models: an entry that is new is about its model alone.
+    """
+
+    path: re.Pattern[str]
+    why: str
+    symbols: frozenset[str] = frozenset()
+    neutral: frozenset[str] = frozenset()
+    words: tuple[re.Pattern[str], ...] = ()
+    ignore: tuple[re.Pattern[str], ...] = ()
+    inside: tuple[re.Pattern[str], ...] = ()
+    checks: tuple[Check, ...] = tuple(Check)
+    only_tensors: bool = False
+    entries: bool = False
+
+    @property
+    def narrow(self) -> bool:
+        """Whether only listed symbols and words count."""
+        return bool(self.symbols or self.words)
+
+    def names(self, name: str, around: Sequence[str]) -> bool:
+        """Whether `name`, with `around` as all names around a line, is one of the symbols."""
+        owners = {symbol.rpartition(".")[0] for symbol in self.symbols if symbol.rpartition(".")[2] == name}
+        return "" in owners or any(owner in around or around[0] == name for owner in owners)
+
+    def ignores(self, line: str) -> bool:
+        """Whether `line` by itself is about something that is not measured."""
+        return any(word.search(line) for word in self.ignore)
+
+    def excludes(self, line: str) -> bool:
+        """Whether `line`, with everything that is indented under it, is about something that is not measured."""
+        return any(word.search(line) for word in self.inside)
+
+    def model(self, path: str) -> str:
+        """The folder of the model whose file `path` is, empty for what all models share."""
+        found = self.path.fullmatch(path)
+        return found.groupdict().get("model") or "" if found else ""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The rules of one repository; `names` are the name parts that it and its forks go by."""
+
+    names: tuple[str, ...]
+    rules: tuple[Rule, ...]
+
+    def rule(self, path: str) -> Rule | None:
+        """The first rule for `path`, None when no change to it can matter."""
+        return next((rule for rule in self.rules if rule.path.fullmatch(path)), None)
+
+
+def repository(full_name: str) -> Repository:
+    """The rules for `owner/name`, told by the name alone, so that forks count; raises UnknownNameError."""
+    name = full_name.rpartition("/")[2].lower()
+    known = {alias.lower(): entry for entry in _table() for alias in entry.names}
+    if name not in known:
+        raise UnknownNameError("repository", [full_name], list(known))
+    return known[name]
+
+
+@cache
+def _table() -> tuple[Repository, ...]:
+    data = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    return tuple(
+        Repository(tuple(entry["names"]), tuple(_rule(rule) for rule in entry["rule"])) for entry in data["repository"]
+    )
+
+
+def _rule(values: Mapping[str, Any]) -> Rule:
+    return Rule(
+        path=re.compile("|".join(values["paths"])),
+        why=values["why"],
+        symbols=frozenset(values.get("symbols", ())),
+        neutral=frozenset(values.get("neutral", ())),
+        words=tuple(re.compile(word) for word in values.get("words", ())),
+        ignore=tuple(re.compile(word) for word in values.get("ignore", ())),
+        inside=tuple(re.compile(word) for word in values.get("inside", ())),
+        checks=tuple(Check(check) for check in values.get("checks", Check)),
+        only_tensors=values.get("only_tensors", False),
+        entries=values.get("entries", False),
+    )

@@ -1,0 +1,1 @@
+"""Plans, collects and publishes nightly runs."""

@@ -1,0 +1,75 @@
+"""PURE. What belongs to a night: the nightly set, releases that are new on the package index, and the tips of upstream's branches.
+
+PURE: no input or output.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from itertools import product
+from typing import Final
+
+from packaging.version import Version
+
+from matrix.environments.spec import Environment, label, of_set
+from matrix.errors import UnknownNameError
+
+SET: Final = "nightly"
+NEW_VERSIONS: Final = 3
+"""How many of the newest releases that environments.toml does not know a night looks at, of each package."""
+
+REPOSITORIES: Final = {"transformers": "huggingface/transformers", "deepspeed": "deepspeedai/DeepSpeed"}
+TIPS: Final = (("transformers",), ("deepspeed",), ("transformers", "deepspeed"))
+"""Which packages are at the tip of their branch, beside the newest release of the other."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What upstream has: `releases` by package, the oldest first, `tips` the newest commits, `problems` what is not known."""
+
+    releases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tips: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def candidates(known: Sequence[Environment], name: str, news: News) -> tuple[Environment, ...]:
+    """The environments of the set `name`; to the nightly one belongs what is new as well.
+
+    The first of `known` is the newest pair. Raises UnknownNameError.
+    """
+    chosen = of_set(name, known)
+    if name != SET:
+        return chosen
+    pairs = product(*(_released(package, known, news) for package in REPOSITORIES))
+    released = [replace(known[0], transformers=t, deepspeed=d, sets=()) for t, d in pairs]
+    every = {environment.id: environment for environment in (*_tips(released[-1], news.tips), *released)}
+    return tuple({**every, **{environment.id: environment for environment in chosen}}.values())
+
+
+def _released(package: str, known: Sequence[Environment], news: News) -> list[str]:
+    """The newest version that is known, and newer ones that are on the index."""
+    newest = max((str(vars(environment)[package]) for environment in known), key=Version)
+    newer = [version for version in news.releases.get(package, ()) if Version(version) > Version(newest)]
+    return [newest, *newer[-NEW_VERSIONS:]]
+
+
+def _tips(newest: Environment, tips: Mapping[str, str]) -> Iterator[Environment]:
+    for packages in TIPS:
+        if all(package in tips for package in packages):
+            yield _at_tips(newest, {package: tips[package] for package in packages})
+
+
+def _at_tips(newest: Environment, commits: Mapping[str, str]) -> Environment:
+    """The newest releases but for `commits`, which are in the pins and not in the name: all nights of it are one history."""
+    pins = {package: str(vars(newest)[package]) for package in (*REPOSITORIES, "torch")}
+    name = "+".join(f"{package}-{'main' if package in commits else label(pin)}" for package, pin in pins.items())
+    pins |= {package: f"git+https://github.com/{REPOSITORIES[package]}@{commit}" for package, commit in commits.items()}
+    return replace(newest, transformers=pins["transformers"], deepspeed=pins["deepspeed"], name=name)
+
+
+def matching(environments: Sequence[Environment], globs: Sequence[str]) -> tuple[Environment, ...]:
+    """The environments whose id matches one of `globs`; all without any. UnknownNameError names globs that match nothing."""
+    names = [environment.id for environment in environments]
+    if unmatched := [glob for glob in globs if not any(fnmatchcase(name, glob) for name in names)]:
+        raise UnknownNameError("environment", unmatched, names)
+    return tuple(e for e in environments if not globs or any(fnmatchcase(e.id, glob) for glob in globs))

@@ -1,0 +1,100 @@
+"""PURE. What the machines of a night uploaded: bytes in, the files to keep out, and in words what is wrong with the others.
+
+Releases and branches of other projects ran on those machines. What a machine should have measured is told by the plan; its
+file counts where it is what this project writes of the very cell that was asked for.
+
+PURE: no input or output.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bot.github.types import ArtifactInfo
+from bot.nightly.inputs import Digests, changes
+from bot.text import NAME_LIMIT, clip, plain
+from bot.untrusted.archive import results
+from bot.untrusted.consistency import contradiction, possible
+from bot.untrusted.strict_records import MIB, HostileError, Limits, strict_cell
+from matrix.model import Cell
+from matrix.nightly.plan import NightCell, NightPlan
+
+ARTIFACT: Final = "zero3-"
+LIMITS: Final = Limits(archive=64 * MIB, member=64 * MIB, total=1024 * MIB, members=400, rows=60_000)
+"""A shard may be the whole set: 100 cells of up to four times today's catalog."""
+
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What to keep of a night: `believed` files by the name of their cell, `refused` ones as well, `words` about the rest."""
+
+    believed: Mapping[str, bytes]
+    refused: Mapping[str, bytes]
+    words: tuple[str, ...]
+
+
+def newest(artifacts: list[ArtifactInfo], plan: NightPlan) -> dict[str, ArtifactInfo]:
+    """The newest artifact of each shard of the plan. A rerun of a job uploads once more."""
+    names = {f"{ARTIFACT}{cell.shard}": cell.shard for cell in plan.cells}
+    listed = sorted(artifacts, key=lambda artifact: artifact.id)
+    return {names[one.name]: one for one in listed if one.name in names and not one.expired}
+
+
+def gathered(plan: NightPlan, archives: Mapping[str, bytes | str], limits: Limits = LIMITS) -> Gathered:
+    """What to keep of `archives`, by shard; one that could not be downloaded is given as the reason. Raises nothing."""
+    believed: dict[str, bytes] = {}
+    refused: dict[str, bytes] = {}
+    words: list[str] = []
+    for shard in sorted({cell.shard for cell in plan.cells}):
+        try:
+            files = _files(archives.get(shard, "it uploaded no results"), limits)
+        except HostileError as error:
+            words.append(f"{shard}: {plain(error.reason)}")
+            continue
+        for name, content, problem in _judged(plan, shard, files, limits):
+            (refused if problem else believed)[name] = content
+            words += [f"{shard}: {clip(name)}.jsonl {problem}"] if problem else []
+    return Gathered(believed, refused, tuple(words))
+
+
+def _files(archive: bytes | str, limits: Limits) -> dict[str, bytes]:
+    if isinstance(archive, str):
+        raise HostileError(archive)
+    return results(archive, limits)
+
+
+def _judged(
+    plan: NightPlan, shard: str, files: Mapping[str, bytes], limits: Limits
+) -> Iterator[tuple[str, bytes, str]]:
+    """Each file with its name, and what is wrong with it in words, empty where nothing is."""
+    asked = {plan.name(cell): cell for cell in plan.of(shard)}
+    for name, content in files.items():
+        problem = "is of a cell that this machine was not asked for"
+        if name in asked:
+            problem = _problem(plan, asked[name], content, limits)
+        yield name, content, problem
+
+
+def _problem(plan: NightPlan, asked: NightCell, content: bytes, limits: Limits) -> str:
+    try:
+        cell = strict_cell(content, limits)
+    except HostileError as error:
+        return plain(error.reason)
+    return next(_problems(plan, asked, cell), "")
+
+
+def _problems(plan: NightPlan, asked: NightCell, cell: Cell) -> Iterator[str]:
+    info = cell.environment
+    if (info.id, info.device) != (plan.name(asked), plan.device):
+        yield "is of another cell than its name says"
+    yield from changes(asked.environment, cell, Digests(plan.catalog, plan.probe))
+    if not _TIME.fullmatch(cell.started) or len(info.hardware) > NAME_LIMIT or not possible(cell.timing):
+        yield "does not say when and on what it was measured"
+    if cell.planned > plan.cases or len(cell.cases) > plan.cases or (cell.error and cell.cases):
+        yield "has more cases than were asked for"
+    for case in cell.cases:
+        if words := contradiction(case, info.world_size):
+            yield f"contradicts itself about {clip(str(case.key))}: {words}"

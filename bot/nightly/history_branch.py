@@ -1,0 +1,148 @@
+"""The branch that keeps the records of every night: fetched, added to, and never rewritten.
+
+It shares no commit with the project's own branches. Whoever adds to it takes the newest commit, puts files on top and pushes;
+when somebody else was faster, all of that is done again, so that no order of two writers loses anything.
+"""
+
+import base64
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from bot.text import clip
+from matrix.errors import GitError, MatrixError, OutputError
+from matrix.history.archive import LOCK
+from matrix.history.files import HALF
+from matrix.process.run import git
+
+TRIES: Final = 6
+"""How often files are put on top of what others pushed meanwhile."""
+
+
+class ForeignFilesError(MatrixError):
+    """The folder for a history holds files that no fetch put there."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        shown = ", ".join([*map(clip, names[:3]), *["..."] * (len(names) > 3)])
+        super().__init__(
+            f"{folder} holds what no fetch of records put there, and fetching would delete it: {shown}. "
+            "Name a new or an empty folder with --history, or move these files away"
+        )
+
+
+@dataclass(frozen=True)
+class HistoryBranch:
+    """The branch `name` of the repository at `address`; its files lie in `folder`, and git's own beside it.
+
+    `token` may read and, to add, write the repository; without one git's own settings decide. Commits are by `author`.
+    """
+
+    address: str
+    folder: Path
+    name: str = "history"
+    token: str = field(default="", repr=False)
+    author: str = "zero3-matrix"
+
+    def fetch(self) -> bool:
+        """Make `folder` hold what the branch has at this moment; whether there is such a branch.
+
+        Raises GitError, OutputError, and ForeignFilesError where the folder holds anything that this did not put there.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            foreign = self._foreign()
+        except OSError as error:
+            raise OutputError(self.folder, error) from error
+        if foreign:
+            raise ForeignFilesError(self.folder, foreign)
+        self._git("init", "--quiet")
+        exists = self._exists()
+        if exists:
+            self._git("fetch", "--quiet", "--depth", "1", self.address, self._ref)
+            self._git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+        else:  # what was committed and not pushed is no part of it
+            self._git("symbolic-ref", "HEAD", "refs/heads/none")
+            self._git("update-ref", "-d", "refs/heads/none")
+            self._git("read-tree", "--empty")
+        self._git("clean", "--quiet", "-ffdx")
+        return exists
+
+    def newest(self) -> date | None:
+        """The newest night that the branch has, without fetching any record; None without one. Raises GitError."""
+        if not self._exists():
+            return None
+        with TemporaryDirectory() as name:
+            clone = ("clone", "--quiet", "--bare", "--depth", "1", "--filter=blob:none", "--single-branch")
+            git([*clone, "--branch", self.name, self.address, name], self._settings)
+            entries = git(["--git-dir", name, "ls-tree", "--name-only", "HEAD"]).splitlines()
+        return max((night for entry in entries if (night := _night(entry))), default=None)
+
+    def add(self, keep: Callable[[Path], Collection[Path]], message: str) -> bool:
+        """Push the files that `keep` adds to the folder that it is given; whether there were new ones.
+
+        `keep` is called once for every try, each time with what the branch holds then. Raises GitError when all fail.
+        """
+        for left in reversed(range(TRIES)):
+            self.fetch()
+            self._git("add", "--force", "--", *(str(file.resolve()) for file in keep(self.folder)))
+            if not self._git("status", "--porcelain", "--untracked-files=no").strip():
+                return False
+            self._git("commit", "--quiet", "--no-verify", "--message", message)
+            try:
+                self._git("push", "--quiet", "--no-verify", self.address, f"HEAD:{self._ref}")
+            except GitError:
+                if not left:
+                    raise
+            else:
+                break
+        return True
+
+    @property
+    def _ref(self) -> str:
+        return f"refs/heads/{self.name}"
+
+    @property
+    def _settings(self) -> dict[str, str]:
+        own = {
+            "user.name": self.author,
+            "user.email": f"{self.author}@users.noreply.github.com",
+            "core.autocrlf": "false",
+            "core.symlinks": "false",
+            "gc.auto": "0",
+        }
+        if not self.token:
+            return own
+        secret = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+        return {**own, f"http.{self.address}.extraheader": f"AUTHORIZATION: basic {secret}"}
+
+    def _exists(self) -> bool:
+        return bool(git(["ls-remote", "--heads", self.address, self._ref], self._settings).strip())
+
+    def _foreign(self) -> list[str]:
+        """What is in `folder` and not as an earlier fetch, or `add`, left it."""
+        if not self._own.is_dir():
+            return sorted(path.name for path in self.folder.iterdir() if path.name != LOCK)
+        leftovers = (f"--exclude=/{LOCK}", f"--exclude=*{HALF}")
+        listed = self._git("ls-files", "-z", "--others", "--modified", *leftovers).split("\0")
+        gone = self._git("ls-files", "-z", "--deleted").split("\0")
+        return [name for name in listed if name and name not in gone]
+
+    @property
+    def _own(self) -> Path:
+        """Git's own files, beside `folder`, as every folder in it is a night; no name that a repository has."""
+        return Path(f"{self.folder.resolve()}.fetched")
+
+    def _git(self, *arguments: str) -> str:
+        """Git on `folder`."""
+        return git(["--git-dir", str(self._own), "--work-tree", str(self.folder.resolve()), *arguments], self._settings)
+
+
+def _night(name: str) -> date | None:
+    with suppress(ValueError):
+        night = date.fromisoformat(name)
+        return night if night.isoformat() == name else None
+    return None

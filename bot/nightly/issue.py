@@ -1,0 +1,211 @@
+"""PURE. The issue that tells what changed from night to night: its text, and what is done when a night, or none, has ended.
+
+Like `bot.pull_requests.tracking_issue` it keeps what it knows in a marker, the last line of its text; what people read is made from that. It is
+opened when something turns wrong or no night begins, closed when all is right again, and never opened a second time.
+
+PURE: no input or output.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import ClassVar, Final
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bot.github.types import Comment
+from bot.nightly.changes import Turn, Turns
+from bot.text import clip, count, markdown_code
+
+MARKER: Final = "<!-- zero3-nightly "
+TITLE: Final = "Nightly: what changed"
+SHOWN: Final = 30
+"""Cases in each table, so that the text stays below what GitHub takes: 65,536 characters."""
+
+_MARKER: Final = re.compile(rf"^{MARKER}(.*) -->\s*\Z", re.MULTILINE)
+_PLAIN: Final = re.compile(r"[\w.:+-]{1,120}", re.ASCII)
+_STRANGE: Final = 20
+"""Characters of a name that is none of ours: shown harmlessly, each takes six."""
+
+_HEAD: Final = "| Environment | Case | Was | Is | Since |\n| --- | --- | --- | --- | --- |"
+_GONE: Final = (
+    "Wrong when they were measured last. Their environment left the nightly set, or their architecture the catalog."
+)
+_UNWANTED: Final = "No night is waited for any more: the workflow `nightly` is disabled."
+_CALM: Final = "Nothing is listed as wrong as of {night}."
+_NEVER: Final = """\
+**No night is kept**: the branch of records is empty, or was never made. Start the workflow `nightly` by hand (*Actions*, *nightly*,
+*Run workflow*, on the default branch), and see which of its jobs fails, or waits for a machine or an approval; what it needs is in
+docs/nightly.md. Where no nights are wanted, disable that workflow: then this issue is closed.
+"""
+_INTRODUCTION: Final = """\
+Written and rewritten by the nightly workflow. It is opened when a case that was right turns wrong or when no night begins,
+commented on when that changes, and closed when everything that is still measured is right again. Close it to say that what
+it lists is known.
+"""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All that the issue knows: the newest `night` and how many of its cells are complete, failed, unfinished or refused.
+
+    `late` says that no night has begun for too long, or none at all where there is no `night`; `wrong`, `right` and
+    `gone` are the newest turns; there are `more` wrong ones, and `more_gone`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    night: date | None
+    counts: tuple[int, int, int, int] = (0, 0, 0, 0)
+    late: bool = False
+    wrong: tuple[Turn, ...] = ()
+    right: tuple[Turn, ...] = ()
+    more: int = 0
+    gone: tuple[Turn, ...] = ()
+    more_gone: int = 0
+
+    @property
+    def mood(self) -> str:
+        """What there is to be told about; a new comment is written when it changes."""
+        named = {"regressed": bool(self.wrong), "late": self.late}
+        return " and ".join(name for name, so in named.items() if so) or "calm"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do with the issue: its new text and state, and a remark behind a marker of its own, empty where none is due."""
+
+    body: str
+    state: str
+    remark: str = ""
+    marker: str = ""
+
+
+_LEDGER: Final = TypeAdapter(Ledger)
+
+
+def ledger(night: date, counts: tuple[int, int, int, int], turned: Turns) -> Ledger:
+    """What is known when `night` has ended."""
+    wrong, right, gone = (tuple(map(_short, found[:SHOWN])) for found in (turned.wrong, turned.right, turned.gone))
+    known = Ledger(night, counts, wrong=wrong, right=right, gone=gone)
+    return replace(known, more=len(turned.wrong) - len(wrong), more_gone=len(turned.gone) - len(gone))
+
+
+def _short(turn: Turn) -> Turn:
+    """Names come from records: a long one shall not keep others from being told."""
+    cell, architecture = (
+        name if _PLAIN.fullmatch(name) else clip(name, _STRANGE) for name in (turn.cell, turn.architecture)
+    )
+    return replace(turn, cell=cell, architecture=architecture)
+
+
+def parse_ledger(body: str) -> Ledger | None:
+    """The ledger in the last line of `body`; None where there is none or anything about it is wrong."""
+    found = _MARKER.search(body)
+    with suppress(ValidationError):
+        return _LEDGER.validate_json(found[1]) if found else None
+    return None
+
+
+def next_step(issue: Comment | None, now: Ledger) -> Step | None:
+    """What to do when `now` is known; None when the issue says it already, or there is nothing to open one for."""
+    if issue is None:
+        return Step(body(now), "open") if now.mood != "calm" else None
+    read = parse_ledger(issue.body)
+    before = read or Ledger(now.night)
+    again = not issue.open and _worth_opening(before, now)
+    state = "open" if now.mood != "calm" and (issue.open or again) else "closed"
+    unknown = read is None and issue.open and state == "closed"
+    told = again or unknown or (before.mood != now.mood and (issue.open or now.mood == "calm"))
+    if now == before and issue.open is (state == "open"):
+        return None
+    marker = f"<!-- zero3-nightly-news {now.night} {now.mood.replace(' ', '-')} -->"
+    remark = _CALM.format(night=now.night) if unknown else " ".join(_remark(before, now))
+    return Step(body(now), state, remark, marker) if told else Step(body(now), state)
+
+
+def _worth_opening(before: Ledger, now: Ledger) -> bool:
+    """Whether there is more than what somebody, or the bot, closed the issue on."""
+    return _new(before, now) > 0 or (now.late and not before.late)
+
+
+def _new(before: Ledger, now: Ledger) -> int:
+    """How many cases are wrong that `before` neither lists nor counts.
+
+    The newest are listed: what is no newer than the last of them was one of the `more` that were counted, and moved up.
+    """
+    known = {turn.subject for turn in before.wrong}
+    counted = min((turn.since for turn in before.wrong), default=date.min) if before.more else date.min
+    new = [turn for turn in now.wrong if turn.subject not in known and turn.since > counted]
+    grown = len(now.wrong) + now.more - len(before.wrong) - before.more
+    return max(len(new), grown) if new else 0
+
+
+def _remark(before: Ledger, now: Ledger) -> Iterator[str]:
+    if new := _new(before, now):
+        yield f"{count(new, 'case')} turned wrong by the night of {now.night}, see above."
+    if before.wrong and not now.wrong:
+        yield _over(before, now)
+    if now.late is not before.late:
+        yield _begun(before, now)
+
+
+def _over(before: Ledger, now: Ledger) -> str:
+    """What became of the cases that were listed as wrong, now that none is."""
+    listed = {turn.subject for turn in before.wrong}
+    right, gone = (len(listed & {turn.subject for turn in turns}) for turns in (now.right, now.gone))
+    if right == len(listed):
+        return f"Everything listed above as wrong is right again, as of the night of {now.night}."
+    parts = {"right again": right, "no longer measured": gone}
+    told = ", ".join(f"{count(number, 'case')} {words}" for words, number in parts.items() if number)
+    return f"Nothing is listed as wrong any more, as of the night of {now.night}{': ' if told else ''}{told}."
+
+
+def _begun(before: Ledger, now: Ledger) -> str:
+    """Whether nights begin, now that it is another answer than before."""
+    if now.night is None:
+        return "No night is kept, see above." if now.late else _UNWANTED
+    if now.late:
+        return f"No night has begun since {now.night}: see the workflow `nightly`."
+    return f"Nights begin{' again' if before.night else ''}: the newest is {now.night}."
+
+
+def body(known: Ledger) -> str:
+    """The text of the issue. Nothing in it mentions anybody or refers to anything."""
+    text = json.dumps(asdict(known), default=str, separators=(",", ":"))
+    hidden = text.replace("<", r"\u003c").replace(">", r"\u003e")
+    parts = [
+        _INTRODUCTION,
+        *_state(known),
+        "",
+        *_table("Wrong", known.wrong, known.more),
+        *_table("No longer measured", known.gone, known.more_gone, _GONE),
+        *_table("Right again", known.right),
+    ]
+    return "\n".join([*parts, f"{MARKER}{hidden} -->"])
+
+
+def _state(known: Ledger) -> Iterator[str]:
+    complete, failed, unfinished, refused = known.counts
+    if any(known.counts):
+        told = f"{complete:,} cells complete, {failed:,} not installable, {unfinished:,} not finished"
+        yield f"The night of {known.night}: {told}, {count(refused, 'file')} refused."
+    if known.late:
+        yield f"**No night has begun since {known.night}.** What the site shows is of then." if known.night else _NEVER
+
+
+def _table(title: str, turns: Sequence[Turn], more: int = 0, words: str = "") -> list[str]:
+    if not turns:
+        return []
+    head = [f"### {title}", "", *([words, ""] if words else []), _HEAD]
+    rest = [f"\nand {count(more, 'more case')}"] if more else []
+    return [*head, *map(_row, turns), *rest, ""]
+
+
+def _row(turn: Turn) -> str:
+    cell, case = turn.subject
+    verdicts = [str(verdict).replace("_", " ") for verdict in (turn.before, turn.after)]
+    return f"| {' | '.join([markdown_code(cell), markdown_code(case), *verdicts, str(turn.since)])} |"

@@ -1,0 +1,76 @@
+"""The issue that tells what changed from night to night, brought up to date on GitHub. May be repeated at will."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Final
+
+from bot.comment.post import Thread
+from bot.github.project import Desk
+from bot.nightly.changes import turns
+from bot.nightly.issue import MARKER, TITLE, Ledger, Step, ledger, next_step, parse_ledger
+from matrix.history.database import History
+from matrix.history.queries import nights
+from matrix.history.trends import courses
+
+LATE: Final = timedelta(days=2)
+"""How old the newest night may be."""
+
+RECENT: Final = timedelta(days=7)
+"""How long it is told that something is right again, or not measured any more."""
+
+WORKFLOW: Final = "nightly.yml"
+"""The file of the workflow that makes nights."""
+
+
+def known_of(history: History, today: date, oldest: int) -> Ledger | None:
+    """What the history says today; None before the first night. No night leaves out what is `oldest` days old."""
+    told = nights(history)
+    if not told:
+        return None
+    last = told[-1]
+    found = turns(courses(history, oldest), last.day - RECENT)
+    known = ledger(last.day, (last.complete, last.failed, last.incomplete, last.refused), found)
+    return replace(known, late=_late(last.day, today))
+
+
+def _late(newest: date, today: date) -> bool:
+    return today - newest > LATE
+
+
+def track(desk: Desk, now: Ledger) -> str:
+    """Tell what is known `now`, and say in words what became of it; raises GitHubError."""
+    issue = desk.github.issue_with(desk.project, MARKER, closed=True)
+    step = next_step(issue, now)
+    if step is None:
+        return "The issue needs no change."
+    if issue is None:
+        return f"Opened {desk.project} {desk.github.create_issue(desk.project, TITLE, step.body, MARKER)}"
+    _remark(Thread(desk.github, desk.project, issue.id), step)
+    desk.github.edit_issue(desk.project, issue.id, step.body, step.state)
+    return f"Updated {desk.project} {issue.id}, which is {step.state}"
+
+
+def _remark(thread: Thread, step: Step) -> None:
+    """Once: before the text is changed, so that a job that is cut off here does it again and finds the remark."""
+    if step.remark and not thread.holds(step.marker):
+        thread.create(f"{step.remark}\n{step.marker}", step.marker)
+
+
+def track_age(desk: Desk, newest: date | None, today: date) -> str:
+    """Tell when no night has begun for too long, or that they begin again; `newest` is None where none is kept.
+
+    None at all is told where nights are wanted: see `_missed`. Raises GitHubError.
+    """
+    issue = desk.github.issue_with(desk.project, MARKER, closed=True)
+    before = (parse_ledger(issue.body) if issue else None) or Ledger(newest)
+    newest = newest or before.night
+    late = _late(newest, today) if newest else _missed(desk, today)
+    if late is before.late:
+        return f"The newest night is {newest}." if newest else "No night is kept."
+    return track(desk, replace(before, night=newest, late=late))
+
+
+def _missed(desk: Desk, today: date) -> bool:
+    """Whether there should be a night: where the workflow that makes them is older than one may be, and not disabled."""
+    workflow = desk.github.workflow(desk.project, WORKFLOW)
+    return workflow is not None and workflow.enabled and _late(workflow.since, today)

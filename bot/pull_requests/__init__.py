@@ -1,0 +1,1 @@
+"""What the bot does for a pull request, from its event to its comment."""

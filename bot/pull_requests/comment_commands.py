@@ -1,0 +1,222 @@
+"""Commands in comments: `/zero3 run [selector]`, `rerun`, `explain ARCHITECTURE`, `mute`, `unmute`.
+
+Only for people who may write to the repository. A command works on the head that the pull request has when it is read;
+the reply names that commit. Each comment gets one reply, however often its event comes.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bot.comment.post import Thread
+from bot.comment.upsert import Posted, ours, signed
+from bot.github.errors import ForbiddenError
+from bot.github.events import CommentEvent
+from bot.github.fields import SELECTOR
+from bot.github.project import Desk
+from bot.github.types import PullRequest
+from bot.text import clip, listed, markdown_code
+from matrix.errors import UnknownNameError, closest
+from matrix.measure.tasks import select
+from matrix.model import Architecture
+
+MAY_COMMAND: Final = frozenset({"admin", "maintain", "write"})
+WORDS: Final = {
+    "run": "`/zero3 run [ARCHITECTURE ...]` measures this pull request again, or just these architectures (`*` and `?` match)",
+    "rerun": "`/zero3 rerun` repeats the last run",
+    "explain": "`/zero3 explain ARCHITECTURE` tells what is known about one architecture",
+    "mute": "`/zero3 mute` leaves the comment as it is from now on; the check run goes on",
+    "unmute": "`/zero3 unmute` ends that",
+}
+EXPLAINED: Final = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """Measure again; without a selector everything that the change touches."""
+
+    selector: str = ""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """Repeat the run that the comment tells about."""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Tell what is known about an architecture."""
+
+    architecture: str
+
+
+@dataclass(frozen=True)
+class Mute:
+    """Leave the comment as it is from now on, or no longer."""
+
+    muted: bool
+
+
+@dataclass(frozen=True)
+class Help:
+    """Tell what can be asked for; `unknown` is what was."""
+
+    unknown: str = ""
+
+
+Command = Run | Rerun | Explain | Mute | Help
+
+
+def parse(body: str) -> Command | None:
+    """The command in the first line that begins with `/zero3`, outside of quotes and code; None where none does."""
+    prose = re.sub(r"^(```|~~~).*?(^\1|\Z)", "", body, flags=re.MULTILINE | re.DOTALL)
+    found = re.search(r"^/zero3(?:[ \t]+(.*))?$", prose.replace("\r", ""), re.MULTILINE)
+    if not found:
+        return None
+    word, *rest = (found[1] or "").split() or [""]
+    return _command(word.lower(), " ".join(rest)) or Help(word)
+
+
+def _command(word: str, rest: str) -> Command | None:
+    match word:
+        case "run":
+            return Run(rest)
+        case "rerun":
+            return Rerun()
+        case "explain" if rest:
+            return Explain(rest)
+        case "mute" | "unmute":
+            return Mute(muted=word == "mute")
+        case _:
+            return None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What commands are answered from: the catalog, and what is known about one of its architectures, as Markdown."""
+
+    catalog: Sequence[Architecture]
+    explain: Callable[[str], str]
+
+
+def answer(event: CommentEvent, desk: Desk, answers: Answers) -> str:
+    """Do what the comment asks for and reply to it once; in words, for the log, what was done. Raises GitHubError.
+
+    Nothing happens for comments without a command, of bots, and on issues and closed pull requests.
+    """
+    command, user = parse(event.comment.body), event.comment.user
+    asked = event.action == "created" and event.issue.pull_request is not None and event.issue.state == "open"
+    if not (command and asked and user and user.type == "User"):
+        return "nothing to do: no command on an open pull request"
+    thread = Thread(desk.github, event.repository.full_name, event.issue.number)
+    marker = f"<!-- zero3-reply {event.comment.id} -->"
+    if thread.holds(marker):
+        return "nothing to do: replied already"
+    may = desk.github.permission(thread.repository, user.login) in MAY_COMMAND
+    words = _Clerk(desk, thread, answers).do(command) if may else _NO
+    reply = thread.create(f"{words}\n\n{marker}", marker)
+    return f"replied: {reply.url}"
+
+
+_NO: Final = "Thank you for asking. Only people who may write to this repository can start or change what I do here."
+
+
+class _Clerk:
+    """Does one command on one pull request and says so in the words of the reply."""
+
+    def __init__(self, desk: Desk, thread: Thread, answers: Answers) -> None:
+        self._desk, self._thread, self._answers = desk, thread, answers
+
+    def do(self, command: Command) -> str:
+        try:
+            return self._do(command)
+        except UnknownNameError as error:
+            return _unknown(error)
+
+    def _do(self, command: Command) -> str:
+        match command:
+            case Run(text):
+                selector = self._selected(text)
+                return self._start(self._head(), selector)
+            case Rerun():
+                return self._rerun(self._head())
+            case Explain(architecture):
+                return self._explain(architecture)
+            case Mute(muted):
+                return self._mute(muted=muted)
+            case Help(unknown):
+                return _help(unknown)
+
+    def _head(self) -> PullRequest:
+        return self._desk.github.pull_request(self._thread.repository, self._thread.number)
+
+    def _comment(self) -> Posted | None:
+        posted = ours(self._thread.comments(), self._desk.github.login)
+        return posted[-1] if posted else None
+
+    def _names(self, text: str) -> tuple[str, ...]:
+        """The catalog ids that `text` selects; raises UnknownNameError, also for what can be no name at all."""
+        if not re.fullmatch(SELECTOR, text):
+            raise UnknownNameError("architecture", [text], [entry.id for entry in self._answers.catalog])
+        return tuple(entry.id for entry in select(self._answers.catalog, text.split()))
+
+    def _selected(self, text: str) -> str:
+        selector = " ".join(text.replace(",", " ").split())
+        return selector if not selector or self._names(selector) else ""
+
+    def _start(self, pull: PullRequest, selector: str = "") -> str:
+        self._desk.start(pull, selector)
+        if selector:
+            return f"Measuring {markdown_code(pull.head.sha[:12])}, only {markdown_code(selector)}. I will reply here."
+        return f"Measuring {markdown_code(pull.head.sha[:12])}. The result goes into my comment and the check run."
+
+    def _rerun(self, pull: PullRequest) -> str:
+        comment = self._comment()
+        state = comment.state if comment else None
+        if not state or state.head != pull.head.sha:
+            return self._start(pull)
+        if not self._desk.github.workflow_run(self._desk.project, state.run).conclusion:
+            return f"The run of {markdown_code(state.head[:12])} is not finished yet."
+        try:
+            self._desk.github.rerun(self._desk.project, state.run)
+        except ForbiddenError:  # GitHub repeats a run for 30 days, and 50 times
+            return self._start(pull)
+        return (
+            f"Measuring {markdown_code(state.head[:12])} once more. The result goes into my comment and the check run."
+        )
+
+    def _explain(self, architecture: str) -> str:
+        names = self._names(architecture)
+        told = [self._answers.explain(name) for name in names[:EXPLAINED]]
+        more = [f"And {len(names) - EXPLAINED:,} more match."] if len(names) > EXPLAINED else []
+        return "\n\n".join([*told, *more])
+
+    def _mute(self, *, muted: bool) -> str:
+        comment = self._comment()
+        if not comment or not comment.state:
+            return "There is no comment of mine here yet."
+        state = replace(comment.state, muted=muted)
+        self._thread.edit(comment.comment.id, signed(comment.comment.body, state))
+        if muted:
+            return "My comment stays as it is from now on. The check run goes on; `/zero3 unmute` ends this."
+        return "My comment follows the results again from the next one on; `/zero3 rerun` gets one now."
+
+
+def _unknown(error: UnknownNameError) -> str:
+    return "\n".join(
+        f"I know no {error.what} {_quoted(name)}{_meant(closest(name, error.known))}" for name in error.names
+    )
+
+
+def _help(unknown: str) -> str:
+    first = f"I do not know {_quoted(unknown)}{_meant(closest(unknown, list(WORDS)))}\n\n" if unknown else ""
+    return f"{first}What I can do:\n" + "\n".join(f"- {words}" for words in WORDS.values())
+
+
+def _quoted(text: str) -> str:
+    return markdown_code(clip(text, 80))
+
+
+def _meant(close: Sequence[str]) -> str:
+    return f". Did you mean {listed([markdown_code(name) for name in close])}?" if close else "."

@@ -1,0 +1,160 @@
+"""Upstream pull requests that touch loading code, found by asking, and measured in this project's own repository.
+
+Nothing has to be installed upstream. How far each repository is judged is kept in this project's tracking issue; a
+cursor never moves past a pull request that was not judged, or not started although it should be.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from bot.github.errors import GitHubError, NotFoundError, UnreachableError
+from bot.github.project import Desk
+from bot.github.types import Change, Comment, PullRequest
+from bot.pull_requests.tracking_issue import MARKER, TITLE, Cursor, Entry, Ledger, parse_ledger, tracking_body
+from bot.settings import Budget, Settings
+
+FIRST: Final = timedelta(days=1)
+"""How far back the first look at a repository goes."""
+
+Judge = Callable[[Change], object]
+"""Whether a change touches loading code: `bot.loading_code.affected.affected`, whose answer is falsy when it does not."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a watch run did in one repository: how many pull requests it judged, which it started, and what stopped it."""
+
+    repository: str
+    judged: int
+    started: tuple[int, ...]
+    problem: str = ""
+
+    def __str__(self) -> str:
+        numbers = f" ({', '.join(map(str, self.started))})" if self.started else ""
+        told = f"{self.repository}: {self.judged:,} judged, {len(self.started):,} started{numbers}"
+        return f"{told}; {self.problem}" if self.problem else told
+
+
+@dataclass(frozen=True)
+class _Step:
+    """How far we are: one more pull request was `judged`, and `started` if it touches loading code."""
+
+    cursor: Cursor
+    judged: bool = False
+    started: PullRequest | None = None
+
+
+class _Round:
+    """One watch run and what is left of its budget; requests are counted by what each call costs when all goes well."""
+
+    def __init__(self, desk: Desk, budget: Budget, judge: Judge) -> None:
+        self._desk, self._judge = desk, judge
+        self._pull_requests = budget.pull_requests
+        self._dispatches = budget.dispatches
+        self._requests = budget.requests
+
+    def steps(self, repository: str, cursor: Cursor) -> Iterator[_Step]:
+        """Judge what was updated since `cursor`, the oldest first, as far as the budget goes; raises GitHubError."""
+        if self._spent:
+            return
+        self._requests -= 1
+        found = self._desk.github.pull_requests_since(repository, cursor.since, self._pull_requests)
+        for updated, pulls in groupby(found, key=lambda pull: pull.updated):
+            for pull in pulls:
+                if cursor.knows(pull):  # a remark or a label is no news
+                    continue
+                started = self._started(pull)
+                if started is None:
+                    return
+                cursor = cursor.judge(pull)
+                yield _Step(cursor, judged=True, started=pull if started else None)
+            cursor = replace(cursor, since=updated)
+            yield _Step(cursor)
+
+    def _started(self, pull: PullRequest) -> bool | None:
+        """Whether the pull request is being measured now; None where the budget ends before that is known or done."""
+        if self._spent:
+            return None
+        if not self._touches(pull):
+            return False
+        if self._dispatches <= 0:
+            return None
+        self._desk.start(pull)
+        self._dispatches -= 1
+        return True
+
+    @property
+    def _spent(self) -> bool:
+        return self._pull_requests <= 0 or self._requests <= 0
+
+    def _touches(self, pull: PullRequest) -> bool:
+        self._pull_requests -= 1
+        self._requests -= 2
+        try:
+            change = self._desk.github.change(pull)
+        except NotFoundError:  # closed and gone since it was listed
+            return False
+        except UnreachableError:  # GitHub cannot make every very large diff; uncertain means run
+            return True
+        self._requests -= change.total // 100
+        return bool(self._judge(change))
+
+
+def watch(desk: Desk, settings: Settings, judge: Judge, now: datetime) -> tuple[Watched, ...]:
+    """Judge what is new in every watched repository, the one that was left longest first.
+
+    What GitHub refuses for one repository is told as its problem. Raises GitHubError when the tracking issue cannot be
+    read or written: without it the next run would start everything again.
+    """
+    first = Cursor((now - FIRST).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    cursors = dict.fromkeys(settings.watch, first) | dict(read_ledger(desk).cursors)
+    order = sorted(settings.watch, key=lambda repository: cursors[repository].since)
+    this_round = _Round(desk, settings.budget, judge)
+    return tuple(_follow(desk, this_round, repository, cursors[repository]) for repository in order)
+
+
+def _follow(desk: Desk, this_round: _Round, repository: str, cursor: Cursor) -> Watched:
+    taken: list[_Step] = []
+    problem = ""
+    try:
+        for step in this_round.steps(repository, cursor):
+            taken.append(step)
+            if step.started:
+                _save(desk, repository, step.cursor)  # at once: what is started twice is paid twice
+    except GitHubError as error:
+        problem = str(error)
+    _save(desk, repository, taken[-1].cursor if taken else cursor)
+    started = tuple(step.started.number for step in taken if step.started)
+    return Watched(repository, sum(step.judged for step in taken), started, problem)
+
+
+def _save(desk: Desk, repository: str, cursor: Cursor) -> None:
+    update_ledger(desk, lambda ledger: ledger.with_cursor(repository, cursor))
+
+
+def track(desk: Desk, entry: Entry) -> str:
+    """Put a result into the tracking issue and say where it is; raises GitHubError. May be repeated at will."""
+    return f"Listed in {desk.project} {update_ledger(desk, lambda ledger: ledger.with_entry(entry))}"
+
+
+def read_ledger(desk: Desk) -> Ledger:
+    """What the tracking issue knows; nothing where there is none, or somebody has spoilt its marker."""
+    return _ledger(desk.github.issue_with(desk.project, MARKER))
+
+
+def _ledger(issue: Comment | None) -> Ledger:
+    return (parse_ledger(issue.body) if issue else None) or Ledger()
+
+
+def update_ledger(desk: Desk, change: Callable[[Ledger], Ledger]) -> int:
+    """Change what the tracking issue knows, from what it knows at this moment; the number of the issue."""
+    issue = desk.github.issue_with(desk.project, MARKER)
+    body = tracking_body(change(_ledger(issue)))
+    if issue is None:
+        return desk.github.create_issue(desk.project, TITLE, body, MARKER)
+    if body != issue.body:
+        desk.github.edit_issue(desk.project, issue.id, body)
+    return issue.id

@@ -1,0 +1,181 @@
+"""PURE. A run as the context that every template shows: summary, heat map, evidence and findings in words.
+
+PURE: no input or output.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from bot.report.context import (
+    ArchitectureView,
+    CaseView,
+    Column,
+    CoverageView,
+    EnvironmentView,
+    Evidence,
+    Family,
+    HeatCell,
+    Report,
+    Unchecked,
+)
+from bot.report.evidence import Signature, error_view, evidence
+from bot.report.labels import command, labels
+from bot.report.statements import Placed, answer, statements
+from bot.text import Code, clip, one_line
+from bot.verdict_words import tensors_in_words
+from matrix.catalog.coverage import LEFT_OUT, coverage
+from matrix.catalog.lockfile import Lock
+from matrix.model import Case, Cell, Check, Loader, Run, Verdict
+
+TENSORS_SHOWN = 20
+"""How many wrong tensors are shown per evidence; the records have them all."""
+TENSORS_IN_REPORT = 3000
+"""How many wrong tensors are shown in a whole report: at some 250 bytes each, it stays a file that opens at once."""
+
+Signatures = dict[Signature, list[CaseView]]
+
+
+def report(run: Run, families: Mapping[str, str] = MappingProxyType({}), lock: Lock | None = None) -> Report:
+    """The context of a run. `families` maps architecture ids to family names, in the order of the catalog.
+
+    `lock` says what each version of transformers has, so that the report can say what of it was checked.
+    """
+    names = labels(run.cells)
+    environments = [environment_view(f"e{index}", cell, names[index], lock) for index, cell in enumerate(run.cells)]
+    architectures = sorted({case.architecture for cell in run.cells for case in cell.cases}, key=str.casefold)
+    anchors = {architecture: f"a{number}" for number, architecture in enumerate(architectures)}
+    placed = [
+        _placed(cell, case, view, anchors)
+        for cell, view in zip(run.cells, environments, strict=True)
+        for case in cell.cases
+    ]
+    occurring = Counter(case.case.verdict for case in placed)
+    checks = tuple(check for check in Check if any(case.case.check is check for case in placed))
+    columns = tuple(_columns(run.cells, environments))
+    rows = _rows(placed, anchors, columns, checks)
+    return Report(
+        answer=answer(run.cells),
+        environments=tuple(environments),
+        verdicts=tuple(verdict for verdict in Verdict if occurring[verdict]),
+        checks=checks,
+        columns=columns,
+        families=tuple(_families(rows, families)),
+        findings=statements(placed),
+    )
+
+
+def _coverage(cell: Cell, lock: Lock | None) -> CoverageView | None:
+    found = coverage(cell, lock) if lock else None
+    if found is None:
+        return None
+    alike: dict[str, list[Code]] = defaultdict(list)
+    for name, reason in found.unchecked.items():
+        alike[reason].append(clip(name))
+    reasons = sorted(alike, key=lambda reason: (reason == LEFT_OUT, reason))
+    unchecked = tuple(Unchecked(clip(one_line(reason)), tuple(alike[reason])) for reason in reasons)
+    return CoverageView(found.checked, found.discovered, unchecked, tuple(map(clip, found.unreached)))
+
+
+def environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = None) -> EnvironmentView:
+    """An environment as reports show it: under `anchor`, called `label`; `lock` says what it covers."""
+    measured = len(cell.cases)
+    return EnvironmentView(
+        anchor=anchor,
+        label=label,
+        info=cell.environment,
+        started=cell.started,
+        timing=cell.timing,
+        planned=cell.planned,
+        measured=measured,
+        untested=max(0, cell.planned - measured),
+        complete=cell.complete,
+        error=error_view(cell.error, cell.environment.world_size),
+        coverage=_coverage(cell, lock),
+    )
+
+
+def _placed(cell: Cell, case: Case, environment: EnvironmentView, anchors: Mapping[str, str]) -> Placed:
+    view = CaseView(
+        anchor=f"{anchors[case.architecture]}-{environment.anchor}-{case.loader[0]}{case.check[0]}",
+        environment=environment,
+        architecture=clip(case.architecture),
+        loader=case.loader,
+        check=case.check,
+        verdict=case.verdict,
+        compared=tensors_in_words(case.tensors),
+        wrong=len({finding.tensor for finding in case.findings}),
+        confirmed=case.confirmed,
+        seconds=case.seconds,
+        command=command(cell.environment, case),
+    )
+    return Placed(case, view)
+
+
+def _columns(cells: Sequence[Cell], environments: Sequence[EnvironmentView]) -> Iterator[Column]:
+    """One per environment and loader. What a cut-short or failed cell did not reach has a column too: an empty one."""
+    everywhere = {case.loader for cell in cells for case in cell.cases}
+    for cell, view in zip(cells, environments, strict=True):
+        counts = {loader: Counter(case.verdict for case in cell.cases if case.loader is loader) for loader in Loader}
+        reached = {loader for loader in Loader if counts[loader]}
+        shown = reached if cell.complete and reached else everywhere
+        yield from (Column(view, loader, counts[loader]) for loader in Loader if loader in shown)
+
+
+def _rows(
+    placed: Sequence[Placed], anchors: Mapping[str, str], columns: Sequence[Column], checks: Sequence[Check]
+) -> dict[str, ArchitectureView]:
+    by_architecture: dict[str, list[Placed]] = defaultdict(list)
+    for case in placed:
+        by_architecture[case.case.architecture].append(case)
+    signatures = {architecture: _signatures(cases) for architecture, cases in by_architecture.items()}
+    wrong = sum(bool(signature.findings) for group in signatures.values() for signature in group)
+    limit = max(1, min(TENSORS_SHOWN, TENSORS_IN_REPORT // max(1, wrong)))
+    return {
+        architecture: ArchitectureView(
+            anchor=anchor,
+            id=clip(architecture),
+            counts=Counter(case.case.verdict for case in by_architecture[architecture]),
+            cells=_heat_cells(by_architecture[architecture], columns, checks),
+            evidence=_evidence(signatures[architecture], limit),
+        )
+        for architecture, anchor in anchors.items()
+    }
+
+
+def _signatures(cases: Sequence[Placed]) -> Signatures:
+    """The cases of one architecture by what they found, the worst verdict first."""
+    alike: Signatures = defaultdict(list)
+    for placed in sorted(cases, key=lambda placed: placed.case.verdict.rank):
+        case, info = placed.case, placed.view.environment.info
+        alike[Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size)].append(placed.view)
+    return alike
+
+
+def _evidence(signatures: Signatures, limit: int) -> tuple[Evidence, ...]:
+    return tuple(evidence(signature, cases, limit) for signature, cases in signatures.items())
+
+
+def _heat_cells(cases: Sequence[Placed], columns: Sequence[Column], checks: Sequence[Check]) -> tuple[HeatCell, ...]:
+    found = {(case.view.environment.anchor, case.case.loader, case.case.check): case.view for case in cases}
+    return tuple(
+        _heat_cell(column, [found.get((column.environment.anchor, column.loader, check)) for check in checks])
+        for column in columns
+    )
+
+
+def _heat_cell(column: Column, cases: Sequence[CaseView | None]) -> HeatCell:
+    verdicts = [case.verdict for case in cases if case]
+    if not verdicts and column.environment.error:
+        verdicts = [Verdict.ENVIRONMENT]
+    return HeatCell(column, min(verdicts, key=lambda verdict: verdict.rank, default=None), tuple(cases))
+
+
+def _families(rows: Mapping[str, ArchitectureView], families: Mapping[str, str]) -> Iterator[Family]:
+    """Rows by the catalog's families in its order; those it does not know come last."""
+    order = {name: number for number, name in enumerate(dict.fromkeys(families.values()))}
+    grouped: dict[str, list[ArchitectureView]] = defaultdict(list)
+    for architecture, row in rows.items():
+        grouped[families.get(architecture, "")].append(row)
+    for name in sorted(grouped, key=lambda name: order.get(name, len(order))):
+        yield Family(clip(name), tuple(grouped[name]))

@@ -1,0 +1,84 @@
+"""PURE. Evidence, folded: findings by buffer site, and cases of one architecture that found the same.
+
+PURE: no input or output.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.report.context import CaseView, ErrorView, Evidence, SiteView, TensorView
+from bot.text import MESSAGE_LIMIT, clip, ranks_in_words, values
+from bot.verdict_words import KINDS, reported_in_words, tensors_in_words
+from matrix.model import Failure, Finding, Kind, Tensors, Verdict
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What two cases must share to be shown as one."""
+
+    verdict: Verdict
+    tensors: Tensors
+    findings: tuple[Finding, ...]
+    error: Failure | None
+    world_size: int
+
+
+def evidence(signature: Signature, cases: Iterable[CaseView], limit: int) -> Evidence:
+    """The evidence of `cases`, which share `signature`, showing at most `limit` sites and about as many tensors."""
+    groups = by_site(signature.findings)
+    each = max(1, limit // max(1, len(groups)))
+    views = tuple(_site(findings, signature.world_size, each) for findings in groups[:limit])
+    return Evidence(
+        verdict=signature.verdict,
+        compared=tensors_in_words(signature.tensors),
+        total=len({finding.tensor for finding in signature.findings}),
+        sites=views,
+        more_sites=len(groups) - len(views),
+        error=error_view(signature.error, signature.world_size),
+        cases=tuple(cases),
+    )
+
+
+def by_site(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings that differ only in tensor and values together; the worst kind first, then the most tensors."""
+    groups: dict[tuple[object, ...], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        groups[(finding.site, finding.what, finding.kind, finding.ranks, finding.reported_missing)].append(finding)
+    order = list(Kind)
+    return sorted(groups.values(), key=lambda group: (order.index(group[0].kind), -len(group), group[0].site))
+
+
+def error_view(error: Failure | None, world_size: int) -> ErrorView | None:
+    """An exception for people, or None."""
+    if error is None:
+        return None
+    ranks = ranks_in_words(error.ranks, world_size)
+    return ErrorView(clip(error.type), clip(error.message.strip(), MESSAGE_LIMIT), clip(error.frame, 400), ranks)
+
+
+def _site(findings: list[Finding], world_size: int, limit: int) -> SiteView:
+    first = findings[0]
+    return SiteView(
+        site=clip(first.site),
+        what=first.what,
+        kind=first.kind,
+        holds=KINDS[first.kind],
+        ranks=ranks_in_words(first.ranks, world_size),
+        reported=reported_in_words(reported_missing=first.reported_missing),
+        total=len(findings),
+        tensors=tuple(tensor_view(finding) for finding in findings[:limit]),
+        more=max(0, len(findings) - limit),
+    )
+
+
+def tensor_view(finding: Finding) -> TensorView:
+    """The tensor of a finding with its first wrong values."""
+    wrong, total = finding.elements
+    return TensorView(
+        tensor=clip(finding.tensor),
+        expected=values(finding.expected, more=wrong > len(finding.expected)),
+        actual=values(finding.actual, more=wrong > len(finding.actual)),
+        elements=f"{wrong:,} of {total:,}" if total else "",
+        detail=clip(finding.detail),
+    )

@@ -1,0 +1,72 @@
+"""PURE. What an environment is called in a report, and the command that reproduces one of its cases."""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+from bot.nightly.candidates import REPOSITORIES
+from bot.nightly.inputs import installed
+from bot.text import Code, clip
+from matrix.model import Case, Cell, EnvironmentInfo
+
+DEFAULT_WORLD_SIZE = 2
+_SHA = "[0-9a-f]{40}"
+
+
+def labels(cells: Sequence[Cell]) -> list[Code]:
+    """A short name for each cell, telling them apart: versions, device, and whatever else is not the same for all."""
+    varying = [part for part in ("torch", "accelerate", "python", "world_size") if _varies(cells, part)]
+    names = [_label(cell.environment, varying) for cell in cells]
+    seen = Counter(names)
+    full = [
+        name if seen[name] == 1 else f"{name} ({cell.environment.id})" for name, cell in zip(names, cells, strict=True)
+    ]
+    return [clip(name) for name in full]
+
+
+def command(info: EnvironmentInfo, case: Case) -> Code:
+    """The one line that reproduces just this case; of a branch it names the commit that was measured."""
+    size = "" if info.world_size == DEFAULT_WORLD_SIZE else f" --world-size {info.world_size}"
+    what = f"--architecture {_quoted(case.architecture)} --loader {case.loader} --check {case.check} --again{size}"
+    return Code(f"{_session(info)} -- {what}")
+
+
+@lru_cache(1024)  # most environments have it
+def _quoted(architecture: str) -> str:
+    plain = re.fullmatch(r"[\w.:/-]+", architecture)
+    return f"'{architecture}'" if plain else shlex.quote(architecture)
+
+
+@lru_cache  # an environment has hundreds of cases
+def _session(info: EnvironmentInfo) -> str:
+    """How the command begins, whatever the case."""
+    if pins := _tips(info):
+        return f"{' '.join(pins)} nox -s zero3_matrix"
+    session = f"zero3_matrix({info.id})"
+    quoted = f'"{session}"' if re.fullmatch(r"[\w.:/+@() =-]+", session) else shlex.quote(session)
+    return f"nox -s {quoted}"
+
+
+def _tips(info: EnvironmentInfo) -> list[str]:
+    """The variables that name what was measured where a package is at the tip of its branch; none where none is."""
+    found = {package: installed(info, package) for package in REPOSITORIES}
+    pins = {
+        package: f"git+https://github.com/{REPOSITORIES[package]}@{version}" if re.fullmatch(_SHA, version) else version
+        for package, version in found.items()
+    }
+    at_tip = [package for package in REPOSITORIES if f"{package}-main+" in info.id and pins[package] != found[package]]
+    return [f"ZERO3_{package.upper()}={shlex.quote(pin)}" for package, pin in pins.items()] if at_tip else []
+
+
+def _varies(cells: Sequence[Cell], part: str) -> bool:
+    return len({getattr(cell.environment, part) for cell in cells if cell.error is None}) > 1
+
+
+def _label(info: EnvironmentInfo, varying: Sequence[str]) -> str:
+    if not (info.transformers and info.deepspeed):
+        return info.id
+    parts = [f"transformers {info.transformers}", f"deepspeed {info.deepspeed}"]
+    parts += [f"{part.replace('_', ' ')} {getattr(info, part)}" for part in varying]
+    return f"{' + '.join(parts)} on {info.device}"

@@ -1,0 +1,193 @@
+"""PURE. What went wrong, in words: one statement for all cases that fail alike, the worst first.
+
+PURE: no input or output.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bot.report.context import CaseView, Statement
+from bot.text import Code, Sentence, clip, count, listed, one_line, ranks_in_words, values
+from bot.verdict_words import KINDS, VERDICTS, does, reported_in_words
+from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding, Verdict
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A case of a run, and how it is shown."""
+
+    case: Case
+    view: CaseView
+
+
+def answer(cells: Sequence[Cell]) -> str:
+    """The whole run in one or two sentences; a good one never hides what was not measured."""
+    verdicts = Counter(case.verdict for cell in cells for case in cell.cases)
+    measured = sum(verdicts.values()) - verdicts[Verdict.UNSUPPORTED] - verdicts[Verdict.ENVIRONMENT]
+    wrong = [verdict for verdict in Verdict if verdict.wrong_values and verdicts[verdict]]
+    if wrong:
+        named = listed([f"{verdicts[verdict]:,} {VERDICTS[verdict].word}" for verdict in wrong])
+        total = sum(verdicts[verdict] for verdict in wrong)
+        first = f"{total:,} of {count(measured, 'measured case')} went wrong: {named}."
+    else:
+        first = f"No wrong value in {count(measured, 'measured case')}." if measured else "Nothing was measured."
+    return " ".join([first, *_gaps(cells)])
+
+
+def _gaps(cells: Sequence[Cell]) -> list[str]:
+    failed = sum(cell.error is not None for cell in cells)
+    untested = sum(max(0, cell.planned - len(cell.cases)) for cell in cells)
+    gaps = [f"{count(failed, 'environment')} could not be measured."] if failed else []
+    return [*gaps, f"{count(untested, 'planned case')} not tested."] if untested else gaps
+
+
+def statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
+    """What went wrong, the worst verdict first, then what hits the most architectures in the most places."""
+    placed = list(_reached(list(cases)))
+    environments = len({case.view.environment.anchor for case in placed})
+    folded = sorted(
+        _folded(_groups(placed)), key=lambda groups: (groups[0].verdict.rank, -groups[0].size, -len(groups))
+    )
+    return tuple(_statement(groups, environments) for groups in folded)
+
+
+def never_began(cases: Iterable[Case]) -> set[CaseKey]:
+    """The saves of an environment that never began, because the load before them raised: that is one failure, not two."""
+    known = list(cases)
+    raised = {(case.architecture, case.loader): case.error for case in known if case.check is Check.LOAD}
+    return {
+        case.key
+        for case in known
+        if case.check is Check.SAVE and case.error and raised.get((case.architecture, case.loader)) == case.error
+    }
+
+
+def _reached(cases: Sequence[Placed]) -> Iterator[Placed]:
+    """Without the saves that never began."""
+    environments: dict[Hashable, list[Case]] = defaultdict(list)
+    for placed in cases:
+        environments[placed.view.environment.anchor].append(placed.case)
+    unreached = {anchor: never_began(there) for anchor, there in environments.items()}
+    return (placed for placed in cases if placed.case.key not in unreached[placed.view.environment.anchor])
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Cases of one environment, loader and check that fail alike, out of `total`; `quoted` speaks for them."""
+
+    cases: tuple[Placed, ...]
+    total: int
+    quoted: Placed
+    finding: Finding | None
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.quoted.case.verdict
+
+    @property
+    def size(self) -> int:
+        return len(self.cases)
+
+    @property
+    def likeness(self) -> Hashable:
+        """What groups in different environments share when they are the same failure."""
+        case = self.quoted.case
+        cause = _way(self.finding) if self.finding else case.error.type if case.error else ""
+        return case.verdict, case.check, cause, frozenset(placed.case.architecture for placed in self.cases)
+
+
+def _groups(cases: Iterable[Placed]) -> Iterator[_Group]:
+    totals: Counter[Hashable] = Counter()
+    groups: dict[tuple[Hashable, ...], list[Placed]] = defaultdict(list)
+    for placed in cases:
+        case, place = placed.case, (placed.view.environment.anchor, placed.case.loader, placed.case.check)
+        totals[place] += case.verdict not in (Verdict.UNSUPPORTED, Verdict.ENVIRONMENT)
+        if case.verdict.wrong_values:
+            cause = () if case.findings or case.error is None else _cause(case.error)
+            groups[(place, case.verdict, cause)].append(placed)
+    for key, group in groups.items():
+        yield _Group(tuple(group), totals[key[0]], *_quoted(group))
+
+
+def _cause(error: Failure) -> tuple[str, str]:
+    """What exceptions share that are the same mistake, copied from one modeling file to the next: type and function."""
+    return error.type, error.frame.rpartition(" in ")[2]
+
+
+def _folded(groups: Iterable[_Group]) -> list[list[_Group]]:
+    """The same failure together: first over the loaders of an environment, then over environments."""
+    loaders: dict[Hashable, list[_Group]] = defaultdict(list)
+    for group in groups:
+        loaders[(group.likeness, group.quoted.view.environment.anchor)].append(group)
+    places: dict[Hashable, list[_Group]] = defaultdict(list)
+    for alike in loaders.values():
+        places[(alike[0].likeness, tuple(group.quoted.case.loader for group in alike))].extend(alike)
+    return list(places.values())
+
+
+def _quoted(group: Sequence[Placed]) -> tuple[Placed, Finding | None]:
+    """The case that speaks for its group: one with the way of being wrong that most architectures share."""
+    ways = Counter(way for placed in group for way in {_way(finding) for finding in placed.case.findings})
+    if not ways:
+        return group[0], None
+    common = min(ways, key=lambda way: (-ways[way], way))
+    pairs = ((placed, finding) for placed in group for finding in placed.case.findings)
+    return next((placed, finding) for placed, finding in pairs if _way(finding) == common)
+
+
+def _way(finding: Finding) -> tuple[str, str, tuple[int, ...], bool]:
+    return finding.site, finding.kind, finding.ranks, finding.reported_missing
+
+
+def _statement(groups: Sequence[_Group], environments: int) -> Statement:
+    first = groups[0]
+    views = [placed.view for group in groups for placed in group.cases if placed is not first.quoted]
+    detail = _finding(first, first.finding) if first.finding else _error(first)
+    return Statement(
+        verdict=first.verdict,
+        where=_where(groups, environments),
+        sentence=(*_headline(groups), *detail),
+        cases=(first.quoted.view, *views),
+    )
+
+
+def _where(groups: Sequence[_Group], environments: int) -> Sentence:
+    labels = list(dict.fromkeys(group.quoted.view.environment.label for group in groups))
+    loaders = listed(list(dict.fromkeys(group.quoted.case.loader for group in groups)))
+    several = f"{len(labels)} of {environments} environments"
+    return labels[0] if len(labels) == 1 else several, f", {loaders} loader"
+
+
+def _headline(groups: Sequence[_Group]) -> Sentence:
+    """Who does what; the total is told only where it is the same in every place."""
+    first, totals = groups[0], {group.total for group in groups}
+    doing = does(first.verdict, first.quoted.case.check, first.size)
+    if first.size == 1:
+        return first.quoted.view.architecture, f" {doing}"
+    of = f"{first.size:,} of {first.total:,}" if len(totals) == 1 else f"{first.size:,}"
+    return (f"{of} architectures {doing}",)
+
+
+def _finding(group: _Group, finding: Finding) -> Sentence:
+    ranks = ranks_in_words(finding.ranks, group.quoted.view.environment.info.world_size)
+    sites = {other.site for placed in group.cases for other in placed.case.findings} - {finding.site}
+    also = f"; {count(len(sites), 'other site')} too" if sites else ""
+    reported = f"; {reported_in_words(reported_missing=finding.reported_missing)}{also}"
+    return ("; ", clip(finding.site), f" {KINDS[finding.kind]} {ranks}".rstrip(), *_values(finding), reported)
+
+
+def _values(finding: Finding) -> Sentence:
+    if finding.expected and finding.actual:
+        return " (expected ", values(finding.expected[:1]), ", got ", values(finding.actual[:1]), ")"
+    return (" (", clip(finding.detail), ")") if finding.detail else ()
+
+
+def _error(group: _Group) -> Sentence:
+    error = group.quoted.case.error
+    if error is None:
+        return ()
+    ranks = ranks_in_words(error.ranks, group.quoted.view.environment.info.world_size)
+    message = clip(one_line(f"{error.type}: {error.message}"), 240)
+    frame: Sentence = (" in ", clip(error.frame)) if error.frame else ()
+    return ("; ", Code(message), *frame, f" {ranks}".rstrip())

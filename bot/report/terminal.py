@@ -1,0 +1,120 @@
+"""A report for the terminal: the table and the worst findings. Colour only where the terminal shows it."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from bot.report.context import Column, CoverageView, Report
+from bot.text import Code, Sentence, count, listed, one_line, visible
+from bot.verdict_words import VERDICTS
+from matrix.model import Verdict
+
+FINDINGS_SHOWN = 10
+NAMES_SHOWN = 5
+WIDTH_ELSEWHERE = 160
+"""How wide the table may be where the output is no terminal and COLUMNS is not set: a log, a pipe, a file."""
+
+
+def print_report(report: Report, file: TextIO) -> None:
+    """Write the summary of `report` to `file`; NO_COLOR, FORCE_COLOR and COLUMNS are respected, as rich does."""
+    width = None if file.isatty() or "COLUMNS" in os.environ else WIDTH_ELSEWHERE
+    console = Console(file=file, highlight=False, markup=False, emoji=False, width=width)
+    table = _table(report)
+    fits = Measurement.get(console, console.options.update(width=1000), table).minimum <= console.width
+    console.print(table if fits else _narrow(report))
+    for line in (*_gaps(report), *_coverage(report), *_findings(report)):
+        console.print(line, soft_wrap=not console.is_terminal)
+    if report.findings:
+        console.print("\nthe first of them alone:\n ", one_line(report.findings[0].example.command), soft_wrap=True)
+    console.print(Text(f"\n{report.answer}", "bold"), soft_wrap=not console.is_terminal)
+
+
+def _table(report: Report) -> Table:
+    """One row per environment, a line in it per loader: it stays readable where a long name must wrap."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("environment", min_width=24)
+    table.add_column("loader", no_wrap=True)
+    for verdict in report.verdicts:
+        table.add_column(_lines(VERDICTS[verdict].word.split()), justify="right", no_wrap=True)
+    table.add_column("of", justify="right", no_wrap=True)
+    for environment in report.environments:
+        columns = [column for column in report.columns if column.environment is environment and column.measured]
+        numbers = [_numbers(columns, verdict) for verdict in report.verdicts]
+        of = [str(column.measured) for column in columns] or ["0"]
+        table.add_row(one_line(environment.label), _lines([column.loader for column in columns]), *numbers, _lines(of))
+    return table
+
+
+def _narrow(report: Report) -> Text:
+    """What the table says, for a terminal too narrow for it: a cropped column would hide a verdict."""
+    lines = []
+    for column in report.columns:
+        counts = [
+            f"{column.counts[verdict]} {VERDICTS[verdict].word}"
+            for verdict in report.verdicts
+            if column.counts[verdict]
+        ]
+        if counts:
+            label = one_line(column.environment.label)
+            lines.append(f"{label}, {column.loader}: {', '.join(counts)} of {column.measured}")
+    return Text("\n".join(lines))
+
+
+def _numbers(columns: Sequence[Column], verdict: Verdict) -> Text:
+    numbers = [column.counts.get(verdict, 0) for column in columns]
+    return Text("\n").join(Text(str(number), VERDICTS[verdict].style if number else "dim") for number in numbers)
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "\n".join(texts)
+
+
+def _gaps(report: Report) -> list[Text]:
+    lines = []
+    for environment in report.gaps:
+        lines.append(Text(f"\n{one_line(environment.label)}: {environment.gap}", "bold"))
+        if environment.error:
+            lines.append(Text(visible(f"{environment.error.type}: {environment.error.message}")))
+    return lines
+
+
+def _coverage(report: Report) -> list[Text]:
+    """What share was checked, and why the rest was not; what a run left out on purpose is only counted."""
+    lines = [Text("\ncoverage", "bold")]
+    for environment in report.environments:
+        lines.append(Text(f"{one_line(environment.label)}: {environment.covered}"))
+        lines.extend(Text(f"  {line}") for line in (_uncovered(environment.coverage) if environment.coverage else ()))
+    return lines
+
+
+def _uncovered(coverage: CoverageView) -> Iterator[str]:
+    for group in coverage.unchecked:
+        yield f"{one_line(group.reason)}: {_few(group.architectures)}"
+    if coverage.unreached:
+        yield f"{coverage.unreached_words}: {_few(coverage.unreached)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    few = listed([one_line(name) for name in names[:NAMES_SHOWN]])
+    more = len(names) - NAMES_SHOWN
+    return few + (f" and {more} more" if more > 0 else "")
+
+
+def _findings(report: Report) -> list[Text]:
+    lines = [Text("\nworst findings", "bold")] if report.findings else []
+    for finding in report.findings[:FINDINGS_SHOWN]:
+        shown = VERDICTS[finding.verdict]
+        lines.append(
+            Text.assemble((shown.word, shown.style), " ", _words(finding.where), ": ", _words(finding.sentence))
+        )
+    more = len(report.findings) - FINDINGS_SHOWN
+    return [*lines, Text(f"and {count(more, 'more finding')}, in the report")] if more > 0 else lines
+
+
+def _words(sentence: Sentence) -> Text:
+    return Text.assemble(*[(visible(part), "cyan" if isinstance(part, Code) else "") for part in sentence])

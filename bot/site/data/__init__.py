@@ -1,0 +1,1 @@
+"""The data of the site: what every page may read."""

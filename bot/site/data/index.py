@@ -1,0 +1,252 @@
+"""PURE. A board with everything that the pages look up in it, found once."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property, partial
+from typing import Any, Final
+
+from bot.report.labels import labels
+from bot.report.statements import never_began
+from bot.site.data import urls as links
+from bot.site.data.versions import age, ordered
+from bot.site.data.views import Axis, CaseLink, EnvironmentLink, FailureLink, Words, words
+from bot.site.failures.group import UpstreamFailure, failures
+from bot.site.pages.feed import NOBODY, Publisher
+from bot.text import Code, clip
+from matrix.advice.known import Known
+from matrix.catalog.lockfile import Lock
+from matrix.history.queries import Night, Transition
+from matrix.history.snapshot import TRUSTED, Board, Reading, Stale
+from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Verdict
+
+ALL: Final = slice(None)
+"""Not only a part of the architectures, or environments."""
+
+OTHER: Final[Mapping[Axis, Axis]] = {"transformers": "deepspeed", "deepspeed": "transformers"}
+
+
+def version_of(info: EnvironmentInfo, axis: Axis) -> str:
+    """The version on an axis; `?` where the environment could not tell."""
+    return getattr(info, axis) or "?"
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Environments in a table, the newest first: a row per transformers version, in it the places for each deepspeed."""
+
+    deepspeeds: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[Reading, ...], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Environments along an axis, the oldest first, and for each of them its version there and its page."""
+
+    readings: tuple[Reading, ...]
+    stops: tuple[tuple[Code, str], ...]
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading], axis: Axis) -> "Line":
+        """The line through `readings`."""
+        infos = [reading.cell.environment for reading in readings]
+        return cls(tuple(readings), tuple((clip(version_of(info, axis)), links.environment(info.id)) for info in infos))
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """What the site is made of.
+
+    `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `known` is what is
+    known of failures upstream. `lock` says what each version of transformers has. `nights`, `recent` (what changed in the
+    newest of them) and `withdrawn` are of the history, if there is one. The feed says who the `publisher` is.
+    """
+
+    board: Board
+    families: Mapping[str, str] = field(default_factory=dict)
+    sites: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    known: Sequence[Known] = ()
+    nights: tuple[Night, ...] = ()
+    recent: tuple[Transition, ...] = ()
+    withdrawn: int | None = None
+    lock: Lock | None = None
+    publisher: Publisher = NOBODY
+
+    @cached_property
+    def failures(self) -> tuple[UpstreamFailure, ...]:
+        """The distinct upstream failures of the board, the worst first."""
+        return failures(self.board, self.known, self.families)
+
+    @property
+    def night(self) -> date | None:
+        """The newest night; None before the first one."""
+        return self.board.night if self.board.readings else None
+
+    @cached_property
+    def readings(self) -> tuple[Reading, ...]:
+        """Every environment, the newest versions first."""
+
+        def versions(reading: Reading) -> tuple[Any, ...]:
+            info = reading.cell.environment
+            return age(info.transformers), age(info.deepspeed), age(info.torch), info.id
+
+        return tuple(sorted(self.board.readings, key=versions, reverse=True))
+
+    @cached_property
+    def architectures(self) -> tuple[str, ...]:
+        """Every architecture that some environment has a case of, sorted by name."""
+        found = {key.architecture for reading in self.board.readings for key in reading.cases}
+        return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
+
+    @cached_property
+    def transformers(self) -> tuple[str, ...]:
+        """The versions of transformers, the oldest first."""
+        return ordered(version_of(reading.cell.environment, "transformers") for reading in self.board.readings)
+
+    @cached_property
+    def deepspeeds(self) -> tuple[str, ...]:
+        """The versions of deepspeed, the oldest first."""
+        return ordered(version_of(reading.cell.environment, "deepspeed") for reading in self.board.readings)
+
+    @cached_property
+    def positions(self) -> Mapping[str, tuple[int, int]]:
+        """Where each environment is on both axes, by its id."""
+        infos = [reading.cell.environment for reading in self.board.readings]
+        transformers, deepspeeds = (
+            {version: place for place, version in enumerate(axis)} for axis in (self.transformers, self.deepspeeds)
+        )
+        return {
+            info.id: (transformers[version_of(info, "transformers")], deepspeeds[version_of(info, "deepspeed")])
+            for info in infos
+        }
+
+    @cached_property
+    def crossed(self) -> Mapping[Device, "Crossed"]:
+        """The environments of each device by both their versions."""
+        return {device: self._crossed(device) for device in self.devices}
+
+    def _crossed(self, device: Device) -> "Crossed":
+        places: dict[tuple[str, str], list[Reading]] = defaultdict(list)
+        for reading in self.readings:
+            info = reading.cell.environment
+            if info.device is device:
+                places[version_of(info, "transformers"), version_of(info, "deepspeed")].append(reading)
+        downwards, across = (ordered(pair[axis] for pair in places)[::-1] for axis in (0, 1))
+        rows = ((down, tuple(tuple(places.get((down, right), ())) for right in across)) for down in downwards)
+        return Crossed(across, tuple(rows))
+
+    @cached_property
+    def neighbours(self) -> Mapping[str, tuple[Reading, ...]]:
+        """For each environment, by its id, all of them, the nearest first."""
+        return {
+            one.cell.environment.id: tuple(sorted(self.readings, key=partial(self._distance, one)))
+            for one in self.readings
+        }
+
+    def _distance(self, one: Reading, other: Reading) -> tuple[bool, int]:
+        """On another device is farthest; then count the steps along both axes."""
+        here, there = self.positions[one.cell.environment.id], self.positions[other.cell.environment.id]
+        steps = sum(abs(mine - its) for mine, its in zip(here, there, strict=True))
+        return one.cell.environment.device != other.cell.environment.device, steps
+
+    @cached_property
+    def lines(self) -> Mapping[tuple[Device, Axis], Mapping[str, "Line"]]:
+        """For a device and an axis: the environments along the axis by the other axis's version."""
+        found: dict[tuple[Device, Axis], dict[str, list[Reading]]] = defaultdict(lambda: defaultdict(list))
+        for reading in reversed(self.readings):
+            info = reading.cell.environment
+            for axis, other in OTHER.items():
+                found[info.device, axis][version_of(info, other)].append(reading)
+        return {
+            (device, axis): {other: Line.of(readings, axis) for other, readings in lines.items()}
+            for (device, axis), lines in found.items()
+        }
+
+    @cached_property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices that were measured on, that with the most cases first."""
+        cases = dict.fromkeys(Device, 0)
+        for reading in self.board.readings:
+            cases[reading.cell.environment.device] += len(reading.cases)
+        present = {reading.cell.environment.device for reading in self.board.readings}
+        return tuple(sorted(present, key=lambda device: -cases[device]))
+
+    @cached_property
+    def environments(self) -> Mapping[str, EnvironmentLink]:
+        """How each environment is named, by its id."""
+        names = labels([reading.cell for reading in self.readings])
+        return {
+            reading.cell.environment.id: _environment_link(reading, label)
+            for reading, label in zip(self.readings, names, strict=True)
+        }
+
+    @cached_property
+    def failures_of(self) -> Mapping[tuple[str, CaseKey], tuple[FailureLink, ...]]:
+        """The failures that each case is a place of; a save that never began has those of the load before it."""
+        found: dict[tuple[str, CaseKey], tuple[FailureLink, ...]] = {}
+        for failure in self.failures:
+            link = failure_link(failure)
+            for place in failure.places:
+                where = place.environment.id, place.case.key
+                found[where] = (*found.get(where, ()), link)
+        for reading in self.board.readings:
+            name = reading.cell.environment.id
+            for key in never_began([dated.case for dated in reading.cases.values()]):
+                found[name, key] = found.get((name, key._replace(check=Check.LOAD)), ())
+        return found
+
+    def of(self, reading: Reading) -> EnvironmentLink:
+        """How the environment of `reading` is named."""
+        return self.environments[reading.cell.environment.id]
+
+    def family(self, architecture: str) -> Code:
+        """What the catalog says that an architecture stands for; empty where it does not know it."""
+        return clip(self.families.get(architecture, ""))
+
+
+def verdict_of(reading: Reading, key: CaseKey) -> Verdict | None:
+    """The verdict of a case, None where it is untested."""
+    dated = reading.cases.get(key)
+    return dated.case.verdict if dated else None
+
+
+def worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
+    """The worst of the verdicts; None where all are untested."""
+    return min((verdict for verdict in verdicts if verdict), key=lambda verdict: verdict.rank, default=None)
+
+
+def case_link(environment: str, case: Case) -> CaseLink:
+    """How a case of the environment with that id is named."""
+    page = links.case(environment, case.key)
+    return CaseLink(clip(case.architecture), case.loader, case.check, case.verdict, page)
+
+
+def failure_link(failure: UpstreamFailure) -> FailureLink:
+    """How a failure is named."""
+    return FailureLink(failure.verdict, words(*failure.title), links.finding(failure.slug))
+
+
+def _environment_link(reading: Reading, label: Code) -> EnvironmentLink:
+    info = reading.cell.environment
+    return EnvironmentLink(
+        id=clip(info.id),
+        label=label,
+        page=links.environment(info.id),
+        transformers=clip(version_of(info, "transformers")),
+        deepspeed=clip(version_of(info, "deepspeed")),
+        device=info.device,
+        night=reading.night,
+        stale=tuple(_why_stale(reason, reading) for reason in sorted(reading.stale)),
+    )
+
+
+def _why_stale(reason: Stale, reading: Reading) -> Words:
+    return words(
+        {
+            Stale.UNFINISHED: f"the measurement of {reading.attempt} did not come to its end",
+            Stale.FAILED: f"on {reading.attempt} it could not be installed or imported",
+            Stale.OUTDATED: "measured with another catalog or probe than the newest measurement",
+            Stale.OLD: f"measured on {reading.night}, more than {TRUSTED.days} days before the newest night",
+        }[reason]
+    )

@@ -1,0 +1,134 @@
+"""PURE. Why a case is red: each cause goes by a name that is the same for every model it hits, tonight and next year.
+
+PURE: no input or output.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from bot.text import Sentence, clip, one_line
+from bot.verdict_words import VERDICTS
+from matrix.advice.known import Known, Ranks
+from matrix.model import Case, Check, EnvironmentInfo, Failure, Finding, Kind, Verdict, What
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A mistake: its name, `verdict`, what it is in words, and the entries of known.toml that explain it."""
+
+    slug: str
+    verdict: Verdict
+    title: Sentence
+    known: tuple[Known, ...] = ()
+
+
+_SHAPE: Final = re.compile(
+    r"""
+    [\w.~-]*/[\w./-]+                           # a path
+    |\b[A-Za-z_]\w*(?:\.\w+)*\.(?:weight|bias)\b|\b[A-Za-z_]\w*(?:\.\w+){2,}  # a tensor
+    |\b[A-Z][a-z0-9]+(?:[A-Z]+[a-z0-9]+)+\w*      # a class
+    |0x[0-9a-f]+|(?<![A-Za-z0-9])-?\d+(?:\.\d+)*    # a number
+    """,
+    re.VERBOSE,
+)
+_LINES: Final = 2
+"""How many lines of a message tell what happened; the next ones name more of the same."""
+
+_VALUES: Final = frozenset({Kind.INIT_VALUE, Kind.ZEROS, Kind.NONFINITE, Kind.PARTIAL, Kind.GARBAGE})
+"""What a tensor holds that nobody wrote to, or that something else was written to: chance tells one from another."""
+
+_WHATS: Final = {
+    What.PARAMETER: "parameters",
+    What.BUFFER: "persistent buffers",
+    What.NONPERSISTENT: "non-persistent buffers",
+}
+_KINDS: Final = {
+    Kind.ABSENT: "absent",
+    Kind.META: "left without values",
+    Kind.SHAPE: "of the wrong shape",
+    Kind.DTYPE: "of the wrong dtype",
+    Kind.OTHER_TENSOR: "holding another tensor's values",
+}
+_RANKS: Final = {
+    Ranks.ALL: "on every rank",
+    Ranks.ABOVE_ZERO: "on every rank but rank 0",
+    Ranks.ZERO: "on rank 0 only",
+    Ranks.SOME: "on some ranks",
+}
+
+
+def causes(case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> tuple[Cause, ...]:
+    """Why `case` is red in `environment`, each cause once; nothing for a case that is not red.
+
+    A cause that one entry of `known` explains goes by the name of that entry.
+    """
+    if not (case.verdict.wrong_values or case.verdict is Verdict.BASELINE_BROKEN):
+        return ()
+    alike = {
+        (found.what, found.site, found.kind, found.ranks, found.reported_missing): found for found in case.findings
+    }
+    reasons: list[Finding | Failure] = [*alike.values(), *([case.error] if case.error else [])]
+    found = (_cause(reason, case, environment, known) for reason in reasons)
+    plain = Cause(case.verdict.replace("_", "-"), case.verdict, (VERDICTS[case.verdict].meaning,))
+    return tuple({cause.slug: cause for cause in found}.values()) or (plain,)
+
+
+def _cause(reason: Failure | Finding, case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> Cause:
+    own = _raised(reason, case.verdict) if isinstance(reason, Failure) else _wrong(reason, case, environment)
+    explained = tuple(entry for entry in known if entry.explains(case, environment, reason))
+    if len(explained) == 1:
+        return Cause(explained[0].id, own.verdict, (explained[0].title,), explained)
+    return Cause(own.slug, own.verdict, own.title, explained)
+
+
+@lru_cache(1024)  # many cases raise the same
+def _raised(error: Failure, verdict: Verdict) -> Cause:
+    """Exceptions are the same mistake that agree in type, function and the message but for its numbers and names."""
+    function, message = error.frame.rpartition(" in ")[2], shape(error.message)
+    words = f"{error.type} in {function}: {message}" if function else f"{error.type}: {message}"
+    name = named([verdict, error.type, function], words)
+    return Cause(name, verdict, (clip(words, 240),))
+
+
+def shape(message: str) -> str:
+    """What is left of a message without numbers, paths, class names and names of tensors."""
+    lines = [line for line in message.splitlines() if line.strip()][:_LINES]
+    return one_line(_SHAPE.sub("…", " ".join(lines)))
+
+
+def _wrong(finding: Finding, case: Case, environment: EnvironmentInfo) -> Cause:
+    """Wrong tensors are the same mistake that agree in what they are, on which ranks, and whether the loader said so."""
+    what, flaky = _WHATS[finding.what], case.verdict is Verdict.FLAKY
+    how = "wrong" if flaky or finding.kind in _VALUES else _KINDS[finding.kind]
+    match case.verdict:
+        case Verdict.FLAKY:
+            words = f"{what} different from run to run"
+        case Verdict.BASELINE_BROKEN:
+            words = f"{what} {how} without ZeRO-3 too"
+        case _:
+            words = f"{what} {how} {_where(finding, case, environment)}, {_said(finding)}"
+    verdict = case.verdict
+    if verdict is Verdict.CORRUPT and finding.reported_missing:
+        verdict = Verdict.REPORTED
+    return Cause(named([verdict, finding.what, how], words), verdict, (words,))
+
+
+def _where(finding: Finding, case: Case, environment: EnvironmentInfo) -> str:
+    if case.check is Check.SAVE:  # a plain load in one process tells
+        return "after saving"
+    return _RANKS[Ranks.of(finding.ranks, environment.world_size)]
+
+
+def _said(finding: Finding) -> str:
+    return "listed as missing" if finding.reported_missing else "in silence"
+
+
+def named(words: Sequence[str], whole: str) -> str:
+    """A name for the address of a page: some readable `words`, and a digest of the `whole`."""
+    readable = re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower())[:60].strip("-")
+    digest = hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{readable}-{digest}"

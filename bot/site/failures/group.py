@@ -1,0 +1,136 @@
+"""PURE. Distinct upstream failures: what went wrong everywhere, told apart by its cause, never by which model it hits.
+
+PURE: no input or output.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.report.statements import never_began
+from bot.site.failures.causes import Cause, causes
+from bot.site.failures.rules import Measured, Point, Seen, explanation, in_words
+from bot.text import Sentence
+from matrix.advice.known import Known
+from matrix.history.snapshot import Board
+from matrix.model import Case, EnvironmentInfo, Verdict
+
+
+@dataclass(frozen=True)
+class Place:
+    """A case that a failure hits."""
+
+    environment: EnvironmentInfo
+    case: Case
+
+
+@dataclass(frozen=True)
+class UpstreamFailure:
+    """One mistake upstream: its worst `verdict`, what it is, the smallest `rule` that explains where, and all `places`.
+
+    `known` are the entries of known.toml that explain it. `slug` is the same every night, whatever the failure hits.
+    """
+
+    slug: str
+    verdict: Verdict
+    title: Sentence
+    rule: Sentence
+    known: tuple[Known, ...]
+    places: tuple[Place, ...]
+
+
+def failures(
+    board: Board, known: Sequence[Known], families: Mapping[str, str] | None = None
+) -> tuple[UpstreamFailure, ...]:
+    """The failures of a board, the worst first, then those that hit the most architectures.
+
+    `families` tells the catalog's family of an architecture, for rules that are shorter with it.
+    """
+    sight = _Sight.of(list(_places(board)), families or {})
+    hit: dict[str, list[tuple[int, Cause]]] = defaultdict(list)
+    for index, place in enumerate(sight.places):
+        for cause in causes(place.case, place.environment, known):
+            hit[cause.slug].append((index, cause))
+    return tuple(sorted((_failure(sight, there) for there in hit.values()), key=_rank))
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """All places, as rules see them, and the sets of those that `loaded`, and that an exception `ended`."""
+
+    places: Sequence[Place]
+    measured: Measured
+    loaded: int
+    ended: int
+
+    @classmethod
+    def of(cls, places: Sequence[Place], families: Mapping[str, str]) -> "_Sight":
+        measured = Measured(_points(places, families))
+        loaded = measured.bits(index for index, place in enumerate(places) if _loaded(place.case))
+        ended = measured.bits(index for index, place in enumerate(places) if _raised(place.case))
+        return cls(places, measured, loaded, ended)
+
+    def seen(self, indices: Iterable[int]) -> Seen:
+        """What is evidence for and against a failure that is at `indices`."""
+        red = self.measured.bits(indices)
+        return Seen(red, self.loaded & ~red, self.ended & ~red)
+
+
+def _rank(failure: UpstreamFailure) -> tuple[int, int, int, str]:
+    architectures = {place.case.architecture for place in failure.places}
+    return failure.verdict.rank, -len(architectures), -len(failure.places), failure.slug
+
+
+def _places(board: Board) -> Iterator[Place]:
+    """Every case of the board, without saves that never began."""
+    for reading in board.readings:
+        cases = [dated.case for dated in reading.cases.values()]
+        unreached = never_began(cases)
+        yield from (Place(reading.cell.environment, case) for case in cases if case.key not in unreached)
+
+
+def _points(places: Sequence[Place], families: Mapping[str, str]) -> list[Point]:
+    bearing = {_version(place) for place in places if place.case.tensors.buffers}
+    return [_point(place, bearing, families) for place in places]
+
+
+def _version(place: Place) -> tuple[str, str]:
+    """What says which buffers a model has."""
+    return place.case.architecture, place.environment.transformers
+
+
+def _point(place: Place, bearing: set[tuple[str, str]], families: Mapping[str, str]) -> Point:
+    environment, case = place.environment, place.case
+    return Point(
+        transformers=environment.transformers,
+        deepspeed=environment.deepspeed,
+        device=environment.device,
+        loader=case.loader,
+        check=case.check,
+        architecture=case.architecture,
+        family=families.get(case.architecture, ""),
+        buffers=_version(place) in bearing,
+    )
+
+
+def _raised(case: Case) -> bool:
+    return case.error is not None and case.verdict not in (Verdict.ENVIRONMENT, Verdict.UNSUPPORTED)
+
+
+def _loaded(case: Case) -> bool:
+    """Whether it came to its end, the same in every run: what is not wrong in it is right."""
+    unsteady = (Verdict.FLAKY, Verdict.ENVIRONMENT, Verdict.UNSUPPORTED)
+    return case.error is None and case.verdict not in unsteady
+
+
+def _failure(sight: _Sight, hit: Sequence[tuple[int, Cause]]) -> UpstreamFailure:
+    worst = min((cause for _, cause in hit), key=lambda cause: cause.verdict.rank)
+    known = {entry.id: entry for _, cause in hit for entry in cause.known}
+    return UpstreamFailure(
+        slug=worst.slug,
+        verdict=worst.verdict,
+        title=worst.title,
+        rule=in_words(explanation(sight.measured, sight.seen(index for index, _ in hit))),
+        known=tuple(known[name] for name in sorted(known)),
+        places=tuple(sight.places[index] for index, _ in hit),
+    )

@@ -1,0 +1,164 @@
+"""PURE. Badges as https://shields.io/badges/endpoint-badge reads them: what is not known for certain is never green.
+
+PURE: no input or output.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from bot.site.data.urls import slug
+from bot.site.failures.rules import version_key
+from bot.text import count, visible
+from bot.verdict_words import VERDICTS
+from matrix.advice.advice import released
+from matrix.advice.safety import Answer, Tried, together, tried_in
+from matrix.history.snapshot import Board, Pair, Reading
+from matrix.model import Loader, Verdict
+
+LIMIT: Final = 60
+"""Characters of a label or a message."""
+
+_GREEN: Final = "brightgreen"
+_GREY: Final = "lightgrey"
+_COLORS: Final = {
+    Verdict.CORRUPT: "red",
+    Verdict.REPORTED: "orange",
+    Verdict.CRASH: "orange",
+    Verdict.HANG: "orange",
+    Verdict.FLAKY: "orange",
+    Verdict.NOT_PARTITIONED: "orange",
+    Verdict.BASELINE_BROKEN: "yellow",
+    Verdict.PASS: _GREEN,
+}
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A badge: `label` says of what, `message` how it is."""
+
+    label: str
+    message: str
+    color: str = _GREY
+
+    @property
+    def json(self) -> str:
+        """What an endpoint answers. `isError` keeps a badge that is not green from being coloured by whoever shows it."""
+        values = {"schemaVersion": 1, "label": _short(self.label), "message": _short(self.message), "color": self.color}
+        return json.dumps({**values, "isError": self.color != _GREEN}) + "\n"
+
+
+def _short(text: str) -> str:
+    shown = visible(text[:LIMIT]).replace("\n", " ")
+    return shown if len(shown) <= LIMIT and len(text) <= LIMIT else f"{shown[: LIMIT - 1]}…"
+
+
+def badges(board: Board) -> dict[str, Badge]:
+    """Every badge by its path from the root of the site: of the project, and of each environment, pair and architecture.
+
+    They tell of the stock loader. The project's and an architecture's are about the newest pair of releases.
+    """
+    pairs: dict[Pair, list[Reading]] = defaultdict(list)
+    for reading in board.readings:
+        pairs[reading.pair].append(reading)
+    newest = max(pairs, key=_age, default=("", ""))
+    there = pairs.get(newest, [])
+    return {
+        "badges/project.json": _of_all(f"ZeRO-3, {_words(newest)}" if there else "ZeRO-3", there),
+        **{_path("environments", _id(reading)): _of_environment(reading) for reading in board.readings},
+        **{_path("pairs", "+".join(pair)): _of_all(_words(pair), readings) for pair, readings in pairs.items()},
+        **{_path("architectures", name): _of_one(name, there) for name in _architectures(board.readings)},
+    }
+
+
+def _age(pair: Pair) -> tuple[object, ...]:
+    """Sorts pairs: what is no release comes before all releases."""
+    return all(map(released, pair)), *map(version_key, pair)
+
+
+def _words(pair: Pair) -> str:
+    return f"transformers {pair[0]} + deepspeed {pair[1]}"
+
+
+def _id(reading: Reading) -> str:
+    return reading.cell.environment.id
+
+
+def _path(folder: str, name: str) -> str:
+    return f"badges/{folder}/{slug(name)}.json"
+
+
+def _architectures(readings: Iterable[Reading]) -> list[str]:
+    return sorted({key.architecture for reading in readings for key in reading.cases})
+
+
+def _of_environment(reading: Reading) -> Badge:
+    return _of_all(f"{_words(reading.pair)}, {reading.cell.environment.device}", [reading])
+
+
+def _of_all(label: str, readings: Sequence[Reading]) -> Badge:
+    """How many of all cases pass: green when every architecture that the versions have is safe."""
+    if any(reading.stale for reading in readings):
+        return Badge(label, _stale(reading.night for reading in readings if reading.stale))
+    tried = {name: tried_in(readings, name) for name in _architectures(readings)}
+    told = [verdict for found in tried.values() for verdict in _verdicts(found) if verdict is not Verdict.UNSUPPORTED]
+    if not told:
+        return Badge(label, "untested")
+    day, worst, passed = _day(readings), min(told, key=lambda verdict: verdict.rank), told.count(Verdict.PASS)
+    if worst is not Verdict.PASS:
+        return Badge(label, f"{passed:,} of {count(len(told), 'case')} pass{day}", _COLORS[worst])
+    if all(together(found, Loader.STOCK) is Answer.SAFE for found in tried.values() if not _lacking(found)):
+        return Badge(label, f"all {count(passed, 'case')} pass{day}", _GREEN)
+    return Badge(label, f"uncertain, {count(passed, 'case')} pass{day}")
+
+
+def _of_one(name: str, readings: Iterable[Reading]) -> Badge:
+    """How an architecture fares with a pair."""
+    label, tried = name.partition(":")[0], tried_in(readings, name)
+    answer = together(tried, Loader.STOCK)
+    if answer is Answer.UNSAFE:
+        return _unsafe(label, [one for one in tried if one.answer(Loader.STOCK) is Answer.UNSAFE])
+    if answer is Answer.SAFE:
+        return Badge(label, f"safe {_where(tried)}", _GREEN)
+    if any(one.stale for one in tried):
+        return Badge(label, _stale(one.night for one in tried if one.stale))
+    passed = tried and all(one.passed(Loader.STOCK) for one in tried)
+    return Badge(label, f"uncertain {_where(tried)}" if passed else "untested")
+
+
+def _unsafe(label: str, tried: Sequence[Tried]) -> Badge:
+    """The worst verdict, of what is not stale if there is any: what went wrong stays so, but is not shown as of today."""
+    fresh = [one for one in tried if not one.stale]
+    worst = min(_verdicts(fresh or tried), key=lambda verdict: verdict.rank)
+    if not fresh:
+        return Badge(label, f"{VERDICTS[worst].word}, {_stale(one.night for one in tried)}")
+    if worst is Verdict.UNSUPPORTED:
+        return Badge(label, f"not in transformers {tried[0].transformers}")
+    return Badge(label, f"{VERDICTS[worst].word} {_where(fresh)}", _COLORS[worst])
+
+
+def _verdicts(tried: Iterable[Tried]) -> list[Verdict]:
+    """What was measured with the stock loader."""
+    found = (verdict for one in tried for verdict in one.told(Loader.STOCK))
+    return [verdict for verdict in found if verdict and not verdict.infrastructure]
+
+
+def _lacking(tried: Iterable[Tried]) -> bool:
+    """Whether the versions do not have the architecture."""
+    return set(_verdicts(tried)) == {Verdict.UNSUPPORTED}
+
+
+def _where(tried: Sequence[Tried]) -> str:
+    return f"with transformers {tried[0].transformers}{_day(tried)}"
+
+
+def _day(measured: Iterable[Tried | Reading]) -> str:
+    """The oldest night of what a badge tells of: it stays as it is when nights stop, so that its reader must see how old it is."""
+    return f" ({min(one.night for one in measured)})"
+
+
+def _stale(nights: Iterable[date]) -> str:
+    return f"stale since {min(nights)}"

@@ -1,0 +1,148 @@
+"""PURE. What changed, for feed readers: one entry per night for all cases that changed alike, so that a release makes few.
+
+PURE: no input or output.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from typing import Final
+
+from bot.site.data import urls as links
+from bot.text import Code, clip, count, one_line
+from bot.verdict_words import VERDICTS
+from matrix.history.database import History
+from matrix.history.queries import Transition, days, transitions
+from matrix.model import Verdict
+
+ENTRIES: Final = 50
+NIGHTS: Final = 14
+LISTED: Final = 20
+"""How many lines an entry has, and how many names a line."""
+
+ADDRESS: Final = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+"""Of a site's root: absolute, with nothing behind its path."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Who publishes a site: `authority` is a domain of theirs, which names what is in the feed for ever (RFC 4151).
+
+    `address` is that of the site's root. Readers of feeds want absolute links; without it they are from the root.
+    """
+
+    authority: str = "zero3-matrix.invalid"  # nobody's
+    address: str = ""
+
+    def link(self, page: str) -> str:
+        """The address of a page of the site."""
+        return f"{self.address.rstrip('/')}/{page}" if self.address else page
+
+
+NOBODY: Final = Publisher()
+
+
+@dataclass(frozen=True)
+class Line:
+    """The changes of an entry in one environment with one loader and check; `more` of the architectures are not named."""
+
+    environment: Code
+    page: str
+    how: str
+    architectures: tuple[Code, ...]
+    more: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All cases that changed alike in a night. `id` is a tag URI and stays; `more` lines are left out."""
+
+    id: str
+    title: str
+    night: date
+    page: str
+    lines: tuple[Line, ...]
+    more: int
+
+
+@dataclass(frozen=True)
+class Feed:
+    """An Atom feed (RFC 4287) at the address `itself`, about `page`: `updated` is the newest night, entries the newest first."""
+
+    id: str
+    title: str
+    itself: str
+    page: str
+    updated: date
+    entries: tuple[Entry, ...]
+
+
+def recent(history: History, number: int = NIGHTS) -> tuple[Transition, ...]:
+    """What changed in each of the newest `number` nights of a history."""
+    newest = (date.min, *days(history))[-number - 1 :]
+    return tuple(change for before, after in pairwise(newest) for change in transitions(history, before, after))
+
+
+def feed(changes: Iterable[Transition], night: date, publisher: Publisher = NOBODY) -> Feed:
+    """The feed of `changes`, as of a `night`."""
+    alike: dict[tuple[date, Verdict | None, Verdict], list[Transition]] = defaultdict(list)
+    for change in changes:
+        alike[change.night, change.before, change.after].append(change)
+    entries = sorted(((kind, _entry(kind, found, publisher)) for kind, found in alike.items()), key=_order)
+    return Feed(
+        id=f"tag:{publisher.authority},2026:changes",
+        title="ZeRO-3 compatibility: what changed",
+        itself=publisher.link(links.FEED),
+        page=publisher.link(links.START),
+        updated=night,
+        entries=tuple(entry for _, entry in entries[:ENTRIES]),
+    )
+
+
+_Kind = tuple[date, Verdict | None, Verdict]
+
+
+def _order(found: tuple[_Kind, Entry]) -> tuple[int, bool, int, int]:
+    """The newest night first; in it what got worse, then what recovered, then what is new."""
+    (night, before, after), _ = found
+    return -night.toordinal(), before is None, after.rank, before.rank if before else 0
+
+
+def _entry(kind: _Kind, changes: Sequence[Transition], publisher: Publisher) -> Entry:
+    night, before, after = kind
+    lines: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for change in changes:
+        lines[change.environment, f"{change.key.loader}, {change.key.check}"].append(change.key.architecture)
+    environments = sorted({change.environment for change in changes})
+    return Entry(
+        id=f"tag:{publisher.authority},{night}:{before or 'new'}-{after}",
+        title=f"{_change(before, after, len(changes))} in {_where(environments)}",
+        night=night,
+        page=publisher.link(links.environment(environments[0]) if len(environments) == 1 else links.START),
+        lines=tuple(_line(place, names, publisher) for place, names in sorted(lines.items())[:LISTED]),
+        more=max(0, len(lines) - LISTED),
+    )
+
+
+def _change(before: Verdict | None, after: Verdict, number: int) -> str:
+    """`3 cases went from pass to crash`."""
+    cases = count(number, "case")
+    if before is None:
+        return f"{cases} measured for the first time: {VERDICTS[after].word}"
+    return f"{cases} went from {VERDICTS[before].word} to {VERDICTS[after].word}"
+
+
+def _where(environments: Sequence[str]) -> str:
+    if len(environments) == 1:
+        return one_line(clip(environments[0]))
+    return count(len(environments), "environment")
+
+
+def _line(place: tuple[str, str], architectures: Sequence[str], publisher: Publisher) -> Line:
+    environment, how = place
+    names = tuple(map(clip, sorted(architectures)[:LISTED]))
+    page = publisher.link(links.environment(environment))
+    return Line(clip(environment), page, how, names, max(0, len(architectures) - LISTED))

@@ -1,0 +1,95 @@
+"""PURE. Where a case turns from wrong to right, or back, from one version to the next."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
+
+from bot.site.data.index import OTHER, Atlas, verdict_of
+from bot.site.data.views import Axis, Frontier, Outcome, Span, Words, words
+from bot.text import Code, clip, listed
+from matrix.model import KINDS, CaseKey, Device, Verdict
+
+_OUTCOMES: Final[Mapping[Verdict | None, Outcome]] = {
+    Verdict.PASS: "right",
+    Verdict.CORRUPT: "wrong",
+    Verdict.REPORTED: "wrong",
+    Verdict.CRASH: "crash",
+    Verdict.HANG: "hang",
+    Verdict.FLAKY: "flaky",
+    Verdict.NOT_PARTITIONED: "not partitioned",
+}
+"""What a verdict says of a version; those that are not here say nothing of ZeRO-3."""
+
+_Turns = tuple[tuple[Outcome, Code, Code], ...]
+"""The outcome of each span, its first and last version."""
+
+_Line = tuple[str, tuple[Span, ...]]
+"""A version of one package, and what becomes of a case along the other."""
+
+
+def frontiers(atlas: Atlas, architecture: str) -> tuple[Frontier, ...]:
+    """The frontiers of an architecture: along transformers all, along deepspeed those where something turns."""
+    return tuple(
+        frontier
+        for device in atlas.devices
+        for loader, check in KINDS
+        for axis in OTHER
+        for frontier in _frontiers(atlas, device, CaseKey(architecture, loader, check), axis)
+    )
+
+
+def becomes(outcome: Outcome) -> str:
+    """What a case does from some version on: `right`, `crashes`."""
+    return {"crash": "crashes", "hang": "hangs"}.get(outcome, outcome)
+
+
+def _frontiers(atlas: Atlas, device: Device, key: CaseKey, axis: Axis) -> Iterator[Frontier]:
+    """Lines that turn at the same versions are one frontier."""
+    alike: dict[_Turns, list[_Line]] = defaultdict(list)
+    for other, line in atlas.lines[device, axis].items():
+        turns, spans = _spans(line.stops, tuple(_OUTCOMES.get(verdict_of(one, key)) for one in line.readings))
+        alike[turns].append((other, spans))
+    for lines in alike.values():
+        if len(lines[0][1]) > (axis == "deepspeed"):
+            yield _frontier(device, key, axis, lines)
+
+
+def _frontier(device: Device, key: CaseKey, axis: Axis, lines: Sequence[_Line]) -> Frontier:
+    others = tuple(clip(other) for other, _ in lines)
+    spans = tuple(_joined(same) for same in zip(*(spans for _, spans in lines), strict=True))
+    return Frontier(device, key.loader, key.check, axis, others, spans, _words(axis, others, spans))
+
+
+def _joined(same: Sequence[Span]) -> Span:
+    first = same[0]
+    return Span(
+        first.right, first.outcome, first.first, first.last, tuple(page for span in same for page in span.begins)
+    )
+
+
+@lru_cache(10_000)  # most architectures turn where others do
+def _spans(stops: Sequence[tuple[Code, str]], outcomes: Sequence[Outcome | None]) -> tuple[_Turns, tuple[Span, ...]]:
+    """The stops of a line as runs of equal outcome; those that say nothing are left out."""
+    told = zip(outcomes, stops, strict=True)
+    known = [(outcome, *stop) for outcome, stop in told if outcome is not None]
+    runs = [(outcome, list(run)) for outcome, run in groupby(known, key=itemgetter(0))]
+    spans = tuple(Span(outcome == "right", outcome, run[0][1], run[-1][1], (run[0][2],)) for outcome, run in runs)
+    return tuple((span.outcome, span.first, span.last) for span in spans), spans
+
+
+def _words(axis: Axis, others: Sequence[str], spans: Sequence[Span]) -> Words:
+    """`with deepspeed 0.19.8: wrong in transformers 4.40.2 to 5.5.4, right from 5.6.0 on`."""
+    first, *later = spans
+    told = [f"{becomes(first.outcome)} in {axis} {_versions(first)}"]
+    told += [
+        f"{becomes(span.outcome)} " + (f"from {span.first} on" if span is spans[-1] else f"in {_versions(span)}")
+        for span in later
+    ]
+    return words(f"with {OTHER[axis]} {listed(others)}: {', '.join(told)}")
+
+
+def _versions(span: Span) -> str:
+    return span.first if span.first == span.last else f"{span.first} to {span.last}"

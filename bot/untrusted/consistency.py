@@ -1,0 +1,73 @@
+"""PURE. Records that contradict themselves: what the project's own probe never writes, and a stranger's code might.
+
+PURE: no input or output.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from matrix.model import SHOWN_VALUES, Case, Failure, Finding, Timing, Verdict
+
+_FINDINGS, _ERROR, _NOTHING = (True, False), (False, True), (False, False)
+_EVIDENCE: Final[Mapping[Verdict, frozenset[tuple[bool, bool]]]] = {
+    Verdict.CORRUPT: frozenset({_FINDINGS}),
+    Verdict.REPORTED: frozenset({_FINDINGS}),
+    Verdict.CRASH: frozenset({_ERROR}),
+    Verdict.HANG: frozenset({_ERROR}),
+    Verdict.FLAKY: frozenset({_FINDINGS, _ERROR, _NOTHING}),
+    Verdict.NOT_PARTITIONED: frozenset({_FINDINGS, _NOTHING}),
+    Verdict.BASELINE_BROKEN: frozenset({_FINDINGS, _ERROR}),
+    Verdict.ENVIRONMENT: frozenset({_ERROR}),
+    Verdict.UNSUPPORTED: frozenset({_ERROR}),
+    Verdict.PASS: frozenset({_NOTHING}),
+}
+"""Which evidence, (findings, error), a verdict comes with; see `matrix.probe.checks.verdicts`."""
+
+MOST_RUNS: Final = 100
+
+
+def contradiction(case: Case, world_size: int) -> str:
+    """The first thing that a case says against itself, in words; empty when there is none."""
+    return next((words for wrong, words in _claims(case, world_size) if wrong), "")
+
+
+def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
+    """Each thing that may not be, whether it is, in words."""
+    k, n = case.confirmed
+    tensors = (case.tensors.buffers, case.tensors.parameters, case.tensors.nonpersistent)
+    missing = [finding.reported_missing for finding in case.findings]
+    evidence = (bool(case.findings), case.error is not None)
+    yield evidence not in _EVIDENCE[case.verdict], f"its evidence is not that of {case.verdict}"
+    yield case.verdict is Verdict.PASS and not any(tensors), "it compared nothing, yet passed"
+    yield case.verdict is Verdict.REPORTED and not all(missing), "it is reported, yet not all of it was"
+    yield case.verdict is Verdict.CORRUPT and all(missing), "it is corrupt, yet all of it was reported"
+    yield not 1 <= k <= n <= MOST_RUNS, "its reruns do not add up"
+    yield (k < n) is not (case.verdict is Verdict.FLAKY), "its reruns do not fit its verdict"
+    yield min(*tensors, case.seconds, case.load_seconds) < 0, "it has a negative count or time"
+    yield _repeated(case.findings), "it finds the same thing twice"
+    yield any(_odd(finding, world_size) for finding in case.findings), "a finding's ranks or values do not add up"
+    yield not ranks_exist(case.error, world_size), "its error was raised on ranks that it did not have"
+
+
+def _repeated(findings: Sequence[Finding]) -> bool:
+    return len({(finding.tensor, finding.kind) for finding in findings}) < len(findings)
+
+
+def _odd(finding: Finding, world_size: int) -> bool:
+    wrong, total = finding.elements
+    shown = max(len(finding.expected), len(finding.actual))
+    return not (_exist(finding.ranks, world_size) and finding.ranks and 0 <= wrong <= total and shown <= SHOWN_VALUES)
+
+
+def ranks_exist(error: Failure | None, world_size: int) -> bool:
+    """Whether an error names each of its ranks once, in order, and only ranks of a world of that size."""
+    return error is None or _exist(error.ranks, world_size)
+
+
+def _exist(ranks: Sequence[int], world_size: int) -> bool:
+    return list(ranks) == sorted(set(ranks) & set(range(world_size)))
+
+
+def possible(timing: Timing) -> bool:
+    """Whether no time and no memory is negative."""
+    return min(timing.seconds, timing.import_seconds, timing.load_seconds, timing.rss_mb) >= 0

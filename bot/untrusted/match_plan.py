@@ -1,0 +1,90 @@
+"""PURE. The cell that a stranger's code claims to have measured, against what the plan asked for.
+
+PURE: no input or output.
+"""
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from bot.text import NAME_LIMIT, clip
+from bot.untrusted.archive import Member
+from bot.untrusted.consistency import contradiction, possible, ranks_exist
+from bot.untrusted.strict_records import HostileError
+from matrix.comparison.compare import Role
+from matrix.comparison.measure import Duel, Side
+from matrix.environments.spec import is_version, label
+from matrix.model import CaseKey, Cell, EnvironmentInfo
+
+LARGEST_WORLD: Final = 64
+_RERUNS: Final = {Role.BASE_AGAIN: Role.BASE, Role.HEAD_AGAIN: Role.HEAD}
+PARTS: Final = frozenset({*_RERUNS, Role.BASE_OTHER, Role.HEAD_OTHER})
+"""Roles that measure only what differed, so that nobody but their own file knows how much that was."""
+
+_ID: Final = re.compile(
+    r"transformers-(?P<transformers>[\w.-]+)\+deepspeed-(?P<deepspeed>[\w.-]+)\+torch-(?P<torch>[\w.-]+)"
+    r"(?:\+accelerate-(?P<accelerate>[\w.-]+))?\+(?P<device>cpu|cuda)",
+    re.ASCII,
+)
+_VERSION: Final = re.compile(r"[\w.+!<>=~,-]{0,64}", re.ASCII)  # of a python never found: its specifier
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_NAMED: Final = ("python", "torch", "transformers", "deepspeed", "accelerate")
+
+
+def planned(cell: Cell, duel: Duel, file: Member) -> Cell:
+    """`cell` as far as the plan asked for it; raises HostileError when it claims anything else, or contradicts itself."""
+    sides = {side.role: side for side in duel.sides}
+    side = sides.get(_RERUNS.get(file.role, file.role))
+    if side is None:
+        raise HostileError("is of a role that this duel does not have")
+    if words := _unlike(cell.environment, side, file.stem) or _odd(cell):
+        raise HostileError(words)
+    keys = {CaseKey(a, loader, check) for a in duel.architectures for loader in duel.loaders for check in duel.checks}
+    for case in cell.cases:
+        if case.key not in keys:
+            raise HostileError("has a case that was not asked for: ", clip(str(case.key)))
+        if words := contradiction(case, cell.environment.world_size):
+            raise HostileError("contradicts itself about ", clip(str(case.key)), f": {words}")
+    if file.role in PARTS:
+        return replace(cell, planned=min(cell.planned, len(keys)))
+    return replace(
+        cell, planned=len(keys), complete=cell.complete and (cell.error is not None or len(cell.cases) == len(keys))
+    )
+
+
+def _unlike(info: EnvironmentInfo, side: Side, stem: str) -> str:
+    """How an environment is not that of `side`, in words; empty when it is.
+
+    A commit is told by its label in the id, a release by the version that was found as well.
+    """
+    named = _ID.fullmatch(info.id)
+    if named is None or stem != info.id or named["device"] != info.device or info.backend != info.device.backend:
+        return "is of an environment that does not know its own name"
+    if not 2 <= info.world_size <= LARGEST_WORLD:
+        return "has an impossible number of ranks"
+    for name, pin in {"torch": named["torch"].replace("_", "+"), **side.pins}.items():
+        if name in named.groupdict() and named[name] != label(pin):
+            return f"is of another {name} than the plan's"
+        found = vars(info).get(name, info.packages.get(name, pin))
+        if is_version(pin) and _public(found) != _public(pin):
+            return f"was measured with another {name} than the plan's"
+    texts = {name: vars(info)[name] for name in _NAMED}
+    strange = [name for name, text in texts.items() if not _VERSION.fullmatch(text) and text != side.pins.get(name)]
+    return f"names no version of {strange[0]}" if strange else ""
+
+
+def _public(version: str) -> str:
+    """A version without the name of its build: 2.13.0 of 2.13.0+cpu."""
+    return version.partition("+")[0]
+
+
+def _odd(cell: Cell) -> str:
+    """What in the frame of a cell this project does not write, in words; empty when nothing."""
+    hardware = cell.environment.hardware
+    digests = all(map(_DIGEST.fullmatch, (cell.catalog, cell.probe)))
+    if not (digests and _TIME.fullmatch(cell.started) and hardware.isprintable() and len(hardware) <= NAME_LIMIT):
+        return "does not say what measured it, when and on what"
+    if cell.error and (cell.cases or not ranks_exist(cell.error, cell.environment.world_size)):
+        return "says that nothing could be measured, yet measured something"
+    return "" if possible(cell.timing) else "has a negative count or time"

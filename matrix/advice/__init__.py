@@ -1,0 +1,1 @@
+"""Advice: which versions are safe, and which failures are known."""

@@ -1,0 +1,141 @@
+"""PURE. Which pairs of versions are safe for an architecture, as far as was measured; what was not is never called safe.
+
+PURE: no input or output.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from packaging.version import InvalidVersion, Version
+
+from matrix.advice.safety import Answer, Tried, aged, answers
+from matrix.model import Device, Loader
+
+FRESH: Final = 2
+"""Days after which it is said how old the newest data is: every night brings some."""
+
+
+@dataclass(frozen=True)
+class Age:
+    """How old is what is known: `night` is the newest that it tells of, `today` the day of the question."""
+
+    night: date
+    today: date
+
+    @property
+    def days(self) -> int:
+        """How many days ago the night was."""
+        return (self.today - self.night).days
+
+    @property
+    def late(self) -> bool:
+        """Whether nights are missing."""
+        return self.days > FRESH
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked for; an empty version, and no device, stand for any."""
+
+    transformers: str = ""
+    deepspeed: str = ""
+    device: Device | None = None
+    loader: Loader = Loader.STOCK
+
+    @property
+    def pinned(self) -> bool:
+        """Whether a version is asked for."""
+        return bool(self.transformers or self.deepspeed)
+
+    def fits(self, tried: Tried) -> bool:
+        """Whether `tried` has the versions that are asked for."""
+        pairs = ((self.transformers, tried.transformers), (self.deepspeed, tried.deepspeed))
+        return all(not wanted or _key(wanted) == _key(found) for wanted, found in pairs)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The `answer`; `asked` is what was measured of the versions asked for, `safe` what to use, the best first."""
+
+    architecture: str
+    ask: Ask
+    answer: Answer
+    asked: tuple[Tried, ...]
+    safe: tuple[Tried, ...]
+    measured: int
+    age: Age
+
+
+def advise(architecture: str, tried: Iterable[Tried], ask: Ask, age: Age) -> Advice:
+    """What to use for an architecture, of all that was `tried` with it. Nothing is safe that is too old on the day of the question.
+
+    Without pins the newest safe pairs come first; with pins the safe ones among those asked for, else the nearest.
+    A pair that is unsafe, or not known, on one device that was asked about is not safe on another.
+    """
+    known = [one for one in aged(tried, age.today) if ask.device in (None, one.device)]
+    asked = [one for one in known if ask.fits(one)]
+    told = answers(known, ask.loader)
+    sound = [one for one in known if told[one.pair] is Answer.SAFE]
+    good = [one for one in asked if one in sound]
+    wrong = any(told[one.pair] is Answer.UNSAFE for one in asked)
+    answer = Answer.SAFE if good else Answer.UNSAFE if wrong else Answer.UNKNOWN
+    return Advice(
+        architecture,
+        ask,
+        answer,
+        asked=_sorted(asked, ask, known) if ask.pinned else (),
+        safe=_sorted([one for one in good or sound if all(map(released, one.pair))], ask, known),
+        measured=len([one for one in known if one.verdicts]),
+        age=age,
+    )
+
+
+def constraints(tried: Tried, others: Mapping[str, str]) -> Iterator[str]:
+    """Lines of a pip constraints file: the pair, and `others`, packages with the versions they were measured with.
+
+    Only releases are pinned: a build's local part, as in 2.13.0+cpu, is on no index.
+    """
+    pins = {"transformers": tried.transformers, "deepspeed": tried.deepspeed, **others}
+    for name, pin in pins.items():
+        if (version := _version(pin)) and not version.is_devrelease:
+            yield f"{name}=={version.public}"
+
+
+def _sorted(found: Iterable[Tried], ask: Ask, known: Sequence[Tried]) -> tuple[Tried, ...]:
+    """The nearest to what is asked for first, in steps along the measured versions of both axes, then the newest."""
+    axes = {name: _axis([ask, *known], name) for name in ("transformers", "deepspeed")}
+
+    def steps(one: Tried) -> int:
+        return sum(
+            abs(axis.index(_key(getattr(one, name))) - axis.index(_key(getattr(ask, name))))
+            for name, axis in axes.items()
+            if getattr(ask, name)
+        )
+
+    newest = sorted(found, key=lambda one: (_key(one.transformers), _key(one.deepspeed)), reverse=True)
+    return tuple(sorted(newest, key=steps))
+
+
+def _axis(known: Iterable[Ask | Tried], name: str) -> list[tuple[int, Version, str]]:
+    return sorted({_key(getattr(one, name)) for one in known if getattr(one, name)})
+
+
+def _key(pin: str) -> tuple[int, Version, str]:
+    """Sorts versions; what is no version comes first, as text."""
+    version = _version(pin)
+    return (1, version, "") if version else (0, Version("0"), pin)
+
+
+def _version(pin: str) -> Version | None:
+    try:
+        return Version(pin)
+    except InvalidVersion:
+        return None
+
+
+def released(pin: str) -> bool:
+    """Whether `pin` is a version that an index has: no development version, and without a build's local part."""
+    version = _version(pin)
+    return version is not None and not version.is_devrelease and version.local is None

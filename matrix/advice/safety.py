@@ -1,0 +1,120 @@
+"""PURE. The one rule for what is safe: advice, the pages, the answer box and the badges all ask here.
+
+PURE: no input or output.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+from matrix.errors import INFRASTRUCTURE
+from matrix.history.snapshot import Pair, Reading, too_old
+from matrix.model import KINDS, Check, Device, Loader, Verdict, keys_of
+
+RACE: Final = 5
+"""Percent of flaky cases from which on a pass may be luck. Where deepspeed had a race, a fifth was; without one, none."""
+
+
+class Answer(StrEnum):
+    """What is known of what was asked for."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    UNKNOWN = "unknown"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for safe, 1 for unsafe, 3 where nothing is known."""
+        return {Answer.SAFE: 0, Answer.UNSAFE: 1, Answer.UNKNOWN: INFRASTRUCTURE}[self]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An architecture in an environment, as last measured in `night`, on its device. `stale`: that may not be so any more.
+
+    Without `verdicts` the measurement was in vain. `flaky` is how many percent of all cases of the environment, whatever
+    the architecture, are flaky.
+    """
+
+    environment: str
+    transformers: str
+    deepspeed: str
+    device: Device
+    night: date
+    verdicts: Mapping[tuple[Loader, Check], Verdict]
+    stale: bool = False
+    flaky: int = 0
+
+    @property
+    def pair(self) -> Pair:
+        """What a user pins."""
+        return self.transformers, self.deepspeed
+
+    @property
+    def counts(self) -> bool:
+        """Whether this says anything: what a whole measurement left out was not tried, what failed was tried in vain."""
+        return bool(self.verdicts) or self.stale
+
+    @property
+    def racy(self) -> bool:
+        """Whether a pass may be luck: the other loader is flaky here, or so many models are that it is the loading itself."""
+        return self.flaky >= RACE or Verdict.FLAKY in self.verdicts.values()
+
+    def told(self, loader: Loader) -> tuple[Verdict | None, ...]:
+        """The verdict of every check with `loader`, None where it was not measured."""
+        return tuple(self.verdicts.get((loader, check)) for check in Check)
+
+    def passed(self, loader: Loader) -> bool:
+        """Whether every check was measured with `loader`, and passed."""
+        return all(verdict is Verdict.PASS for verdict in self.told(loader))
+
+    def answer(self, loader: Loader) -> Answer:
+        """Safe when every check passed with `loader`, lately and not by luck; unsafe when one did not pass, however old."""
+        if any(verdict not in (None, Verdict.PASS, Verdict.ENVIRONMENT) for verdict in self.told(loader)):
+            return Answer.UNSAFE
+        return Answer.SAFE if self.passed(loader) and not self.racy and not self.stale else Answer.UNKNOWN
+
+
+def tried_in(readings: Iterable[Reading], architecture: str) -> tuple[Tried, ...]:
+    """Where an architecture was tried, in the order of `readings`."""
+    found = (_tried(reading, architecture) for reading in readings)
+    return tuple(one for one in found if one.counts)
+
+
+def _tried(reading: Reading, architecture: str) -> Tried:
+    info = reading.cell.environment
+    found = zip(KINDS, map(reading.cases.get, keys_of(architecture)), strict=True)
+    return Tried(
+        info.id,
+        info.transformers,
+        info.deepspeed,
+        info.device,
+        reading.night,
+        verdicts={kind: dated.case.verdict for kind, dated in found if dated},
+        stale=bool(reading.stale),
+        flaky=reading.flaky,
+    )
+
+
+def aged(tried: Iterable[Tried], today: date) -> tuple[Tried, ...]:
+    """What was `tried`, as it is to be taken `today`: stale where it was measured too long ago."""
+    return tuple(replace(one, stale=one.stale or too_old(one.night, today)) for one in tried)
+
+
+def together(tried: Iterable[Tried], loader: Loader) -> Answer:
+    """What is known of all that was `tried`: unsafe where one is, safe where each is; of none, nothing."""
+    answers = {one.answer(loader) for one in tried}
+    if Answer.UNSAFE in answers:
+        return Answer.UNSAFE
+    return Answer.SAFE if answers == {Answer.SAFE} else Answer.UNKNOWN
+
+
+def answers(tried: Iterable[Tried], loader: Loader) -> Mapping[Pair, Answer]:
+    """What is known of each pair of versions, on every device that it was tried on: who installs it may have either."""
+    pairs: dict[Pair, list[Tried]] = defaultdict(list)
+    for one in tried:
+        pairs[one.pair].append(one)
+    return {pair: together(found, loader) for pair, found in pairs.items()}

@@ -1,0 +1,1 @@
+"""The catalog: which architectures are measured, and which releases have them."""

@@ -1,0 +1,92 @@
+"""The catalog: which architectures are measured. Most are in the lock that was generated, the rest in catalog.toml."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+from matrix.catalog.families import FAMILIES
+from matrix.catalog.lockfile import PATH as LOCK_PATH
+from matrix.catalog.lockfile import read_lock
+from matrix.errors import DataFileError
+from matrix.model import Architecture
+
+PATH = Path(__file__).parents[1] / "catalog.toml"
+LOCK = LOCK_PATH
+
+ID = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*:[A-Z][A-Za-z0-9_]*")
+
+
+def load_catalog(path: Path = PATH, lock: Path = LOCK, transformers: str = "") -> tuple[Architecture, ...]:
+    """The architectures of the catalog, sorted in their families; recipes are those of a version of transformers.
+
+    Raises DataFileError with everything that is wrong with a file, a line each.
+    """
+    discovered = [locked.architecture(transformers) for locked in read_lock(lock).architectures]
+    added = [Architecture(name, entry["family"], entry.get("config", {})) for name, entry in written(path).items()]
+    names = {architecture.id for architecture in added}
+    order = list(FAMILIES)
+    every = [*added, *(one for one in discovered if one.id not in names)]
+    return tuple(sorted(every, key=lambda one: (order.index(one.family), one.id)))
+
+
+def recipes_of(transformers: str, architectures: Sequence[Architecture]) -> tuple[Architecture, ...]:
+    """`architectures` with the recipes that the catalog has for a version of transformers; others stay as they are."""
+    known = {one.id: one for one in load_catalog(transformers=transformers)}
+    newest = {one.id: one for one in load_catalog()}
+    return tuple(known[one.id] if newest.get(one.id) == one else one for one in architectures)
+
+
+def catalog_hash(*paths: Path) -> str:
+    """The SHA-256 of the bytes of the files, as "sha256:" and 64 hexadecimal digits."""
+    content = b"".join(path.read_bytes() for path in paths or (PATH, LOCK))
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def written(path: Path = PATH) -> Mapping[str, Any]:
+    """The entries of [architectures] in `path`; raises DataFileError."""
+    return dict(_document(path).get("architectures", {}))
+
+
+def exceptions(path: Path = PATH) -> Mapping[str, Mapping[str, Any]]:
+    """What `path` says of the default configurations of model types; raises DataFileError."""
+    return dict(_document(path).get("configs", {}))
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise DataFileError(path, [str(error)]) from error
+    if problems := list(_problems(document)):
+        raise DataFileError(path, problems)
+    return document
+
+
+def _problems(document: Mapping[str, Any]) -> Iterator[str]:
+    tables = {name: document.get(name, {}) for name in ("architectures", "configs")}
+    if document.keys() - tables.keys() or not all(isinstance(table, dict) for table in tables.values()):
+        yield f"expected tables [architectures] and [configs], found {', '.join(sorted(document)) or 'nothing'}"
+        return
+    for name, entry in tables["architectures"].items():
+        yield from (f"{name}: {problem}" for problem in _entry_problems(name, entry))
+    for name, config in tables["configs"].items():
+        if not isinstance(config, dict) or not config:
+            yield f"{name}: a table of configuration values is expected"
+
+
+def _entry_problems(name: str, entry: Any) -> Iterator[str]:
+    if not ID.fullmatch(name):
+        yield "an id is written model_type:ClassName"
+    if not isinstance(entry, dict):
+        yield "an entry is a table with a family"
+        return
+    if unknown := sorted(entry.keys() - {"family", "config"}):
+        yield f"unknown keys {', '.join(unknown)}"
+    if entry.get("family") not in FAMILIES:
+        yield f"family {entry.get('family')!r} is none of {', '.join(FAMILIES)}"
+    if not isinstance(entry.get("config", {}), dict):
+        yield "config is a table of configuration values"

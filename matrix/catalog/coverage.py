@@ -1,0 +1,64 @@
+"""PURE. How much of what bears buffers was really checked in an environment, and why the rest was not."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from matrix.catalog.lockfile import Lock
+from matrix.catalog.set_cover import cover, head
+from matrix.model import Case, Cell, Verdict
+
+LEFT_OUT = "left out of this run"
+_NOT_LOADED = (Verdict.UNSUPPORTED, Verdict.ENVIRONMENT)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of `discovered` architectures with buffers `checked` have a verdict; `unchecked` says why the others have none.
+
+    `unreached` are buffers that the sources of that version register and no model there has.
+    """
+
+    checked: int
+    discovered: int
+    unchecked: Mapping[str, str]
+    unreached: tuple[str, ...] = ()
+
+
+def coverage(cell: Cell, lock: Lock) -> Coverage | None:
+    """What `cell` covers of what its version of transformers has; None for a version that nobody looked at."""
+    if cell.environment.transformers not in lock.versions:
+        return None
+    looked, bearing = lock.versions[cell.environment.transformers], lock.bearing(cell.environment.transformers)
+    cases: dict[str, list[Case]] = defaultdict(list)
+    for case in cell.cases:
+        cases[case.architecture].append(case)
+    told = {name: why for name in bearing if (why := _unchecked(cases[name]))}
+    unchecked, checked = {**looked.unchecked, **told}, len(bearing) - len(told)
+    return Coverage(checked, checked + len(unchecked), dict(sorted(unchecked.items())), looked.unreached)
+
+
+def _unchecked(cases: list[Case]) -> str:
+    """Why these cases say nothing about ZeRO-3; empty when one of them does."""
+    if any(_loaded(case) for case in cases):
+        return ""
+    error = next((case.error for case in cases if case.error), None)
+    return f"{cases[0].verdict}: {error.message if error else ''}".strip(": ") if cases else LEFT_OUT
+
+
+def _loaded(case: Case) -> bool:
+    """Whether the model was loaded under ZeRO-3: a plain load that raises is no reason to try."""
+    return case.verdict not in _NOT_LOADED and not (case.verdict is Verdict.BASELINE_BROKEN and case.error)
+
+
+def selection(lock: Lock) -> tuple[str, ...]:
+    """Few architectures that bear every buffer site of every version that was looked at, sorted."""
+    known = {one.id: one for one in lock.architectures}
+    chosen: set[str] = set()
+    for version in lock.versions:
+        bearing = lock.bearing(version)
+        sites = {name: known[name].sites_in(version) for name in bearing}
+        covered = {site for name in chosen.intersection(bearing) for site in sites[name]}
+        left = {name: [site for site in sites[name] if site not in covered] for name in bearing}
+        chosen |= set(cover(left, lambda name: head(name.partition(":")[2])))
+    return tuple(sorted(chosen))

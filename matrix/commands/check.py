@@ -1,0 +1,70 @@
+"""The command that checks a model of the user's own."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matrix import clock
+from matrix.catalog.catalog import load_catalog
+from matrix.catalog.lockfile import Looked, read_lock
+from matrix.commands.common import DEVICES, one_of
+from matrix.errors import CancelledError
+from matrix.measure.cell import Request
+from matrix.measure.tasks import plan
+from matrix.model import Check, Loader
+from matrix.own_model import measure as own
+from matrix.own_model import target as targets
+from matrix.own_model.diagnosis import diagnose, explained
+from matrix.own_model.text import check_lines, check_values
+from matrix.progress import TerminalProgress
+
+app = typer.Typer()
+
+
+@app.command("check")
+def check_model(
+    target: Annotated[
+        str, typer.Argument(help="A folder or file with a config.json, module:ClassName, or a model type.")
+    ],
+    python: Annotated[
+        Path | None, typer.Option(help="Your training environment's interpreter; this one without.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Keep the model's sizes instead of making it tiny.")] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the code that is in the folder. Read it first.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a step hangs.")] = 120.0,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder to keep records and the log in.")] = None,
+    source_of_pairs: Annotated[
+        str, typer.Option("--from", help="What may know better versions, as for advise: results, a history or a site.")
+    ] = "results",
+) -> None:
+    """Is this environment safe for your own model? Exit code 1 when it is not, 3 when that cannot be told."""
+    one_of("device", device, DEVICES)
+    entries = () if full else targets.catalogued(target, load_catalog())
+    source = None if entries else targets.source(target, trusted=trust_remote_code, full=full)
+    with own.folder(out) as folder:
+        request = Request(
+            out=folder,
+            architectures=entries,
+            tasks=plan(entries, [*Loader], [*Check]),
+            interpreter=python or Path(sys.executable),
+            device=device,
+            world_size=world_size,
+            timeout=timeout,
+        )
+        try:
+            with TerminalProgress() as progress:
+                cell, resolved = own.measure_own(source, request, progress)
+        except KeyboardInterrupt:
+            raise CancelledError from None
+    looked = read_lock().versions.get(cell.environment.transformers, Looked({}))
+    found = explained(diagnose(cell, resolved, own.safe_pairs(cell, source_of_pairs, clock.today())), looked)
+    typer.echo(json.dumps(check_values(found)) if as_json else "\n".join(check_lines(found)))
+    raise typer.Exit(found.answer.exit_code)

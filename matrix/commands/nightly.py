@@ -1,0 +1,55 @@
+"""The commands of a night: what one machine of it measures, and keeping results in one."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matrix import clock
+from matrix.catalog.catalog import load_catalog
+from matrix.comparison.measure import confinement
+from matrix.errors import CancelledError
+from matrix.history.merge import merge
+from matrix.measure.tasks import select
+from matrix.nightly import measure as nights
+from matrix.progress import TerminalProgress
+
+app = typer.Typer()
+
+
+@app.command("night")
+def measure_night(
+    plan: Annotated[str, typer.Option(help="The plan that `python -m bot nightly plan` wrote; - reads stdin.")],
+    name: Annotated[str, typer.Option(help="Which of the plan's machines this is.")],
+    out: Annotated[Path, typer.Option(help="Folder for results.")],
+    venvs: Annotated[
+        Path, typer.Option(envvar="ZERO3_VENVS", help="Where environments are installed, one after the other.")
+    ] = Path(".zero3/night"),
+    architecture: Annotated[list[str] | None, typer.Option(help="Only ids, model types or classes like this.")] = None,
+) -> None:
+    """Measure what one machine measures of a night, confined, going on from what is in --out; exit code 0 whatever it finds."""
+    planned = nights.read_plan(plan)
+    confined = confinement("auto", out, venvs)
+    machine = nights.Machine(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)
+    for words in confined.missing if confined else ():
+        typer.echo(f"not confined: {words}", err=True)
+    try:
+        with TerminalProgress() as progress:
+            nights.run(planned, name, machine, progress)
+    except KeyboardInterrupt:
+        raise CancelledError from None
+
+
+@app.command("merge")
+def merge_runs(
+    run: Annotated[Path, typer.Argument(help="Folder with the results of a run (*.jsonl).")],
+    history: Annotated[Path, typer.Option(help="Folder with the records of every night.")],
+    night: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Which night; today when not given.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="What tells this run from others of the same night.")] = "again",
+) -> None:
+    """Keep the results of a run in a night of a history; what the night holds already stays as it is."""
+    for kept in merge(run, history, (night or clock.now()).date(), label):
+        typer.echo(kept)

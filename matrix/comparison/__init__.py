@@ -1,0 +1,1 @@
+"""Comparison: a base run against a head run."""

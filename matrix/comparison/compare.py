@@ -1,0 +1,172 @@
+"""PURE. A base run against a head run: what each case's change of verdict means, and whose doing it is.
+
+PURE: no input or output.
+"""
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from matrix.comparison.outcome import Culprit, Measured, Outcome, classify, culprit, red, signature
+from matrix.model import Case, CaseKey, Check, Failure, Loader, Run, Verdict
+
+__all__ = [
+    "Compared",
+    "Comparison",
+    "Culprit",
+    "Outcome",
+    "Role",
+    "compare",
+    "compare_all",
+    "culprit",
+    "pairs",
+    "suspects",
+]
+
+
+class Role(StrEnum):
+    """What a run is to a comparison. `again` is the rerun of what differed; `other` has the other package's older release."""
+
+    BASE = "base"
+    HEAD = "head"
+    BASE_AGAIN = "base-again"
+    HEAD_AGAIN = "head-again"
+    BASE_OTHER = "base-other"
+    HEAD_OTHER = "head-other"
+    NEWEST = "newest"
+    LAST_BROKEN = "last-broken"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One case in a comparison: its outcome, why in our own words, and what each run said of it (absent: not measured)."""
+
+    key: CaseKey
+    outcome: Outcome
+    reason: str
+    cases: Mapping[Role, Case]
+    culprit: Culprit = Culprit.UNKNOWN
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every expected case of a comparison, in the order of the plan.
+
+    `errors` says why a run could not be measured; `detector` says what makes the whole comparison unbelievable (the
+    last release with the bug shows none), empty when nothing does.
+    """
+
+    compared: tuple[Compared, ...]
+    runs: Mapping[Role, Run]
+    errors: Mapping[Role, Failure]
+    detector: str = ""
+
+    def of(self, outcome: Outcome) -> tuple[Compared, ...]:
+        """The cases with this outcome."""
+        return tuple(case for case in self.compared if case.outcome is outcome)
+
+    @property
+    def worst(self) -> Outcome:
+        """The worst outcome of all cases; `unchanged` where nothing was expected."""
+        outcomes = (case.outcome for case in self.compared)
+        return min(outcomes, key=lambda outcome: outcome.rank, default=Outcome.UNCHANGED)
+
+
+def compare(runs: Mapping[Role, Run], expected: Iterable[CaseKey]) -> Comparison:
+    """Every `expected` case, each once and in that order; what else the runs hold is ignored."""
+    measured = {role: _cases(run) for role, run in runs.items()}
+    errors = {role: cell.error for role, run in runs.items() for cell in run.cells if cell.error}
+    compared = []
+    for key in dict.fromkeys(expected):
+        cases = {role: found[key] for role, found in measured.items() if key in found}
+        compared.append(_compared(key, cases, errors, newest=Role.NEWEST in runs))
+    return Comparison(tuple(compared), runs, errors, _detector(runs.get(Role.LAST_BROKEN)))
+
+
+def suspects(base: Run, head: Run) -> tuple[CaseKey, ...]:
+    """The cases to rerun on both sides before anyone is blamed: where they differ, and red ones that base lacks."""
+    before = _cases(base)
+    return tuple(
+        key
+        for key, case in _cases(head).items()
+        if (signature(before[key]) != signature(case) if key in before else red(case))
+    )
+
+
+def compare_all(base: Run, head: Run, base_again: Run, head_again: Run) -> tuple[Comparison, ...]:
+    """A comparison for every environment of two runs, of every case that either has; reruns are found by environment."""
+    return tuple(
+        compare(
+            {
+                Role.BASE: before,
+                Role.HEAD: after,
+                Role.BASE_AGAIN: _only(base_again, _environments(before)),
+                Role.HEAD_AGAIN: _only(head_again, _environments(after)),
+            },
+            [*_cases(before), *_cases(after)],
+        )
+        for before, after in pairs(base, head)
+    )
+
+
+def pairs(base: Run, head: Run) -> tuple[tuple[Run, Run], ...]:
+    """The runs of one environment each that two runs are compared by: those of the same id, or the only one of each."""
+    if len(base.cells) == len(head.cells) == 1:
+        return ((base, head),)
+    ids = dict.fromkeys([*_environments(base), *_environments(head)])
+    return tuple((_only(base, [name]), _only(head, [name])) for name in ids)
+
+
+def _environments(run: Run) -> list[str]:
+    return [cell.environment.id for cell in run.cells]
+
+
+def _only(run: Run, environments: Container[str]) -> Run:
+    return Run(tuple(cell for cell in run.cells if cell.environment.id in environments))
+
+
+def _cases(run: Run) -> dict[CaseKey, Case]:
+    return {case.key: case for cell in run.cells for case in cell.cases}
+
+
+def _compared(key: CaseKey, cases: Mapping[Role, Case], errors: Mapping[Role, Failure], *, newest: bool) -> Compared:
+    def side(role: Role, again: Role) -> Measured:
+        return Measured(cases.get(role), cases.get(again), errors.get(role), errors.get(again))
+
+    outcome, reason = classify(side(Role.BASE, Role.BASE_AGAIN), side(Role.HEAD, Role.HEAD_AGAIN))
+    if outcome is Outcome.STILL_BROKEN and newest:
+        reason = f"{reason}; {_beside_newest(cases[Role.HEAD], cases.get(Role.NEWEST))}"
+    guilty = _guilty(cases) if outcome is Outcome.REGRESSED else Culprit.UNKNOWN
+    return Compared(key, outcome, reason, cases, guilty)
+
+
+def _guilty(cases: Mapping[Role, Case]) -> Culprit:
+    """Whose doing a regression is. One that was red before and is worse now is not told from red and green."""
+    if red(cases[Role.BASE]):
+        return Culprit.UNKNOWN
+    return culprit(cases.get(Role.BASE_OTHER), cases.get(Role.HEAD_OTHER), cases[Role.BASE], cases[Role.HEAD])
+
+
+def _beside_newest(head: Case, newest: Case | None) -> str:
+    match red(newest):
+        case None:
+            return "the newest release says nothing of it"
+        case False:
+            return "the newest release is not broken"
+        case True:
+            same = newest is not None and signature(newest) == signature(head)
+            return f"the newest release is broken in {'the same' if same else 'another'} way"
+
+
+def _detector(run: Run | None) -> str:
+    """Why no green result can be believed: the bug that is known to be in the last broken release was not found."""
+    if run is None or not run.cells or not all(cell.complete and cell.error is None for cell in run.cells):
+        return ""
+    loads = [case for case in _cases(run).values() if (case.loader, case.check) == (Loader.STOCK, Check.LOAD)]
+    bearing = [case for case in loads if case.tensors.buffers]
+    if any(case.verdict in (Verdict.CORRUPT, Verdict.REPORTED) for case in bearing):
+        return ""
+    return (
+        f"the detector did not find the known bug: none of {len(bearing)} architectures with buffers is wrong on the "
+        "last release that has it, so a green result is not to be believed"
+    )

@@ -1,0 +1,195 @@
+"""Measure a duel: base and head of one package, reruns of what differs, or a reference beside them.
+
+Results are OUT/<role>/<environment id>.jsonl and nothing else; logs are kept beside OUT, in logs/<duel>/<role>. The
+probe's messages come from a process that runs the code under test: `matrix.process.sandbox` says what can be believed.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from matrix.comparison.compare import Role, compare, suspects
+from matrix.comparison.outcome import Outcome
+from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json, plan_to_json
+from matrix.environments.source_builds import checkout
+from matrix.environments.spec import Environment, pinned
+from matrix.errors import (
+    BadMessageError,
+    BadPlanError,
+    EnvironmentFailedError,
+    MatrixError,
+    OutputError,
+    ProbeDiedError,
+    ResultsError,
+    UnknownNameError,
+)
+from matrix.job import Task
+from matrix.measure.cell import Progress, Request, give_up, measure, resolve_device
+from matrix.measure.tasks import plan, remaining, select
+from matrix.model import Architecture, Case, CaseKey, Cell, Failure, Run
+from matrix.process.run import OURS, ROOT, Setup, sandbox
+from matrix.process.sandbox import Isolation, Sandbox, harmless
+from matrix.results.store import read_cell
+
+__all__ = ["ComparisonPlan", "Duel", "Means", "Side", "plan_from_json", "plan_to_json", "run"]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a duel is measured with; `known` are the environments whose first is the newest pair, `venvs` their folder."""
+
+    architectures: tuple[Architecture, ...]
+    known: tuple[Environment, ...]
+    venvs: Path
+    device: str = "auto"
+    sandbox: Sandbox | None = None
+
+
+def read_plan(file: str) -> ComparisonPlan:
+    """The plan in `file`, `-` for stdin; raises BadPlanError."""
+    try:
+        return plan_from_json(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadPlanError(f"{file} cannot be read: {error}") from error
+
+
+def named(comparison: ComparisonPlan, name: str) -> Duel:
+    """The duel of that name; raises UnknownNameError."""
+    found = next((duel for duel in comparison.duels if duel.name == name), None)
+    if found is None:
+        raise UnknownNameError("duel", [name], [duel.name for duel in comparison.duels])
+    return found
+
+
+def selected(duel: Duel, known: Sequence[Architecture], globs: Sequence[str]) -> tuple[Architecture, ...]:
+    """The duel's architectures that match one of `globs`; raises UnknownNameError, also for one that is not `known`."""
+    entries = {architecture.id: architecture for architecture in known}
+    if unknown := [name for name in duel.architectures if name not in entries]:
+        raise UnknownNameError("architecture", unknown, list(entries))
+    return select([entries[name] for name in duel.architectures], globs)
+
+
+def confinement(choice: str, out: Path, venvs: Path) -> Sandbox | None:
+    """What confines the code under test, None where it is trusted (`off`); raises SandboxError or OutputError."""
+    if choice == "off":
+        return None
+    kept = (out, out.resolve().parent / "logs", venvs)
+    try:
+        for folder in kept:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(Path(error.filename), error) from error
+    return sandbox((*kept, ROOT))
+
+
+class _Told:
+    """Progress of one role; what comes from the code under test cannot command the log that it is shown in."""
+
+    def __init__(self, role: Role, progress: Progress) -> None:
+        self.role, self.progress = role, progress
+
+    def begin(self, environment: str, cases: int) -> None:
+        self.progress.begin(f"{self.role} {environment}", cases)
+
+    def step(self, words: str) -> None:
+        self.progress.step(f"{self.role}: {harmless(words)}")
+
+    def case(self, case: Case) -> None:
+        self.progress.case(case)
+
+
+@dataclass(frozen=True)
+class _Session:
+    duel: Duel
+    out: Path
+    progress: Progress
+    means: Means
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return plan(self.means.architectures, self.duel.loaders, self.duel.checks)
+
+    def side(self, role: Role) -> Side | None:
+        return next((side for side in self.duel.sides if side.role is role), None)
+
+    def measured(self, side: Side, role: Role, tasks: Sequence[Task]) -> Run:
+        """What `tasks` give on `side`, measured as `role`; without a usable cell one that says why."""
+        told = _Told(role, self.progress)
+        request = self._request(side, role, tasks)
+        told.step("begins")
+        try:
+            cell = measure(replace(request, setup=self._setup(side)), told)
+        except (EnvironmentFailedError, ProbeDiedError, BadMessageError) as error:
+            told.step(f"could not be measured to the end ({type(error).__name__}), see {request.logs}")
+            cell = salvaged(request, error, told)
+        _tidy(request, cell)
+        return Run((cell,))
+
+    def _request(self, side: Side, role: Role, tasks: Sequence[Task]) -> Request:
+        return Request(
+            out=self.out / role,
+            architectures=self.means.architectures,
+            tasks=tuple(tasks),
+            environment=pinned(side.pins, self.means.known),
+            venv=self._folder(side),
+            device=self.means.device,
+            resume=True,
+            logs=self.out.resolve().parent / "logs" / self.duel.name / role,
+        )
+
+    def _folder(self, side: Side) -> Path:
+        return self.means.venvs / f"{self.duel.name}-{side.role}"
+
+    def _setup(self, side: Side) -> Setup:
+        sandbox = self.means.sandbox
+        pin = side.pins.get("zero3-matrix")
+        if pin is None:
+            return replace(OURS, sandbox=sandbox)
+        folder = self._folder(side)
+        root = checkout(pin, folder.with_name(f"{folder.name}-probe"), sandbox or Sandbox(Isolation.NONE))
+        return Setup(root.resolve(), sandbox)
+
+    def rerun(self, roles: Mapping[Role, Role], keys: Sequence[CaseKey]) -> dict[Role, Run]:
+        """What `keys` give on the sides that `roles` names, each measured as the role it is mapped to."""
+        asked = [key for task in self.tasks for key in task.keys]
+        tasks = remaining(self.tasks, set(asked) - set(keys))
+        sides = [(side, measured_as) for role, measured_as in roles.items() if (side := self.side(role))]
+        return {role: self.measured(side, role, tasks) for side, role in sides} if tasks else {}
+
+
+def salvaged(request: Request, error: MatrixError, progress: Progress) -> Cell:
+    """What was measured before `error`; a cell that tells it where that is nothing."""
+    device = resolve_device(request.device, request.world_size)
+    try:
+        return read_cell(request.out / f"{request.environment.id if request.environment else ''}+{device}.jsonl")
+    except ResultsError:
+        words = error.words if isinstance(error, EnvironmentFailedError) else str(error)
+        return give_up(request, Failure(type(error).__name__, words[-4000:]), progress)
+
+
+def _tidy(request: Request, cell: Cell) -> None:
+    """Move what is not the cell out of the folder whose content is uploaded."""
+    for file in request.out.iterdir():
+        if file.name != f"{cell.environment.id}.jsonl" and request.logs:
+            request.logs.mkdir(parents=True, exist_ok=True)
+            file.rename(request.logs / file.name)
+
+
+def run(duel: Duel, out: Path, progress: Progress, means: Means) -> None:
+    """Measure `duel` into `out`, going on from what is there.
+
+    An environment that cannot be installed, or a probe that ends early, is in the records, and the rest is measured.
+    Raises the classes of `matrix.errors` that no other side would be spared: output, devices.
+    """
+    session = _Session(duel, out, progress, means)
+    others = (Role.BASE_OTHER, Role.HEAD_OTHER)
+    runs = {
+        side.role: session.measured(side, side.role, session.tasks) for side in duel.sides if side.role not in others
+    }
+    if Role.BASE not in runs or Role.HEAD not in runs:
+        return
+    differing = suspects(runs[Role.BASE], runs[Role.HEAD])
+    runs |= session.rerun({Role.BASE: Role.BASE_AGAIN, Role.HEAD: Role.HEAD_AGAIN}, differing)
+    regressed = [found.key for found in compare(runs, differing).of(Outcome.REGRESSED)]
+    session.rerun(dict(zip(others, others, strict=True)), regressed)

@@ -1,0 +1,115 @@
+"""What a comparison measures: base and head of one package, and the references beside them; written as JSON."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from matrix.catalog import catalog
+from matrix.comparison.compare import Role
+from matrix.environments.source_builds import ADDRESS
+from matrix.environments.spec import is_version
+from matrix.errors import BadPlanError
+from matrix.model import Check, Loader
+
+PACKAGES: Final = ("transformers", "deepspeed", "accelerate", "safetensors", "torch", "zero3-matrix")
+"""What a side may pin; `zero3-matrix` is this project, whose probe then measures."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one run of a comparison installs: `pins` by package (transformers, deepspeed, accelerate, safetensors).
+
+    A pin is a version, a `git+https://...@<40 hexadecimal digits>` address or a source folder.
+    """
+
+    role: Role
+    pins: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Duel:
+    """What one machine measures of a comparison; `name` is the job's and, behind `zero3-`, its artifact's name.
+
+    With the sides base and head it measures both, reruns on both what differs, and tries what still looks regressed
+    with the `other` sides. A duel with one side is a reference. `architectures` are catalog ids.
+    """
+
+    name: str
+    sides: tuple[Side, ...]
+    architectures: tuple[str, ...]
+    loaders: tuple[Loader, ...] = (Loader.STOCK,)
+    checks: tuple[Check, ...] = (Check.LOAD, Check.SAVE)
+
+
+@dataclass(frozen=True)
+class ComparisonPlan:
+    """Everything a comparison measures, for one pull request at one commit."""
+
+    repository: str
+    number: int
+    base_sha: str
+    head_sha: str
+    duels: tuple[Duel, ...]
+
+
+_PLAN = TypeAdapter(ComparisonPlan)
+_NAME = re.compile(r"[a-z0-9][a-zA-Z0-9._-]{0,99}")
+_SHA = re.compile(r"[0-9a-f]{40}")
+
+
+def plan_to_json(comparison: ComparisonPlan) -> str:
+    """`comparison` as `plan_from_json` reads it."""
+    return json.dumps(asdict(comparison))
+
+
+def plan_from_json(text: str) -> ComparisonPlan:
+    """The plan that `plan_to_json` wrote as `text`; raises BadPlanError for anything else, missing and unknown names included."""
+    try:
+        comparison = _PLAN.validate_json(text, strict=True)
+        same = json.loads(text) == json.loads(plan_to_json(comparison))
+    except ValidationError as error:
+        problem = error.errors(include_input=False)[0]
+        raise BadPlanError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadPlanError("it is not JSON") from error
+    if not same:
+        raise BadPlanError("names are missing, or unknown")
+    if problem_found := next(_problems(comparison), None):
+        raise BadPlanError(problem_found)
+    return comparison
+
+
+def _problems(comparison: ComparisonPlan) -> Iterator[str]:
+    if not (_SHA.fullmatch(comparison.base_sha) and _SHA.fullmatch(comparison.head_sha)):
+        yield "base_sha and head_sha are 40 hexadecimal digits"
+    names = [duel.name for duel in comparison.duels]
+    if len(set(names)) < len(names):
+        yield "two duels have one name"
+    for duel in comparison.duels:
+        yield from (f"duel {duel.name!r}: {problem}" for problem in _duel_problems(duel))
+
+
+def _duel_problems(duel: Duel) -> Iterator[str]:
+    roles = {side.role for side in duel.sides}
+    if not _NAME.fullmatch(duel.name):
+        yield "its name is no name of a folder"
+    if not roles or len(roles) < len(duel.sides) or roles & {Role.BASE_AGAIN, Role.HEAD_AGAIN}:
+        yield "it has no side, a role twice, or a rerun, which is not planned"
+    if not ({Role.BASE, Role.HEAD} <= roles or (len(roles) == 1 and roles <= {Role.NEWEST, Role.LAST_BROKEN})):
+        yield "it has neither base and head nor a single reference"
+    if not (duel.architectures and duel.loaders and duel.checks):
+        yield "it measures nothing"
+    if unknown := [name for name in duel.architectures if not catalog.ID.fullmatch(name)]:
+        yield f"{unknown[0]!r} is no architecture"
+    for name, pin in (pair for side in duel.sides for pair in side.pins.items()):
+        if name not in PACKAGES or not _known_pin(pin):
+            yield f"{name!r} {pin!r} is no pin"
+
+
+def _known_pin(pin: str) -> bool:
+    return is_version(pin) or bool(ADDRESS.fullmatch(pin)) or ("://" not in pin and Path(pin).is_dir())

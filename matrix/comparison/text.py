@@ -1,0 +1,42 @@
+"""PURE. A comparison as lines for a terminal and as values for programs.
+
+PURE: no input or output.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from matrix.comparison.compare import Comparison, Outcome, Role
+from matrix.text import printable
+
+
+def comparison_values(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Every case of a comparison, with its outcome, why, and the verdict and environment of each run."""
+    environments = {role: [cell.environment.id for cell in run.cells] for role, run in comparison.runs.items()}
+    for entry in comparison.compared:
+        verdicts = {role: case.verdict for role, case in entry.cases.items()}
+        said = {"outcome": entry.outcome, "reason": entry.reason, "culprit": entry.culprit}
+        yield {**entry.key._asdict(), **said, "verdicts": verdicts, "environments": environments}
+
+
+def comparison_lines(comparison: Comparison) -> Iterator[str]:
+    """What was compared, how many cases have each outcome, and every case that is not unchanged, the worst first."""
+    yield from _runs(comparison)
+    counts = {outcome: len(comparison.of(outcome)) for outcome in Outcome}
+    yield ", ".join(f"{number} {_word(outcome)}" for outcome, number in counts.items() if number) or "no cases"
+    for outcome in Outcome:
+        for entry in comparison.of(outcome) if outcome is not Outcome.UNCHANGED else ():
+            yield f"  {_word(outcome)}: {printable(str(entry.key))}: {entry.reason}"
+
+
+def _runs(comparison: Comparison) -> Iterator[str]:
+    for role in (Role.BASE, Role.HEAD):
+        for cell in comparison.runs[role].cells:
+            gap = "" if cell.complete else f" (incomplete: {len(cell.cases)} of {cell.planned} planned cases)"
+            yield f"{role}: {printable(cell.environment.id)}{gap}"
+            if cell.error:
+                yield f"  {printable(f'{cell.error.type}: {cell.error.message}')}"
+
+
+def _word(outcome: Outcome) -> str:
+    return outcome.replace("_", " ")

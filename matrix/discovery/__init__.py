@@ -1,0 +1,1 @@
+"""Discovery: makes the catalog's lock file from what the probe finds in each release."""

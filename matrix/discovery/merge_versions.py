@@ -1,0 +1,174 @@
+"""PURE. From what the probe discovered in each version to the lock: what is chosen, and why something is not measured."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from packaging.version import Version
+
+from matrix.catalog.families import family_of
+from matrix.catalog.lockfile import TINY, Lock, Locked, Looked
+from matrix.catalog.set_cover import cover, head
+
+Values = Mapping[str, Any]
+
+_NEEDS = re.compile(r"(?:requires the |No module named ')([\w.-]+)")
+_REASON = 200
+"""Characters of a reason: the rest of upstream's message is about something else."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model class that bears buffers, or may: then `error` says why it could not be built.
+
+    `config` is what its default configuration had to be told.
+    """
+
+    id: str
+    sites: Mapping[str, str] = field(default_factory=dict)
+    parameters: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the census says of one architecture: its tiny recipe's `config` and the sites that it lost, or a `message`.
+
+    `broken` says why a plain load of the tiny model fails, empty when it does not.
+    """
+
+    id: str
+    status: str
+    message: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    sites: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    parameters: int = 0
+    broken: str = ""
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What one version of transformers has: every class that was found, and what its sources have beside."""
+
+    version: str
+    found: tuple[Found, ...]
+    unreached: tuple[str, ...] = ()
+
+
+def chosen(discovery: Discovery, kept: Sequence[str]) -> tuple[Found, ...]:
+    """For each model type the fewest classes that together bear all its sites, those that were `kept` before first."""
+    types: dict[str, dict[str, Found]] = defaultdict(dict)
+    for found in discovery.found:
+        if found.sites:
+            types[found.id.partition(":")[0]][found.id] = found
+    names = [name for classes in types.values() for name in _covering(classes, kept)]
+    return tuple(found for found in discovery.found if found.id in names)
+
+
+def _covering(classes: Mapping[str, Found], kept: Sequence[str]) -> tuple[str, ...]:
+    bearers = {name: [f"{site} {dtype}" for site, dtype in found.sites.items()] for name, found in classes.items()}
+    return cover(bearers, lambda name: (name not in kept, head(name.partition(":")[2]), classes[name].parameters))
+
+
+def reason(error: str) -> str:
+    """Why something could not be built, in few words."""
+    packages = sorted(set(_NEEDS.findall(error)))
+    if "couldn't connect to" in error:
+        return "its default configuration is fetched from a hub"
+    return f"needs {' and '.join(packages)}" if packages else error[:_REASON]
+
+
+def not_built(discovery: Discovery) -> dict[str, str]:
+    """One class of each model type that could not be built though it may bear buffers, and why."""
+    failed = sorted(
+        (head(found.id.partition(":")[2]), found.id, found.error) for found in discovery.found if found.error
+    )
+    named: dict[str, tuple[str, str]] = {}
+    for _, name, error in failed:
+        named.setdefault(name.partition(":")[0], (name, reason(error)))
+    return dict(named.values())
+
+
+def not_tiny(answers: Sequence[Answer]) -> dict[str, str]:
+    """The chosen architectures that cannot be made tiny with all their sites, and why."""
+    refused = {answer.id: reason(answer.message) for answer in answers if answer.status != "ok"}
+    lost = {answer.id: f"{TINY} lacks {', '.join(answer.missing)}" for answer in answers if answer.missing}
+    return {**refused, **lost}
+
+
+def mistaken(discovery: Discovery, answers: Sequence[Answer]) -> dict[str, str]:
+    """The architectures that became tiny from another model than was discovered, and by which sites that shows.
+
+    Nothing of it may be believed: a recipe that is read twice must give the same model twice.
+    """
+    found = {one.id: one.sites.items() for one in discovery.found}
+    other = {one.id: found[one.id] ^ one.sites.items() for one in answers if one.status == "ok" and one.id in found}
+    return {
+        name: f"{TINY} is another one than was discovered: {', '.join(sorted({site for site, _ in sites}))}"
+        for name, sites in other.items()
+        if sites
+    }
+
+
+@dataclass
+class Gathering:
+    """The lock as it grows: version after version, the newest first, so that older ones keep what newer ones chose."""
+
+    versions: dict[str, Looked] = field(default_factory=dict)
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    architectures: dict[str, Locked] = field(default_factory=dict)
+
+    def seed(self, name: str) -> Mapping[str, Any]:
+        """The recipe that made `name` tiny in the version before."""
+        known = self.architectures.get(name)
+        return known.configs[min(known.configs, key=Version)] if known else {}
+
+    def add(self, discovery: Discovery, answers: Sequence[Answer]) -> None:
+        """Note what was chosen and measured in one more version, older than all before."""
+        unchecked = {**not_built(discovery), **not_tiny(answers), **mistaken(discovery, answers)}
+        broken = {one.id: reason(one.broken) for one in answers if one.broken and one.id not in unchecked}
+        self.versions[discovery.version] = Looked(unchecked, (), discovery.unreached, broken)
+        for answer in answers:
+            if answer.id not in unchecked:
+                self._note(answer, discovery.version)
+
+    def _note(self, answer: Answer, version: str) -> None:
+        known = self.architectures.get(answer.id)
+        configs = _older(known.configs if known else {}, answer.config, version)
+        sites = _older(known.sites if known else {}, answer.sites, version)
+        last, family = (known.last, known.family) if known else (version, family_of(answer.sites))
+        self.architectures[answer.id] = Locked(answer.id, family, sites, version, last, configs)
+        self.seen.setdefault(answer.id, []).append(version)
+
+    def lock(self, inputs: str) -> Lock:
+        """What was gathered."""
+        return Lock(
+            inputs,
+            {version: self._with_absent(version, looked) for version, looked in self.versions.items()},
+            tuple(self.architectures.values()),
+        )
+
+    def _with_absent(self, version: str, looked: Looked) -> Looked:
+        here = Version(version)
+        absent = sorted(
+            one.id
+            for one in self.architectures.values()
+            if Version(one.first) < here < Version(one.last)
+            and version not in self.seen[one.id]
+            and one.id not in looked.unchecked
+        )
+        return replace(looked, absent=tuple(absent))
+
+
+def _older(configs: Mapping[str, Values], config: Values, version: str) -> dict[str, Values]:
+    """`configs`, or other tables by version, reaching back to `version`: one more, unless the oldest of them says the same."""
+    if not configs:
+        return {version: config}
+    oldest = min(configs, key=Version)
+    if configs[oldest] == config:
+        return {version: config, **{name: value for name, value in configs.items() if name != oldest}}
+    return {version: config, **configs}

@@ -1,0 +1,1 @@
+"""Environments: pins, how they are installed, and what pip's configuration says."""

@@ -1,0 +1,102 @@
+"""Pull requests' code at exact commits: packages built confined and installed on top of releases, and checkouts.
+
+Releases come first, with the ordinary cache. What is no release is then built and installed with a cache of its own,
+since a build runs any code: it can change the environment that it goes into, and nothing else that is kept.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from matrix.environments.pip_config import uv_variables
+from matrix.environments.spec import Environment
+from matrix.errors import EnvironmentFailedError
+from matrix.process.run import confined, find_uv, install, pip_install
+from matrix.process.sandbox import Sandbox, allowed
+
+ADDRESS: Final = re.compile(r"git\+((?:https|file)://[^@#\s]+)@([0-9a-f]{40})(#subdirectory=[\w./-]+)?")
+"""A package at a commit: its repository and the commit's 40 digits."""
+
+
+def install_confined(environment: Environment, venv: Path, sandbox: Sandbox) -> Path:
+    """A fresh `venv` with the pins, and its interpreter; one that this function finished before is used as it is.
+
+    Raises EnvironmentFailedError, also when what is installed is of another commit than asked for.
+    """
+    finished, asked = (
+        venv.with_name(f"{venv.name}.installed"),
+        "\n".join((environment.python, *environment.requirements)),
+    )
+    if finished.exists() and finished.read_text() == asked:
+        return venv / "bin" / "python"
+    finished.unlink(missing_ok=True)
+    if venv.exists():  # made by a build that failed: its interpreter is not to be run unconfined
+        shutil.rmtree(venv)
+    interpreter = install(environment.released, venv, _installer())
+    if environment.released != environment:
+        _build(environment, venv.resolve(), sandbox)
+    finished.write_text(asked)
+    return interpreter
+
+
+def _installer() -> dict[str, str]:
+    """The variables of the installer of releases: its own credentials and cache, but none of GitHub's runner."""
+    outer = uv_variables(os.environ)
+    kept = {*allowed(outer), "HOME", "UV_CACHE_DIR", "SSL_CLIENT_CERT"}
+    return {**{name: value for name, value in outer.items() if name in kept}, "UV_LINK_MODE": "copy"}
+
+
+def _build(environment: Environment, venv: Path, sandbox: Sandbox) -> None:
+    command = pip_install(environment, venv / "bin" / "python", uv_variables(os.environ))
+    sources = [Path(name) for name in environment.requirements if Path(name).is_dir()]
+    sandbox.give(venv)
+    try:
+        confined([find_uv(), *command, *environment.requirements], sandbox, [venv, *sources], network=True)
+    finally:
+        sandbox.take(venv)
+    if wrong := list(other_commits(environment, venv)):
+        raise EnvironmentFailedError(environment.id, "\n".join(wrong))
+
+
+def other_commits(environment: Environment, venv: Path) -> Iterator[str]:
+    """What is not installed from the commit that was asked for, by the record of the installer (PEP 610)."""
+    for requirement in environment.requirements:
+        name, _, address = requirement.partition(" @ ")
+        if address and (asked := ADDRESS.fullmatch(address)) and (found := _installed(name, venv)) != asked[2]:
+            yield f"{name} is installed from commit {found or 'unknown'}, not from {asked[2]}"
+
+
+def _installed(name: str, venv: Path) -> str:
+    for file in venv.glob(f"lib/python*/site-packages/{name}-*.dist-info/direct_url.json"):
+        if not file.is_file():
+            continue
+        try:
+            with file.open("rb") as record:  # any program may have written it
+                commit = str(json.loads(record.read(10_000))["vcs_info"]["commit_id"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return ""
+        return commit if re.fullmatch("[0-9a-f]{40}", commit) else ""
+    return ""
+
+
+def checkout(pin: str, folder: Path, sandbox: Sandbox) -> Path:
+    """`folder` with the files of the commit that `pin` names; raises EnvironmentFailedError when they are others."""
+    asked = ADDRESS.fullmatch(pin)
+    if asked is None:
+        raise EnvironmentFailedError(folder.name, "a checkout is named git+https://...@<40 hexadecimal digits>")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    sandbox.give(folder)
+    git = ["git", "-C", str(folder.resolve())]
+    steps = (["init", "--quiet"], ["fetch", "--quiet", "--depth", "1", asked[1], asked[2]])
+    for step in (*steps, ["checkout", "--quiet", "--detach", "FETCH_HEAD"]):
+        confined([*git, *step], sandbox, [folder], network=True)
+    found = confined([*git, "rev-parse", "HEAD"], sandbox, [folder]).strip()
+    sandbox.take(folder)
+    if found != asked[2]:
+        raise EnvironmentFailedError(folder.name, f"the checkout is not of commit {asked[2]}")
+    return folder

@@ -1,0 +1,224 @@
+"""The environments that the matrix crosses, from `environments.toml` or named by the user. Standard library only.
+
+The noxfile imports this, in nox's own interpreter, where nothing of the project is installed.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import tomllib
+
+from matrix.errors import DataFileError, PinError, UnknownNameError
+
+ENVIRONMENTS: Final = Path(__file__).parents[1] / "environments.toml"
+_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.dev|\.post)\d+)?(\+[a-z0-9.]+)?")
+
+_COMMIT = re.compile(r"://[^@#]*@([0-9a-f]{40})(?:#|$)")
+_BUILT = re.compile(r"^build/|^\.|/\.|_installed\.py$")
+"""What installing from a folder leaves in it: setuptools' copies and deepspeed's git_version_info_installed.py."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Pins to measure. A pin is a version, a `git+https://...@commit` address or a source folder.
+
+    `python` is a version specifier for the interpreter, empty when any will do; `needs` are further requirements.
+    `name` is for an environment whose pins move, such as those at the tip of a branch: what is measured of it on
+    different days is one history.
+    """
+
+    transformers: str
+    deepspeed: str
+    torch: str
+    accelerate: str = ""
+    python: str = ""
+    needs: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    name: str = ""
+
+    @property
+    def id(self) -> str:
+        """The stable name, without the device that a cell's id ends with."""
+        if self.name:
+            return self.name
+        pins = {"transformers": self.transformers, "deepspeed": self.deepspeed, "torch": self.torch}
+        if self.accelerate:
+            pins["accelerate"] = self.accelerate
+        return "+".join(f"{name}-{label(pin)}" for name, pin in pins.items())
+
+    @property
+    def commits(self) -> dict[str, str]:
+        """The packages that are pinned to a commit, with its 40 digits."""
+        pins = {name: vars(self)[name] for name in ("transformers", "deepspeed", "torch", "accelerate")}
+        found = {name: _COMMIT.search(pin) for name, pin in pins.items()}
+        return {name: match[1] for name, match in found.items() if match}
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What an installer is asked for."""
+        named = (("torch", self.torch), ("transformers", self.transformers), ("deepspeed", self.deepspeed))
+        accelerate = requirement("accelerate", self.accelerate) if self.accelerate else "accelerate"
+        return (*(requirement(name, pin) for name, pin in named if pin), accelerate, *self.needs)
+
+    @property
+    def released(self) -> "Environment":
+        """Without the pins that are no releases: what installs without building a pull request's code."""
+        pins = (self.transformers, self.deepspeed, self.torch, self.accelerate)
+        transformers, deepspeed, torch, accelerate = (pin if _VERSION.fullmatch(pin) else "" for pin in pins)
+        needs = tuple(need for need in self.needs if "/" not in need)
+        return replace(
+            self, transformers=transformers, deepspeed=deepspeed, torch=torch, accelerate=accelerate, needs=needs
+        )
+
+
+def is_version(pin: str) -> bool:
+    """Whether `pin` names a release."""
+    return bool(_VERSION.fullmatch(pin))
+
+
+def requirement(name: str, pin: str) -> str:
+    """`pin` of package `name` as pip and uv take it."""
+    if is_version(pin):
+        return f"{name}=={pin}"
+    return f"{name} @ {pin}" if "://" in pin else str(Path(pin).expanduser().resolve())
+
+
+def label(pin: str) -> str:
+    """What stands for `pin` in an id: the version, the commit, or a digest of the folder's Python files."""
+    if is_version(pin):
+        return pin.replace("+", "_")  # a plus separates the pins of an id
+    if "://" in pin:
+        ref = re.search(r"://[^/]*/[^@#]*@([^#]+)", pin)
+        return "git." + _short(ref[1] if ref else "head")
+    return f"local.{_digest(Path(pin).expanduser())}"
+
+
+def _short(ref: str) -> str:
+    """A commit's first digits, or the whole name of a branch or tag."""
+    return ref[:12] if re.fullmatch(r"[0-9a-f]{12,40}", ref) else re.sub(r"[^\w.]+", "-", ref)
+
+
+def _digest(folder: Path) -> str:
+    """Changes whenever a Python file under `folder` does, the same wherever the folder lies."""
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.py"))
+    digest = hashlib.sha256()
+    for name in names:
+        if not _BUILT.search(name):
+            digest.update(f"{name}\0".encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def _pairs(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
+    chosen = data["sets"][name]
+    pairs = [tuple(pair.split("+")) for pair in chosen.get("pairs", [])]
+    if "cross" in chosen:
+        pairs += product(data["transformers"], data["deepspeed"])
+    for transformers, deepspeed in pairs:
+        if f"{transformers}+{deepspeed}" not in data["exclusions"]:
+            yield transformers, deepspeed
+
+
+def _problems(data: Mapping[str, Any]) -> Iterator[str]:
+    parts = {"torch": str, "optional": list, "transformers": dict, "deepspeed": dict, "sets": dict, "exclusions": dict}
+    if missing := [name for name, kind in parts.items() if not isinstance(data.get(name), kind)]:
+        yield from (f"no {name}, or of the wrong kind" for name in missing)
+        return
+    for package in ("transformers", "deepspeed"):
+        for version, line in data[package].items():
+            if not _VERSION.fullmatch(version):
+                yield f"[{package}] {version!r} is no version"
+            if not (isinstance(line, dict) and line.get("why")):
+                yield f"[{package}] {version!r} does not say why"
+    named = [(f"sets.{name}", pair) for name, chosen in data["sets"].items() for pair in chosen.get("pairs", [])]
+    for where, pair in [*named, *(("exclusions", pair) for pair in data["exclusions"])]:
+        transformers, _, deepspeed = pair.partition("+")
+        if transformers not in data["transformers"] or deepspeed not in data["deepspeed"]:
+            yield f"[{where}] names {pair!r}, which is not a transformers+deepspeed pair of this file"
+    for pair, reason in data["exclusions"].items():
+        if not isinstance(reason, str) or not reason:
+            yield f"[exclusions] {pair!r} has no reason"
+
+
+def load_environments(path: Path = ENVIRONMENTS) -> tuple[Environment, ...]:
+    """Every environment that some set of `path` holds; raises DataFileError with all of the file's mistakes."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise DataFileError(path, [str(error)]) from error
+    if problems := list(_problems(data)):
+        raise DataFileError(path, problems)
+    sets: dict[tuple[str, str], list[str]] = {}
+    for name in data["sets"]:
+        for pair in _pairs(data, name):
+            sets.setdefault(pair, []).append(name)
+    return tuple(_environment(data, *pair, sets=tuple(names)) for pair, names in sets.items())
+
+
+def _environment(data: Mapping[str, Any], transformers: str, deepspeed: str, sets: tuple[str, ...] = ()) -> Environment:
+    lines = (data["transformers"].get(transformers, {}), data["deepspeed"].get(deepspeed, {}))
+    return Environment(
+        transformers=transformers,
+        deepspeed=deepspeed,
+        torch=data["torch"],
+        python=",".join(line["python"] for line in lines if "python" in line),
+        needs=(*data["optional"], *(need for line in lines for need in line.get("needs", ()))),
+        sets=sets,
+    )
+
+
+def of_set(name: str, known: Iterable[Environment]) -> tuple[Environment, ...]:
+    """The environments of `known` that are in the set `name`, in their order; raises UnknownNameError where none is."""
+    every = tuple(known)
+    if chosen := tuple(environment for environment in every if name in environment.sets):
+        return chosen
+    raise UnknownNameError("set of environments", [name], sorted({one for e in every for one in e.sets}))
+
+
+def chosen_by_name(variables: Mapping[str, str], known: tuple[Environment, ...]) -> Environment | None:
+    """The environment that ZERO3_TRANSFORMERS, _DEEPSPEED, _TORCH and _ACCELERATE name, None when none is set.
+
+    What is not set stays as in the newest pair, the first of the default set. Raises PinError.
+    """
+    pins = {
+        pin: variables.get(f"ZERO3_{pin.upper()}", "") for pin in ("transformers", "deepspeed", "torch", "accelerate")
+    }
+    if not any(pins.values()):
+        return None
+    for name, pin in pins.items():
+        if pin and not (_VERSION.fullmatch(pin) or "://" in pin or Path(pin).expanduser().is_dir()):
+            raise PinError(f"ZERO3_{name.upper()}", pin)
+    return replace(pinned({name: pin for name, pin in pins.items() if pin}, known), sets=("named",))
+
+
+def pinned(pins: Mapping[str, str], known: tuple[Environment, ...]) -> Environment:
+    """The newest pair, the first of `known`, with `pins` by package in the place of its own; safetensors may be pinned too."""
+    newest = known[0]
+    data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
+    base = _environment(data, pins.get("transformers", newest.transformers), pins.get("deepspeed", newest.deepspeed))
+    needs = base.needs
+    if pin := pins.get("safetensors"):
+        # https://github.com/huggingface/safetensors keeps its Python package in a folder
+        folder = "#subdirectory=bindings/python" if "://" in pin and "#" not in pin else ""
+        needs = (*needs, requirement("safetensors", pin + folder))
+    return replace(base, torch=pins.get("torch", base.torch), accelerate=pins.get("accelerate", ""), needs=needs)
+
+
+def from_id(environment_id: str, known: tuple[Environment, ...]) -> Environment:
+    """The environment of that id: one of `known`, or pins read from the id itself; raises UnknownNameError."""
+    bare = re.sub(r"\+(cpu|cuda)$", "", environment_id)
+    for environment in known:
+        if environment.id == bare:
+            return environment
+    found = re.fullmatch(r"transformers-([^+]+)\+deepspeed-([^+]+)\+torch-([^+]+)(?:\+accelerate-([^+]+))?", bare)
+    pins = [(pin or "").replace("_", "+") for pin in found.groups()] if found else []
+    if not found or not all(_VERSION.fullmatch(pin) for pin in pins if pin):
+        raise UnknownNameError("environment", [environment_id], [environment.id for environment in known])
+    transformers, deepspeed, torch, accelerate = pins
+    data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
+    base = _environment(data, transformers, deepspeed)
+    return Environment(**{**vars(base), "torch": torch, "accelerate": accelerate})

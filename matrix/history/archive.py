@@ -1,0 +1,130 @@
+"""Keeping the results of a run in a night of a history: whole files, once, by one process at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Final, TextIO
+
+from matrix.errors import INFRASTRUCTURE, BusyError, MatrixError, NoResultsError, OutputError, ResultsError
+from matrix.history.files import HALF, packed, unpacked
+
+LOCK: Final = ".lock"
+"""The file in the folder of a history that its only writer holds."""
+
+
+class HistoryBusyError(MatrixError):
+    """Another process writes the same history."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"the history {folder} is being written by another process: wait for it, then try again")
+
+
+class AlreadyKeptError(MatrixError):
+    """The night holds another measurement of the same cells; every one is named."""
+
+    def __init__(self, files: tuple[Path, ...]) -> None:
+        self.files = files
+        names = "\n".join(map(str, files))
+        super().__init__(
+            f"these are kept already, with another content, and records are never replaced:\n{names}\n"
+            "archive the run into another night; nothing of it was archived now"
+        )
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Be the only writer of the history in `folder`: after waiting for another one, or HistoryBusyError."""
+    with _lock_file(folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise HistoryBusyError(folder) from error
+        yield
+
+
+def _lock_file(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / LOCK).open("a", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(folder, error) from error
+
+
+def archive(run: Path, history: Path, night: date, *, wait: bool = True) -> tuple[Path, ...]:
+    """Keep every results file of the finished `run` in the `night`; returns where each is kept, in order of names.
+
+    Whole files only: what an interruption leaves out, the same call adds. Raises NoResultsError, BusyError when the run
+    is not finished, AlreadyKeptError, HistoryBusyError, OutputError.
+    """
+    files = sorted(run.glob("*.jsonl"))
+    if not files:
+        raise NoResultsError(run)
+    folder = history / night.isoformat()
+    with locked(history, wait=wait):
+        contents = {_place(folder, file.name): _finished(file) for file in files}
+        _refuse_other(contents)
+        for place, content in contents.items():
+            _keep(place, content)
+    return tuple(contents)
+
+
+def _place(folder: Path, name: str) -> Path:
+    plain = folder / name
+    return plain if plain.exists() else folder / f"{name}.gz"
+
+
+def _finished(file: Path) -> bytes:
+    """The bytes of a results file that nobody writes."""
+    try:
+        with file.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return opened.read()
+    except BlockingIOError as error:
+        raise BusyError(file) from error
+    except OSError as error:
+        raise ResultsError(file, error.strerror or str(error)) from error
+
+
+def _refuse_other(contents: dict[Path, bytes]) -> None:
+    other = tuple(place for place, content in contents.items() if place.exists() and _kept(place) != content)
+    if other:
+        raise AlreadyKeptError(other)
+
+
+def _kept(place: Path) -> bytes | None:
+    try:
+        return unpacked(place.read_bytes(), place)
+    except (OSError, ResultsError):
+        return None
+
+
+def _keep(place: Path, content: bytes) -> None:
+    if place.exists():
+        return
+    half = place.with_name(f"{place.name}{HALF}")
+    try:
+        place.parent.mkdir(exist_ok=True)
+        half.write_bytes(packed(content))
+        publish(half, place)
+    except OSError as error:
+        raise OutputError(place, error) from error
+
+
+def publish(half: Path, place: Path) -> None:
+    """Make the written file `half` appear at `place` at once; on disk before this returns."""
+    _to_disk(half)
+    half.replace(place)
+    _to_disk(place.parent)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

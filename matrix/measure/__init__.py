@@ -1,0 +1,1 @@
+"""Measures one cell: from a request to a results file."""

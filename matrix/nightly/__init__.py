@@ -1,0 +1,1 @@
+"""What one machine of a nightly run measures."""

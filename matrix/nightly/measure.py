@@ -1,0 +1,85 @@
+"""Measure what one machine measures of a night: one environment after the other, each whole, none stopped by another.
+
+Results are OUT/<environment id>+<device>.jsonl; logs are kept beside OUT, in logs/. What is at the tip of a branch is
+built and run as confined as a pull request's code, see `matrix.process.sandbox`. An environment is removed when it is measured, so that
+a machine needs the disk of one.
+"""
+
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from matrix.comparison.measure import salvaged
+from matrix.errors import BadMessageError, EnvironmentFailedError, ProbeDiedError
+from matrix.measure.cell import Progress, Request, measure
+from matrix.measure.tasks import plan as tasks_of
+from matrix.model import Architecture, Check, Loader
+from matrix.nightly.plan import WORLD_SIZE, NightCell, NightPlan, read_night
+from matrix.process.run import OURS
+from matrix.process.sandbox import Sandbox
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a shard is measured with; `venvs` is the folder that environments are installed in."""
+
+    architectures: tuple[Architecture, ...]
+    venvs: Path
+    out: Path
+    sandbox: Sandbox | None = None
+
+
+def read_plan(file: str) -> NightPlan:
+    """The plan in `file`, `-` for stdin; raises BadNightPlanError."""
+    return read_night(file, sys.stdin.read() if file == "-" else "")
+
+
+def run(plan: NightPlan, shard: str, machine: Machine, progress: Progress) -> None:
+    """Measure the cells of `shard`, going on from what is there.
+
+    An environment that cannot be installed, or whose probe ends early, is in the records as that, and the rest is
+    measured. Raises UnknownNameError, and the classes of `matrix.errors` that no other cell would be spared.
+    """
+    for cell in plan.of(shard):
+        progress.step(f"{cell.environment.id}: {cell.why} {cell.words}".rstrip())
+        request = _request(plan, cell, machine)
+        _measured(request, progress)
+        _tidy(request)
+        _remove(machine.venvs / cell.environment.id)
+
+
+def _request(plan: NightPlan, cell: NightCell, machine: Machine) -> Request:
+    return Request(
+        out=machine.out,
+        architectures=machine.architectures,
+        tasks=tasks_of(machine.architectures, tuple(Loader), tuple(Check)),
+        environment=cell.environment,
+        venv=machine.venvs / cell.environment.id,
+        device=plan.device,
+        world_size=WORLD_SIZE,
+        resume=True,
+        logs=machine.out.resolve().parent / "logs",
+        setup=replace(OURS, sandbox=machine.sandbox),
+    )
+
+
+def _measured(request: Request, progress: Progress) -> None:
+    try:
+        measure(request, progress)
+    except (EnvironmentFailedError, ProbeDiedError, BadMessageError) as error:
+        progress.step(f"could not be measured to the end ({type(error).__name__}), see {request.logs}")
+        salvaged(request, error, progress)
+
+
+def _tidy(request: Request) -> None:
+    """Move what was set aside out of the folder whose content is uploaded."""
+    for file in request.out.glob("*.old"):
+        if request.logs:
+            request.logs.mkdir(parents=True, exist_ok=True)
+            file.rename(request.logs / file.name)
+
+
+def _remove(venv: Path) -> None:
+    shutil.rmtree(venv, ignore_errors=True)
+    venv.with_name(f"{venv.name}.installed").unlink(missing_ok=True)

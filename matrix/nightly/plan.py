@@ -1,0 +1,144 @@
+"""What a night measures: cells with the reason for each, spread over machines, written as JSON."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from matrix.environments.source_builds import ADDRESS
+from matrix.environments.spec import Environment, is_version
+from matrix.errors import MatrixError, UnknownNameError
+from matrix.measure.cell import planned_info
+from matrix.model import Cell, Device
+
+
+class Why(StrEnum):
+    """Why a cell is measured, the most urgent first: a machine that runs out of time leaves out the last."""
+
+    NEW = "new"
+    """It never was."""
+    CHANGED = "changed"
+    """What it is measured with or by is not what it was the last time."""
+    UNFINISHED = "unfinished"
+    """The last time it did not get to its end, or did not even begin."""
+    FAILED = "failed"
+    """The last time it could not be installed or imported."""
+    ASKED = "asked"
+    """Somebody asked for it by hand."""
+    OLD = "old"
+    """Nothing changed, but what nobody looks at again is not known to be so."""
+
+    @property
+    def rank(self) -> int:
+        """0 for the most urgent."""
+        return list(Why).index(self)
+
+
+@dataclass(frozen=True)
+class NightCell:
+    """A cell that a night measures on the machine `shard`, and why, in `words` as well. Its environment is installed."""
+
+    shard: str
+    environment: Environment
+    why: Why
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class NightPlan:
+    """Everything that a night measures. Each cell has as many `cases`; `catalog` and `probe` are digests, as a cell's.
+
+    `moment` is when it was planned, such as 2026-11-22T01:37:00Z, and `night` the day of that.
+    """
+
+    night: date
+    moment: str
+    device: Device
+    catalog: str
+    probe: str
+    cases: int
+    cells: tuple[NightCell, ...]
+
+    def name(self, cell: NightCell) -> str:
+        """The id of the cell that is to be measured, as its record and its file have it."""
+        return f"{cell.environment.id}+{self.device}"
+
+    def unmeasured(self, cell: NightCell) -> Cell:
+        """The cell as long as nothing of it is measured: what it should have been."""
+        info = planned_info(cell.environment.id, vars(cell.environment), self.device, WORLD_SIZE)
+        return Cell(info, self.catalog, self.probe, self.moment, self.cases)
+
+    def of(self, shard: str) -> tuple[NightCell, ...]:
+        """The cells of one machine, in the order to measure them in; raises UnknownNameError."""
+        found = tuple(cell for cell in self.cells if cell.shard == shard)
+        if not found:
+            raise UnknownNameError("shard", [shard], sorted({cell.shard for cell in self.cells}))
+        return found
+
+
+WORLD_SIZE: Final = 2
+_PLAN: Final = TypeAdapter(NightPlan)
+_SHARD: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class BadNightPlanError(MatrixError):
+    """A plan of a night that nothing may be measured by."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"this is no plan of a night: {problem}; `python -m bot nightly plan` writes one")
+
+
+def night_to_json(plan: NightPlan) -> str:
+    """`plan` as `night_from_json` reads it."""
+    return json.dumps(asdict(plan), default=str, separators=(",", ":"))
+
+
+def night_from_json(text: str) -> NightPlan:
+    """The plan that `night_to_json` wrote as `text`; raises BadNightPlanError for anything else."""
+    try:
+        plan = _PLAN.validate_json(text, strict=True)
+        same = json.loads(text) == json.loads(night_to_json(plan))
+    except ValidationError as error:
+        problem = error.errors(include_input=False)[0]
+        raise BadNightPlanError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadNightPlanError("it is not JSON") from error
+    if not same:
+        raise BadNightPlanError("names are missing, or unknown")
+    if found := next(_problems(plan), None):
+        raise BadNightPlanError(found)
+    return plan
+
+
+def _problems(plan: NightPlan) -> Iterator[str]:
+    names = [cell.environment.id for cell in plan.cells]
+    if len(set(names)) < len(names):
+        yield "two cells have one name"
+    if not (_DIGEST.fullmatch(plan.catalog) and _DIGEST.fullmatch(plan.probe)):
+        yield "catalog and probe are no digests"
+    for cell in plan.cells:
+        if not _SHARD.fullmatch(cell.shard) or not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,200}", cell.environment.id):
+            yield f"{cell.shard!r} or {cell.environment.id!r} is no name of a folder"
+        for pin in _pins(cell.environment):
+            if not (is_version(pin) or ADDRESS.fullmatch(pin)):
+                yield f"{pin!r} is no release and no commit"
+
+
+def _pins(environment: Environment) -> tuple[str, ...]:
+    pins = (environment.transformers, environment.deepspeed, environment.torch)
+    return (*pins, environment.accelerate) if environment.accelerate else pins
+
+
+def read_night(text_file: str, stdin: str) -> NightPlan:
+    """The plan in a file, or in `stdin` where that is named `-`; raises BadNightPlanError."""
+    try:
+        return night_from_json(stdin if text_file == "-" else Path(text_file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadNightPlanError(f"{text_file} cannot be read: {error}") from error

@@ -1,0 +1,1 @@
+"""`check`: the user's own model in the user's own environment."""

@@ -1,0 +1,143 @@
+"""PURE. Is this environment safe for a model, what of it is not, and what to do about that: from measured cells.
+
+PURE: no input or output.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from packaging.version import Version
+
+from matrix.advice.safety import Answer
+from matrix.catalog.lockfile import TINY, Looked
+from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Verdict, What
+
+BUFFERS_LOAD_SINCE = "5.6.0"
+"""The transformers that loads buffers under ZeRO-3, https://github.com/huggingface/transformers/pull/45402."""
+
+
+_WENT_WRONG = frozenset({Verdict.CORRUPT, Verdict.REPORTED, Verdict.CRASH, Verdict.HANG, Verdict.FLAKY})
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What the probe made of a target. `parameters` are those measured, `sites` the buffer sites among them.
+
+    `lost` are sites of the full-size model that the tiny one has not; None where `unknown` says why it could not be told,
+    and where the model kept its size.
+    """
+
+    id: str
+    parameters: int | None = None
+    sites: tuple[str, ...] = ()
+    full_parameters: int | None = None
+    lost: tuple[str, ...] | None = None
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """The tensors of one site that are wrong in one way on the same ranks; `reported` if the loader named all of them."""
+
+    architecture: str
+    check: Check
+    site: str
+    what: What
+    kind: Kind
+    ranks: tuple[int, ...]
+    tensors: tuple[str, ...]
+    reported: bool
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a check found. `stock` are the cases of the user's own loader.
+
+    `fixed` says that the fixed loader gives every value back where the stock one does not, `since` which transformers
+    is known to, and `pairs` are environments in which the stock loader was measured right, the nearest first. `reasons`
+    say of architectures why nothing is learnt of ZeRO-3 from them with this transformers, as the catalog knows it.
+    """
+
+    environment: EnvironmentInfo
+    resolved: Resolved
+    answer: Answer
+    stock: tuple[Case, ...]
+    wrong: tuple[Wrong, ...] = ()
+    fixed: bool = False
+    since: str = ""
+    pairs: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagnosis:
+    """What `cell`, with every case of one target, says; `pairs` are known to be safe for it. What was not seen is not safe."""
+    stock = _of(cell, Loader.STOCK)
+    found = Diagnosis(cell.environment, resolved, _answer(stock, resolved), stock)
+    if found.answer is not Answer.UNSAFE:
+        return found
+    fixed = _gives_back(_of(cell, Loader.FIXED))
+    old = fixed and Version(cell.environment.transformers) < Version(BUFFERS_LOAD_SINCE)
+    wrong = tuple(entry for case in stock for entry in _wrong(case))
+    return replace(found, wrong=wrong, fixed=fixed, since=BUFFERS_LOAD_SINCE if old else "", pairs=tuple(pairs))
+
+
+def explained(found: Diagnosis, looked: Looked) -> Diagnosis:
+    """`found` with the reasons that the catalog knows, which looked at that transformers.
+
+    A package that is lacking, or an error, is refuted by a model that loaded here; that the tiny model is not like the
+    full-size one is not, and such a model is not known to be safe.
+    """
+    names = {case.architecture for case in found.stock}
+    failing = {
+        case.architecture
+        for case in found.stock
+        if case.check is Check.LOAD and case.verdict is Verdict.BASELINE_BROKEN
+    }
+    unchecked = {
+        name: f"it is not checked: {why}"
+        for name, why in looked.unchecked.items()
+        if name in failing or (name in names and why.startswith(TINY))
+    }
+    broken = {name: f"a plain load of it fails: {why}" for name, why in looked.broken.items() if name in failing}
+    answer = Answer.UNKNOWN if unchecked and found.answer is Answer.SAFE else found.answer
+    return replace(found, answer=answer, reasons={**broken, **unchecked})
+
+
+def unseen(resolved: Resolved) -> bool:
+    """Whether the full-size model may have buffer sites that were not measured."""
+    return bool(resolved.lost or resolved.unknown)
+
+
+def _answer(cases: Sequence[Case], resolved: Resolved) -> Answer:
+    """Wrong is what went wrong under ZeRO-3, or left wrong values anywhere; what said nothing is not known to be safe."""
+    if any(case.findings or case.verdict in _WENT_WRONG for case in cases):
+        return Answer.UNSAFE
+    return Answer.SAFE if _right(cases) and not unseen(resolved) else Answer.UNKNOWN
+
+
+def _of(cell: Cell, loader: Loader) -> tuple[Case, ...]:
+    return tuple(case for case in cell.cases if case.loader is loader)
+
+
+def _right(cases: Sequence[Case]) -> bool:
+    return {case.check for case in cases} == set(Check) and all(case.verdict is Verdict.PASS for case in cases)
+
+
+def _gives_back(cases: Sequence[Case]) -> bool:
+    """Whether all passed that could: what fails in one process too, without a wrong value, is nothing that a loader helps."""
+    told = [case for case in cases if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
+    made = {case.check for case in cases} == set(Check)
+    return made and bool(told) and all(case.verdict is Verdict.PASS for case in told)
+
+
+def _wrong(case: Case) -> Iterator[Wrong]:
+    def alike(finding: Finding) -> tuple[str, What, Kind, tuple[int, ...]]:
+        return finding.site, finding.what, finding.kind, finding.ranks
+
+    for (site, what, kind, ranks), group in groupby(sorted(case.findings, key=alike), alike):
+        found = list(group)
+        reported = all(finding.reported_missing for finding in found)
+        yield Wrong(
+            case.architecture, case.check, site, what, kind, ranks, tuple(finding.tensor for finding in found), reported
+        )

@@ -1,0 +1,133 @@
+"""PURE. What a check of one model found, as lines for a terminal and as values for programs.
+
+PURE: no input or output.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+from matrix.advice.safety import Answer
+from matrix.model import Case, Check, Verdict
+from matrix.own_model.diagnosis import Diagnosis, Wrong, unseen
+from matrix.text import KINDS, printable
+
+FIXED_LOADER: Final = "matrix/probe/zero3_buffers.py"
+_ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}
+_SHOWN: Final = 8
+_CALLS: Final = {Check.LOAD: "from_pretrained", Check.SAVE: "save_pretrained"}
+_VERDICTS: Final = {
+    Verdict.CORRUPT: "wrong values, and not all of them are named in missing_keys",
+    Verdict.REPORTED: "wrong values, all of them named in missing_keys",
+    Verdict.CRASH: "raises on ZeRO-3",
+    Verdict.HANG: "never returns",
+    Verdict.FLAKY: "reruns disagree, {0} of {1} went wrong like this",
+    Verdict.NOT_PARTITIONED: "ZeRO-3 sharded nothing, so the check says nothing",
+    Verdict.BASELINE_BROKEN: "fails in one process without ZeRO-3 too",
+    Verdict.ENVIRONMENT: "could not be measured",
+    Verdict.UNSUPPORTED: "not in this transformers",
+    Verdict.PASS: "every value right on every rank",
+}
+
+
+def check_lines(found: Diagnosis) -> Iterator[str]:
+    """The answer in a few lines: safe or not, what was measured, what is wrong, and what to do."""
+    info = found.environment
+    names = ", ".join(dict.fromkeys(case.architecture for case in found.stock))
+    yield printable(f"{_ANSWERS[found.answer]}: {names}")
+    yield printable(
+        f"with transformers {info.transformers}, deepspeed {info.deepspeed}, torch {info.torch}; "
+        f"{info.world_size} ranks, {info.device}"
+    )
+    yield from map(printable, _measured(found))
+    for case in found.stock:
+        which = f"{case.architecture} " if ", " in names else ""
+        yield printable(f"{which}{_CALLS[case.check]}: {_said(case)}")
+        key = (case.architecture, case.check)
+        yield from map(printable, _sites([wrong for wrong in found.wrong if (wrong.architecture, wrong.check) == key]))
+    yield from what_to_do(found)
+
+
+def check_values(found: Diagnosis) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "answer": found.answer,
+        "architectures": list(dict.fromkeys(case.architecture for case in found.stock)),
+        "environment": asdict(found.environment),
+        "measured": asdict(found.resolved),
+        "checks": [_case_values(case) for case in found.stock],
+        "wrong": [asdict(wrong) for wrong in found.wrong],
+        "fixed_loader_helps": found.fixed,
+        "transformers_since": found.since,
+        "right_pairs": list(found.pairs),
+        "reasons": dict(found.reasons),
+    }
+
+
+def _case_values(case: Case) -> dict[str, Any]:
+    error = asdict(case.error) if case.error else None
+    return {"architecture": case.architecture, "check": case.check, "verdict": case.verdict, "error": error}
+
+
+def _measured(found: Diagnosis) -> Iterator[str]:
+    resolved = found.resolved
+    if resolved.parameters is not None and resolved.full_parameters is not None:
+        tiny = f"measured tiny: {resolved.parameters:,} of {resolved.full_parameters:,} parameters"
+        sites = f"{len(resolved.sites)} buffer site{'s' if len(resolved.sites) != 1 else ''}"
+        yield f"{tiny}, {sites}" + ("" if unseen(resolved) else ", all there are")
+    for site in resolved.lost or ():
+        yield f"not measured: {site}, which the tiny model has not; --full measures it"
+    if resolved.unknown:
+        yield f"buffer sites of the full-size model could not be looked at ({resolved.unknown}); --full measures them"
+
+
+def _said(case: Case) -> str:
+    words = _VERDICTS[case.verdict].format(*case.confirmed)
+    if case.error is None:
+        return words
+    message = " ".join(case.error.message.split())[:300]
+    where = f", at {case.error.frame}" if case.error.frame else ""
+    ranks = f" on {_ranks(case.error.ranks)}" if case.error.ranks else ""
+    return f"{words}: {case.error.type}: {message}{where}{ranks}"
+
+
+def _sites(wrong: list[Wrong]) -> Iterator[str]:
+    for entry in wrong[:_SHOWN]:
+        more = f" and {len(entry.tensors) - 1} more" if len(entry.tensors) > 1 else ""
+        ranks = _ranks(entry.ranks)
+        yield f"  {entry.what} {entry.site} {KINDS[entry.kind]} on {ranks} ({entry.tensors[0]}{more})"
+    if len(wrong) > _SHOWN:
+        yield f"  and {len(wrong) - _SHOWN} more; --json has all of them"
+
+
+def _unexplained(case: Case, found: Diagnosis) -> bool:
+    return case.verdict is Verdict.BASELINE_BROKEN and case.architecture not in found.reasons
+
+
+def _ranks(ranks: tuple[int, ...]) -> str:
+    return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"
+
+
+def what_to_do(found: Diagnosis) -> Iterator[str]:
+    """What to do about an environment that is not safe: other versions, the fixed loader, or else whom to tell."""
+    for name, why in found.reasons.items():
+        with_version = f"{name} with transformers {found.environment.transformers}"
+        yield printable(f"- known of {with_version}: {' '.join(why.split())}")
+    broken = {case.check for case in found.stock if _unexplained(case, found)}
+    if Check.LOAD in broken:
+        yield "- look at the model first: save_pretrained and from_pretrained do not give it back without ZeRO-3 either"
+    elif broken:
+        yield "- look at what save_pretrained says first: without ZeRO-3 it does not give the model back either"
+    if found.answer is not Answer.UNSAFE:
+        return
+    if found.pairs:
+        yield f"- use versions that were measured right: {printable(found.pairs[0])}"
+    if found.since:
+        yield f'- upgrade: pip install "transformers>={found.since}", which loads buffers under ZeRO-3, and check again'
+    if found.fixed:
+        yield f"- or keep these versions and use the fixed loader, right here: copy {FIXED_LOADER} beside your script,"
+        yield "  and before from_pretrained, on every rank:"
+        yield "    import zero3_buffers"
+        yield "    zero3_buffers.install()"
+    elif not found.pairs:
+        yield "- the fixed loader does not help: tell upstream, with the records that --out keeps"

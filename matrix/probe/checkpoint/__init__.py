@@ -1,0 +1,1 @@
+"""The tiny checkpoint full of sentinels, and its plain load in one process."""

@@ -1,0 +1,98 @@
+"""The control: what does a plain load, in one process, give back of a tiny checkpoint full of sentinels?"""
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from matrix.model import Architecture, Failure, Kind, Verdict
+from matrix.probe.checkpoint.fixture import (
+    Fixture,
+    Model,
+    beside,
+    fill,
+    flaws,
+    folder,
+    named_tensors,
+    reference_of,
+    save,
+    state,
+)
+from matrix.probe.checkpoint.sentinels import sentinels
+from matrix.probe.exceptions import failure
+from matrix.probe.stopwatch import Stopwatch
+from matrix.probe.tiny import recipes
+from matrix.probe.uninitialized import without_luck
+
+Baseline = tuple[tuple[str, Kind], ...]
+
+
+def write(model: Model, path: Path) -> None:
+    """A checkpoint as older releases wrote it, for what this one cannot save: all of the configuration, and torch's own format.
+
+    4.x refuses to save RealmForOpenQA with safetensors and cannot read complex numbers back from one; 4.50 and 4.51 cannot write
+    jukebox's configuration.
+    """
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    model.config.to_json_file(path / "config.json", use_diff=False)
+    torch.save(model.state_dict(), path / "pytorch_model.bin")
+    beside(model, path)
+
+
+@dataclass(frozen=True)
+class Control:
+    """A `model` full of sentinels, whose tensors its constructor made `initial`, and the folder of its fixture."""
+
+    model: Model
+    initial: dict[str, Tensor]
+    path: Path
+    watch: Stopwatch
+
+    def run(self, keep: Callable[[Model, Path], None]) -> Baseline:
+        """What a plain load gets wrong of the model, as `keep` puts it into the folder. Raises what either raises."""
+        checkpoint = self.path / "checkpoint"
+        with self.watch.running():
+            keep(self.model, checkpoint)
+        reference = reference_of(self.model, self.initial, checkpoint)
+        with without_luck(), self.watch.running():
+            loaded = type(self.model).from_pretrained(checkpoint)
+        torch.save(reference, self.path / "reference.pt")
+        wrong = flaws(named_tensors(loaded), reference, {**reference.expected, **reference.nonpersistent})
+        return tuple((name, flaw.kind) for name, found in wrong.items() for flaw in found)
+
+
+def _controlled(control: Control) -> tuple[Baseline, Failure | None]:
+    """What a plain load gets wrong, and what is wrong with `save_pretrained`. Raises that where nothing can be loaded either."""
+    try:
+        return control.run(save), None
+    except Exception as error:
+        refused = error
+    with suppress(Exception):
+        return control.run(write), failure(refused)
+    raise refused
+
+
+def build_fixture(architecture: Architecture, root: Path) -> Fixture:
+    """Build, save and plainly load `architecture` under `root`; what goes wrong is told, not raised."""
+    started = time.perf_counter()
+    try:
+        with without_luck():
+            model = recipes.build(architecture)
+    except recipes.UnsupportedError as error:
+        return Fixture(architecture.id, Verdict.UNSUPPORTED, failure(error))
+    except Exception as error:
+        return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
+    watch = Stopwatch()
+    try:
+        initial = state(model)
+        fill(model, sentinels(initial))
+        baseline, unsaved = _controlled(Control(model, initial, folder(root, architecture.id), watch))
+    except Exception as error:
+        return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
+    return Fixture(architecture.id, Verdict.PASS, unsaved, baseline, time.perf_counter() - started, watch.seconds)

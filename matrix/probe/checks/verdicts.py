@@ -1,0 +1,135 @@
+"""From what the ranks saw to a case: findings merged over ranks, and the verdict. Pure functions."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from matrix.job import Task
+from matrix.model import Case, Check, Failure, Finding, Kind, Tensors, Verdict, What
+from matrix.probe.checkpoint.fixture import Fixture
+from matrix.probe.ranks.group import Observation
+
+Message = Mapping[str, Any]
+Described = Mapping[str, tuple[What, str]]
+"""What each tensor of an architecture is, and its site."""
+
+
+def _merge(seen: list[Message], described: Described) -> list[Finding]:
+    """One finding per tensor and kind, with the ranks that have it and the values of the lowest of them."""
+    missing = set.intersection(*(set(entry["missing"]) for entry in seen))
+    found: dict[tuple[str, Kind], list[tuple[int, Message]]] = {}
+    for rank, entry in enumerate(seen):
+        for name, flaws in entry["flaws"].items():
+            for flaw in flaws:
+                found.setdefault((name, Kind(flaw["kind"])), []).append((rank, flaw))
+    return [
+        Finding(
+            tensor=name,
+            what=described[name][0],
+            site=described[name][1],
+            kind=kind,
+            ranks=tuple(rank for rank, _ in holders),
+            reported_missing=name in missing,
+            expected=tuple(holders[0][1]["expected"]),
+            actual=tuple(holders[0][1]["actual"]),
+            elements=_pair(holders[0][1]["elements"]),
+            detail=holders[0][1]["detail"],
+        )
+        for (name, kind), holders in sorted(found.items())
+    ]
+
+
+def _times(told: Message | None) -> tuple[float, float]:
+    """Seconds in all and seconds loading that a rank told of one check."""
+    timed = told.get("seen", told) if told else {}
+    return round(timed.get("seconds", 0.0), 4), round(timed.get("load_seconds", 0.0), 4)
+
+
+def _pair(values: Iterable[int]) -> tuple[int, int]:
+    first, second = values
+    return first, second
+
+
+def _verdict(blamed: list[Finding], found: list[Finding], *, partitioned: bool) -> Verdict:
+    """`blamed` are those of `found` that a plain load does not give as well."""
+    if blamed:
+        return Verdict.REPORTED if all(finding.reported_missing for finding in blamed) else Verdict.CORRUPT
+    if not partitioned:
+        return Verdict.NOT_PARTITIONED
+    return Verdict.BASELINE_BROKEN if found else Verdict.PASS
+
+
+def _blame(observation: Observation, check: Check) -> list[Failure]:
+    """What ended a check early, one failure per rank, only those of the first cause that applies.
+
+    A killed rank comes first: what the others then raise, or wait for, follows from it. A hang comes last.
+    """
+    told = enumerate(observation.outcomes[check])
+    raised = [Failure(**{**m["failure"], "ranks": (rank,)}) for rank, m in told if m and "failure" in m]
+    ended = [failure for _, failure in sorted(observation.ended.items())]
+    causes = {
+        kind: [failure for failure in ended if failure.type == kind] for kind in ("RankKilled", "RankDied", "Hang")
+    }
+    return causes["RankKilled"] or raised or causes["RankDied"] or causes["Hang"]
+
+
+def _broken(observation: Observation, check: Check) -> tuple[Verdict, Failure] | None:
+    """The verdict and evidence when not every rank came to an end, None when all did."""
+    if all(told and "seen" in told for told in observation.outcomes[check]):
+        return None
+    blamed = _blame(observation, check)
+    ranks = tuple(rank for failure in blamed for rank in failure.ranks)
+    verdict = Verdict.HANG if blamed[0].type == "Hang" else Verdict.CRASH
+    return verdict, replace(blamed[0], ranks=ranks)
+
+
+def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: Described) -> Case:
+    """`case` with the verdict and findings of ranks that all came to an end."""
+    seen = [outcome["seen"] for outcome in outcomes]
+    found = _merge(seen, described)
+    blamed = [finding for finding in found if (finding.tensor, finding.kind) not in fixture.baseline]
+    verdict = _verdict(blamed, found, partitioned=all(entry["partitioned"] for entry in seen))
+    tensors = Tensors(**seen[0]["tensors"])
+    return replace(case, verdict=verdict, findings=tuple(blamed or found), tensors=tensors)
+
+
+def cases(task: Task, observation: Observation, fixture: Fixture, described: Described) -> list[Case]:
+    """The case of each check of `task`, whose architecture's tensors are `described`."""
+    decided = []
+    for check, outcomes in observation.outcomes.items():
+        times = [_times(told) for told in outcomes]
+        seconds, loading = (max(column) for column in zip(*times, strict=True))
+        case = Case(task.architecture, task.loader, check, Verdict.PASS, seconds=seconds, load_seconds=loading)
+        if broken := _broken(observation, check):
+            decided.append(replace(case, verdict=broken[0], error=broken[1]))
+        else:
+            decided.append(_judged(case, [told for told in outcomes if told], fixture, described))
+    return decided
+
+
+def undecided(task: Task, fixture: Fixture) -> list[Case]:
+    """The cases of a task that say nothing of ZeRO-3: in one process it cannot be loaded, or saved, either."""
+    return [
+        Case(task.architecture, task.loader, check, fixture.foreseen(check), error=fixture.error)
+        for check in task.checks
+        if fixture.foreseen(check) is not Verdict.PASS
+    ]
+
+
+def ready(task: Task, fixture: Fixture) -> Task:
+    """The task with the checks that are left to make, maybe none."""
+    return replace(task, checks=tuple(check for check in task.checks if fixture.foreseen(check) is Verdict.PASS))
+
+
+def signature(case: Case) -> tuple[object, ...]:
+    """What must be the same in a rerun for the verdict to be believed: the same tensors wrong on the same ranks."""
+    wrong = frozenset((finding.tensor, finding.ranks) for finding in case.findings)
+    return case.verdict, wrong, case.error and (case.error.type, case.error.ranks)
+
+
+def confirm(runs: list[Case]) -> Case:
+    """One case from the first run and its reruns: `flaky` unless all agree."""
+    first = runs[0]
+    agreeing = sum(signature(run) == signature(first) for run in runs)
+    verdict = first.verdict if agreeing == len(runs) else Verdict.FLAKY
+    return replace(first, verdict=verdict, confirmed=(agreeing, len(runs)))

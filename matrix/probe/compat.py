@@ -1,0 +1,125 @@
+"""What differs between releases of transformers and deepspeed, found by looking, in this one place."""
+
+import importlib
+import importlib.metadata
+import inspect
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from matrix.model import Architecture
+from matrix.probe.tiny import recipes
+
+ZERO3 = {
+    "train_micro_batch_size_per_gpu": 1,  # never train_batch_size: it is asserted before the ranks are known
+    "zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True},
+    "zero_allow_untested_optimizer": True,
+}
+
+# What the first load and the first deepspeed.initialize import lazily: 8 s on 2 cores, paid once before the fork.
+_LAZY = (
+    "transformers.trainer_pt_utils",
+    "torch._dynamo",
+    "torch._inductor.compile_fx",
+    "torch.distributed.tensor",
+    "setuptools",
+)
+_LAZY_DEEPSPEED = (
+    "deepspeed.runtime.engine",
+    "deepspeed.runtime.zero.stage3",
+    "deepspeed.module_inject",
+    "deepspeed.checkpoint",
+)
+
+
+def _import(name: str) -> ModuleType | None:
+    with suppress(ImportError):
+        return importlib.import_module(name)
+    return None
+
+
+def preload() -> None:
+    """Import torch's and transformers' heavy parts; raises ImportError when transformers itself cannot be imported."""
+    torch.set_num_threads(1)
+    for name in ("transformers.modeling_utils", "transformers.integrations.deepspeed"):
+        importlib.import_module(name)
+    for name in _LAZY:
+        _import(name)
+
+
+def preload_models(architectures: Iterable[Architecture]) -> None:
+    """Import the module of every architecture, so that no forked process has to; what cannot be imported is told later."""
+    for architecture in architectures:
+        with suppress(Exception):
+            recipes.model_class(architecture)
+
+
+def preload_deepspeed() -> None:
+    """Import deepspeed and what it imports lazily; raises ImportError when it cannot be imported."""
+    importlib.import_module("deepspeed")
+    for name in _LAZY_DEEPSPEED:
+        _import(name)
+
+
+def deepspeed_spoils_fork() -> bool:
+    """Whether importing deepspeed initialises CUDA, after which a forked rank cannot use it (0.16.9 does)."""
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            preload_deepspeed()
+            os._exit(int(torch.cuda.is_initialized()))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
+def integration() -> Any:
+    """The module with transformers' ZeRO-3 support: `transformers.integrations.deepspeed` since 4.33."""
+    return importlib.import_module("transformers.integrations.deepspeed")
+
+
+@contextmanager
+def zero3_config(config: dict[str, Any]) -> Iterator[None]:
+    """Tell transformers to load under ZeRO-3 with this DeepSpeed config, for as long as the context lasts."""
+    holder = integration().HfDeepSpeedConfig(config)
+    try:
+        yield
+    finally:
+        # Documented upstream: the setting lives as long as the object, which a traceback may keep alive.
+        integration().unset_hf_deepspeed_config()
+        del holder
+
+
+def no_init_weights() -> AbstractContextManager[Any]:
+    """Models are built without initialising them; moved from `modeling_utils` to `initialization` in 5.0."""
+    module = _import("transformers.initialization") or importlib.import_module("transformers.modeling_utils")
+    return module.no_init_weights()
+
+
+def without_shm_op() -> None:
+    """Keep deepspeed from compiling `deepspeed_shm_comm` when ranks start on CPU: 45 s for an op that is not used."""
+    operations = importlib.import_module("deepspeed.ops")
+    compatible = {**operations.__compatible_ops__, "deepspeed_shm_comm": False}
+    operations.__dict__["__compatible_ops__"] = compatible
+
+
+def destroy(engine: Any) -> None:
+    """Remove the engine's hooks and free what it holds; `destroy` exists since deepspeed 0.10."""
+    with suppress(AttributeError):
+        engine.destroy()
+
+
+def pristine() -> bool:
+    """Whether `deepspeed.zero.Init` has put back the tensor constructors that it replaces while a model is built."""
+    return not inspect.isfunction(torch.empty) and not inspect.isfunction(torch.zeros)
+
+
+def packages() -> dict[str, str]:
+    """Every installed distribution and its version; of two with the same name the one that is imported."""
+    found: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions():
+        found.setdefault(distribution.metadata["Name"], distribution.version)
+    return {name: found[name] for name in sorted(found, key=str.lower)}

@@ -1,0 +1,1 @@
+"""Looks through an installed transformers for architectures with buffers."""

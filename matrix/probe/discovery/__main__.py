@@ -1,0 +1,21 @@
+"""`python -m matrix.probe.discovery scan | census`: what that module answers to the question on stdin, as JSON lines."""
+
+import importlib
+import json
+import sys
+
+from matrix.probe.startup import claim_stdout, quieten
+
+
+def main(name: str) -> None:
+    """Answer one question. Whatever upstream prints goes to stderr, also while it is imported."""
+    records = claim_stdout()
+    quieten()
+    question = json.load(sys.stdin)
+    for answer in importlib.import_module(f"matrix.probe.discovery.{name}").answers(question):
+        records.write(json.dumps(answer) + "\n")
+    records.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

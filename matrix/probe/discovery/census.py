@@ -1,0 +1,107 @@
+"""How each architecture becomes tiny, and whether that keeps every buffer site: see `matrix.probe.discovery`.
+
+The question is {"architectures": [{"id", "config", "seed"}, ...], "processes": n}, `config` being what the default
+configuration lacks and `seed` what made it tiny elsewhere. The answer is one object for each, sorted by id.
+"""
+
+import contextlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from matrix.model import Architecture, Verdict
+from matrix.probe.checkpoint.control import build_fixture
+from matrix.probe.exceptions import explain
+from matrix.probe.ranks.ipc import each
+from matrix.probe.tiny import recipes, search
+from matrix.probe.tiny.buffer_sites import buffer_sites
+from matrix.probe.tiny.odd_sizes import uneven
+
+TIMEOUT = 300.0
+"""Seconds that the search for a tiny configuration may take; the longest takes about twenty."""
+
+MOST_PARAMETERS = 8_000_000
+"""More than that, buffers included, is not tiny."""
+
+Values = dict[str, Any]
+
+
+def census(entry: Values) -> Values:
+    """One object of the output: `status` is ok, unsupported or error, the latter two with a `message`."""
+    try:
+        return {"id": entry["id"], "status": "ok", **measured(entry)}
+    except recipes.UnsupportedError as error:
+        return {"id": entry["id"], "status": "unsupported", "message": str(error)}
+    except Exception as error:
+        return {"id": entry["id"], "status": "error", "message": explain(error)}
+
+
+def measured(entry: Values) -> Values:
+    """The tiny model, built for real: its configuration, what of the full-size model's sites it lacks, and its numels.
+
+    `broken` says why it cannot be loaded in one process, empty where it can.
+    """
+    cls = recipes.model_class(Architecture(entry["id"], ""))
+    recipe, broken = controlled(entry["id"], cls, entry.get("config", {}), entry.get("seed"))
+    model = recipes.build(Architecture(entry["id"], "", recipe.config))
+    parameters = [parameter.numel() for parameter in model.parameters()]
+    size = sum(parameters) + sum(buffer.numel() for buffer in model.buffers())
+    if size > MOST_PARAMETERS:
+        raise ValueError(f"it cannot be made smaller than {size:,} parameters and elements of buffers")
+    own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
+    state = {name: tensor for name, tensor in model.state_dict().items() if name in own}
+    return {
+        "config": recipe.config,
+        "sites": recipe.sites,
+        "missing": sorted(recipe.sites.keys() - buffer_sites(model).keys()),
+        "parameters": sum(parameters),
+        "odd_parameters": sum(numel % 2 for numel in parameters),
+        "buffers": {name: tensor.numel() for name, tensor in state.items()},
+        "broken": broken,
+    }
+
+
+def controlled(name: str, cls: Any, given: Values, seed: Values | None) -> tuple[search.Recipe, str]:
+    """How `cls` becomes tiny, and why one process cannot load that, empty where it can. Raises what `search.settle` does.
+
+    Conversions of transformers 5 count on sizes that its constructors do not ask for: what is written is cut into heads.
+    So where something is wrong with a size that is odd, or that did elsewhere, the plain rules are tried.
+    """
+    recipe = uneven(cls, search.settle(cls, given, seed))
+    right, why = control(name, recipe)
+    with contextlib.suppress(Exception):
+        even = recipe if right else search.settle(cls, given)
+        if even.config != recipe.config and even.lost == recipe.lost and control(name, even)[0]:
+            return even, ""
+    return recipe, why
+
+
+def control(name: str, recipe: search.Recipe) -> tuple[bool, str]:
+    """Whether one process gets back all that it saved of the model; why it cannot load it at all, empty where it can.
+
+    Raises ValueError for a model that is not tiny.
+    """
+    if recipe.parameters > MOST_PARAMETERS:
+        raise ValueError(f"it cannot be made smaller than {recipe.parameters:,} parameters")
+    with TemporaryDirectory() as root:
+        fixture = build_fixture(Architecture(name, "", recipe.config), Path(root))
+        refused = fixture.error if fixture.verdict is not Verdict.PASS else None
+        why = f"{refused.type}: {' '.join(refused.message.split())}".replace(root, "")[:300] if refused else ""
+    return not fixture.error and not fixture.baseline, why
+
+
+def answers(question: Values) -> list[Values]:
+    """What is answered, an object for every architecture."""
+    torch.set_num_threads(1)
+    entries = question["architectures"]
+    for entry in entries:
+        with contextlib.suppress(Exception):
+            recipes.model_class(Architecture(entry["id"], ""))
+    died = f"the search ended its process, or took longer than {TIMEOUT:.0f} s"
+    told = [
+        answer or {"id": entry["id"], "status": "error", "message": died}
+        for entry, answer in each(entries, census, question["processes"], TIMEOUT)
+    ]
+    return sorted(told, key=lambda answer: answer["id"])

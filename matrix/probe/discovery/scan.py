@@ -1,0 +1,172 @@
+"""Every model class of the installed transformers, and where it has buffers: see `matrix.probe.discovery`.
+
+The question is {"configs": {model_type: values}, "processes": n}: what the default configurations of some model types
+lack; with "folders" only those models are looked at. The answer is {"class": {...}} for every class that bears a buffer
+or, not built, may bear one, and {"unreached": [...]} last, the persistent buffers that the sources register and no model
+that was built has.
+"""
+
+import functools
+import importlib
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+
+from matrix.probe.discovery.source_scan import makes_modules, written_sites
+from matrix.probe.exceptions import explain
+from matrix.probe.ranks.ipc import each
+from matrix.probe.tiny import classes, recipes, search
+
+_LACKING = re.compile(r"requires the ([\w.-]+) library")
+
+_INNER = ("module", "modules", "suspect")
+"""What is known of a class and not told."""
+
+TIMEOUT = 60.0
+"""Seconds that a class has to be built in, full-size and without memory; the slowest takes two."""
+
+Values = dict[str, Any]
+Configs = Mapping[str, Mapping[str, Any]]
+"""What is laid over the default configuration of a model type, its own or inside another."""
+
+
+def given(cls: type[PreTrainedModel], configs: Configs) -> list[Values]:
+    """What `configs` say of the configuration of `cls`: with those inside it, or without where that does not fit."""
+    own = dict(configs.get(cls.config_class.model_type, {}))
+    inside = _insides(cls.config_class, json.dumps(own))
+    told = [
+        search.nested(path, dict(configs[inner.model_type])) for path, inner in inside if inner.model_type in configs
+    ]
+    return [recipes.merge(recipes.merged(told), own), *([own] if told else [])]
+
+
+@functools.cache
+def _insides(kind: type[PretrainedConfig], own: str) -> list[tuple[search.Path, PretrainedConfig]]:
+    try:
+        return list(search.insides(recipes.configured(kind, json.loads(own))))
+    except Exception:  # whoever builds the model tells why
+        return []
+
+
+def described(cls: type[PreTrainedModel], configs: Configs) -> Values:
+    """What there is to tell of a class: its sites and of what it is made, or why it could not be built."""
+    attempts = [_built(cls, config) for config in given(cls, configs)]
+    about = next((one for one in attempts if "sites" in one), attempts[0])
+    return {"id": f"{classes.model_type(cls)}:{cls.__name__}", "module": cls.__module__, **about}
+
+
+def _built(cls: type[PreTrainedModel], config: Values) -> Values:
+    try:
+        _, full = search.complete(cls, config)
+    except Exception as error:
+        return {"error": explain(error), "suspect": suspect(cls, error)}
+    return {"sites": full.sites, "config": config, "parameters": full.parameters, "modules": full.classes}
+
+
+def suspect(cls: type[PreTrainedModel], error: Exception) -> bool:
+    """Whether a class that cannot be built is made of modules of a package that is not installed, so of buffers too.
+
+    What only holds a model that cannot be built is told of that one.
+    """
+    if not isinstance(error, ImportError):
+        return False
+    holder, _, _ = str(error).strip().partition(" requires the ")
+    lacking = _LACKING.findall(str(error))
+    file = classes.source(cls.__module__)
+    return hasattr(sys.modules[cls.__module__], holder) and any(makes_modules(file, package) for package in lacking)
+
+
+def imported(names: Sequence[str]) -> tuple[list[type[PreTrainedModel]], list[Values]]:
+    """The models that the modules `names` define, and what is told of the modules that cannot be imported."""
+    modules = {name: _import(name) for name in names}
+    found = [cls for module in modules.values() if isinstance(module, ModuleType) for cls in classes.defined(module)]
+    failed = [_not_imported(name, error) for name, error in modules.items() if isinstance(error, Exception)]
+    return [cls for cls in found if not classes.is_part(cls)], failed
+
+
+def _import(name: str) -> ModuleType | Exception:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        return error
+
+
+def _not_imported(name: str, error: Exception) -> Values:
+    file = classes.source(name)
+    last = classes.written_classes(file)[-1]  # a model comes after what it is made of
+    return {"id": f"{name.split('.')[-2]}:{last}", "module": name, "error": explain(error), "suspect": False}
+
+
+def unreached(told: Sequence[Values], names: Sequence[str]) -> dict[str, list[str]]:
+    """What the sources of the modules `names` register and no model that was built has, by module."""
+    modules = {name for about in told for name in about.get("modules", ())}
+    sites = {site for about in told for site in about.get("sites", ())}
+    buffers = {site.partition(".")[2] for site in sites}
+
+    def reached(site: str) -> bool:
+        """A subclass may bear it under its own name, and a norm is a module of its own: was the class built?"""
+        owner, _, name = site.partition(".")
+        return site in sites or (owner in modules and (name == "*" or "BatchNorm" in name or name in buffers))
+
+    left = {name: [site for site in written_sites(classes.source(name)) if not reached(site)] for name in names}
+    return {name: sites_of_one for name, sites_of_one in left.items() if sites_of_one}
+
+
+def discover(names: Sequence[str], configs: Configs, processes: int) -> list[Values]:
+    """Everything that is told of the modules `names`, sorted by id.
+
+    Of each configuration a head is built first. The other classes of a module are left out where no such head has a
+    buffer and the source registers none: nothing is in them that could add one.
+    """
+    found, told = imported(names)
+    first = list({(cls.__module__, cls.config_class): cls for cls in sorted(found, key=_rarity)}.values())
+    told += _told(first, configs, processes)
+    bearing = {about["module"] for about in told if about.get("sites") != {}}
+    bearing |= {name for name in names if written_sites(classes.source(name))}
+    rest = [cls for cls in found if cls not in first and cls.__module__ in bearing]
+    return sorted(told + _told(rest, configs, processes), key=lambda about: about["id"])
+
+
+def _rarity(cls: type[PreTrainedModel]) -> tuple[bool, str]:
+    """The last of a configuration stands for it: a head before what it is put upon."""
+    return "For" in cls.__name__, cls.__name__
+
+
+def _told(found: Sequence[type[PreTrainedModel]], configs: Configs, processes: int) -> list[Values]:
+    """What is told of each class, and of one that ends its process or takes too long."""
+    told = []
+    for cls, about in each(found, partial(described, configs=configs), processes, TIMEOUT):
+        name = {"id": f"{classes.model_type(cls)}:{cls.__name__}", "module": cls.__module__}
+        died = {"error": f"ended its process, or took longer than {TIMEOUT:.0f} s", "suspect": True}
+        told.append(about or {**name, **died})
+    return told
+
+
+def worth_telling(told: Sequence[Values], left: Mapping[str, Sequence[str]]) -> list[Values]:
+    """The classes that bear a buffer, and those that could not be built and may bear one that no other does.
+
+    These are made of another package's modules, or the source that they are written in registers what is `left`. A
+    base class without a forward is no model.
+    """
+    bases = {about["id"] for about in told if "error" in about and about["id"].endswith("PreTrainedModel")}
+    failed = [about for about in told if "error" in about and (about["suspect"] or about["module"] in left)]
+    return [about for about in told if about.get("sites") or (about in failed and about["id"] not in bases)]
+
+
+def answers(question: Values) -> list[Values]:
+    """What is answered."""
+    torch.set_num_threads(1)
+    folders = question.get("folders")
+    names = [name for name in classes.model_modules() if not folders or name.split(".")[2] in folders]
+    told = discover(names, question["configs"], question["processes"])
+    left = unreached(told, names)
+    kept = [{n: v for n, v in about.items() if n not in _INNER} for about in worth_telling(told, left)]
+    sites = sorted(site for sites_of_one in left.values() for site in sites_of_one)
+    return [*({"class": about} for about in kept), {"unreached": sites}]

@@ -1,0 +1,1 @@
+"""Ranks: the warm process, groups that are forked from it, and messages between them."""

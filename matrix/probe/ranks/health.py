@@ -1,0 +1,34 @@
+"""Can a rank that has raised be used again? Tested, not assumed."""
+
+import deepspeed
+import torch
+
+from matrix.probe import compat as eras
+
+_TOKEN = 42.0
+
+
+def _agree(device: str) -> bool:
+    """Whether the ranks are at the same collective: one that raised a call early would hang here or get other values."""
+    mine = torch.tensor([_TOKEN, float(torch.distributed.get_rank())], device=device)
+    gathered = [torch.zeros_like(mine) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(gathered, mine)
+    return all(bool((got.cpu() == torch.tensor([_TOKEN, float(rank)])).all()) for rank, got in enumerate(gathered))
+
+
+def _shards() -> bool:
+    """Whether ZeRO-3 still partitions a new module and gathers what was put into it."""
+    with deepspeed.zero.Init(config_dict_or_path=eras.ZERO3):
+        weight = torch.nn.Linear(3, 5, bias=False).weight
+    with deepspeed.zero.GatheredParameters([weight], modifier_rank=0), torch.no_grad():
+        weight.fill_(_TOKEN)
+    with deepspeed.zero.GatheredParameters([weight]):
+        return hasattr(weight, "ds_id") and weight.numel() == 15 and bool((weight == _TOKEN).all())
+
+
+def healthy() -> bool:
+    """Whether this rank is as good as new. Every rank of the group asks at the same time; may hang if one is not."""
+    if not eras.pristine() or torch.get_default_dtype() is not torch.float32:
+        return False
+    device = deepspeed.accelerator.get_accelerator().current_device_name()
+    return _agree(device) and _shards() and eras.pristine()

@@ -1,0 +1,108 @@
+"""One rank of a group: joins the others, then does the tasks that it is sent."""
+
+import errno
+import faulthandler
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from matrix.job import Job, Task
+from matrix.model import Architecture, Device
+from matrix.probe import compat as eras
+from matrix.probe.exceptions import failure
+from matrix.probe.ranks.ipc import Channel
+
+Message = dict[str, Any]
+
+
+def join(device: Device, init_method: str | None = None) -> None:
+    """Join the process group that the RANK, LOCAL_RANK, WORLD_SIZE and MASTER variables describe.
+
+    Before any `from_pretrained`: without a process group ZeRO-3 takes the world to be one rank and shards nothing
+    (transformers #46822, DeepSpeed #8084).
+    """
+    if device is Device.CUDA:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    eras.preload_deepspeed()
+    if device is Device.CPU:
+        eras.without_shm_op()
+    import deepspeed
+
+    deepspeed.init_distributed(dist_backend=device.backend, init_method=init_method, verbose=False)
+
+
+def become(rank: int, world_size: int, device: Device) -> None:
+    """Set the variables that a launcher would set for `rank` of a group on this host."""
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(world_size),
+        LOCAL_WORLD_SIZE=str(world_size),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT="29500",  # asked for by deepspeed; the ranks meet in a file, so nothing listens there
+        DS_ACCELERATOR=device.value,
+    )
+
+
+def do_task(task: Task, architecture: Architecture, root: Path, tell: Callable[[Message], None]) -> None:
+    """Run every check of `task`, telling each outcome as it comes; after an exception the rest cannot be reached."""
+    from matrix.probe.checks.session import Session
+
+    session: Session | None = None
+    started = time.perf_counter()
+    for position, check in enumerate(task.checks):
+        try:
+            session = session or Session(task, architecture, root)
+            seen = session.run(check)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                tell({"unable": asdict(failure(error))})
+                return
+            spent = {
+                "seconds": time.perf_counter() - started,
+                "load_seconds": session.watch.seconds if session else 0.0,
+            }
+            for unreached in task.checks[position:]:
+                tell({"check": unreached, "failure": asdict(failure(error)), **spent})
+                spent = dict.fromkeys(spent, 0.0)
+            break
+        tell({"check": check, "seen": asdict(seen)})
+    if session:
+        session.close()
+
+
+def _is_healthy() -> bool:
+    from matrix.probe.ranks.health import healthy
+
+    try:
+        return healthy()
+    except Exception:
+        return False
+
+
+def serve(job: Job, root: Path, meeting: Path, rank: int, channel: Channel) -> None:
+    """Be rank `rank` of a group that meets in the file `meeting`: do the tasks that arrive on `channel`."""
+    with Path(f"{meeting}.stack.{rank}").open("w") as stack:
+        faulthandler.register(signal.SIGUSR1, file=stack, all_threads=False)
+        become(rank, job.world_size, job.device)
+        architectures = {architecture.id: architecture for architecture in job.architectures}
+        try:
+            join(job.device, f"file://{meeting}?rank={rank}&world_size={job.world_size}")
+        except Exception as error:
+            channel.send({"unable": asdict(failure(error))})
+            return
+        channel.send({"ready": True})
+        for message in channel:
+            if "health" in message:
+                channel.send({"healthy": _is_healthy()})
+                continue
+            task = Task.from_dict(message)
+            do_task(task, architectures[task.architecture], root, channel.send)
+            channel.send({"done": True, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})

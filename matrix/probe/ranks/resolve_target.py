@@ -1,0 +1,120 @@
+"""What a user's model is, found before any rank looks at it: its class, how small it became, and what that lost.
+
+In a forked process, since building somebody's model may end it, hang, or need more memory than there is.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from matrix.job import Job, Task
+from matrix.model import Architecture, Check, Loader, Source
+from matrix.probe.ranks.ipc import Channel, Child, fork
+from matrix.probe.tiny import fit_user_model as fitting
+from matrix.probe.tiny import recipes
+from matrix.probe.tiny import user_model as targets
+from matrix.probe.tiny.fit_user_model import FAMILY, Tiny
+from matrix.probe.tiny.user_model import TargetError, explained
+
+
+def identified(source: Source) -> Architecture:
+    """The architecture that `source` is: `model_type:ClassName`, and its label behind an @. Raises TargetError."""
+    cls = targets.model_class(source)
+    model_type = getattr(cls.config_class, "model_type", "") or cls.__module__
+    label = f"@{source.label}" if source.label else ""
+    return Architecture(f"{model_type}:{cls.__name__}{label}", FAMILY, source=source)
+
+
+def _why(source: Source, refused: Exception) -> str:
+    """Why the model cannot be made tiny, and what to do."""
+    if isinstance(refused, recipes.UnsupportedError):
+        return f"a package is missing in {sys.executable}: {refused}"
+    try:
+        fitting.drawn(source)
+    except Exception as error:
+        return f"it cannot be built in any size: {explained(error)}"
+    return f"it cannot be made tiny: {explained(refused)}; --full takes it as it is"
+
+
+def _fitted(source: Source) -> Tiny:
+    """The first tiny model of `source` that can be built. Raises TargetError."""
+    try:
+        return fitting.fitted(source)
+    except Exception as error:
+        raise TargetError(_why(source, error)) from error
+
+
+def _told_of(tiny: Tiny) -> dict[str, Any]:
+    """How large the model is that will be measured, its buffer sites, and the configuration that gave it."""
+    return {"parameters": tiny.parameters, "sites": list(tiny.sites), "tiny": tiny.source.tiny}
+
+
+def _compared(source: Source, tiny: Tiny) -> Iterator[dict[str, Any]]:
+    """The size of the model as it is, and which of its buffer sites the tiny one lacks; or why it cannot be looked at.
+
+    Where it lacks some, another tiny model that may have them.
+    """
+    try:
+        full = fitting.drawn(source)
+    except Exception as error:
+        yield {"unknown": explained(error)}
+        return
+    wanted = frozenset(full.sites)
+    yield {"full_parameters": full.parameters, "lost": sorted(wanted - {*tiny.sites})}
+    if not wanted <= {*tiny.sites}:
+        better = fitting.fitted(source, wanted)
+        yield {**_told_of(better), "lost": sorted(wanted - {*better.sites})}
+
+
+def _resolve(source: Source, channel: Channel) -> None:
+    try:
+        architecture = identified(source)
+        targets.full_config(source)
+        channel.send({"id": architecture.id})
+        if source.full:
+            return
+        tiny = _fitted(source)
+        channel.send(_told_of(tiny))
+        for compared in _compared(source, tiny):
+            channel.send(compared)
+    except TargetError as error:
+        channel.send({"refused": str(error)})
+
+
+def _told(child: Child, timeout: float) -> dict[str, Any]:
+    """All that `child` tells until it is done, dies, or gives no sign for `timeout` seconds."""
+    told: dict[str, Any] = {}
+    child.channel.socket.settimeout(timeout)
+    with suppress(TimeoutError):
+        for message in child.channel:
+            told |= message
+    child.channel.close()
+    os.kill(child.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
+    os.waitpid(child.pid, 0)
+    return told
+
+
+def resolved(job: Job) -> tuple[Job, dict[str, Any]]:
+    """`job` with the architecture and the tasks of its target, and what `matrix.own_model.diagnosis.Resolved` holds of it.
+
+    Raises TargetError when there is nothing to measure.
+    """
+    if job.target is None:
+        raise ValueError("a job without a target has its architectures")
+    told = _told(fork(partial(_resolve, job.target)), job.timeout)
+    if "refused" in told:
+        raise TargetError(told["refused"])
+    if "id" not in told or not (job.target.full or "sites" in told):
+        raise TargetError(f"building the model ended its process, or took longer than {job.timeout:.0f} s")
+    if not job.target.full and not {"lost", "unknown"} & told.keys():
+        told["unknown"] = f"building it ended its process, or took longer than {job.timeout:.0f} s"
+    tiny = told.pop("tiny", {})
+    source = replace(job.target, tiny=tiny, full=True)
+    architecture = Architecture(told["id"], FAMILY, source=source)
+    tasks = tuple(Task(architecture.id, loader, tuple(Check)) for loader in Loader)
+    return replace(job, architectures=(architecture,), tasks=tasks), told

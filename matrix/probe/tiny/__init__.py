@@ -1,0 +1,1 @@
+"""Makes a model tiny without losing a buffer."""

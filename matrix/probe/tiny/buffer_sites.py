@@ -1,0 +1,48 @@
+"""Where models have persistent buffers, told without their memory: they are built on the meta device."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+
+from matrix.probe import compat as eras
+
+
+def _linspace_on_cpu(*arguments: Any, **options: Any) -> torch.Tensor:
+    return _LINSPACE(*arguments, **{**options, "device": "cpu"})
+
+
+_LINSPACE = torch.linspace
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Models are built without values, initialised by nobody, for as long as the context lasts.
+
+    torch.linspace stays real: models of 4.x read its items in their constructors.
+    """
+    torch.linspace = _linspace_on_cpu
+    try:
+        with torch.device("meta"), eras.no_init_weights():
+            yield
+    finally:
+        torch.linspace = _LINSPACE
+
+
+def sketch(cls: type[PreTrainedModel], config: PretrainedConfig) -> PreTrainedModel:
+    """The model that `cls` makes of `config`, full-size or not, without memory. Raises what its constructor raises."""
+    with without_memory():
+        return cls(config)
+
+
+def buffer_sites(model: torch.nn.Module) -> dict[str, str]:
+    """The dtype of each persistent buffer of `model`, keyed by "ModuleClass.name" and sorted."""
+    found = {
+        f"{type(module).__name__}.{name}": str(buffer.dtype).removeprefix("torch.")
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None and name not in module._non_persistent_buffers_set
+    }
+    return dict(sorted(found.items()))

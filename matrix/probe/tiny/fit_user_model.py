@@ -1,0 +1,117 @@
+"""How a user's own model becomes tiny: the rules on its own configuration, then the sizes that the catalog's search tries."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from matrix.model import Architecture, Source
+from matrix.probe.tiny import buffer_sites as sites
+from matrix.probe.tiny import recipes, search
+from matrix.probe.tiny import user_model as targets
+
+FAMILY = "own"
+MOST_PARAMETERS = 64_000_000
+"""More than that is not tiny: 256 MB on every rank, and as much in the checkpoint."""
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """What is measured in the place of a model: a source with small sizes, and what its model is made of."""
+
+    source: Source
+    sites: tuple[str, ...]
+    parameters: int
+
+
+def fitted(source: Source, wanted: frozenset[str] = frozenset()) -> Tiny:
+    """The first that can be built and keeps the buffer sites `wanted`; where none does, that which keeps most of them.
+
+    Raises what refused the first where none can be built, and UnsupportedError.
+    """
+    found: list[Tiny] = []
+    refused: Exception | None = None
+    for candidate in _candidates(source):
+        try:
+            tiny = _built(candidate)
+        except recipes.UnsupportedError:
+            raise
+        except Exception as error:
+            refused = refused or error
+            continue
+        if wanted <= {*tiny.sites}:
+            return tiny
+        found.append(tiny)
+    if not found:
+        raise refused or ValueError("no sizes to try")
+    return min(found, key=lambda tiny: (len(wanted - {*tiny.sites}), tiny.parameters))
+
+
+def _candidates(source: Source) -> Iterator[Source]:
+    """`source` with small sizes: by the rules in all that its configuration states, and without what its class derives.
+
+    What was derived from larger values no longer fits. Then every size is made smaller, or more of what is equal or
+    large in the full-size model stays so.
+    """
+    full = targets.full_config(source)
+    values = targets.values(source)
+    yield _with(source, full, values, {})
+    stated = recipes.stated(full, values)
+    yield from _squeezed(source, full, stated)
+    for kept in (stated, values, _without_layer_lists(stated)):
+        for sizes in search.attempts(full):
+            yield _with(source, full, kept, sizes)
+
+
+def _without_layer_lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without lists that are as long as there are layers, of which fewer are kept: their class derives them anew."""
+    layers = {values[name] for name in recipes.LAYERS if name in values}
+    return {
+        name: _without_layer_lists(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if not (isinstance(value, list) and len(value) in layers)
+    }
+
+
+def _squeezed(source: Source, full: PretrainedConfig, values: Mapping[str, Any]) -> Iterator[Source]:
+    """`source` with sizes made smaller that have no rule, where the rules alone leave too much."""
+    cls = targets.model_class(source)
+
+    def build(sizes: Mapping[str, Any]) -> search.Sketch:
+        return search.drawn(cls, targets.full_config(_with(source, full, values, sizes)))
+
+    with suppress(Exception):
+        tiny = build({})
+        if tiny.parameters > MOST_PARAMETERS:
+            yield _with(source, full, values, search.squeezed(build, {}, tiny)[0])
+
+
+def _with(source: Source, full: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> Source:
+    """`source` with `values`, the sizes in them shrunk by the rules but for those in `sizes`; as JSON would hold it."""
+    small = recipes.with_sizes(full, values, recipes.merge(recipes.shrink(full), sizes))
+    return replace(source, tiny=json.loads(json.dumps(small)), full=True)
+
+
+def _built(source: Source) -> Tiny:
+    """The model of that source. Raises what its constructor raises, and ValueError for one that is not tiny."""
+    _small_enough(source)
+    model = recipes.build(Architecture("", FAMILY, source=source))
+    return Tiny(source, tuple(sites.buffer_sites(model)), sum(parameter.numel() for parameter in model.parameters()))
+
+
+def _small_enough(source: Source) -> None:
+    """Raises ValueError for a model that is still so large that building it would be a nuisance."""
+    try:
+        parameters = drawn(source).parameters
+    except Exception:
+        return  # it will say so when it is built
+    if parameters > MOST_PARAMETERS:
+        raise ValueError(f"no rule makes it smaller than {parameters:,} parameters")
+
+
+def drawn(source: Source) -> search.Sketch:
+    """The model of that source without its memory. Raises what its constructor raises, and TargetError."""
+    return search.drawn(targets.model_class(source), targets.full_config(source))

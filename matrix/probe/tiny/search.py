@@ -1,0 +1,276 @@
+"""The smallest valid configuration that keeps every buffer site, found by trying: rules first, then what they break.
+
+Nothing is drawn at random, so the same transformers gives the same recipe. Everything is built without memory.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PretrainedConfig, PreTrainedModel
+
+from matrix.probe.tiny import recipes
+from matrix.probe.tiny.buffer_sites import buffer_sites, sketch
+
+Values = dict[str, Any]
+Path = tuple[str, ...]
+
+BUDGET = 1_000_000
+"""Parameters that a tiny model may have before sizes without a rule are made smaller too."""
+WIDTH = 32
+"""What is equal in the full-size configuration and at least so large stays equal in the tiny one, if need be."""
+NO_WIDTHS = ("_token_id", "_token_index", "vocab_size", "_index", "_id")
+"""How configuration names end that are equal to others by chance."""
+SMALLER = (64, 32, 16, 8)
+"""What a size without a rule is tried with, where the model is too large."""
+RESNET = {"model_type": "resnet"}
+BACKBONES: tuple[Values, ...] = (
+    {"backbone_config": RESNET},
+    {"backbone_config": {**RESNET, "out_features": ["stage2", "stage3", "stage4"]}},
+    {"backbone_config": {**RESNET, "out_features": ["stage1", "stage2", "stage3", "stage4"]}},
+)
+"""What stands in for a backbone that needs a package which is not installed."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model becomes tiny: `config` is what its default configuration is told beyond the rules.
+
+    `sites` are the buffer sites of the full-size model, `lost` those of them that the tiny one has not.
+    """
+
+    config: Values
+    sites: dict[str, str]
+    lost: tuple[str, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A model without memory: its configuration, its buffer sites, how many parameters, and of which classes it is made."""
+
+    config: PretrainedConfig
+    sites: dict[str, str]
+    parameters: int
+    classes: list[str]
+
+
+Build = Callable[[Values], Sketch]
+"""Makes the tiny model of what its configuration is told beyond the rules. Raises what its constructor raises."""
+
+
+def drawn(cls: type[PreTrainedModel], config: PretrainedConfig) -> Sketch:
+    """The sketch of `cls` with `config`. Raises what its constructor raises."""
+    model = sketch(cls, config)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Sketch(
+        config, buffer_sites(model), parameters, sorted({type(module).__name__ for module in model.modules()})
+    )
+
+
+def complete(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> tuple[Values, Sketch]:
+    """The full-size model, and what its default configuration lacks to build one beside `given`.
+
+    Raises what the constructor raises of the default when no completion helps.
+    """
+    try:
+        return {}, drawn(cls, recipes.full_config(cls, given))
+    except Exception as error:
+        refused = error
+    for completion in completions(cls, given):
+        with suppress(Exception):
+            return completion, drawn(cls, recipes.full_config(cls, recipes.merge(completion, given)))
+    raise refused
+
+
+def completions(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Iterator[Values]:
+    """What a default configuration may lack: a size that it leaves null, all of them, a backbone, or both."""
+    with suppress(Exception):
+        config = recipes.full_config(cls, given)
+        empty = [nested(path, value) for path, value in unset(config)]
+        everything = recipes.merged(empty)
+        yield from empty
+        yield everything
+        lists = [nested(path, listed(value)) for path, value in leaves(config) if listed(value) != value]
+        yield from (recipes.merged(lists), *lists)
+        for backbone in backbones(config):
+            yield backbone
+            yield recipes.merge(everything, backbone)
+
+
+def backbones(config: PretrainedConfig) -> Iterator[Values]:
+    """What stands in for backbones and towers that need a package which is not installed."""
+    if hasattr(config, "backbone_config"):
+        yield from BACKBONES
+    towers = [path for path, inner in insides(config) if inner.model_type.startswith("timm_")]
+    if towers:
+        yield recipes.merged(nested(path, RESNET) for path in towers)
+
+
+def insides(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, PretrainedConfig]]:
+    """Every configuration inside `config`, with its path."""
+    for name, value in recipes.arguments(config).items():
+        if isinstance(value, PretrainedConfig):
+            yield (*path, name), value
+            yield from insides(value, (*path, name))
+
+
+def unset(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """The sizes that `config` and those inside it leave null, with what a tiny model has there."""
+    for name, value in recipes.arguments(config).items():
+        if isinstance(value, PretrainedConfig):
+            yield from unset(value, (*path, name))
+        elif value is None and name in recipes.LARGEST:
+            yield (*path, name), recipes.LARGEST[name]
+
+
+def settle(cls: type[PreTrainedModel], given: Mapping[str, Any], seed: Mapping[str, Any] | None = None) -> Recipe:
+    """How `cls` becomes tiny with every buffer site of the full-size model, `given` being told by hand.
+
+    `seed` is a configuration that did elsewhere, tried first. Raises what the constructor raises when nothing helps.
+    """
+    completion, full = complete(cls, given)
+    config = recipes.merge(recipes.shrunk(completion), given)
+
+    def build(values: Values) -> Sketch:
+        return drawn(cls, recipes.tiny_config(cls, values))
+
+    found = _again(build, recipes.merge(config, seed), full) if seed else None
+    values, tiny = found or _smallest(build, config, full)
+    return Recipe(values, full.sites, _lost(full, tiny), tiny.parameters)
+
+
+def _lost(full: Sketch, tiny: Sketch) -> tuple[str, ...]:
+    return tuple(sorted(full.sites.keys() - tiny.sites.keys()))
+
+
+def _again(build: Build, values: Values, full: Sketch) -> tuple[Values, Sketch] | None:
+    """`values` when they do here as well."""
+    with suppress(Exception):
+        tiny = build(values)
+        if not _lost(full, tiny):
+            return values, tiny
+    return None
+
+
+def _smallest(build: Build, config: Values, full: Sketch) -> tuple[Values, Sketch]:
+    """What to tell the rules beside `config`, and what comes of it."""
+    values, tiny = _first(build, (recipes.merge(config, sizes) for sizes in attempts(full.config)), full)
+    return squeezed(build, values, tiny) if tiny.parameters > BUDGET else (values, tiny)
+
+
+def _first(build: Build, tries: Iterable[Values], full: Sketch) -> tuple[Values, Sketch]:
+    """The first values that are accepted, lose no site and are within the budget; else the best of all."""
+    found: list[tuple[Values, Sketch]] = []
+    refused: Exception | None = None
+    for values in tries:
+        try:
+            tiny = build(values)
+        except Exception as error:
+            refused = refused or error
+            continue
+        found.append((values, tiny))
+        if not _lost(full, tiny) and tiny.parameters <= BUDGET:
+            break
+    if not found:
+        raise refused or ValueError("no sizes to try")
+    return min(found, key=lambda one: (len(_lost(full, one[1])), one[1].parameters))
+
+
+def attempts(full: PretrainedConfig) -> Iterator[Values]:
+    """Sizes to lay over the shrunken configuration, in the order in which they are tried."""
+    widths = widths_alike(full)
+    bases = [recipes.merged(nested(*one) for one in group) for group in ([], widths, roomier(full))]
+    kept = [nested(*one) for one in shrunken(full)] + unshrunken(full)
+    yield from bases
+    for base in bases:
+        yield from (recipes.merge(base, one) for one in kept)
+    yield from (nested(*one) for one in widths)
+
+
+def leaves(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every argument of `config` and of those inside it that is no configuration, with its value."""
+    for name, value in recipes.arguments(config).items():
+        if isinstance(value, PretrainedConfig):
+            yield from leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def shrunken(full: PretrainedConfig) -> Iterator[tuple[Path, Any]]:
+    """What the rules make smaller, with the full-size value."""
+    for path, value in leaves(full):
+        if recipes.small(path[-1], value) != value or path[-1] in (*recipes.LAYERS, *recipes.LAYER_KINDS):
+            yield path, value
+
+
+def unshrunken(full: PretrainedConfig) -> list[Values]:
+    """Every configuration inside `full` as large as it is."""
+    sizes = list(shrunken(full))
+    return [
+        recipes.merged(nested(path, value) for path, value in sizes if path[: len(outer)] == outer)
+        for outer, _ in insides(full)
+    ]
+
+
+def whole_numbers(config: PretrainedConfig) -> dict[Path, int]:
+    """The sizes of `config` and those inside it."""
+    return {path: value for path, value in leaves(config) if isinstance(value, int) and not isinstance(value, bool)}
+
+
+def widths_alike(full: PretrainedConfig) -> list[tuple[Path, int]]:
+    """Sizes without a rule that equal one with a rule in the full-size model, made equal to it in the tiny one.
+
+    Of several a hidden size counts before others, then what is in the same configuration.
+    """
+    sizes = whole_numbers(full)
+    tiny = {path: recipes.small(path[-1], value) for path, value in sizes.items()}
+    found = []
+    for path, value in sizes.items():
+        leaders = [other for other in sizes if sizes[other] == value and tiny[other] != value]
+        if value >= WIDTH and tiny[path] == value and leaders and not path[-1].endswith(NO_WIDTHS):
+            leader = min(leaders, key=lambda other: ("hidden" not in other[-1], other[:-1] != path[:-1]))
+            found.append((path, tiny[leader]))
+    return found
+
+
+def roomier(full: PretrainedConfig) -> list[tuple[Path, int]]:
+    """Four times the widths that the rules give, where the full-size model has so much."""
+    small = {path: (recipes.small(path[-1], value), value) for path, value in whole_numbers(full).items()}
+    return [(path, min(4 * tiny, value)) for path, (tiny, value) in small.items() if WIDTH <= 2 * tiny < 2 * value]
+
+
+def squeezed(build: Build, values: Values, tiny: Sketch) -> tuple[Values, Sketch]:
+    """`values` and more, one size after the other made smaller, step by step, until the model is within the budget."""
+    for largest in SMALLER:
+        for path, value in list(leaves(tiny.config)):
+            if tiny.parameters <= BUDGET:
+                return values, tiny
+            if (less := capped(value, largest)) == value:
+                continue
+            trial = recipes.merge(values, nested(path, less))
+            with suppress(Exception):
+                other = build(trial)
+                if other.parameters < tiny.parameters and other.sites == tiny.sites:
+                    values, tiny = trial, other
+    return values, tiny
+
+
+def capped(value: Any, largest: int) -> Any:
+    """`value` with no whole number above `largest`, in lists of lists too."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(capped(item, largest) for item in value)
+    return min(value, largest) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def listed(value: Any) -> Any:
+    """`value` with lists for tuples, as a configuration that was read from a file has."""
+    return [listed(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def nested(path: Path, value: Any) -> Values:
+    """The table of tables in which `value` stands at `path`."""
+    for name in reversed(path):
+        value = {name: value}
+    return value

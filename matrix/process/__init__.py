@@ -1,0 +1,1 @@
+"""The door to subprocesses: how they are started, confined and read."""

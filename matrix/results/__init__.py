@@ -1,0 +1,1 @@
+"""Results files: records written, read and migrated from older schemas."""
