@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Visitor, served
 from playwright.sync_api import Browser
 
 from bot.dev.browser import NoBrowserError, browsing, chromium
 from matrix.environments.spec import load_environments
 from matrix.process import run as runner
+from tests.support.browser import Visitor, served
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -133,3 +133,17 @@ def test_the_clock_is_behind_one_door() -> None:
 def test_the_host_starts_no_process_behind_the_runners_back(file: Path) -> None:
     source = file.read_text(encoding="utf-8")
     assert not [call for call in ("os.fork", "os.system", "os.popen", "os.exec", "os.spawn") if call in source]
+
+
+PLUG_INS = {"matrix/checks", "bot/site/pages"}
+"""Folders that may grow: each module in them is one more of the same."""
+FOLDERS = sorted({file.parent.relative_to(ROOT).as_posix() for top in ("matrix", "bot", "tests") for file in
+    (ROOT / top).rglob("*.py") if "odd_models" not in file.parts and "actions" not in file.parts})  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_is_small_and_says_what_it_is(folder: str) -> None:
+    modules = {file.name for file in (ROOT / folder).glob("*.py")} - {"__init__.py", "__main__.py", "conftest.py"}
+    assert len(modules) <= 12 or folder in PLUG_INS
+    subject = ROOT / folder / "__init__.py"
+    assert folder.startswith("tests") or ast.get_docstring(ast.parse(subject.read_bytes()))

@@ -1,0 +1,309 @@
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.comment.context import CommentView, Facts, Headline, Part, Row
+from bot.comment.outputs import check_run, digest, markdown, summary, view
+from bot.comment.shorten import CALM, SHORTENING
+from bot.text import Code, plain
+from bot.untrusted.artifacts import Refused
+from matrix.comparison.compare import Comparison, Culprit, Outcome, Role
+from matrix.comparison.measure import Side
+from matrix.model import Check, Kind, Run, Verdict
+from tests.support.comparisons import HEAD, PLACE, PUSH, UPSTREAM, compared, comparison, facts, plan
+from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding
+
+REGRESSED = compared(Outcome.REGRESSED)
+UNCHANGED = compared(Outcome.UNCHANGED, BERT)
+FIXED = compared(Outcome.FIXED, "f:Fixed")
+STILL = compared(Outcome.STILL_BROKEN, "s:Still")
+FLAKY = compared(Outcome.FLAKY, "f:Flaky")
+NOT_RUN = compared(Outcome.NOT_RUN, "n:NotRun", reason="not measured on head")
+INFRASTRUCTURE = compared(Outcome.INFRASTRUCTURE, "i:Infrastructure", reason="head could not be installed")
+UNSEEN = compared(Outcome.UNCHANGED, "u:Unseen", cases={})
+CRASHED = compared(Outcome.REGRESSED, "c:Crash", red=Verdict.CRASH)
+CONTROLLED = facts(plan=plan(Side(Role.HEAD, {"transformers": UPSTREAM + HEAD}), Side(Role.LAST_BROKEN)))
+LOST = comparison(UNCHANGED, errors={Role.HEAD: RESOLVER})
+
+
+def told(shown: CommentView) -> tuple[Headline, str]:
+    return shown.headline, plain(shown.answer)
+
+
+@pytest.mark.parametrize(
+    ("cases", "headline", "answer"),
+    [
+        (
+            [REGRESSED, UNCHANGED, NOT_RUN],
+            Headline.REGRESSED,
+            "1 of 2 architectures loses values under ZeRO-3 with this change.",
+        ),
+        (
+            [CRASHED, REGRESSED, UNCHANGED],
+            Headline.REGRESSED,
+            "2 of 3 architectures get worse under ZeRO-3 with this change: 1 loses values and 1 crashes.",
+        ),
+        (
+            [compared(Outcome.NEW_BROKEN), FLAKY],
+            Headline.REGRESSED,
+            "1 of 2 architectures loses values under ZeRO-3 with this change, 1 of them new.",
+        ),
+        (
+            [NOT_RUN, STILL, FIXED],
+            Headline.UNCERTAIN,
+            "Could not tell whether this change breaks loading: 1 of 3 architectures was not measured.",
+        ),
+        (
+            [INFRASTRUCTURE, UNCHANGED],
+            Headline.UNCERTAIN,
+            "Could not tell whether this change breaks loading: 1 of 2 architectures was not measured.",
+        ),
+        (
+            [UNSEEN, UNCHANGED],
+            Headline.UNCERTAIN,
+            "Could not tell whether this change breaks loading: 1 of 2 architectures was not measured.",
+        ),
+        (
+            [FLAKY, STILL],
+            Headline.UNCERTAIN,
+            "Could not tell whether this change breaks loading: reruns of 1 of 2 architectures disagree.",
+        ),
+        ([], Headline.UNCERTAIN, "Could not tell whether this change breaks loading: nothing was measured."),
+        (
+            [STILL, FIXED, UNCHANGED],
+            Headline.BROKEN_BEFORE,
+            "This change fixes 1 of 3 architectures under ZeRO-3; 1 was broken before and still is.",
+        ),
+        (
+            [STILL, UNCHANGED],
+            Headline.BROKEN_BEFORE,
+            "Nothing changes under ZeRO-3: 1 of 2 architectures was broken before and still is (load measured).",
+        ),
+        ([FIXED], Headline.GREEN, "This change fixes 1 of 1 architecture under ZeRO-3 and breaks none: load measured."),
+        (
+            [UNCHANGED, compared(Outcome.UNCHANGED, BERT, Check.SAVE)],
+            Headline.GREEN,
+            "Nothing changes under ZeRO-3: 1 architecture measured (load and save).",
+        ),
+    ],
+)
+def test_the_answer_is_one_sentence(cases: list[Any], headline: Headline, answer: str) -> None:
+    shown = view(facts(), comparison(*cases))
+    assert told(shown) == (headline, answer)
+    assert markdown(shown).splitlines()[0] == f"**{answer}**"
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "refused", "why"),
+    [
+        (facts(), comparison(UNCHANGED, detector="the known bug was not found"), [], "the known bug was not found"),
+        (facts(), LOST, [], "head could not be measured"),
+        (facts(), comparison(UNCHANGED), [Refused("models-1", ("its job did not run",))], "1 result could not be used"),
+        (facts(failed_jobs=("cells",)), comparison(UNCHANGED), [], "1 job ended without a result"),
+        (CONTROLLED, comparison(UNCHANGED), [], "the control, the last release with the bug, was not measured"),
+    ],
+)
+def test_a_doubt_is_never_green_and_hides_no_regression(
+    known: Facts, found: Comparison, refused: list[Refused], why: str
+) -> None:
+    assert told(view(known, found, refused)) == (
+        Headline.UNCERTAIN,
+        f"Could not tell whether this change breaks loading: {why}.",
+    )
+    also = Comparison((REGRESSED, *found.compared), found.runs, found.errors, found.detector)
+    assert view(known, also, refused).headline is Headline.REGRESSED
+
+
+def test_a_measured_control_is_no_doubt() -> None:
+    runs = {Role.LAST_BROKEN: Run((cell(),))}
+    assert view(CONTROLLED, comparison(UNCHANGED, runs=runs)).headline is Headline.GREEN
+    cut = {Role.LAST_BROKEN: Run((cell(complete=False),))}
+    assert view(CONTROLLED, comparison(UNCHANGED, runs=cut)).headline is Headline.UNCERTAIN
+
+
+def test_a_row_says_who_what_where_and_whose_doing() -> None:
+    wrong = (finding(), finding("b.bias"), finding("c.weight", site="Gate.weight", kind=Kind.GARBAGE, ranks=(1,)))
+    cases = {Role.BASE: case(), Role.HEAD: case(verdict=Verdict.CORRUPT, findings=wrong)}
+    save = compared(Outcome.REGRESSED, check=Check.SAVE, cases=cases, culprit=Culprit.TOGETHER)
+    shown = view(facts(), comparison(compared(Outcome.REGRESSED, cases=cases, culprit=Culprit.TOGETHER), save))
+    (row,) = shown.regressed.items
+    cause = "only this change and deepspeed together"
+    assert row == Row(Code(ROUTER), "load and save", "pass → corrupt", row.evidence, cause)
+    line = next(line for line in markdown(shown).splitlines() if ROUTER in line)
+    assert line == (
+        f"| `{ROUTER}` | load and save | pass → corrupt | buffer `Router.bias` holds its initial value in 2 tensors, "
+        f"the loader listed it as missing; and 1 more tensor | on ranks 0 and 1 | `0.296875, …` | `0.0, …` | {cause} |"
+    )
+
+
+def test_a_crash_is_told_with_its_message_and_ranks() -> None:
+    line = next(line for line in markdown(view(facts(), comparison(CRASHED))).splitlines() if "c:Crash" in line)
+    assert "| `TypeError`: `no` in `modeling_utils.py:1 in load` | on rank 1 only |  |  | this change alone |" in line
+
+
+def test_what_was_wrong_is_that_of_base_where_it_is_fixed() -> None:
+    (row,) = view(facts(), comparison(FIXED)).fixed.items
+    assert row.change == "corrupt → pass"
+    assert row.evidence
+    assert row.evidence.verdict is Verdict.CORRUPT
+
+
+def test_the_worst_comes_first() -> None:
+    new = compared(Outcome.NEW_BROKEN, "n:New")
+    rows = view(facts(), comparison(new, CRASHED, REGRESSED)).regressed.items
+    assert [row.architecture for row in rows] == [ROUTER, "c:Crash", "n:New"]
+
+
+def test_everything_not_measured_is_said_with_its_reason() -> None:
+    known = facts(failed_jobs=("cells (x)",), notes=(("save is not affected",),))
+    same = compared(Outcome.NOT_RUN, "m:Missing", reason="not measured on head")
+    shown = view(
+        known,
+        comparison(NOT_RUN, same, errors={Role.NEWEST: RESOLVER}, detector="no control"),
+        [Refused("models-1", (Code("head/x.jsonl"), " is not JSON"))],
+    )
+    assert [plain(gap.why) for gap in shown.gaps.items] == [
+        "no control",
+        f"newest release could not be measured: ResolutionError: {' '.join(RESOLVER.message.split())}",
+        "models-1: head/x.jsonl is not JSON",
+        "a job ended without a result: cells (x)",
+        "not measured on head",
+        "save is not affected",
+    ]
+    assert shown.gaps.items[4].cases == Part.whole((Code("n:NotRun stock load"), Code("m:Missing stock load")))
+    body = markdown(shown)
+    assert all(plain(gap.why[:1]) in body for gap in shown.gaps.items)
+
+
+def test_one_command_reproduces_the_first_case() -> None:
+    shown = view(facts(), comparison(STILL, CRASHED))
+    line = (
+        f"ZERO3_TRANSFORMERS={UPSTREAM}{HEAD} ZERO3_DEEPSPEED=0.19.8 nox -s zero3_matrix -- "
+        "--architecture 'c:Crash' --loader stock --check load"
+    )
+    assert shown.command
+    assert (shown.command.line, shown.command.commit) == (line, "")
+    assert f"```sh\n{line}\n```" in markdown(shown)
+
+
+def test_a_change_of_this_project_is_reproduced_in_its_own_checkout() -> None:
+    pins = {
+        "transformers": "5.23.0",
+        "deepspeed": "0.19.8",
+        "zero3-matrix": f"git+https://github.com/o/zero3-matrix@{HEAD}",
+    }
+    shown = view(facts(plan=plan(Side(Role.HEAD, pins))), comparison(REGRESSED))
+    assert shown.command
+    assert (shown.command.commit, shown.command.line.partition(" nox")[0]) == (
+        HEAD,
+        "ZERO3_TRANSFORMERS=5.23.0 ZERO3_DEEPSPEED=0.19.8",
+    )
+
+
+@pytest.mark.parametrize(
+    ("pins", "architecture"),
+    [
+        ({"transformers": "5.23.0"}, "a:B' ; curl x | sh #"),
+        ({"transformers": "git+https://github.com/a/b;curl x@" + HEAD}, ROUTER),
+        ({"transformers": "git+https://github.com/a/b@main"}, ROUTER),
+        ({"unknown": "1.0"}, ROUTER),
+        ({}, ROUTER),
+    ],
+)
+def test_no_command_where_it_could_be_somebody_elses_or_wrong(pins: dict[str, str], architecture: str) -> None:
+    known = facts(plan=plan(Side(Role.HEAD, pins)))
+    assert view(known, comparison(compared(Outcome.REGRESSED, architecture))).command is None
+
+
+def test_the_push_is_named_only_when_it_is_an_older_one() -> None:
+    assert f"the same answer since push `{PUSH[:12]}`" in markdown(view(facts(since=PUSH), comparison(UNCHANGED)))
+    assert "since push" not in markdown(view(facts(since=HEAD), comparison(UNCHANGED)))
+
+
+def test_a_rerun_with_the_same_result_is_no_news() -> None:
+    before, after = (view(facts(run_url=f"https://a.b/{run}", since=PUSH), comparison(STILL)) for run in (1, 2))
+    assert digest(before) == digest(after)
+    assert digest(before) != digest(view(facts(), comparison(STILL, FLAKY)))
+
+
+def many(number: int) -> Comparison:
+    outcomes = (Outcome.REGRESSED, Outcome.FIXED, Outcome.STILL_BROKEN, Outcome.FLAKY, Outcome.NOT_RUN)
+    cases = [
+        compared(outcome, f"{outcome}:Model{index}", reason=f"reason {index}")
+        for outcome in outcomes
+        for index in range(number)
+    ]
+    return comparison(*cases)
+
+
+def test_a_comment_is_calm_and_says_what_it_left_out_and_where_that_is() -> None:
+    body = markdown(view(facts(), many(30)))
+    assert body.count("`regressed:Model") == 10
+    assert "And 20 more, left out here, in the [full report](https://github.com/o/r/actions/runs/1)." in body
+    assert summary(view(facts(), many(30))).count("`regressed:Model") == 30
+
+
+def test_what_a_reader_acts_on_shrinks_last() -> None:
+    shown = view(facts(), many(30))
+    found: dict[str, list[int]] = {
+        "`still_broken:Model": [],
+        "modeling_utils.py`": [],
+        "`fixed:": [],
+        "`regressed:": [],
+    }
+    for limit in range(12_000, 1_000, -500):
+        body = markdown(shown, limit)
+        assert len(body) <= max(limit, 1_800)
+        for text, counts in found.items():
+            counts.append(body.count(text))
+    gone = [counts.index(0) for counts in found.values()]
+    assert gone == sorted(gone)
+    assert gone[0] < gone[-1]
+    assert all(counts == sorted(counts, reverse=True) for counts in found.values())
+
+
+def test_every_step_names_a_part_and_the_last_ones_empty_all_but_the_answer() -> None:
+    parts = {name for name, value in vars(view(facts(), comparison())).items() if isinstance(value, Part)}
+    assert {part for part, _ in (*CALM, *SHORTENING)} == parts
+    assert {part for part, number in SHORTENING if number == 0} == parts
+
+
+@pytest.mark.parametrize(
+    ("cases", "conclusion", "level"),
+    [
+        ([REGRESSED], "failure", "warning"),
+        ([NOT_RUN], "neutral", "notice"),
+        ([STILL], "success", "notice"),
+        ([UNCHANGED], "success", "notice"),
+    ],
+)
+def test_the_check_run_has_the_same_verdict(cases: list[Any], conclusion: str, level: str) -> None:
+    shown = view(facts(), comparison(*cases))
+    check = check_run(shown)
+    assert (check.conclusion, check.title, check.head_sha) == (conclusion, plain(shown.answer), HEAD)
+    assert check.summary.startswith(f"**{plain(shown.answer)}**")
+    (remark,) = check.annotations
+    assert (remark.path, remark.start, remark.end, remark.level) == (PLACE.path, 10, 20, level)
+    assert remark.message == f"{plain(shown.answer)} Measured because of _load_pretrained_model: it loads a model"
+
+
+def test_annotations_are_on_lines_of_head_and_at_most_fifty() -> None:
+    places = [replace(PLACE, lines=lines) for lines in (None, (0, 0), *((line, line) for line in range(1, 80)))]
+    lines = [
+        remark.start for remark in check_run(view(facts(touched=tuple(places)), comparison(UNCHANGED))).annotations
+    ]
+    assert lines == list(range(1, 51))
+
+
+def test_summaries_keep_within_what_github_takes() -> None:
+    shown = view(facts(), many(600))
+    assert len(check_run(shown).summary.encode()) <= 65_535
+    assert 65_535 < len(summary(shown).encode()) <= 1024 * 1024
+
+
+def test_a_comparison_without_trouble_is_short() -> None:
+    body = markdown(view(facts(), comparison(UNCHANGED)))
+    assert not re.search(r"[\U0001f000-\U0001ffff]|!\[|^#", body, re.MULTILINE)
+    assert len(re.sub("<details>.*?</details>", "", body, flags=re.DOTALL)) < 300

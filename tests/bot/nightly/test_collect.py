@@ -1,0 +1,221 @@
+"""From what machines uploaded to the night's folder: what is believed, what is not, and what nobody measured."""
+
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bot.github.types import ArtifactInfo
+from bot.nightly.collect import Gathered, gathered, newest
+from bot.nightly.inputs import Digests
+from bot.nightly.plan import Asked, Past, plan
+from bot.nightly.steps import keep
+from matrix.__main__ import app
+from matrix.environments.spec import Environment
+from matrix.history.archive import archive
+from matrix.history.database import build, opened
+from matrix.history.files import State
+from matrix.history.merge import merge
+from matrix.history.queries import Night, environments, nights, refused
+from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Loader, Tensors
+from matrix.nightly.plan import NightPlan
+from tests.matrix.history.test_database import lines
+from tests.support.runs import cell as a_cell
+from tests.support.runs import info
+
+OLD, NEW = (Environment(version, "0.19.8", "2.13.0") for version in ("5.5.4", "5.6.0"))
+DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)
+MOMENT = datetime(2026, 11, 22, 1, 37, tzinfo=UTC)
+ASKED = Asked(MOMENT, Device.CUDA, DIGESTS, cases=2, shards=2, oldest=30)
+PLAN = plan([OLD, NEW], Past(), ASKED).plan
+CASES = tuple(Case("bert:BertModel", Loader.STOCK, check, "pass", Tensors(1, 1, 0)) for check in Check)  # type: ignore[arg-type]
+
+
+def name(environment: Environment) -> str:
+    return f"{environment.id}+cuda"
+
+
+def shard(environment: Environment) -> str:
+    return next(cell.shard for cell in PLAN.cells if cell.environment == environment)
+
+
+def measured(of: Environment = OLD, *cases: Case, **other: Any) -> Cell:
+    """What a machine uploads that measured what it was asked for."""
+    values = {"catalog": DIGESTS.catalog, "probe": DIGESTS.probe, "started": "2026-11-22T02:00:00Z", "planned": 2}
+    whole = a_cell(*(cases or CASES), environment=info(of.transformers, Device.CUDA, torch="2.13.0"))
+    return replace(whole, **{**values, **other})
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as file:
+        for path, content in files.items():
+            file.writestr(path, content)
+    return buffer.getvalue()
+
+
+def uploaded(**files: bytes) -> dict[str, bytes | str]:
+    """The archive of the machine that measures `OLD`; `old` stands for the name of its file."""
+    named = {f"{name(OLD) if stem == 'old' else stem}.jsonl": content for stem, content in files.items()}
+    return {shard(OLD): zipped(named)}
+
+
+def told(archives: Mapping[str, bytes | str]) -> Gathered:
+    return gathered(PLAN, archives)
+
+
+def test_what_was_asked_for_is_believed_and_what_is_missing_is_told() -> None:
+    content = lines(measured())
+    found = told(uploaded(old=content))
+    assert (found.believed, found.refused) == ({name(OLD): content}, {})
+    assert found.words == (f"{shard(NEW)}: it uploaded no results",)
+
+
+def without(content: bytes, number: int) -> bytes:
+    return b"".join(content.splitlines(keepends=True)[:number])
+
+
+def test_a_machine_that_was_cut_off_is_believed_as_far_as_it_came() -> None:
+    content = without(lines(measured()), 2)
+    assert told(uploaded(old=content)).believed == {name(OLD): content}
+
+
+def other_info(**values: Any) -> EnvironmentInfo:
+    return replace(measured().environment, **values)
+
+
+NOT_ASKED_FOR: dict[str, bytes] = {
+    "no record": b"{}\n",
+    "nothing": b"",
+    "half a line": lines(measured())[:99],
+    "another cell": lines(measured(environment=other_info(id=name(NEW)))),
+    "another device": lines(measured(environment=other_info(device=Device.CPU, backend="gloo"))),
+    "another version": lines(measured(environment=other_info(transformers="5.6.0"))),
+    "another catalog": lines(measured(catalog="sha256:" + "e" * 64)),
+    "another probe": lines(measured(probe="sha256:" + "e" * 64)),
+    "no time": lines(measured(started="yesterday")),
+    "too many cases": lines(measured(OLD, *CASES, replace(CASES[0], architecture="x:X"))),
+    "a pass of nothing": lines(measured(OLD, replace(CASES[0], tensors=Tensors()))),
+    "something else": lines(measured()).replace(b'"planned": 2', b'"planned": 2, "note": "hi"'),
+}
+
+
+@pytest.mark.parametrize("content", NOT_ASKED_FOR.values(), ids=NOT_ASKED_FOR)
+def test_what_was_not_asked_for_is_kept_but_not_believed(content: bytes) -> None:
+    found = told(uploaded(old=content))
+    assert (found.believed, found.refused) == ({}, {name(OLD): content})
+    assert found.words[0].startswith(f"{shard(OLD)}: {name(OLD)}.jsonl ")
+
+
+def test_a_machine_speaks_of_its_own_cells_only() -> None:
+    found = gathered(PLAN, {shard(OLD): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})})
+    assert not found.believed
+    assert "was not asked for" in found.words[0]
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "a/b.jsonl", "x.sh", "a" * 300 + ".jsonl"])
+def test_an_archive_of_other_files_is_no_nights(path: str) -> None:
+    found = gathered(PLAN, {shard(OLD): zipped({path: b"x"})})
+    assert (found.believed, found.refused) == ({}, {})
+    assert len(found.words) == 2
+
+
+def test_the_newest_artifact_of_each_machine_counts() -> None:
+    artifacts = [ArtifactInfo(3, "zero3-shard-001", 1), ArtifactInfo(5, "zero3-shard-001", 1)]
+    artifacts += [ArtifactInfo(6, "zero3-shard-001", 1, expired=True), ArtifactInfo(7, "github-pages", 1)]
+    assert {shard: one.id for shard, one in newest(artifacts, PLAN).items()} == {"shard-001": 5}
+
+
+# In the history
+
+
+def kept(history: Path, archives: Mapping[str, bytes | str], attempt: int = 1, of: NightPlan = PLAN) -> list[str]:
+    """The names of the files that a night puts into a history."""
+    return sorted(path.name for path in keep(of, gathered(of, archives), f"7-{attempt}", history))
+
+
+def states(history: Path) -> dict[str, State]:
+    database = history.with_name("history.sqlite")
+    build(history, database)
+    with opened(database) as asked:
+        return {one.name: one.newest.state for one in environments(asked)}
+
+
+def test_a_night_has_a_record_of_every_planned_cell(tmp_path: Path) -> None:
+    assert kept(tmp_path / "h", uploaded(old=lines(measured()))) == [f"{name(OLD)}.jsonl.gz", f"{name(NEW)}.jsonl.gz"]
+    assert states(tmp_path / "h") == {name(OLD): State.COMPLETE, name(NEW): State.INCOMPLETE}
+
+
+def test_a_night_that_no_machine_began_is_seen_too(tmp_path: Path) -> None:
+    kept(tmp_path / "h", {})
+    assert states(tmp_path / "h") == {name(OLD): State.INCOMPLETE, name(NEW): State.INCOMPLETE}
+    header = json.loads(gzip.decompress((tmp_path / f"h/2026-11-22/{name(OLD)}.jsonl.gz").read_bytes()))
+    assert (header["planned"], header["environment"]["hardware"]) == (2, "")
+
+
+def bytes_of(history: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in history.glob("2*/*")}
+
+
+def test_the_same_again_changes_nothing(tmp_path: Path) -> None:
+    archives = uploaded(old=lines(measured()), strange=b"{}\n")
+    kept(tmp_path / "h", archives)
+    before = bytes_of(tmp_path / "h")
+    kept(tmp_path / "h", archives)
+    assert bytes_of(tmp_path / "h") == before
+
+
+def test_a_second_attempt_adds_what_was_missing_and_replaces_nothing(tmp_path: Path) -> None:
+    kept(tmp_path / "h", uploaded(old=lines(measured())))
+    before = bytes_of(tmp_path / "h")
+    second = {**uploaded(old=lines(measured())), shard(NEW): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})}
+    assert kept(tmp_path / "h", second, attempt=2) == [f"{name(OLD)}.jsonl.gz", f"{name(NEW)}.7-2.jsonl.gz"]
+    assert before.items() < bytes_of(tmp_path / "h").items()
+    assert states(tmp_path / "h") == {name(OLD): State.COMPLETE, name(NEW): State.COMPLETE}
+
+
+def test_a_night_that_is_planned_again_adds_no_record_of_nothing(tmp_path: Path) -> None:
+    kept(tmp_path / "h", uploaded(old=lines(measured())))
+    assert kept(tmp_path / "h", {}, attempt=2, of=replace(PLAN, moment="2026-11-22T09:00:00Z")) == []
+
+
+def test_what_was_measured_is_not_hidden_by_a_later_attempt_that_was_not(tmp_path: Path) -> None:
+    kept(tmp_path / "h", uploaded(old=lines(measured())))
+    kept(tmp_path / "h", uploaded(old=without(lines(measured(started="2026-11-22T09:00:00Z")), 2)), attempt=2)
+    assert states(tmp_path / "h")[name(OLD)] is State.COMPLETE
+
+
+def test_what_is_not_believed_is_kept_as_it_is_and_counts_for_nothing(tmp_path: Path) -> None:
+    forged = lines(measured(environment=other_info(transformers="5.6.0")))
+    kept(tmp_path / "h", uploaded(old=forged))
+    aside = tmp_path / f"h/2026-11-22/{name(OLD)}.7-1.jsonl.refused"
+    assert aside.read_bytes() == forged
+    assert states(tmp_path / "h")[name(OLD)] is State.INCOMPLETE
+    with opened(tmp_path / "history.sqlite") as asked:
+        assert [one.path for one in refused(asked)] == [f"2026-11-22/{aside.name}"]
+        assert nights(asked) == (Night(date(2026, 11, 22), 0, 0, 2, 1),)
+
+
+def test_a_night_merges_into_one_that_was_archived_by_hand(tmp_path: Path) -> None:
+    (run := tmp_path / "run").mkdir()
+    (run / f"{name(OLD)}.jsonl").write_bytes(lines(measured(started="2026-11-22T00:30:00Z")))
+    (first,) = archive(run, tmp_path / "h", PLAN.night)
+    (run / f"{name(OLD)}.jsonl").write_bytes(lines(measured()))
+    (second,) = merge(run, tmp_path / "h", PLAN.night, "7-1")
+    assert first != second
+    assert merge(run, tmp_path / "h", PLAN.night, "7-1") == (second,)
+
+
+def test_a_run_is_merged_into_a_night_from_the_command_line(tmp_path: Path) -> None:
+    (run := tmp_path / "run").mkdir()
+    (run / f"{name(OLD)}.jsonl").write_bytes(lines(measured()))
+    words = ["merge", str(run), "--history", str(tmp_path / "h"), "--night", "2026-11-21"]
+    done = CliRunner().invoke(app, words)
+    assert done.output.split() == [str(tmp_path / "h" / "2026-11-21" / f"{name(OLD)}.jsonl.gz")]

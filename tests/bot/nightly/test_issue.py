@@ -1,0 +1,383 @@
+"""The issue that tells what changed from night to night: from courses of verdicts to what is on GitHub, and once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import cmarkgfm
+import pytest
+from github import Auth
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.github.client import GitHub
+from bot.github.errors import GitHubError
+from bot.github.project import Desk
+from bot.github.retries import Patience
+from bot.nightly.changes import Turn, Turns, turns, worse
+from bot.nightly.issue import MARKER, SHOWN, Ledger, body, ledger, parse_ledger
+from bot.nightly.update_issue import known_of, track, track_age
+from bot.pull_requests.tracking_issue import Ledger as UpstreamLedger
+from bot.pull_requests.tracking_issue import tracking_body
+from bot.pull_requests.watch import read_ledger
+from matrix.history.trends import Course
+from matrix.model import CaseKey, Check, Loader, Verdict
+from tests.matrix.history.test_database import NEW, OLD, Folder
+from tests.support.github.faults import Fault
+from tests.support.github.server import GitHubServer, serving
+from tests.support.github.state import BOT, Issue, Repository, State
+from tests.support.runs import ROUTER, case, cell
+
+FIRST = date(2026, 11, 1)
+KEY = CaseKey("mimi:MimiModel", Loader.STOCK, Check.LOAD)
+CELL = "transformers-main+deepspeed-0.19.8+torch-2.13.0+cuda"
+V = Verdict
+
+
+def day(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+def turned(*verdicts: Verdict, recent: int = 0) -> Turns:
+    """The turns of a case with a verdict for each night."""
+    return turns({(CELL, KEY): course(*verdicts)}, day(recent))
+
+
+def course(*verdicts: Verdict, ended: date | None = None) -> Course:
+    return Course(tuple((day(n), verdict) for n, verdict in enumerate(verdicts)), ended)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "was_is_since"),
+    [
+        ([V.PASS, V.CRASH], (V.PASS, V.CRASH, 1)),
+        ([V.CRASH, V.CORRUPT], (V.CRASH, V.CORRUPT, 1)),  # silent is worse
+        ([V.PASS, V.CRASH, V.CORRUPT, V.CRASH], (V.PASS, V.CRASH, 1)),
+        ([V.PASS, V.FLAKY], (V.PASS, V.FLAKY, 1)),
+        ([V.UNSUPPORTED, V.CRASH], (V.UNSUPPORTED, V.CRASH, 1)),
+        ([V.PASS, V.CRASH, V.PASS, V.HANG], (V.PASS, V.HANG, 3)),
+        ([V.PASS, V.CRASH, V.ENVIRONMENT], (V.PASS, V.CRASH, 1)),  # nothing was measured: nothing is right again
+        ([V.PASS, V.CORRUPT, V.BASELINE_BROKEN], (V.PASS, V.CORRUPT, 1)),  # only a pass is right
+        ([V.PASS, V.CORRUPT, V.UNSUPPORTED], (V.PASS, V.CORRUPT, 1)),
+    ],
+)
+def test_what_turned_wrong(verdicts: list[Verdict], was_is_since: tuple[Verdict, Verdict, int]) -> None:
+    (turn,) = turned(*verdicts).wrong
+    assert (turn.before, turn.after, turn.since) == (*was_is_since[:2], day(was_is_since[2]))
+
+
+@pytest.mark.parametrize(
+    "verdicts",
+    [
+        [V.PASS, V.PASS],
+        [V.CRASH, V.PASS],
+        [V.CORRUPT, V.CRASH],
+        [V.CRASH, V.CORRUPT, V.CRASH],  # as wrong as before: neither worse nor right
+        [V.CRASH, V.ENVIRONMENT, V.CRASH],
+        [V.CRASH, V.FLAKY, V.CRASH],
+        [V.PASS, V.BASELINE_BROKEN, V.PASS],
+        [V.ENVIRONMENT],
+    ],
+)
+def test_what_did_not_turn_wrong(verdicts: list[Verdict]) -> None:
+    assert turned(*verdicts) == Turns((), ())
+
+
+def test_what_is_right_again_is_told_for_a_while() -> None:
+    (turn,) = turned(V.PASS, V.CRASH, V.PASS).right
+    assert (turn.before, turn.after, turn.since) == (V.CRASH, V.PASS, day(2))
+    assert not turned(V.PASS, V.CRASH, V.PASS, recent=3).right
+
+
+def test_what_is_not_measured_any_more_is_neither_wrong_nor_right_and_told_for_a_while() -> None:
+    found = turns({(CELL, KEY): course(V.PASS, V.CRASH, ended=day(5))}, recent=day(5))
+    assert (found.wrong, found.right, [turn.after for turn in found.gone]) == ((), (), [V.CRASH])
+    assert turns({(CELL, KEY): course(V.PASS, V.CRASH, ended=day(5))}, recent=day(6)) == Turns()
+    assert turns({(CELL, KEY): course(V.PASS, V.PASS, ended=day(5))}, recent=day(5)) == Turns()
+    assert not turns({(CELL, KEY): course(V.PASS, V.CRASH, V.PASS, ended=day(5))}, recent=day(0)).gone
+
+
+def test_nothing_is_both_worse_and_better() -> None:
+    assert not [pair for pair in ((a, b) for a in V for b in V) if worse(*pair) and worse(*pair[::-1])]
+
+
+def known(number: int, *verdicts: Verdict, late: bool = False) -> Ledger:
+    """What is known after night `number`, with a case of that course."""
+    return replace(ledger(day(number), (9, 1, 0, 0), turned(*verdicts)), late=late)
+
+
+CALM, WRONG = known(1, V.PASS), known(2, V.PASS, V.PASS, V.CRASH)
+RIGHT = known(3, V.PASS, V.PASS, V.CRASH, V.PASS)
+GONE = ledger(day(5), (9, 1, 0, 0), turns({(CELL, KEY): course(V.PASS, V.PASS, V.CRASH, ended=day(5))}, day(0)))
+
+
+def test_a_ledger_is_read_back_from_its_text_and_fits() -> None:
+    for one in (CALM, WRONG, RIGHT, GONE, replace(WRONG, late=True), Ledger(None, late=True)):
+        assert parse_ledger(body(one)) == one
+    turn = Turn("+" * 400, "`|" * 300 + ":X", Loader.STOCK, Check.LOAD, V.BASELINE_BROKEN, V.NOT_PARTITIONED, FIRST)
+    many = tuple(replace(turn, since=day(number)) for number in range(SHOWN + 9))
+    full = ledger(FIRST, (99, 99, 99, 99), Turns(many, many, many))
+    assert (len(full.wrong), full.more, full.more_gone) == (SHOWN, 9, 9)
+    assert len(body(full)) < 65_536
+    assert parse_ledger(body(full)) == full
+
+
+@settings(deadline=None)
+@given(st.text(alphabet=st.sampled_from('<!-- zero3-nightly {"night":"2026-11-01"} -->\n')) | st.text())
+def test_no_issue_breaks_the_reader(text: str) -> None:
+    assert parse_ledger(text) in (None, Ledger(date(2026, 11, 1)))
+
+
+def test_names_from_records_are_no_markup() -> None:
+    evil = "@someone #1 <img src=x> [a](http://b) | `"
+    (turn,) = WRONG.wrong
+    text = body(replace(WRONG, wrong=(replace(turn, cell=evil, architecture=evil),)))
+    html = cmarkgfm.github_flavored_markdown_to_html(text.partition(MARKER)[0])
+    assert html.count("<td>") == 5
+    assert "<img" not in html
+    assert "<a " not in html
+    assert "-->" not in text.partition(MARKER)[2].removesuffix("-->")
+
+
+# On GitHub
+
+OWN = "own/zero3"
+
+
+@pytest.fixture
+def server() -> Iterator[GitHubServer]:
+    with serving(State([Repository(OWN)])) as running:
+        yield running
+    assert not running.violations
+
+
+def desk(server: GitHubServer) -> Desk:
+    patience = Patience(pause=0, sleep=lambda _seconds: None)
+    return Desk(GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT), OWN, "main")
+
+
+def remarks(server: GitHubServer) -> list[str]:
+    return [comment.body.splitlines()[0] for comment in server.state.repositories[0].comments]
+
+
+def issues(server: GitHubServer) -> list[tuple[str, str]]:
+    return [(issue.title, issue.state) for issue in server.state.repositories[0].issues]
+
+
+def test_without_anything_wrong_nothing_is_opened(server: GitHubServer) -> None:
+    track(desk(server), CALM)
+    assert not issues(server)
+
+
+def test_it_is_opened_once_rewritten_in_place_and_closed_by_evidence(server: GitHubServer) -> None:
+    for night in (CALM, WRONG, WRONG, replace(WRONG, night=day(3)), RIGHT, RIGHT):
+        track(desk(server), night)
+    assert issues(server) == [("Nightly: what changed", "closed")]
+    assert remarks(server) == ["Everything listed above as wrong is right again, as of the night of 2026-11-04."]
+
+
+def test_it_is_opened_again_rather_than_a_second_time(server: GitHubServer) -> None:
+    for night in (WRONG, RIGHT, known(4, V.PASS, V.CRASH, V.PASS, V.PASS, V.HANG)):
+        track(desk(server), night)
+    assert [state for _, state in issues(server)] == ["open"]
+    assert remarks(server)[1:] == ["1 case turned wrong by the night of 2026-11-05, see above."]
+
+
+def test_a_class_that_stays_is_not_remarked_on(server: GitHubServer) -> None:
+    (turn,) = WRONG.wrong
+    track(desk(server), WRONG)
+    track(desk(server), replace(WRONG, night=day(3), wrong=(turn, replace(turn, cell="another"))))
+    assert not remarks(server)
+    assert "`another`" in server.state.repositories[0].issues[0].body
+
+
+def test_what_somebody_closed_it_on_is_known_and_what_is_new_is_not(server: GitHubServer) -> None:
+    track(desk(server), WRONG)
+    server.state.repositories[0].issues[0].state = "closed"
+    track(desk(server), replace(WRONG, night=day(3)))
+    assert [state for _, state in issues(server)] == ["closed"]
+    (turn,) = WRONG.wrong
+    track(desk(server), replace(WRONG, night=day(4), wrong=(turn, replace(turn, cell="another"))))
+    assert [state for _, state in issues(server)] == ["open"]
+    assert remarks(server) == ["1 case turned wrong by the night of 2026-11-05, see above."]
+
+
+def test_what_was_counted_only_is_known_too_when_it_moves_up(server: GitHubServer) -> None:
+    (turn,) = WRONG.wrong
+    many = tuple(replace(turn, cell=f"cell-{number}") for number in range(SHOWN + 10))
+    fresh = tuple(replace(turn, cell=f"new-{number}", since=day(4)) for number in range(2))
+    nights = [Turns(many), Turns(many[1:]), Turns((*fresh, *many[2:]))]
+    states = []
+    for number, night in enumerate(nights, start=2):
+        track(desk(server), ledger(day(number), (9, 1, 0, 0), night))
+        (issue,) = server.state.repositories[0].issues
+        issue.state = "closed" if number == 2 else issue.state
+        states.append(issue.state)
+    assert states == ["closed", "closed", "open"]
+    assert remarks(server) == ["2 cases turned wrong by the night of 2026-11-05, see above."]
+
+
+def test_those_that_new_ones_push_off_the_list_are_not_told_as_new(server: GitHubServer) -> None:
+    (turn,) = WRONG.wrong
+    many = tuple(replace(turn, cell=f"cell-{number}") for number in range(SHOWN))
+    fresh = tuple(replace(turn, cell=f"new-{number}", since=day(3)) for number in range(SHOWN + 3))
+    track(desk(server), ledger(day(2), (9, 1, 0, 0), Turns(many)))
+    server.state.repositories[0].issues[0].state = "closed"
+    track(desk(server), ledger(day(3), (9, 1, 0, 0), Turns((*fresh, *many))))
+    assert remarks(server) == ["33 cases turned wrong by the night of 2026-11-04, see above."]
+
+
+def test_it_is_not_closed_without_a_word_when_what_it_said_cannot_be_read(server: GitHubServer) -> None:
+    track(desk(server), WRONG)
+    (issue,) = server.state.repositories[0].issues
+    issue.body = issue.body.replace('"wrong"', '"wr0ng"')
+    track(desk(server), replace(CALM, night=day(3)))
+    assert issue.state == "closed"
+    assert remarks(server) == ["Nothing is listed as wrong as of 2026-11-04."]
+
+
+def test_what_is_not_measured_any_more_keeps_it_open_no_longer_and_is_told_once(server: GitHubServer) -> None:
+    for night in (WRONG, GONE, GONE, replace(CALM, night=day(20))):
+        track(desk(server), night)
+        if night is GONE:
+            (issue,) = server.state.repositories[0].issues
+            assert "### No longer measured" in issue.body
+            assert "### Wrong" not in issue.body
+    assert issues(server) == [("Nightly: what changed", "closed")]
+    assert remarks(server) == [
+        "Nothing is listed as wrong any more, as of the night of 2026-11-06: 1 case no longer measured."
+    ]
+
+
+def test_it_is_not_called_right_again_what_is_only_not_listed(server: GitHubServer) -> None:
+    (turn,) = WRONG.wrong
+    (right,) = RIGHT.right
+    three = (turn, replace(turn, cell="another"), replace(turn, cell="less wrong than once"))
+    track(desk(server), replace(WRONG, wrong=three))
+    track(desk(server), replace(GONE, right=(replace(right, cell="another"),)))
+    assert remarks(server) == [
+        "Nothing is listed as wrong any more, as of the night of 2026-11-06: 1 case right again, 1 case no longer measured."
+    ]
+
+
+def test_what_is_gone_opens_nothing_and_what_comes_back_does(server: GitHubServer) -> None:
+    track(desk(server), GONE)
+    assert not issues(server)
+    for night in (WRONG, GONE, replace(WRONG, night=day(6))):
+        track(desk(server), night)
+    assert [state for _, state in issues(server)] == ["open"]
+    assert remarks(server)[1:] == ["1 case turned wrong by the night of 2026-11-07, see above."]
+
+
+def test_an_environment_that_left_the_set_is_seen_in_the_history(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    for number in range(6):
+        folder.keep(number, cell(case(ROUTER), environment=NEW))
+    for number, verdict in enumerate((V.PASS, V.CORRUPT)):
+        folder.keep(number, cell(case(ROUTER, verdict), environment=OLD))
+    with folder.asked() as history:
+        still, left = (known_of(history, date(2026, 11, 28), oldest) for oldest in (5, 3))
+    assert still is not None
+    assert left is not None
+    assert ([turn.cell for turn in still.wrong], still.gone) == ([OLD.id], ())
+    assert (left.wrong, [turn.cell for turn in left.gone], left.mood) == ((), [OLD.id], "calm")
+
+
+def test_a_job_that_was_cut_off_remarks_once(server: GitHubServer) -> None:
+    track(desk(server), WRONG)
+    server.faults.append(Fault("PATCH", "/issues/", status=404, message="Not Found"))
+    with pytest.raises(GitHubError):
+        track(desk(server), RIGHT)
+    track(desk(server), RIGHT)
+    assert len(remarks(server)) == 1
+    assert [state for _, state in issues(server)] == ["closed"]
+
+
+def test_the_two_tracking_issues_of_the_bot_do_not_meet(server: GitHubServer) -> None:
+    other = Issue(1, "Upstream", tracking_body(UpstreamLedger()))
+    server.state.repositories[0].issues.append(other)
+    before = other.body
+    track(desk(server), WRONG)
+    assert len(issues(server)) == 2
+    assert other.body == before
+    assert read_ledger(desk(server)) == UpstreamLedger()
+
+
+def test_somebody_elses_text_is_not_ours(server: GitHubServer) -> None:
+    server.state.repositories[0].issues.append(Issue(1, "Mine", body(WRONG), "eve"))
+    track(desk(server), WRONG)
+    assert [issue.author for issue in server.state.repositories[0].issues] == ["eve", BOT]
+
+
+# Nights that never begin
+
+
+def test_a_night_that_never_begins_is_told_once_and_taken_back(server: GitHubServer) -> None:
+    for hours in range(4):
+        track_age(desk(server), day(2), day(4 + hours // 3))
+    assert [state for _, state in issues(server)] == ["open"]
+    assert "**No night has begun since 2026-11-03.**" in server.state.repositories[0].issues[0].body
+    track_age(desk(server), day(6), day(6))
+    assert [state for _, state in issues(server)] == ["closed"]
+    assert remarks(server) == ["Nights begin again: the newest is 2026-11-07."]
+
+
+def test_being_late_and_being_wrong_are_told_apart(server: GitHubServer) -> None:
+    track(desk(server), WRONG)
+    track_age(desk(server), day(2), day(9))
+    assert "`mimi:MimiModel stock load`" in server.state.repositories[0].issues[0].body
+    track(desk(server), known(10, V.PASS, V.PASS, V.CRASH))
+    assert remarks(server) == [
+        "No night has begun since 2026-11-03: see the workflow `nightly`.",
+        "Nights begin again: the newest is 2026-11-11.",
+    ]
+    assert [state for _, state in issues(server)] == ["open"]
+
+
+def nightly(server: GitHubServer, state: str = "active") -> None:
+    """The repository has the workflow since the first day."""
+    server.state.repositories[0].workflows["nightly.yml"] = (state, f"{FIRST}T12:00:00Z")
+
+
+def test_that_no_night_was_ever_kept_is_told_once_and_taken_back(server: GitHubServer) -> None:
+    nightly(server)
+    track_age(desk(server), None, day(2))
+    assert not issues(server)
+    for number in (3, 3, 4):
+        track_age(desk(server), None, day(number))
+    (issue,) = server.state.repositories[0].issues
+    assert "**No night is kept**: the branch of records is empty, or was never made. Start the workflow" in issue.body
+    assert (issue.state, remarks(server)) == ("open", [])
+    track(desk(server), known(5, V.PASS))
+    assert (issue.state, remarks(server)) == ("closed", ["Nights begin: the newest is 2026-11-06."])
+
+
+@pytest.mark.parametrize("state", ["disabled_manually", "disabled_fork", "deleted"])
+def test_a_repository_that_wants_no_nights_is_left_alone(server: GitHubServer, state: str) -> None:
+    nightly(server, state)
+    track_age(desk(server), None, day(9))
+    assert not issues(server)
+
+
+def test_a_repository_without_the_workflow_is_left_alone(server: GitHubServer) -> None:
+    track_age(desk(server), None, day(9))
+    track_age(desk(server), day(8), day(9))
+    assert not issues(server)
+
+
+def test_whoever_disables_the_workflow_hears_no_more_of_it(server: GitHubServer) -> None:
+    nightly(server)
+    track_age(desk(server), None, day(9))
+    nightly(server, "disabled_manually")
+    track_age(desk(server), None, day(10))
+    assert [state for _, state in issues(server)] == ["closed"]
+    assert remarks(server) == ["No night is waited for any more: the workflow `nightly` is disabled."]
+
+
+def test_a_night_that_the_issue_knows_was_kept_once(server: GitHubServer) -> None:
+    nightly(server)
+    track(desk(server), WRONG)
+    for number in (4, 5):
+        track_age(desk(server), None, day(number))
+    assert remarks(server) == ["No night has begun since 2026-11-03: see the workflow `nightly`."]

@@ -1,0 +1,291 @@
+"""From a finished workflow run to what people see of it, over HTTP: records that a run could have left, nothing measured."""
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.comment.context import Facts, Headline
+from bot.comment.outputs import check_run, view
+from bot.github.errors import WrongLoginError
+from bot.github.project import Desk
+from bot.github.types import JobResult
+from bot.pull_requests.assess import judge
+from bot.pull_requests.explain import explained
+from bot.pull_requests.plan import expected_keys
+from bot.pull_requests.report_run import Office, Told, report
+from bot.pull_requests.subject import Workflow
+from bot.settings import Budget, Settings
+from bot.untrusted.artifacts import runs_of
+from matrix.catalog.catalog import load_catalog
+from matrix.comparison.compare import Role, compare
+from matrix.comparison.measure import Duel, Side
+from matrix.environments.spec import load_environments, pinned
+from matrix.model import Case, Cell, Check, Verdict
+from matrix.results.records import case_record, end_record, header_record
+from tests.support.comparisons import plan
+from tests.support.github.client import opened
+from tests.support.github.faults import Fault
+from tests.support.github.server import GitHubServer
+from tests.support.github.state import BOT, Artifact, File, Job, Pull, Repository, Run, State
+from tests.support.runs import case, cell, finding, info
+
+NAME, OWN = "huggingface/transformers", "zero3/zero3-matrix"
+ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"
+LOADER = File(
+    "src/transformers/integrations/deepspeed.py",
+    patch="@@ -520,3 +520,2 @@ def _load_state_dict_into_zero3_model(model_to_load, state_dict)\n-            load(module)\n+            pass",
+)
+SETTINGS = Settings(BOT, (), (), Budget(9, 9, 99))
+HASHES: dict[str, Any] = {"catalog": f"sha256:{'0' * 64}", "probe": f"sha256:{'1' * 64}"}
+Verdicts = dict[Role, Verdict]
+FINE: Verdicts = {Role.LAST_BROKEN: Verdict.CORRUPT}
+BROKEN: Verdicts = {**FINE, Role.HEAD: Verdict.CORRUPT, Role.HEAD_AGAIN: Verdict.CORRUPT, Role.BASE_AGAIN: Verdict.PASS}
+
+
+def judged_case(architecture: str, check: Check, verdict: Verdict) -> Case:
+    if architecture != ROUTER or verdict is not Verdict.CORRUPT:
+        return case(architecture, check=check)
+    found = finding(reported_missing=False)
+    return case(architecture, verdict, check=check, findings=(found,), confirmed=(3, 3))
+
+
+def measured(duel: Duel, side: Side, verdict: Verdict) -> Cell:
+    """What a run of the whole duel could have left, with `verdict` for the router alone."""
+    name = f"{pinned(side.pins, load_environments()).id}+cpu"
+    version = "5.5.4" if side.role is Role.LAST_BROKEN else "5.23.0"
+    environment = info(version, id=name, deepspeed="0.19.8", torch="2.13.0+cpu")
+    cases = [judged_case(name, check, verdict) for name in duel.architectures for check in duel.checks]
+    return replace(cell(*cases, environment=environment), **HASHES)
+
+
+def zipped(duel: Duel, verdicts: Verdicts) -> bytes:
+    again: dict[Role, Role] = {Role.BASE_AGAIN: Role.BASE, Role.HEAD_AGAIN: Role.HEAD}
+    sides: dict[Role, Side] = {
+        side.role: side for side in duel.sides if side.role not in (Role.BASE_OTHER, Role.HEAD_OTHER)
+    }
+    sides |= {role: sides[of] for role, of in again.items() if role in verdicts and of in sides}
+    files = {}
+    for role, side in sides.items():
+        one = measured(duel, side, verdicts.get(role, Verdict.PASS))
+        lines = [header_record(one), *map(case_record, one.cases), end_record(one.cases, one.timing)]
+        files[f"{role}/{one.environment.id}.jsonl"] = "".join(f"{line}\n" for line in lines).encode()
+    return archived(files)
+
+
+def archived(files: Mapping[str, bytes]) -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("\0", "?").encode(errors="replace").decode() or "x", content)
+    return buffer.getvalue()
+
+
+@contextmanager
+def place(
+    *faults: Fault, files: tuple[File, ...] = (LOADER,), home: str = NAME, project: str = ""
+) -> Iterator[tuple[GitHubServer, Office]]:
+    state = State([Repository(NAME, pulls=[Pull(5, files=list(files))]), Repository(OWN)])
+    with opened(state, *faults) as (server, github):
+        yield server, Office(Desk(github, project or home, "main"), Workflow(home), SETTINGS)
+
+
+def ended(
+    server: GitHubServer, office: Office, verdicts: Verdicts, run: int = 9, selector: tuple[str, ...] = (), **other: Any
+) -> Told:
+    """Report a run that found `verdicts`; a role that none is given for passes."""
+    repository = server.state.repository(office.workflow.repository)
+    assert repository
+    planned = judge(office.desk.github, office.desk.github.pull_request(NAME, 5), selector).plan
+    names = [duel.name for duel in planned.duels]
+    repository.runs.append(Run(run, jobs=[Job(f"cells / {name}") for name in names], **other))
+    repository.artifacts += [
+        Artifact(run * 10 + number, run, f"zero3-{duel.name}", zipped(duel, verdicts))
+        for number, duel in enumerate(planned.duels)
+    ]
+    return report(office.desk.github.workflow_run(repository.name, run), office)
+
+
+def comments(server: GitHubServer) -> list[str]:
+    return [comment.body for comment in server.state.repositories[0].comments]
+
+
+def test_a_regression_is_one_comment_and_a_failed_check() -> None:
+    with place() as (server, office):
+        ended(server, office, BROKEN)
+        (comment,), (check,) = comments(server), server.state.repositories[0].checks
+    assert comment.splitlines()[0].startswith(f"**1 of {len(load_catalog())} architectures loses values")
+    assert ROUTER in comment
+    assert check.conclusion == "failure"
+    assert {(one["path"], one["annotation_level"]) for one in check.annotations} == {(LOADER.filename, "warning")}
+
+
+def test_all_fine_is_said_calmly() -> None:
+    with place() as (server, office):
+        ended(server, office, FINE)
+        (comment,), (check,) = comments(server), server.state.repositories[0].checks
+    assert '"headline":"green"' in comment
+    assert check.conclusion == "success"
+
+
+def test_a_detector_that_misses_the_known_bug_is_not_believed() -> None:
+    with place() as (server, office):
+        ended(server, office, {})
+        (comment,), (check,) = comments(server), server.state.repositories[0].checks
+    assert '"headline":"uncertain"' in comment
+    assert check.conclusion == "neutral"
+
+
+def test_what_looks_regressed_once_only_blames_nobody() -> None:
+    with place() as (server, office):
+        ended(server, office, {**BROKEN, Role.HEAD_AGAIN: Verdict.PASS})
+        (comment,) = comments(server)
+    assert '"headline":"uncertain"' in comment
+    assert server.state.repositories[0].checks[0].conclusion == "neutral"
+
+
+def test_a_change_of_documentation_gets_silence() -> None:
+    with place(files=(File("docs/source/en/index.md"),)) as (server, office):
+        told = ended(server, office, FINE)
+        assert (comments(server), server.state.repositories[0].checks, told.view) == ([], [], None)
+
+
+def test_nothing_uploaded_is_not_green() -> None:
+    with place() as (server, office):
+        server.state.repositories[0].runs.append(Run(9, jobs=[Job("cells / pair")]))
+        report(office.desk.github.workflow_run(NAME, 9), office)
+        (comment,) = comments(server)
+    assert comment.startswith("**Could not tell")
+    assert "uploaded no results" in comment
+
+
+def test_runs_that_finish_out_of_order_leave_the_newer_one() -> None:
+    with place() as (server, office):
+        ended(server, office, BROKEN, run=10)
+        ended(server, office, FINE, run=9)
+        (comment,), (check,) = comments(server), server.state.repositories[0].checks
+    assert '"run":10,' in comment
+    assert check.conclusion == "failure"
+
+
+def test_the_same_run_reported_twice_is_said_once() -> None:
+    with place() as (server, office):
+        ended(server, office, BROKEN)
+        before = comments(server)
+        writes = [request for request in server.requests if request.method in {"POST", "PATCH"}]
+        report(office.desk.github.workflow_run(NAME, 9), office)
+        after = [request for request in server.requests if request.method in {"POST", "PATCH"}]
+        assert comments(server) == before
+        assert [one.path for one in after if "comments" in one.path] == [
+            one.path for one in writes if "comments" in one.path
+        ]
+
+
+def test_green_that_turns_red_notifies_and_leaves_one_comment() -> None:
+    with place() as (server, office):
+        ended(server, office, FINE, run=9)
+        ended(server, office, BROKEN, run=10)
+        old, new = comments(server)
+    assert old.startswith("Superseded by")
+    assert '"headline":"regressed"' in new
+
+
+def test_a_head_that_moved_is_not_spoken_about() -> None:
+    with place() as (server, office):
+        server.state.repositories[0].pulls[0].head_sha = "d" * 40
+        server.state.repositories[0].runs.append(Run(9))
+        assert report(office.desk.github.workflow_run(NAME, 9), office).view is None
+        assert not comments(server)
+
+
+def test_a_repository_that_calls_the_workflows_gets_its_comment() -> None:
+    with place(project=OWN) as (server, office):
+        ended(server, office, BROKEN)
+        (comment,) = comments(server)
+        assert not server.state.repositories[1].issues
+    assert "/zero3 help" not in comment
+
+
+NEW = File(
+    "src/transformers/models/new/modeling_new.py", "added", patch="@@ -0,0 +1 @@\n+self.x = nn.Buffer(torch.ones(3))"
+)
+WORKFLOW = File(".github/workflows/zero3.yml")
+
+
+@pytest.mark.parametrize(
+    ("files", "why"), [((NEW,), "no architecture of what"), ((LOADER, WORKFLOW), "edits workflows")]
+)
+def test_what_the_runs_cannot_vouch_for_is_not_green(files: tuple[File, ...], why: str) -> None:
+    with place(files=files) as (server, office):
+        ended(server, office, FINE)
+        (comment,) = comments(server)
+    assert '"headline":"uncertain"' in comment
+    assert why in comment.splitlines()[0]
+
+
+def test_a_bot_that_does_not_know_its_own_name_says_so() -> None:
+    with place() as (server, office):
+        server.state.tokens = dict.fromkeys(server.state.tokens, "somebody-else")
+        with pytest.raises(WrongLoginError, match="ZERO3_LOGIN"):
+            ended(server, office, FINE)
+
+
+def test_upstream_is_not_written_to_but_listed_at_home() -> None:
+    title = f"zero3 {NAME}#5 {'a' * 40} {'b' * 40}"
+    with place(home=OWN) as (server, office):
+        run: dict[str, Any] = {
+            "event": "workflow_dispatch",
+            "head_repository": OWN,
+            "head_branch": "main",
+            "title": title,
+        }
+        ended(server, office, BROKEN, **run)
+        assert not comments(server)
+        (issue,) = server.state.repositories[1].issues
+    assert "regressed" in issue.body
+
+
+def test_a_narrowed_run_is_a_reply_and_leaves_the_whole_answer_standing() -> None:
+    title = f"zero3 {NAME}#5 {'a' * 40} {'b' * 40} llama:*"
+    dispatched = {"event": "workflow_dispatch", "head_repository": NAME, "head_branch": "main", "title": title}
+    with place() as (server, office):
+        ended(server, office, BROKEN, run=9)
+        for _ in range(2):
+            ended(server, office, FINE, run=10, selector=("llama:*",), **dispatched)
+        whole, reply = comments(server)
+        (check,) = server.state.repositories[0].checks
+    assert '"headline":"regressed"' in whole
+    assert "only `llama:*` was asked for" in reply
+    assert check.conclusion == "failure"
+
+
+def test_an_architecture_is_explained_from_the_run_behind_the_comment() -> None:
+    with place() as (server, office):
+        ended(server, office, BROKEN)
+        assert "Router.bias" in explained(ROUTER, 5, office)
+        assert "Nothing changes" in explained("llama:LlamaForCausalLM", 5, office)
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_a_connection_that_drops_leaves_one_comment(applied: bool) -> None:  # noqa: FBT001
+    with place(Fault("POST", r"/repos/.*/issues/5/comments", applied=applied)) as (server, office):
+        ended(server, office, BROKEN)
+        assert len(comments(server)) == 1
+
+
+BROKEN_PLAN = plan(Side(Role.BASE, {"transformers": "5.5.4"}), Side(Role.HEAD, {"transformers": "5.23.0"}))
+
+
+@given(st.binary(max_size=400) | st.dictionaries(st.text(max_size=60), st.binary(max_size=300), max_size=3))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_what_cannot_be_read_blames_and_clears_nobody(uploaded: bytes | dict[str, bytes]) -> None:
+    (duel,) = BROKEN_PLAN.duels
+    archive = uploaded if isinstance(uploaded, bytes) else archived(uploaded)
+    runs, refused = runs_of({duel.name: archive}, BROKEN_PLAN, [JobResult(f"cells / {duel.name}", "success")])
+    shown = view(Facts(BROKEN_PLAN), compare(runs, expected_keys(BROKEN_PLAN)[duel.name]), refused)
+    assert (shown.headline, check_run(shown).conclusion) == (Headline.UNCERTAIN, "neutral")

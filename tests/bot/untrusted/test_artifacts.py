@@ -1,0 +1,421 @@
+"""Artifacts of jobs that ran a stranger's code (A1, A2 and A6 of the checklist): believed, or refused in our own words."""
+
+import io
+import json
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.github.types import ArtifactInfo, JobResult
+from bot.text import Code, plain
+from bot.untrusted.artifacts import Refused, runs_of, wanted
+from bot.untrusted.consistency import contradiction
+from bot.untrusted.strict_records import LIMITS, HostileError, strict_cell
+from matrix.comparison.compare import Role
+from matrix.comparison.measure import ComparisonPlan, Duel, Side
+from matrix.model import Case, Cell, Check, Device, Failure, Kind, Loader, Run, Tensors, Timing, Verdict
+from matrix.results.records import case_record, end_record, header_record
+from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
+
+BASE, HEAD = "b" * 40, "c" * 40
+
+
+def pins(sha: str, **others: str) -> dict[str, str]:
+    return {"transformers": f"git+https://github.com/huggingface/transformers@{sha}", "deepspeed": "0.19.8", **others}
+
+
+DUEL = Duel("change", (Side(Role.BASE, pins(BASE)), Side(Role.HEAD, pins(HEAD))), (ROUTER, BERT))
+NEWEST = Duel("newest", (Side(Role.NEWEST, {"transformers": "5.23.0", "deepspeed": "0.19.8"}),), (ROUTER,))
+PLAN = ComparisonPlan("huggingface/transformers", 7, BASE, HEAD, (DUEL,))
+DONE = [JobResult("cells / change", "success")]
+CASES = tuple(case(name, check=check) for name in (ROUTER, BERT) for check in Check)
+CRASH = Failure("ValueError", "no", "transformers/x.py:1 in f", (0, 1))
+
+
+def measured(sha: str, *cases: Case, **other: Any) -> Cell:
+    name = f"transformers-git.{sha[:12]}+deepspeed-0.19.8+torch-2.13.0+cpu"
+    whole = cell(*(cases or CASES), environment=info("5.24.0.dev0", id=name))
+    return replace(whole, **{"catalog": f"sha256:{'0' * 64}", "probe": f"sha256:{'1' * 64}", **other})
+
+
+def results(whole: Cell) -> bytes:
+    lines = [header_record(whole), *map(case_record, whole.cases), end_record(whole.cases, whole.timing)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def packed(*members: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in members:
+            archive.writestr(name, content, method)
+    return file.getvalue()
+
+
+def member(whole: Cell, role: str = "base") -> tuple[str, bytes]:
+    return f"{role}/{whole.environment.id}.jsonl", results(whole)
+
+
+def read(archive: bytes, jobs: list[JobResult] = DONE, plan: ComparisonPlan = PLAN) -> tuple[dict[Role, Run], str]:
+    runs, refused = runs_of({duel.name: archive for duel in plan.duels}, plan, jobs)
+    return runs, "; ".join(plain(one.reason) for one in refused)
+
+
+BOTH = packed(member(measured(BASE)), member(measured(HEAD), "head"))
+
+
+def test_what_this_project_writes_is_believed() -> None:
+    runs, refused = read(BOTH)
+    assert runs == {Role.BASE: Run((measured(BASE),)), Role.HEAD: Run((measured(HEAD),))}
+    assert not refused
+
+
+def test_reruns_and_failed_installations_are_believed() -> None:
+    broken = measured(BASE, error=RESOLVER, cases=(), planned=4)
+    pinned = replace(broken.environment, transformers=pins(BASE)["transformers"], python=">=3.9,<3.13", accelerate="")
+    again = measured(HEAD, case(verdict=Verdict.REPORTED, findings=(finding(),), confirmed=(3, 3)), planned=1)
+    broken = replace(broken, environment=pinned)
+    runs, refused = read(packed(member(broken), member(measured(HEAD), "head"), member(again, "head-again")))
+    assert (runs[Role.BASE].cells, runs[Role.HEAD_AGAIN].cells, refused) == ((broken,), (again,), "")
+
+
+def test_what_only_a_difference_asks_for_may_be_absent() -> None:
+    sides = (*DUEL.sides, Side(Role.BASE_OTHER, pins(BASE)), Side(Role.HEAD_OTHER, pins(HEAD)))
+    assert read(BOTH, plan=replace(PLAN, duels=(replace(DUEL, sides=sides),))) == read(BOTH)
+
+
+def named(name: str, mode: int = 0o100644, dos: int = 0) -> bytes:
+    entry = zipfile.ZipInfo("base/x.jsonl")
+    entry.filename, entry.external_attr = name, mode << 16 | dos
+    return packed((entry, b""))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../evil.jsonl", "/base/x.jsonl", "C:/base/x.jsonl", "base\\x.jsonl", "base/../x.jsonl", "base/a/x.jsonl", "x.jsonl",
+        "other/x.jsonl", "base/..jsonl", "base/", "base/x.log", "base/é.jsonl", "BASE/x.jsonl", "base/x.jsonl\0.py", "base/x.jsonl\n",
+    ],
+)  # fmt: skip
+def test_a1_a_name_out_of_place(name: str) -> None:
+    runs, refused = read(named(name))
+    assert not runs
+    assert refused.endswith(", which is no <role>/<name>.jsonl")
+
+
+@pytest.mark.parametrize(("mode", "dos"), [(0o120777, 0), (0o040755, 0), (0o020666, 0), (0o010644, 0), (0, 0x10)])
+def test_a1_no_plain_file(mode: int, dos: int) -> None:
+    assert "which is no plain file" in read(named("base/x.jsonl", mode, dos))[1]
+
+
+def encrypted() -> bytes:
+    archive = bytearray(packed(("base/x.jsonl", b"")))
+    archive[archive.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(archive)
+
+
+def lying(told: int) -> bytes:
+    """An archive that says its member unpacks to `told` bytes; it unpacks to 1,000."""
+    archive = bytearray(packed(("base/x.jsonl", b"\n" * 1000)))
+    place = archive.index(b"PK\x01\x02") + 24
+    archive[place : place + 4] = told.to_bytes(4, "little")
+    return bytes(archive)
+
+
+@pytest.mark.parametrize(
+    ("archive", "words"),
+    [
+        (b"", "cannot be unpacked (BadZipFile)"),
+        (BOTH[:-30], "cannot be unpacked (BadZipFile)"),
+        (encrypted(), "which is encrypted or packed in an unusual way"),
+        (packed(("base/x.jsonl", b"1"), method=zipfile.ZIP_LZMA), "which is encrypted or packed in an unusual way"),
+        (packed(("base/x.jsonl", b"1"), ("base/X.jsonl", b"2")), "holds a name twice"),
+        (packed(("base/a.jsonl", b"1"), ("base/b.jsonl", b"2")).replace(b"b.j", b"a.j"), "holds a name twice"),
+        (packed(("base/a.jsonl", b"1"), ("base/b.jsonl", b"2")), "holds two files of one role"),
+        (packed(*((f"base/{n}.jsonl", b"") for n in range(9))), "more than 8 files"),
+        (packed(("base/x.jsonl", b" " * 50_000_000)), "unpacks to more than results ever have"),
+        (packed(("base/x.jsonl", b" " * 50_000_000), method=zipfile.ZIP_STORED), "more than 8 MiB"),
+        (lying(10), "cannot be unpacked (BadZipFile)"),
+        (lying(2**32 - 2), "no record in line 1"),
+    ],
+)  # fmt: skip
+def test_a1_an_archive_that_is_none_or_a_bomb(archive: bytes, words: str) -> None:
+    runs, refused = read(archive)
+    assert not runs
+    assert words in refused
+
+
+def test_a1_a_directory_of_thousands_is_not_even_listed() -> None:
+    archive = packed(*((f"{n}", b"") for n in range(5_000)))
+    tracemalloc.start()
+    read(archive)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 500_000
+
+
+def test_a1_many_members_together_are_a_bomb_too() -> None:
+    small = replace(LIMITS, total=2_500)
+    archive = packed(*((f"{role}/x.jsonl", b"1234567890" * 100) for role in ("base", "head", "newest")))
+    _, (refused,) = runs_of({"change": archive}, PLAN, DONE, small)
+    assert plain(refused.reason) == "its archive unpacks to more than results ever have, at newest/x.jsonl"
+
+
+HEADER, FIRST, *_, END = results(measured(BASE)).decode().splitlines()
+WRONG = case_record(case(ROUTER, Verdict.CORRUPT))
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], "no complete record"),
+        (["\0"], "no record in line 1"),
+        ([b"\xff".decode("latin-1")], "no record in line 1"),
+        (["\ufeff" + HEADER], "no record in line 1"),
+        (["[" * 100_000], "a line too long or too deeply nested: 1"),
+        (['{"a": ' + "[" * 8 + "]" * 8 + "}"], "a line too long or too deeply nested: 1"),
+        (['"' + "x" * LIMITS.line + '"'], "a line too long or too deeply nested: 1"),
+        (['{"a": "' + "x" * (LIMITS.string + 1) + '"}'], "no record of a usual size in line 1"),
+        (['{"a": [' + "0," * LIMITS.items + "0]}"], "no record of a usual size in line 1"),
+        (["{}"] * (LIMITS.rows + 1), "more than 20,000 lines"),
+        ([HEADER, "[]"], "no record of a usual size in line 2"),
+        ([HEADER, FIRST.replace('"record"', '"verdict": "crash", "record"', 1)], "no record in line 2"),
+        ([HEADER, FIRST.replace('"seconds": 0.0', '"seconds": NaN', 1)], "no record in line 2"),
+        ([HEADER, FIRST.replace('"seconds": 0.0', '"seconds": 1e999', 1)], "no record in line 2"),
+        ([HEADER, FIRST.replace('"buffers": 2', f'"buffers": {"9" * 40}')], "no record in line 2"),
+        ([HEADER, FIRST.replace('"buffers": 2', '"buffers": true')], "in line 2 no record of this version"),
+        ([HEADER, WRONG.replace("Router.bias", "\\ud800")], "in line 2 no record of this version"),
+        ([HEADER, FIRST.replace('"pass"', '"fine"')], "in line 2 no record of this version"),
+        ([HEADER.replace('"schema": 1', '"schema": 2')], "in line 1 no record of this version"),
+        ([FIRST], "in line 1 no record of this version"),
+        ([HEADER, HEADER], "in line 2 no record of this version"),
+        ([HEADER[:-1] + ', "complete": true}'], "in line 1 another record than this project writes"),
+        ([HEADER[:-1] + ', "cases": []}'], "in line 1 another record than this project writes"),
+        ([HEADER, FIRST[:-1] + ', "more": 1}'], "in line 2 another record than this project writes"),
+        ([HEADER, FIRST.replace('"error": null, ', "")], "in line 2 another record than this project writes"),
+        ([HEADER, FIRST, END], "in line 3 another record than this project writes"),
+    ],
+)
+def test_a1_what_is_no_record(lines: list[str], words: str) -> None:
+    content = "".join(f"{line}\n" for line in lines).encode("latin-1" if lines == ["\xff"] else "utf-8")
+    with pytest.raises(HostileError) as raised:
+        strict_cell(content)
+    assert words in str(raised.value)
+
+
+def test_a_half_written_last_line_is_not_read() -> None:
+    assert strict_cell(f"{HEADER}\n{FIRST}\n{FIRST[:50]}".encode()).cases == CASES[:1]
+
+
+FOUND = finding()
+
+
+@pytest.mark.parametrize(
+    ("claim", "words"),
+    [
+        (case(findings=(FOUND,)), "its evidence is not that of pass"),
+        (case(error=CRASH), "its evidence is not that of pass"),
+        (case(tensors=Tensors()), "it compared nothing, yet passed"),
+        (case(verdict=Verdict.CORRUPT, findings=()), "its evidence is not that of corrupt"),
+        (case(verdict=Verdict.CORRUPT), "it is corrupt, yet all of it was reported"),
+        (case(verdict=Verdict.REPORTED, findings=(finding(reported_missing=False),)), "it is reported, yet not all of it was"),
+        (case(verdict=Verdict.CRASH), "its evidence is not that of crash"),
+        (case(verdict=Verdict.HANG, error=CRASH, findings=(FOUND,)), "its evidence is not that of hang"),
+        (case(verdict=Verdict.UNSUPPORTED), "its evidence is not that of unsupported"),
+        (case(verdict=Verdict.BASELINE_BROKEN), "its evidence is not that of baseline_broken"),
+        (case(verdict=Verdict.ENVIRONMENT), "its evidence is not that of environment"),
+        (case(confirmed=(2, 1)), "its reruns do not add up"),
+        (case(confirmed=(0, 1)), "its reruns do not add up"),
+        (case(confirmed=(101, 101)), "its reruns do not add up"),
+        (case(confirmed=(1, 3)), "its reruns do not fit its verdict"),
+        (case(verdict=Verdict.FLAKY, confirmed=(3, 3)), "its reruns do not fit its verdict"),
+        (case(tensors=Tensors(-1, 2, 0)), "it has a negative count or time"),
+        (case(seconds=-1.0), "it has a negative count or time"),
+        (case(verdict=Verdict.REPORTED, findings=(FOUND, FOUND)), "it finds the same thing twice"),
+        (case(verdict=Verdict.REPORTED, findings=(finding(ranks=(0, 2)),)), "a finding's ranks or values do not add up"),
+        (case(verdict=Verdict.REPORTED, findings=(finding(ranks=(1, 0)),)), "a finding's ranks or values do not add up"),
+        (case(verdict=Verdict.REPORTED, findings=(finding(ranks=()),)), "a finding's ranks or values do not add up"),
+        (case(verdict=Verdict.REPORTED, findings=(finding(elements=(9, 8)),)), "a finding's ranks or values do not add up"),
+        (case(verdict=Verdict.REPORTED, findings=(finding(expected=(0,) * 5),)), "a finding's ranks or values do not add up"),
+        (case(verdict=Verdict.CRASH, error=replace(CRASH, ranks=(7,))), "its error was raised on ranks that it did not have"),
+    ],
+)  # fmt: skip
+def test_a_case_that_contradicts_itself(claim: Case, words: str) -> None:
+    if claim.verdict is Verdict.CORRUPT and claim.findings:
+        both = (FOUND, finding(kind=Kind.DTYPE, reported_missing=False))
+        assert not contradiction(replace(claim, findings=both), 2)
+    runs, refused = read(packed(member(measured(BASE, claim)), member(measured(HEAD), "head")))
+    assert list(runs) == [Role.HEAD]
+    assert refused.endswith(f"contradicts itself about {claim.key}: {words}")
+
+
+def other(**changes: Any) -> tuple[str, bytes]:
+    """The results of the base with another environment; `stem` is the name of its file."""
+    stem = changes.pop("stem", measured(BASE).environment.id)
+    environment = replace(measured(BASE).environment, **changes)
+    return f"base/{stem}.jsonl", results(measured(BASE, environment=environment))
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (member(measured(HEAD)), "is of another transformers than the plan's"),
+        (member(measured(BASE), "newest"), "is of a role that this duel does not have"),
+        (other(stem="x"), "is of an environment that does not know its own name"),
+        (other(backend="nccl"), "is of an environment that does not know its own name"),
+        (other(device=Device.CUDA, backend="nccl"), "is of an environment that does not know its own name"),
+        (other(world_size=1), "has an impossible number of ranks"),
+        (other(world_size=10**9), "has an impossible number of ranks"),
+        (other(deepspeed="0.16.9"), "was measured with another deepspeed than the plan's"),
+        (other(torch="2.11.0"), "was measured with another torch than the plan's"),
+        (other(transformers="5 <b>"), "names no version of transformers"),
+        (other(hardware="x\n# y"), "does not say what measured it, when and on what"),
+        (other(hardware="x" * 201), "does not say what measured it, when and on what"),
+        (member(measured(BASE, probe="mine")), "does not say what measured it, when and on what"),
+        (member(measured(BASE, started="today")), "does not say what measured it, when and on what"),
+        (member(measured(BASE, timing=Timing(-1.0))), "has a negative count or time"),
+        (member(measured(BASE, error=CRASH)), "says that nothing could be measured, yet measured something"),
+        (member(measured(BASE, case("x:Y"))), "has a case that was not asked for: x:Y stock load"),
+        (member(measured(BASE, case(loader=Loader.FIXED))), f"has a case that was not asked for: {ROUTER} fixed load"),
+    ],
+)
+def test_a2_a_claim_that_the_plan_does_not_name(file: tuple[str, bytes], words: str) -> None:
+    runs, refused = read(packed(file, member(measured(HEAD), "head")))
+    assert list(runs) == [Role.HEAD]
+    assert f"{file[0]} {words}" in refused
+
+
+def test_a2_a_release_is_told_by_the_version_found() -> None:
+    plan = replace(PLAN, duels=(NEWEST,))
+    jobs = [JobResult("newest", "success")]
+    for found, believed in (("5.23.0", True), ("5.22.0", False)):
+        environment = info(found, id=info("5.23.0").id, torch="2.13.0+cpu")
+        whole = replace(measured(BASE, *CASES[:2]), environment=environment)
+        assert bool(read(packed(member(whole, "newest")), jobs, plan)[0]) is believed
+
+
+def test_a2_safetensors_is_told_by_its_version() -> None:
+    plan = replace(PLAN, duels=(replace(DUEL, sides=(Side(Role.BASE, pins(BASE, safetensors="0.8.0")),)),))
+    for version, believed in (("0.8.0", True), ("0.7.0", False)):
+        environment = replace(measured(BASE).environment, packages={"safetensors": version})
+        whole = measured(BASE, environment=environment)
+        assert bool(read(packed(member(whole)), plan=plan)[0]) is believed
+
+
+@pytest.mark.parametrize("hostile", ["@everyone <img src=x>", "`|\u202e[a](b)", "\x1b[31m" * 100])
+def test_what_a_refusal_quotes_is_marked_and_clipped(hostile: str) -> None:
+    for archive in (named(hostile), packed(member(measured(BASE, case(hostile))))):
+        _, (refused, *_) = runs_of({"change": archive}, PLAN, DONE)
+        assert not [part for part in refused.reason if hostile[:5] in part and not isinstance(part, Code)]
+        assert max(map(len, refused.reason)) < 250
+
+
+def test_a6_a_header_cannot_ask_for_less_than_the_plan() -> None:
+    whole = measured(BASE, *CASES[:1], planned=0)
+    runs, _ = read(packed(member(whole), member(measured(HEAD), "head")))
+    assert (runs[Role.BASE].cells[0].planned, runs[Role.BASE].cells[0].complete) == (4, False)
+
+
+def test_a6_results_that_were_not_uploaded() -> None:
+    assert read(packed(member(measured(HEAD), "head"))) == (
+        {Role.HEAD: Run((measured(HEAD),))},
+        "it holds no results of the base",
+    )
+    assert runs_of({}, PLAN, DONE) == ({}, (Refused("change", ("its job uploaded no results",)),))
+    lost = Refused("change", ("its archive is too large",))
+    assert runs_of({"change": lost}, PLAN, DONE) == ({}, (lost,))
+
+
+@pytest.mark.parametrize(
+    ("jobs", "counts", "words"),
+    [
+        ([JobResult("zero3 / cells (change, 2) / change", "success")], 2, ""),
+        ([], 0, "its job did not run"),
+        ([JobResult("cells / changed", "success")], 0, "its job did not run"),
+        ([JobResult("cells / change", "skipped")], 0, "its job did not run"),
+        ([JobResult("cells / change", "")], 2, "its job has not ended"),
+        ([JobResult("cells / change", "failure")], 2, "its job ended as failure: what it had not measured by then was not run"),
+        ([*DONE, JobResult("other / change", "cancelled")], 2, "its job ended as cancelled: "),
+    ],
+)  # fmt: skip
+def test_a6_the_jobs_conclusion_counts_too(jobs: list[JobResult], counts: int, words: str) -> None:
+    runs, refused = read(BOTH, jobs)
+    assert len(runs) == counts
+    assert refused.startswith(words)
+    assert all(run.cells[0].complete is (not words) for run in runs.values())
+
+
+def test_a6_of_each_planned_duel_the_newest_artifact_is_wanted() -> None:
+    listed = [
+        ArtifactInfo(3, "zero3-change", 10),
+        ArtifactInfo(2, "zero3-change", 10),
+        ArtifactInfo(4, "zero3-change", 10, expired=True),
+        ArtifactInfo(5, "zero3-other", 10),
+    ]
+    assert wanted(listed, PLAN) == {"change": listed[0]}
+
+
+def believable(archive: bytes) -> None:
+    """Whatever an archive holds, it is refused in words or holds to everything that the plan and the probe promise."""
+    runs, refused = runs_of({"change": archive}, PLAN, DONE)
+    assert set(runs) <= {Role.BASE, Role.HEAD, Role.BASE_AGAIN, Role.HEAD_AGAIN}
+    assert len(set(runs) & {Role.BASE, Role.HEAD}) == 2 or refused
+    keys = {one.key for one in CASES}
+    for role, run in runs.items():
+        (whole,) = run.cells
+        sha = BASE if role in (Role.BASE, Role.BASE_AGAIN) else HEAD
+        assert f"git.{sha[:12]}+" in whole.environment.id
+        assert {one.key for one in whole.cases} <= keys
+        assert not any(contradiction(one, whole.environment.world_size) for one in whole.cases)
+        assert not whole.complete or whole.error or len(whole.cases) >= whole.planned
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_are_refused(content: bytes) -> None:
+    believable(content)
+    believable(packed((f"base/{measured(BASE).environment.id}.jsonl", content)))
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_a_spoilt_archive_never_surprises(data: st.DataObject) -> None:
+    archive = bytearray(BOTH)
+    for place in data.draw(st.lists(st.integers(0, len(archive) - 1), min_size=1, max_size=4)):
+        archive[place] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(archive)) | st.just(len(archive)))
+    believable(bytes(archive[:cut]))
+
+
+LINES = [HEADER, WRONG, case_record(case(BERT, Verdict.CRASH, error=CRASH)), *map(case_record, CASES[1:3]), END]
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from([*Verdict, *Kind, *Check]),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5), inside, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+def spots(value: Any) -> list[Callable[[Any], None]]:
+    """Ways to put something else in each place inside `value`."""
+    places = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found: list[Callable[[Any], None]] = []
+    for place, inside in places:
+        found += [partial(value.__setitem__, place), *spots(inside)]
+    return found
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_a_spoilt_record_never_surprises(data: st.DataObject) -> None:
+    records = [json.loads(line) for line in data.draw(st.permutations(LINES) | st.just(LINES))]
+    for _ in range(data.draw(st.integers(0, 3))):
+        data.draw(st.sampled_from(spots(records)))(data.draw(values))
+    content = "".join(f"{json.dumps(one)}\n" for one in records).encode()
+    name = f"{measured(BASE).environment.id}.jsonl"
+    believable(packed((f"base/{name}", content), (f"base-again/{name}", content), member(measured(HEAD), "head")))

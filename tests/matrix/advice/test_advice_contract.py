@@ -1,0 +1,34 @@
+"""What `advise` reads of a published site is all that the records say: both answer the same, whatever is asked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from matrix.advice.advice import Age, Ask, advise, constraints
+from matrix.advice.sources import Knowledge, knowledge
+from matrix.advice.text import advice_lines
+from matrix.model import Loader
+from tests.support.site_server import serving
+
+
+def answers(known: Knowledge, name: str) -> Iterator[tuple[str, ...]]:
+    """What is said of an architecture with each loader: without versions, then for each environment it was measured in."""
+    tried = known.tried(name)
+    places = {(one.transformers, one.deepspeed, one.device) for one in tried}
+    for loader in Loader:
+        for ask in (Ask(loader=loader), *(Ask(*place, loader) for place in sorted(places))):
+            advice = advise(name, tried, ask, Age(known.night, known.night))
+            pins = [pin for one in advice.safe[:1] for pin in constraints(one, known.others(one))]
+            yield (*advice_lines(advice), *pins)
+
+
+def test_a_served_site_answers_as_the_records_that_it_was_made_of(site: Path) -> None:
+    pages = [path for folder in ("architectures", "environments") for path in (site / folder).glob("*.json")]
+    files = {f"/{quote(path.relative_to(site).as_posix(), safe='/,~')}": path.read_bytes() for path in pages}
+    records = knowledge(str(site.parent / "history"))
+    with serving(files) as address:
+        published = knowledge(address)
+        assert (sorted(published.names), len(published.names)) == (records.names, 89)
+        assert published.night == records.night
+        for name in records.names:
+            assert list(answers(published, name)) == list(answers(records, name)), name

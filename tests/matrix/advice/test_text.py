@@ -1,0 +1,117 @@
+"""Advice as it is told: whole texts, so that no line is missing, twice or where it does not belong."""
+
+from typing import Any
+
+import pytest
+
+from matrix.advice.advice import Ask
+from matrix.advice.safety import Tried
+from matrix.advice.text import advice_lines, advice_values
+from matrix.model import Check, Loader, Verdict
+from tests.matrix.advice.test_advice import advise, broken, tried
+
+NEWER = [tried(f"5.{minor}.0") for minor in range(6, 12)]
+NONE = "no pair of releases is known to be safe"
+DOUBT = "was measured, but in part, not on every device, too long ago, or where reruns disagree: nothing is known"
+
+
+def told(*known: Tried, **asked: Any) -> list[str]:
+    return list(advice_lines(advise("m", known, Ask(**asked))))
+
+
+def test_what_is_not_safe_has_its_reason_a_way_out_and_the_five_nearest_safe_pairs() -> None:
+    assert told(broken("5.5.4"), *NEWER, transformers="5.5.4") == [
+        "m: transformers 5.5.4 is not safe with the stock loader",
+        "  transformers 5.5.4, deepspeed 0.19.8, cpu: not safe: load corrupt, save pass (measured 2026-11-25)",
+        "    with the fixed loader every check passes there (docs/fixed-loader.md)",
+        "safe, the nearest first:",
+        *(f"  transformers 5.{minor}.0, deepspeed 0.19.8, cpu (measured 2026-11-25)" for minor in range(6, 11)),
+    ]
+
+
+def test_a_safe_pair_that_was_asked_for_needs_no_others() -> None:
+    assert told(*NEWER, transformers="5.6.0", deepspeed="0.19.8") == [
+        "m: transformers 5.6.0 with deepspeed 0.19.8 is safe with the stock loader",
+        "  transformers 5.6.0, deepspeed 0.19.8, cpu: safe: load pass, save pass (measured 2026-11-25)",
+    ]
+
+
+def test_a_version_that_is_safe_with_one_deepspeed_only_is_not_called_safe_altogether() -> None:
+    assert told(tried("5.6.0"), broken("5.6.0", deepspeed="0.16.9"), transformers="5.6.0")[0] == (
+        "m: transformers 5.6.0 is safe with the stock loader in 1 of 2 measured pairs"
+    )
+
+
+def test_without_versions_it_is_said_how_many_pairs_are_safe() -> None:
+    assert told(broken("5.5.4"), *NEWER[:1], loader=Loader.STOCK) == [
+        "m: 1 of 2 measured pairs are safe with the stock loader",
+        "safe, the newest first:",
+        "  transformers 5.6.0, deepspeed 0.19.8, cpu (measured 2026-11-25)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "lines"),
+    [
+        ([], {}, ["m: nothing is known", NONE]),
+        ([tried("5.6.0", stale=True)], {}, [f"m: {DOUBT}", NONE]),
+        ([broken("5.6.0")], {}, ["m: 0 of 1 measured pairs are safe with the stock loader", NONE]),
+        ([broken("5.6.0")], {"transformers": "5.7.0"}, ["m: transformers 5.7.0 was not measured", NONE]),
+    ],
+    ids=["nothing", "stale", "unsafe", "not measured"],
+)
+def test_where_nothing_is_safe_that_is_said_once(known: list[Tried], asked: dict[str, str], lines: list[str]) -> None:
+    assert told(*known, **asked) == lines
+
+
+@pytest.mark.parametrize(
+    ("one", "line"),
+    [
+        (tried("5.6.0", stale=True), "not known: load pass, save pass (measured 2026-11-25, stale)"),
+        (tried("5.6.0", flaky=20), "not known: load pass, save pass (measured 2026-11-25, but reruns disagree there)"),
+        (broken("5.6.0", flaky=20), "not safe: load corrupt, save pass (measured 2026-11-25)"),
+        (
+            tried("5.6.0", verdicts={(Loader.STOCK, Check.SAVE): Verdict.PASS}),
+            "not known: load not tested, save pass (measured 2026-11-25)",
+        ),
+        (broken("5.6.0", Verdict.NOT_PARTITIONED), "not safe: load not partitioned, save pass (measured 2026-11-25)"),
+    ],
+)
+def test_what_makes_a_measurement_doubtful_is_said_of_what_it_makes_unknown(one: Tried, line: str) -> None:
+    assert told(one, deepspeed="0.19.8")[1] == f"  transformers 5.6.0, deepspeed 0.19.8, cpu: {line}"
+
+
+def test_the_fixed_loader_is_no_way_out_for_who_has_asked_for_it() -> None:
+    assert "    with the fixed loader" not in "\n".join(
+        told(broken("5.5.4"), transformers="5.5.4", loader=Loader.FIXED)
+    )
+
+
+def test_programs_get_the_question_the_answer_and_each_pair() -> None:
+    values = advice_values(advise("m", [broken("5.5.4"), tried("5.6.0")], Ask(transformers="5.5.4")))
+    asked, safe = values.pop("asked"), values.pop("safe")
+    assert values == {
+        "architecture": "m",
+        "transformers": "5.5.4",
+        "deepspeed": None,
+        "device": None,
+        "loader": "stock",
+        "answer": "unsafe",
+        "night": "2026-11-25",
+        "days": 0,
+    }
+    assert [one["transformers"] for one in asked] == ["5.5.4"]
+    assert safe == [
+        {
+            "environment": "transformers-5.6.0+deepspeed-0.19.8+torch-2.13.0+cpu",
+            "transformers": "5.6.0",
+            "deepspeed": "0.19.8",
+            "device": "cpu",
+            "night": "2026-11-25",
+            "verdicts": {"stock-load": "pass", "stock-save": "pass", "fixed-load": "pass", "fixed-save": "pass"},
+            "stale": False,
+            "flaky": 0,
+        }
+    ]
+    pinned = advice_values(advise("m", [], Ask(deepspeed="0.19.8")))
+    assert (pinned["transformers"], pinned["deepspeed"], pinned["answer"]) == (None, "0.19.8", "unknown")

@@ -1,0 +1,401 @@
+"""One cell from the host's side: what is kept, what is measured again, and what a fault leaves behind.
+
+The probe is a stand-in that says what the test wrote; tests/matrix/commands/test_cli.py runs real ones.
+"""
+
+import os
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from matrix.environments.spec import Environment
+from matrix.errors import (
+    BusyError,
+    EnvironmentFailedError,
+    NotEnoughGpusError,
+    OtherSchemaError,
+    OutputError,
+    ProbeDiedError,
+    WorldSizeError,
+)
+from matrix.measure.cell import Request, measure, resolve_device
+from matrix.measure.tasks import plan
+from matrix.model import Architecture, Case, Cell, Check, Device, Loader, Verdict
+from matrix.process import run as runner
+from matrix.results.store import append, read_cell
+from tests.support.stand_in_probe import EVERY_CASE, StandIn, all_end, processes
+
+NAMES = ("bart", "bert", "llama")
+ID = "transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0+cpu"
+HUB = str(runner.ROOT / "matrix" / "probe" / "hub")
+ONE_THEN_DIE = "environment(); case(keys[0]); sys.exit('RuntimeError: the machine is on fire')"
+
+
+class Silent:
+    """Progress that nobody looks at, but for the words of its steps."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def begin(self, environment: str, cases: int) -> None:
+        self.steps.append(f"{environment}: {cases} cases")
+
+    def step(self, words: str) -> None:
+        self.steps.append(words)
+
+    def case(self, case: Case) -> None:
+        pass
+
+
+class Interrupted(Silent):
+    """Somebody presses Ctrl-C when the first case is told."""
+
+    def case(self, case: Case) -> None:
+        raise KeyboardInterrupt(str(case.key))
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> StandIn:
+    return StandIn(tmp_path)
+
+
+@pytest.fixture
+def request_all(tmp_path: Path, stand_in: StandIn) -> Request:
+    return ask(tmp_path, stand_in, *NAMES)
+
+
+def ask(folder: Path, stand_in: StandIn, *names: str) -> Request:
+    architectures = tuple(Architecture(f"{name}:Model", "other") for name in names)
+    tasks = plan(architectures, [Loader.STOCK], [Check.LOAD])
+    return Request(folder / "out", architectures, tasks, interpreter=stand_in.path, device="cpu", catalog="sha256:1")
+
+
+def results(request: Request) -> Path:
+    return request.out / f"{ID}.jsonl"
+
+
+def measured(cell: Cell) -> dict[str, Verdict]:
+    return {case.architecture.partition(":")[0]: case.verdict for case in cell.cases}
+
+
+def kept(request: Request) -> list[str]:
+    return sorted(file.name for file in request.out.glob("*.old"))
+
+
+def test_a_cell_is_complete_and_on_disk(request_all: Request) -> None:
+    cell = measure(request_all, Silent())
+    assert cell == read_cell(results(request_all))
+    assert (cell.environment.id, cell.complete, cell.planned, cell.catalog) == (ID, True, 3, "sha256:1")
+    assert measured(cell) == dict.fromkeys(NAMES, Verdict.PASS)
+
+
+def test_without_resume_a_complete_cell_is_measured_anew_and_the_old_one_kept(
+    request_all: Request, stand_in: StandIn
+) -> None:
+    for _ in range(3):
+        measure(request_all, Silent())
+    assert stand_in.asked == [list(NAMES)] * 3
+    assert kept(request_all) == [f"{ID}.1.jsonl.old", f"{ID}.2.jsonl.old"]
+
+
+def test_an_interpreter_named_from_here_is_found_from_the_probes_own_folder(
+    request_all: Request, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stand_in.path.parent
+    monkeypatch.chdir(folder.parent)
+    relative = stand_in.path.relative_to(folder.parent)
+    assert measure(replace(request_all, interpreter=relative), Silent()).complete
+    monkeypatch.setenv("PATH", folder.name, prepend=os.pathsep)
+    assert measure(replace(request_all, interpreter=Path(relative.name), out=folder), Silent()).complete
+
+
+def test_resuming_a_complete_cell_starts_no_probe(request_all: Request, stand_in: StandIn) -> None:
+    first = measure(request_all, Silent())
+    assert measure(replace(request_all, resume=True), Silent()) == first
+    assert stand_in.asked == [list(NAMES)]
+
+
+def test_a_probe_that_dies_is_told_with_its_last_words_and_the_rerun_measures_the_rest(
+    request_all: Request, stand_in: StandIn
+) -> None:
+    stand_in.acts(ONE_THEN_DIE)
+    with pytest.raises(ProbeDiedError, match="RuntimeError: the machine is on fire"):
+        measure(request_all, Silent())
+    assert measured(read_cell(results(request_all))) == {"bart": Verdict.PASS}
+    stand_in.acts(EVERY_CASE)
+    cell = measure(replace(request_all, resume=True), Silent())
+    assert stand_in.asked == [list(NAMES), ["bert", "llama"]]
+    assert (cell.complete, measured(cell)) == (True, dict.fromkeys(NAMES, Verdict.PASS))
+
+
+def test_a_half_written_case_is_measured_again(request_all: Request, stand_in: StandIn) -> None:
+    measure(request_all, Silent())
+    content = results(request_all).read_bytes()
+    results(request_all).write_bytes(content[: content.rindex(b'"llama:Model"')])
+    assert measured(measure(replace(request_all, resume=True), Silent())) == dict.fromkeys(NAMES, Verdict.PASS)
+    assert stand_in.asked == [list(NAMES), ["llama"]]
+
+
+def test_again_measures_what_is_selected_and_keeps_the_rest(
+    tmp_path: Path, request_all: Request, stand_in: StandIn
+) -> None:
+    measure(request_all, Silent())
+    stand_in.acts("environment(); case(keys[0], 'corrupt', (3, 3)); end()")
+    cell = measure(replace(ask(tmp_path, stand_in, "bert"), again=True), Silent())
+    assert stand_in.asked == [list(NAMES), ["bert"]]
+    assert measured(cell) == {"bart": Verdict.PASS, "bert": Verdict.CORRUPT, "llama": Verdict.PASS}
+    assert (cell.complete, kept(request_all)) == (True, [])
+
+
+def test_what_was_red_but_not_confirmed_is_measured_again(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts(
+        "environment(); case(keys[0], 'corrupt', (3, 3)); case(keys[1], 'corrupt'); case(keys[2]); sys.exit(1)"
+    )
+    with pytest.raises(ProbeDiedError):
+        measure(request_all, Silent())
+    stand_in.acts(EVERY_CASE)
+    measure(replace(request_all, resume=True), Silent())
+    assert stand_in.asked == [list(NAMES), ["bert"]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"catalog": "sha256:1"', '"catalog": "sha256:2"'),
+        ('"probe": "sha256:', '"probe": "sha256:0'),
+        ('"world_size": 2', '"world_size": 4'),
+    ],
+)
+def test_results_of_another_measurement_are_set_aside(
+    request_all: Request, stand_in: StandIn, old: str, new: str
+) -> None:
+    measure(request_all, Silent())
+    other = results(request_all).read_text().replace(old, new)
+    results(request_all).write_text(other)
+    measure(replace(request_all, resume=True), Silent())
+    assert stand_in.asked == [list(NAMES)] * 2
+    assert (request_all.out / f"{ID}.1.jsonl.old").read_text() == other
+
+
+def test_what_is_no_results_file_is_set_aside(request_all: Request) -> None:
+    request_all.out.mkdir()
+    results(request_all).write_text("garbage\n")
+    progress = Silent()
+    assert measure(replace(request_all, resume=True), progress).complete
+    assert f"{ID}.jsonl is no readable results file, kept as {ID}.1.jsonl.old" in progress.steps
+    assert (request_all.out / f"{ID}.1.jsonl.old").read_text() == "garbage\n"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_records_of_another_schema_are_not_touched(request_all: Request, stand_in: StandIn, resume: bool) -> None:  # noqa: FBT001
+    measure(request_all, Silent())
+    other = results(request_all).read_text().replace('"schema": 1', '"schema": 2')
+    results(request_all).write_text(other)
+    with pytest.raises(OtherSchemaError, match="choose another --out"):
+        measure(replace(request_all, resume=resume), Silent())
+    assert (results(request_all).read_text(), len(stand_in.asked)) == (other, 1)
+
+
+def test_packages_that_cannot_be_imported_are_a_cell_with_an_error(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts("tell('failure', {'type': 'ImportError', 'message': 'libcudart.so.12'}); sys.exit(3)")
+    failed = measure(request_all, Silent())
+    assert (failed.complete, failed.planned, failed.cases) == (True, 3, ())
+    assert failed.error
+    assert (failed.error.type, failed.error.message) == ("ImportError", "libcudart.so.12")
+    stand_in.acts(EVERY_CASE)
+    assert measure(replace(request_all, resume=True), Silent()).error is None
+
+
+def test_packages_that_cannot_be_imported_any_more_lose_nothing(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts(ONE_THEN_DIE)
+    with pytest.raises(ProbeDiedError):
+        measure(request_all, Silent())
+    before = results(request_all).read_text()
+    stand_in.acts("tell('failure', {'type': 'ImportError', 'message': 'libcudart.so.12'}); sys.exit(3)")
+    with pytest.raises(EnvironmentFailedError, match=r"ImportError: libcudart\.so\.12"):
+        measure(replace(request_all, resume=True), Silent())
+    assert results(request_all).read_text() == before
+
+
+def test_ctrl_c_ends_the_probe_with_its_ranks_and_leaves_no_files(
+    request_all: Request, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marker = f"ZERO3_TEST_MARKER={tmp_path}"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv(*marker.split("=", 1))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    stand_in.acts(
+        "import tempfile; tempfile.mkdtemp()\n"
+        "if os.fork() == 0: signal.pause()\n"
+        "environment(); case(keys[0]); signal.pause()"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        measure(request_all, Interrupted())
+    assert all_end(processes(marker))
+    assert list(temporary.iterdir()) == []
+    assert measured(read_cell(results(request_all))) == {"bart": Verdict.PASS}
+
+
+def test_a_launchers_variables_do_not_reach_the_probe(
+    request_all: Request, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    stand_in.acts("assert 'RANK' not in os.environ\n" + EVERY_CASE)
+    assert measure(request_all, Silent()).complete
+
+
+def test_nobodys_cache_of_a_hub_decides_what_the_catalog_finds(
+    request_all: Request, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("HF_HUB_CACHE", "TRANSFORMERS_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    stand_in.acts(
+        f"assert {{os.environ['HF_HUB_CACHE'], os.environ['TRANSFORMERS_CACHE']}} == {{{HUB!r}}}\n{EVERY_CASE}"
+    )
+    assert measure(request_all, Silent()).complete
+
+
+@pytest.mark.parametrize("content", ["", "garbage\n"])
+def test_what_another_run_is_writing_is_left_alone(request_all: Request, stand_in: StandIn, content: str) -> None:
+    with append(results(request_all)):
+        results(request_all).write_text(content)
+        with pytest.raises(BusyError):
+            measure(request_all, Silent())
+    assert (results(request_all).read_text(), kept(request_all), stand_in.asked) == (content, [], [])
+
+
+def test_a_run_that_ended_before_its_header_leaves_no_old_results(request_all: Request) -> None:
+    request_all.out.mkdir()
+    results(request_all).touch()
+    assert measure(request_all, Silent()).complete
+    assert kept(request_all) == []
+
+
+def test_an_output_folder_that_cannot_be_made_is_told_before_anything_is_measured(
+    request_all: Request, stand_in: StandIn
+) -> None:
+    request_all.out.write_text("a file")
+    with pytest.raises(OutputError, match="cannot write"):
+        measure(request_all, Silent())
+    assert stand_in.asked == []
+
+
+def test_a_full_disk_ends_the_probe_and_keeps_what_was_measured(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts("environment(); [case(key) for key in keys * 9]; signal.pause()")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="what was measured before is kept"):
+            measure(request_all, Silent())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert measured(read_cell(results(request_all))) == dict.fromkeys(NAMES, Verdict.PASS)
+
+
+@pytest.mark.parametrize("words", ["#!/bin/sh\nexit 7\n", "no program"])
+def test_what_is_no_interpreter_is_told(request_all: Request, stand_in: StandIn, words: str) -> None:
+    stand_in.path.write_text(words)
+    with pytest.raises(EnvironmentFailedError, match=f"{stand_in.path} could not be measured"):
+        measure(request_all, Silent())
+
+
+@pytest.fixture
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H200 (UUID: a)'\necho 'GPU 1: NVIDIA H200 (UUID: b)'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.fixture
+def no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.parametrize(("device", "chosen"), [("auto", Device.CUDA), ("cuda", Device.CUDA), ("cpu", Device.CPU)])
+def test_two_gpus_are_used_unless_told_otherwise(two_gpus: None, device: str, chosen: Device) -> None:
+    assert resolve_device(device, 2) is chosen
+
+
+@pytest.mark.parametrize(("visible", "has"), [("", "no NVIDIA GPU"), ("0", "only 1 GPU"), ("0,1", "2 GPUs")])
+def test_more_ranks_than_visible_gpus_run_on_cpu_or_are_refused(
+    two_gpus: None, monkeypatch: pytest.MonkeyPatch, visible: str, has: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert resolve_device("auto", 3) is Device.CPU
+    with pytest.raises(NotEnoughGpusError, match=f"3 ranks needs 3 GPUs, this machine has {has}: use --device cpu"):
+        resolve_device("cuda", 3)
+
+
+def test_without_a_driver_there_is_no_gpu(no_gpu: None) -> None:
+    assert resolve_device("auto", 2) is Device.CPU
+    with pytest.raises(NotEnoughGpusError, match="this machine has no NVIDIA GPU"):
+        resolve_device("cuda", 2)
+
+
+@pytest.mark.parametrize("world_size", [-1, 0, 1])
+def test_a_world_that_shards_nothing_is_refused(world_size: int) -> None:
+    with pytest.raises(WorldSizeError, match=f"--world-size {world_size}: ZeRO-3 shards nothing"):
+        resolve_device("cpu", world_size)
+
+
+def test_without_a_driver_torch_comes_as_its_cpu_build_unless_a_folder_has_one(no_gpu: None, tmp_path: Path) -> None:
+    environment = Environment("5.23.0", "0.19.8", "2.13.0")
+    assert runner._torch_backend(environment, {"UV_FIND_LINKS": str(tmp_path)}) == ["--torch-backend", "cpu"]
+    assert runner._torch_backend(environment, {"UV_TORCH_BACKEND": "cu126"}) == []
+    (tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl").touch()
+    assert runner._torch_backend(environment, {"UV_FIND_LINKS": f"/missing,{tmp_path}"}) == []
+
+
+def test_with_a_driver_torch_comes_as_the_index_has_it(two_gpus: None) -> None:
+    assert runner._torch_backend(Environment("5.23.0", "0.19.8", "2.13.0"), {}) == []
+
+
+def test_a_run_cut_short_behind_its_last_case_is_completed_without_measuring(
+    request_all: Request, stand_in: StandIn
+) -> None:
+    measure(request_all, Silent())
+    whole = results(request_all).read_text().splitlines(keepends=True)
+    results(request_all).write_text("".join(whole[:-1]))
+    cell = measure(replace(request_all, resume=True), Silent())
+    assert (cell.complete, measured(cell)) == (True, dict.fromkeys(NAMES, Verdict.PASS))
+    assert stand_in.asked == [list(NAMES)]
+    assert cell == read_cell(results(request_all))
+
+
+def test_a_part_resumed_does_not_complete_the_whole(request_all: Request, stand_in: StandIn, tmp_path: Path) -> None:
+    measure(request_all, Silent())
+    whole = results(request_all).read_text().splitlines(keepends=True)
+    results(request_all).write_text("".join(whole[:2]))
+    part = replace(ask(tmp_path, stand_in, NAMES[0]), resume=True)
+    assert not measure(part, Silent()).complete
+
+
+CANNOT_START = "environment(); tell('failure', {'type': 'StartError', 'message': 'no NCCL', 'frame': '', 'ranks': [0]})"
+
+
+def test_ranks_that_cannot_start_are_the_environments_fault(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts(CANNOT_START)
+    cell = measure(request_all, Silent())
+    assert (cell.error and cell.error.message, cell.cases) == ("no NCCL", ())
+    assert cell == read_cell(results(request_all))
+
+
+def test_ranks_that_cannot_start_any_more_cost_nothing_measured(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts(f"environment(); case(keys[0]); {CANNOT_START.partition('; ')[2]}")
+    with pytest.raises(EnvironmentFailedError, match="no NCCL"):
+        measure(request_all, Silent())
+    assert measured(read_cell(results(request_all))) == {NAMES[0]: Verdict.PASS}
+
+
+def test_a_red_case_that_turns_green_on_resuming_is_flaky(request_all: Request, stand_in: StandIn) -> None:
+    stand_in.acts("environment(); case(keys[0], 'corrupt'); sys.exit()")
+    with pytest.raises(ProbeDiedError):
+        measure(request_all, Silent())
+    stand_in.acts(EVERY_CASE)
+    assert measured(measure(replace(request_all, resume=True), Silent()))[NAMES[0]] is Verdict.FLAKY

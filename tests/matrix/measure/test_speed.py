@@ -1,0 +1,66 @@
+"""The arithmetic of the benchmark."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from matrix.errors import ResultsError
+from matrix.measure.speed import Goal, Launch, chosen, goals, launched, summed_set
+from matrix.model import Timing
+from tests.support import runs
+
+TIMING = Timing(seconds=39.0, import_seconds=10.0, load_seconds=15.0, rss_mb=2048.0)
+
+
+def launch(wall: float, loaded: int = 40, timing: Timing = TIMING) -> Launch:
+    return Launch("cell", wall, timing, {}, ("a",), tuple(map(str, range(loaded))), {})
+
+
+def reported(architecture: str, verdict: str, check: str = "load") -> dict[str, Any]:
+    return {"case": {"architecture": architecture, "loader": "stock", "check": check, "verdict": verdict}}
+
+
+def test_a_goal_is_met_on_its_limit_and_missed_beyond() -> None:
+    assert Goal("floor", 2.0, 2.0).met
+    assert not Goal("floor", 2.01, 2.0).met
+    assert Goal("speed-up", 15.0, 15.0, at_least=True).met
+    assert not Goal("speed-up", 14.9, 15.0, at_least=True).met
+
+
+def test_ratios_within_one_run() -> None:
+    singles = [launch(wall, 1) for wall in (21.0, 90.0, 20.0)]
+    reached = goals(launch(40.0), launch(75.0), singles)
+    assert [goal.value for goal in reached] == [21.0, 40.0 / 25, 3.0, 2.0]
+    assert [goal.met for goal in reached] == [True, True, False, True]
+
+
+def test_a_launch_counts_the_last_word_on_each_case() -> None:
+    messages = [
+        {"environment": {"torch": "2.13.0"}},
+        reported("a", "crash"),
+        reported("b", "pass"),
+        reported("b", "crash", "save"),
+        reported("c", "unsupported"),
+        reported("a", "pass"),
+        {"end": {"seconds": 3.0, "import_seconds": 1.0, "load_seconds": 1.0, "rss_mb": 9.0}},
+    ]
+    told = launched("cell", 4.0, messages)
+    assert (told.passed, told.loaded) == (("a",), ("a", "b"))
+    assert told.verdicts == {"crash": 1, "unsupported": 1, "pass": 2}
+    assert (told.floors, told.environment["torch"]) == (2.0, "2.13.0")
+
+
+def test_the_sample_is_the_same_in_whatever_order_cases_pass() -> None:
+    names = [f"model:{number}" for number in range(50)]
+    assert chosen(names, 3) == chosen(names[::-1], 3)
+    assert set(chosen(names[:2], 3)) == set(names[:2])
+
+
+def test_the_default_set_is_the_sum_of_complete_cells() -> None:
+    cells = [runs.cell(timing=Timing(seconds=300.0), environment=runs.info(version)) for version in ("5.5.4", "5.6.0")]
+    wanted = [cell.environment.id.removesuffix("+cpu") for cell in cells]
+    assert summed_set(cells, wanted, Path("results")).value == 10.0
+    with pytest.raises(ResultsError, match=r"no complete results of transformers-5\.6\.0"):
+        summed_set([cells[0], replace(cells[1], complete=False)], wanted, Path("results"))

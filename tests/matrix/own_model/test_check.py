@@ -1,0 +1,288 @@
+"""`check` on real models in real environments: a checkpoint's configuration, a class of one's own, code in a folder."""
+
+import json
+import subprocess
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from socket import create_server
+from typing import Any
+
+import pytest
+
+from matrix.model import Source
+from matrix.own_model.target import source
+from matrix.process.run import ROOT
+from tests.matrix.commands.test_cli import matrix
+
+pytestmark = pytest.mark.measured
+
+DEEPSEEK: dict[str, Any] = {
+    "model_type": "deepseek_v3",
+    "architectures": ["DeepseekV3ForCausalLM"],
+    "auto_map": {"AutoModelForCausalLM": "modeling_deepseek.DeepseekV3ForCausalLM"},  # it comes with code too
+    "num_hidden_layers": 12,
+    "first_k_dense_replace": 3,
+    "n_routed_experts": 64,
+    "hidden_size": 1024,
+    "torch_dtype": "bfloat16",
+    "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]},
+}
+ROUTER = "DeepseekV3TopkRouter.e_score_correction_bias"
+CODE = """
+import os
+from pathlib import Path
+Path("$ran").touch()
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+
+class MineConfig(PretrainedConfig):
+    model_type = "mine"
+    attribute_map = {"hidden_size": "width"}
+    def __init__(self, hidden_size=7, **kwargs):
+        self.width = hidden_size
+        super().__init__(**kwargs)
+        if kwargs.get("derived", self.width) != self.width:
+            raise ValueError("no longer what it was derived from")
+
+class Statistics(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.register_buffer("seen", torch.ones(width))
+
+class Mine(PreTrainedModel):
+    config_class = MineConfig
+    def __init__(self, config):
+        super().__init__(config)
+        self.layer = torch.nn.Linear(config.width, config.width)
+        self.statistics = Statistics(config.width)
+        self.post_init()
+    def _init_weights(self, module):
+        pass
+
+class WideConfig(MineConfig):
+    model_type = "wide"
+    def __init__(self, hidden_size=500, **kwargs):
+        super().__init__(hidden_size, **kwargs)
+
+class Wide(Mine):
+    config_class = WideConfig
+    def __init__(self, config):
+        if config.width < 100:
+            raise ValueError("too narrow")
+        super().__init__(config)
+
+class HugeConfig(MineConfig):
+    model_type = "huge"
+    def __init__(self, hidden_size=10_000, **kwargs):
+        super().__init__(hidden_size, **kwargs)
+
+class Huge(Mine):
+    config_class = HugeConfig
+    def __init__(self, config):
+        if config.width < 10_000:
+            raise ValueError("too narrow")
+        super().__init__(config)
+
+class Ending(Mine):
+    config_class = WideConfig
+    def __init__(self, config):
+        if config.width > 100:
+            os._exit(0)
+        super().__init__(config)
+
+class Untyped(PreTrainedModel):
+    config_class = None
+
+class Plain(torch.nn.Module):
+    pass
+"""
+ASKING = """
+from transformers import AutoConfig
+try:
+    AutoConfig.from_pretrained("org/name")
+except OSError:
+    pass
+"""
+REFUSED_NAMES = {
+    "lama": "no model type 'lama': did you mean llama",
+    "llama:LamaForCausalLM": "no class 'LamaForCausalLM' of llama: did you mean LlamaForCausalLM",
+    "mine:Plain": "mine:Plain is no PreTrainedModel",
+    "mine:Untyped": "mine:Untyped has no config_class",
+    "mine:Huge": "it cannot be made tiny: ValueError: too narrow; --full takes it as it is",
+    "mine:Mien": "module 'mine' has no 'Mien': did you mean Mine?",
+    "nowhere:Mine": "no module 'nowhere'",
+    "lacking:Mine": "lacking needs the package a_package_that_nobody_has",
+    "raising:Mine": "raising cannot be imported: ValueError: on import",
+    "ending:Mine": "building the model ended its process",
+}
+REFUSED_CONFIGS: dict[str, dict[str, Any]] = {
+    "no model type 'lama': did you mean llama": {"model_type": "lama"},
+    "the model_type of BertModel is 'bert', not 'llama'": {"model_type": "llama", "architectures": ["BertModel"]},
+    "it cannot be built in any size: KeyError: 'nonsense'": {**DEEPSEEK, "hidden_act": "nonsense"},
+    "DeepseekV3Config refuses the configuration": {**DEEPSEEK, "hidden_size": "wide"},
+}
+"""By what is said of them."""
+SEARCHED: dict[str, dict[str, Any]] = {
+    "stages": {"model_type": "cvt", "architectures": ["CvtForImageClassification"]},
+    "chosen layers": {
+        "model_type": "beit",
+        "architectures": ["BeitForSemanticSegmentation"],
+        "num_hidden_layers": 12,
+        "out_indices": [3, 5, 7, 11],
+    },
+    "a value per layer": {"model_type": "mistral_large4_text", "num_hidden_layers": 8, "kv_source_layers": [*range(8)]},
+    "a class that is not exported": {"model_type": "evolla", "architectures": ["EvollaSaProtProteinEncoder"]},
+    "sizes without a rule": {"model_type": "emu3_vqgan", "architectures": ["Emu3VQVAE"]},
+}
+"""What the rules alone do not make tiny, by what they do not know."""
+
+
+def checked(interpreter: Path, target: str | Path, *more: str, **variables: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and the answer."""
+    arguments = ("check", target, "--python", interpreter, "--device", "cpu", "--json", *more)
+    done = matrix(*arguments, **variables)
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text(json.dumps(DEEPSEEK))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"no pickle, which nobody notices")
+    return tmp_path
+
+
+def test_a_checkpoint_is_safe_on_the_newest(newest: Path, checkpoint: Path) -> None:
+    code, answer = checked(newest, checkpoint)
+    assert (code, answer["answer"], answer["wrong"]) == (0, "safe", [])
+    measured = answer["measured"]
+    assert (measured["sites"], measured["lost"]) == ([ROUTER], [])
+    assert measured["parameters"] < 100_000
+    assert measured["full_parameters"] > 1_000_000_000
+
+
+def test_a_checkpoint_is_unsafe_before_the_fix_and_the_buffer_is_named(last_broken: Path, checkpoint: Path) -> None:
+    code, answer = checked(last_broken, checkpoint)
+    assert (code, answer["answer"]) == (1, "unsafe")
+    assert [(w["check"], w["site"], w["kind"], w["ranks"]) for w in answer["wrong"]] == [
+        ("load", ROUTER, "init_value", [0, 1])
+    ]
+    assert (answer["fixed_loader_helps"], answer["transformers_since"]) == (True, "5.6.0")
+
+
+def test_a_class_of_ones_own_is_measured_in_its_full_size_and_no_hub_is_asked(last_4x: Path, tmp_path: Path) -> None:
+    (tmp_path / "my_models.py").write_text(CODE.replace("$ran", str(tmp_path / "ran")) + ASKING)
+    with closing(create_server(("127.0.0.1", 0))) as hub:
+        hub.setblocking(False)  # noqa: FBT003
+        online = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": f"http://127.0.0.1:{hub.getsockname()[1]}"}
+        code, answer = checked(last_4x, "my_models:Mine", "--full", PYTHONPATH=str(tmp_path), **online)
+        with pytest.raises(BlockingIOError):
+            hub.accept()
+    assert (code, answer["architectures"]) == (1, ["mine:Mine"])
+    assert [(w["site"], w["tensors"]) for w in answer["wrong"]] == [("Statistics.seen", ["statistics.seen"])]
+    assert answer["fixed_loader_helps"]
+
+
+RESOLVE = """
+import json, sys
+from matrix.job import Job
+from matrix.model import Device, Source
+from matrix.probe.resolve import resolved
+from matrix.probe.targets import TargetError
+
+for values in json.load(sys.stdin):
+    try:
+        told = resolved(Job((), (), Device.CPU, target=Source.from_dict(values)))[1]
+    except TargetError as error:
+        told = {"refused": str(error)}
+    print(json.dumps(told), flush=True)
+"""
+
+
+def folder_with_code(folder: Path, reference: str = "modeling_mine.Mine", **values: int) -> Path:
+    """A checkpoint's folder whose code, when it runs, leaves a file `ran` there, and whose model is that of `values`."""
+    folder.mkdir()
+    (folder / "modeling_mine.py").write_text(CODE.replace("$ran", str(folder / "ran")))
+    config = {"model_type": "mine", "auto_map": {"AutoModel": reference}, **values}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("targets")
+
+
+@pytest.fixture(scope="module")
+def told(newest: Path, place: Path) -> dict[str, dict[str, Any]]:
+    """What the probe makes of every target below, by a name; one process, since importing takes longest."""
+    (place / "mine.py").write_text(CODE.replace("$ran", str(place / "ran")))
+    (place / "lacking.py").write_text("import a_package_that_nobody_has")
+    (place / "raising.py").write_text("raise ValueError('on import')")
+    (place / "ending.py").write_text("import os\nos._exit(0)")
+    untrusted, trusted = folder_with_code(place / "untrusted"), folder_with_code(place / "trusted", width=500)
+    derived = folder_with_code(place / "derived", width=500, derived=500)
+    elsewhere = folder_with_code(place / "elsewhere", "org/name--modeling_mine.Mine")
+    sources = {name: Source(name, paths=(str(place),)) for name in (*REFUSED_NAMES, "mine:Ending", "mine:Wide")}
+    sources |= {words: Source(config=config) for words, config in REFUSED_CONFIGS.items()}
+    sources |= {name: Source(config=config) for name, config in SEARCHED.items()}
+    sources |= {"untrusted": source(str(untrusted)), "trusted": source(str(trusted), trusted=True)}
+    sources |= {"elsewhere": source(str(elsewhere), trusted=True), "derived": source(str(derived), trusted=True)}
+    done = subprocess.run(
+        [newest, "-c", RESOLVE],
+        input=json.dumps([asdict(one) for one in sources.values()]),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(place / "cache")},
+    )
+    return dict(zip(sources, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize(("name", "words"), REFUSED_NAMES.items())
+def test_a_name_that_is_no_model_is_refused(told: dict[str, dict[str, Any]], name: str, words: str) -> None:
+    assert words in told[name]["refused"]
+
+
+@pytest.mark.parametrize("words", REFUSED_CONFIGS)
+def test_a_configuration_of_no_model_is_refused(told: dict[str, dict[str, Any]], words: str) -> None:
+    assert words in told[words]["refused"]
+
+
+def test_a_model_that_wants_more_than_the_rules_leave_gets_it(told: dict[str, dict[str, Any]]) -> None:
+    assert told["mine:Wide"]["parameters"] == 128 * 128 + 128
+
+
+def test_a_full_size_model_that_cannot_be_looked_at_is_not_taken_for_seen(told: dict[str, dict[str, Any]]) -> None:
+    assert told["mine:Ending"]["sites"] == ["Statistics.seen"]
+    assert "ended its process" in told["mine:Ending"]["unknown"]
+
+
+def test_code_in_a_folder_does_not_run_without_the_flag(told: dict[str, dict[str, Any]], place: Path) -> None:
+    assert "its folder has code of its own: --trust-remote-code uses it" in told["untrusted"]["refused"]
+    assert not (place / "untrusted" / "ran").exists()
+
+
+def test_code_in_a_folder_runs_with_the_flag(told: dict[str, dict[str, Any]], place: Path) -> None:
+    mine = told["trusted"]
+    assert (mine["id"], mine["sites"], mine["lost"]) == ("mine:Mine@trusted", ["Statistics.seen"], [])
+    assert (place / "trusted" / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["trusted", "derived"])
+def test_a_size_by_another_name_shrinks_and_what_followed_from_it_goes(
+    told: dict[str, dict[str, Any]], name: str
+) -> None:
+    sizes = told[name]["parameters"], told[name]["full_parameters"]
+    assert sizes == (32 * 32 + 32, 500 * 500 + 500)
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_what_the_rules_do_not_make_tiny_the_search_does(told: dict[str, dict[str, Any]], name: str) -> None:
+    assert told[name].get("refused") is None
+    assert (told[name]["parameters"] < 8_000_000, told[name]["lost"]) == (True, [])
+
+
+def test_code_in_another_repository_is_not_fetched(told: dict[str, dict[str, Any]]) -> None:
+    assert "in another repository, org/name: download it" in told["elsewhere"]["refused"]

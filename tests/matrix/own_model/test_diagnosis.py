@@ -1,0 +1,183 @@
+"""Safe or not, and what to do about it: from measured cells to the words of `check`."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from matrix.advice.safety import Answer
+from matrix.catalog.lockfile import Looked
+from matrix.model import Case, Cell, Check, Failure, Loader, Verdict
+from matrix.own_model.diagnosis import Diagnosis, Resolved, diagnose, explained
+from matrix.own_model.text import check_lines, check_values
+from tests.support.runs import ROUTER, case, cell, finding, info
+
+MINE = f"{ROUTER}@mine"
+TINY = Resolved(MINE, 35_232, ("Router.bias",), 671_026_404_352, ())
+
+
+def measured(stock: Verdict, fixed: Verdict = Verdict.PASS, name: str = MINE, transformers: str = "5.5.4") -> Cell:
+    """A cell with `stock` and `fixed` as the verdicts of the load, and a right save."""
+    loads = [case(name, verdict, loader=loader) for loader, verdict in zip(Loader, (stock, fixed), strict=True)]
+    saves = [case(name, loader=loader, check=Check.SAVE) for loader in Loader]
+    return cell(*loads, *saves, environment=info(transformers))
+
+
+def told(measurement: Cell, *pairs: str, resolved: Resolved = TINY) -> Diagnosis:
+    return diagnose(measurement, resolved, pairs)
+
+
+def words(found: Diagnosis) -> str:
+    return "\n".join(check_lines(found))
+
+
+def test_every_value_right_is_safe() -> None:
+    found = told(measured(Verdict.PASS))
+    assert found.answer is Answer.SAFE
+    assert words(found).splitlines() == [
+        f"SAFE: {MINE}",
+        "with transformers 5.5.4, deepspeed 0.19.8, torch 2.13.0; 2 ranks, cpu",
+        "measured tiny: 35,232 of 671,026,404,352 parameters, 1 buffer site, all there are",
+        "from_pretrained: every value right on every rank",
+        "save_pretrained: every value right on every rank",
+    ]
+
+
+@pytest.mark.parametrize(
+    "unseen", [replace(TINY, lost=("Norm.scale",)), replace(TINY, lost=None, unknown="RuntimeError: no meta")]
+)
+def test_what_was_not_measured_is_never_safe(unseen: Resolved) -> None:
+    found = told(measured(Verdict.PASS), resolved=unseen)
+    assert found.answer is Answer.UNKNOWN
+    assert "--full measures" in words(found)
+
+
+def test_a_case_that_is_not_there_is_not_safe() -> None:
+    whole = measured(Verdict.PASS)
+    assert told(replace(whole, cases=whole.cases[:1])).answer is Answer.UNKNOWN
+    assert told(replace(whole, cases=())).answer is Answer.UNKNOWN
+
+
+def test_wrong_tensors_of_a_site_are_one_line_with_kind_and_ranks() -> None:
+    wrong = measured(Verdict.CORRUPT)
+    layers = (finding("layers.0.bias"), finding("layers.1.bias"), finding("norm.mean", site="Norm.mean", ranks=(1,)))
+    text = words(told(replace(wrong, cases=(replace(wrong.cases[0], findings=layers), *wrong.cases[1:]))))
+    assert "  buffer Router.bias holds its initial value on ranks 0, 1 (layers.0.bias and 1 more)\n" in text
+    assert "  buffer Norm.mean holds its initial value on rank 1 (norm.mean)\n" in text
+
+
+def test_old_versions_are_told_to_upgrade_or_to_use_the_fixed_loader() -> None:
+    text = words(told(measured(Verdict.CORRUPT)))
+    assert '- upgrade: pip install "transformers>=5.6.0"' in text
+    assert text.endswith("    import zero3_buffers\n    zero3_buffers.install()")
+
+
+def test_a_newer_transformers_is_not_promised_to_help_where_the_fix_does_not() -> None:
+    assert told(measured(Verdict.CRASH, Verdict.CRASH)).since == ""
+    assert told(measured(Verdict.CORRUPT, transformers="5.23.0")).since == ""
+    assert "tell upstream" in words(told(measured(Verdict.CRASH, Verdict.CRASH)))
+
+
+def unsaved() -> Cell:
+    """A load that only the fixed loader gets right, and a save that fails in one process too."""
+    whole = measured(Verdict.CORRUPT)
+    saves = [case(MINE, Verdict.BASELINE_BROKEN, loader=loader, check=Check.SAVE) for loader in Loader]
+    return replace(whole, cases=(*whole.cases[:2], *saves))
+
+
+def test_a_save_that_fails_without_zero3_too_does_not_hide_what_the_fix_does_for_the_load() -> None:
+    found = unsaved()
+    assert told(found).since == "5.6.0"
+    assert "look at what save_pretrained says first" in words(told(found))
+    wrong = replace(found.cases[3], findings=(finding(),))
+    assert told(replace(found, cases=(*found.cases[:3], wrong))).since == ""
+    assert told(replace(found, cases=found.cases[:3])).since == "", "whose save was not checked"
+
+
+def test_a_pair_that_was_measured_right_is_named_and_a_safe_model_needs_none() -> None:
+    assert "measured right: transformers-5.6.0\n" in words(
+        told(measured(Verdict.CORRUPT), "transformers-5.6.0", "other")
+    )
+    assert "measured right" not in words(told(measured(Verdict.PASS), "transformers-5.6.0"))
+
+
+def with_error(verdict: Verdict, error: Failure) -> Cell:
+    whole = measured(verdict, verdict)
+    return replace(
+        whole, cases=tuple(replace(one, error=error) if one.verdict is verdict else one for one in whole.cases)
+    )
+
+
+def test_a_crash_says_what_raised_where_without_the_terminals_codes() -> None:
+    error = Failure("ValueError", "Fan in\x1b[31m and\nfan out", "transformers/init.py:3 in fill", (0, 1))
+    text = words(told(with_error(Verdict.CRASH, error)))
+    assert r"ValueError: Fan in\x1b[31m and fan out, at transformers/init.py:3 in fill on ranks 0, 1" in text
+
+
+def test_what_cannot_be_loaded_without_zero3_either_is_not_blamed_on_it() -> None:
+    found = told(with_error(Verdict.BASELINE_BROKEN, Failure("KeyError", "'x'")))
+    assert found.answer is Answer.UNKNOWN
+    assert "fails in one process without ZeRO-3 too: KeyError: 'x'" in words(found)
+    assert "look at the model first" in words(found)
+
+
+@pytest.mark.parametrize(
+    ("looked", "reason"),
+    [
+        (Looked({MINE: "needs\ntimm"}), "it is not checked: needs timm"),
+        (Looked({}, broken={MINE: "KeyError: 'x'"}), "a plain load of it fails: KeyError: 'x'"),
+    ],
+)
+def test_a_reason_that_the_catalog_knows_is_told_instead_of_looking_for_one(looked: Looked, reason: str) -> None:
+    found = explained(told(measured(Verdict.BASELINE_BROKEN)), looked)
+    assert words(found).splitlines()[-1] == f"- known of {MINE} with transformers 5.5.4: {reason}"
+    assert list(check_values(found)["reasons"]) == [MINE]
+
+
+def test_what_the_catalog_does_not_check_is_not_safe_and_what_it_found_broken_and_is_not_is() -> None:
+    right = told(measured(Verdict.PASS))
+    assert explained(right, Looked({MINE: "its tiny model lacks Router.bias"})).answer is Answer.UNKNOWN
+    assert explained(right, Looked({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
+    assert explained(right, Looked({MINE: "needs torchvision"})) == right, "which must be installed here"
+    assert explained(told(unsaved()), Looked({MINE: "needs torchvision"})).reasons == {}, "for it was loaded"
+
+
+def test_wrong_values_are_not_safe_wherever_they_come_from() -> None:
+    plain = measured(Verdict.BASELINE_BROKEN)
+    cases = (replace(plain.cases[0], findings=(finding(),)), *plain.cases[1:])
+    assert told(replace(plain, cases=cases)).answer is Answer.UNSAFE
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.PASS])
+def test_every_verdict_but_pass_has_words_and_is_not_safe(verdict: Verdict) -> None:
+    found = told(measured(verdict))
+    assert found.answer is not Answer.SAFE
+    assert "from_pretrained: " in words(found)
+
+
+def test_of_several_architectures_each_has_its_own_lines() -> None:
+    both = replace(
+        measured(Verdict.CORRUPT), cases=(*measured(Verdict.CORRUPT).cases, *measured(Verdict.PASS, name="a:B").cases)
+    )
+    lines = words(told(both)).splitlines()
+    assert "a:B from_pretrained: every value right on every rank" in lines
+    assert sum("Router.bias" in line for line in lines) == 1
+
+
+def test_the_answer_is_json() -> None:
+    values = json.loads(json.dumps(check_values(told(measured(Verdict.CORRUPT)))))
+    assert (values["answer"], values["architectures"], values["fixed_loader_helps"]) == ("unsafe", [MINE], True)
+    assert (values["wrong"][0]["site"], values["wrong"][0]["ranks"]) == ("Router.bias", [0, 1])
+
+
+def test_what_raised_is_in_the_json_too() -> None:
+    values = json.loads(json.dumps(check_values(told(with_error(Verdict.CRASH, Failure("ValueError", "no"))))))
+    assert [check["error"] and check["error"]["type"] for check in values["checks"]] == ["ValueError", None]
+
+
+def test_many_wrong_sites_stay_a_few_lines() -> None:
+    wrong = measured(Verdict.CORRUPT)
+    many = tuple(finding(f"layers.{n}.bias", site=f"Router{n}.bias") for n in range(50))
+    text = words(told(replace(wrong, cases=(replace(wrong.cases[0], findings=many), *wrong.cases[1:]))))
+    assert "  and 42 more; --json has all of them" in text
+    assert isinstance(wrong.cases[0], Case)

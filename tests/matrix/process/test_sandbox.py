@@ -1,0 +1,332 @@
+"""Untrusted processes, really started: what they see, what they may do, and what is left of them."""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from matrix.environments.source_builds import checkout, install_confined, other_commits
+from matrix.environments.spec import Environment
+from matrix.errors import BadMessageError, EnvironmentFailedError, SandboxError
+from matrix.model import Case, Timing
+from matrix.process import messages
+from matrix.process import run as runner
+from matrix.process.messages import strictly
+from matrix.process.sandbox import Isolation, Sandbox, allowed, detect, harmless
+from tests.support.stand_in_probe import all_end
+
+SECRETS = {
+    "GITHUB_TOKEN": "s", "ACTIONS_RUNTIME_TOKEN": "s", "ACTIONS_ID_TOKEN_REQUEST_URL": "s", "RUNNER_TOKEN": "s", "GITHUB_ENV": "s",
+    "GITHUB_PATH": "s", "GITHUB_OUTPUT": "s", "GITHUB_STEP_SUMMARY": "s", "HF_TOKEN": "s", "SSH_AUTH_SOCK": "s", "AWS_SECRET_ACCESS_KEY": "s",
+    "UV_INDEX_PRIVATE_PASSWORD": "s", "UV_PUBLISH_TOKEN": "s", "PIP_INDEX_URL": "https://me:s@index.example/simple",
+    "GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "http.extraheader", "GIT_CONFIG_VALUE_0": "s",
+    "GIT_CONFIG_KEY_1": "url.https://mirror.example/.insteadOf", "GIT_CONFIG_VALUE_1": "https://github.com/",
+}  # fmt: skip
+TELL = """
+import json, os, resource
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+limits = [resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in ("CORE", "FSIZE", "NOFILE")]
+print(json.dumps({"variables": dict(os.environ), "status": status, "limits": limits, "cwd": os.getcwd(),
+                  "uid": os.getuid(), "processes": [int(name) for name in os.listdir("/proc") if name.isdecimal()]}))
+"""
+CONNECT = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), timeout=5)"
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def sandbox(kept: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    monkeypatch.setenv("HOME", str(kept))
+    return runner.sandbox([kept])
+
+
+@pytest.fixture
+def isolated(sandbox: Sandbox) -> Sandbox:
+    if sandbox.isolation is not Isolation.FULL:
+        pytest.skip(f"this kernel permits no more than {sandbox.isolation}")
+    return sandbox
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def python(code: str, sandbox: Sandbox, *arguments: str, network: bool = False, writable: tuple[Path, ...] = ()) -> str:
+    command = [sys.executable, "-I", "-c", code, *arguments]
+    return runner.confined(command, sandbox, writable, network=network)
+
+
+def told(sandbox: Sandbox) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(python(TELL, sandbox))
+    return values
+
+
+def test_r1_no_secret_reaches_it_and_what_it_needs_does(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NCCL_DEBUG", "WARN")
+    told_of = told(sandbox)
+    seen, cwd = told_of["variables"], told_of["cwd"]
+    assert not {name: value for name, value in seen.items() if value == "s" or "me:s@" in value}
+    assert seen.keys() & SECRETS.keys() == {"GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0"}
+    assert (seen["GIT_CONFIG_KEY_0"], seen["NCCL_DEBUG"]) == ("url.https://mirror.example/.insteadOf", "WARN")
+    assert (seen["UV_DEFAULT_INDEX"], seen["UV_LINK_MODE"]) == ("https://index.example/simple", "copy")
+    assert (seen["HF_HUB_OFFLINE"], seen["HOME"], seen["TMPDIR"]) == ("1", cwd, cwd)
+    assert not Path(cwd).exists()
+
+
+def test_r1_it_gains_no_privileges_and_has_limits(sandbox: Sandbox) -> None:
+    values = told(sandbox)
+    assert values["status"]["NoNewPrivs"] == "1"
+    assert values["limits"] == [0, 2 << 30, 8192]
+    if os.geteuid() == 0 or sandbox.isolation is Isolation.FULL:
+        assert {int(values["status"][name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+
+
+def test_it_sees_no_process_but_its_own(isolated: Sandbox) -> None:
+    assert len(told(isolated)["processes"]) <= 3
+
+
+def test_r1_the_network_is_off_unless_it_is_built(isolated: Sandbox, server: int) -> None:
+    python(CONNECT, isolated, str(server), network=True)
+    with pytest.raises(EnvironmentFailedError, match="ConnectionRefusedError"):
+        python(CONNECT, isolated, str(server))
+
+
+def test_its_own_loopback_works(isolated: Sandbox) -> None:
+    python(
+        "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())", isolated
+    )
+
+
+def test_it_writes_only_where_it_may(isolated: Sandbox, kept: Path) -> None:
+    write = "import pathlib, sys; pathlib.Path('own').touch(); pathlib.Path(sys.argv[1], 'x').touch()"
+    with pytest.raises(EnvironmentFailedError, match="Read-only file system"):
+        python(write, isolated, str(kept))
+    (inside := kept / "inside").mkdir()
+    with pytest.raises(EnvironmentFailedError, match="Read-only file system"):
+        python(write, isolated, str(inside))
+    python(write, isolated, str(inside), writable=(inside,))
+    assert [file.name for file in kept.rglob("*")] == ["inside", "x"]
+
+
+def test_no_way_leads_out_of_a_folder_inside_what_is_protected(
+    isolated: Sandbox, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (deep := kept / "deep").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with pytest.raises(EnvironmentFailedError, match="Read-only file system"):
+        python("import pathlib; pathlib.Path('own').touch(); pathlib.Path('../x').touch()", isolated)
+    assert list(kept.rglob("*")) == [deep]
+
+
+def test_nothing_outlives_it(isolated: Sandbox, tmp_path: Path) -> None:
+    mark = tmp_path / "alive"
+    daemon = (
+        "import os, sys, time\nif os.fork(): sys.exit()\nos.setsid(); open(sys.argv[1], 'w').close(); time.sleep(600)"
+    )
+    python(daemon, isolated, str(mark))
+    left = subprocess.run(["pgrep", "-f", str(mark)], capture_output=True, text=True, check=False).stdout.split()
+    assert all_end(int(pid) for pid in left if int(pid) != os.getpid())
+
+
+def test_a_failure_is_told_with_its_last_words(sandbox: Sandbox) -> None:
+    with pytest.raises(EnvironmentFailedError, match=r"the last word$") as failed:
+        python("import sys; sys.exit('x' * 1_000_000 + 'the last word')", sandbox)
+    assert len(failed.value.words) <= 4000
+
+
+def test_r1_as_root_it_becomes_the_named_user_that_can_read_but_not_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root becomes another user")
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")  # one that everybody can read
+    monkeypatch.setenv("ZERO3_SANDBOX_USER", "nobody")
+    sandbox = runner.sandbox([])
+    assert told(sandbox)["uid"] not in (0, os.getuid())
+    touch = "import pathlib, sys; pathlib.Path(sys.argv[1], 'x').touch()"
+    with TemporaryDirectory() as name:
+        (venv := Path(name)).chmod(0o755)
+        sandbox.give(venv)
+        python(touch, sandbox, name, writable=(venv,))
+        sandbox.take(venv)
+        with pytest.raises(EnvironmentFailedError, match="Permission denied"):
+            python(touch, sandbox, name, writable=(venv,))
+
+
+def test_a_user_that_nobody_can_become_is_told() -> None:
+    with pytest.raises(SandboxError, match="there is no such user"):
+        detect(lambda _: True, {"ZERO3_SANDBOX_USER": "nobody-at-all"}, [])
+
+
+def test_what_the_kernel_does_not_permit_is_left_out_and_told() -> None:
+    tried: list[Isolation] = []
+
+    def works(sandbox: Sandbox) -> bool:
+        tried.append(sandbox.isolation)
+        return sandbox.isolation is Isolation.NONE
+
+    weaker = detect(works, {}, [])
+    assert tried == list(Isolation)
+    assert "unshare" not in weaker.command(["true"], [Path("folder")])
+    assert any("can reach the network" in words for words in weaker.missing)
+    with pytest.raises(SandboxError, match="does not run confined"):
+        detect(lambda _: False, {}, [])
+
+
+def test_the_files_of_a_steps_variables_are_protected(tmp_path: Path) -> None:
+    assert tmp_path in detect(lambda _: True, {"RUNNER_TEMP": str(tmp_path), "HOME": "/"}, []).protected
+    (temp := tmp_path / "_work" / "_temp").mkdir(parents=True)  # beside it lie the actions that later steps run
+    assert tmp_path in detect(lambda _: True, {"RUNNER_TEMP": str(temp)}, []).protected
+
+
+def test_credentials_in_addresses_are_cut() -> None:
+    assert allowed({"UV_INDEX": "https://u:p@a.example/ https://t@b.example/"}) == {
+        "UV_INDEX": "https://a.example/ https://b.example/"
+    }
+
+
+@pytest.mark.parametrize(
+    "words", ["::set-output name=x::y", "a\n::error::b", "##[add-path]/x", "\x1b[2J\r::debug::", ":::error::"]
+)
+def test_r2_no_words_command_the_log(words: str) -> None:
+    assert not {"::", "##[", "\n", "\r", "\x1b"} & {
+        part for part in ("::", "##[", "\n", "\r", "\x1b") if part in harmless(words)
+    }
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(st.none() | st.floats() | st.text() | st.integers(), st.lists).map(lambda v: json.dumps(v).encode())
+)
+def test_r3_any_line_is_a_message_or_refused(line: bytes) -> None:
+    try:
+        for message in messages.messages(io.TextIOWrapper(io.BytesIO(line), errors="replace")):
+            strictly(TypeAdapter(Case), message)
+    except BadMessageError as error:
+        assert len(str(error)) < 400  # noqa: PT017  most lines are refused, but not all
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 200_000, '{"a": ' * 100_000, "1" * 10_000, '"x"', "::error::x", "x" * (messages.LONGEST + 1)],
+    ids=["deep", "deep objects", "a huge number", "no object", "a command", "too long"],
+)  # fmt: skip
+def test_r3_a_hostile_line_is_refused(line: str) -> None:
+    with pytest.raises(BadMessageError):
+        list(messages.messages(io.StringIO(line)))
+
+
+def test_too_many_lines_are_refused() -> None:
+    with pytest.raises(BadMessageError, match="more than a probe has to say"):
+        list(messages.messages(io.StringIO((" " * (1 << 20) + "{}\n") * 65)))
+
+
+@pytest.mark.parametrize(
+    "values", [{"seconds": float("nan")}, {"seconds": 1e999}, {"seconds": "1"}, [], None, {"seconds": "\ud800"}]
+)
+def test_values_that_no_record_holds_are_refused(values: object) -> None:
+    with pytest.raises(BadMessageError):
+        strictly(TypeAdapter(Timing), values)
+
+
+def repository(folder: Path) -> tuple[str, str]:
+    """A git repository with a package whose build tells its variables; its address and commit."""
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "built"\nbackend-path = ["."]\n'
+    )
+    (folder / "built.py").write_text(
+        "import os, zipfile\n"
+        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+        "    name = 'transformers-9.9-py3-none-any.whl'\n"
+        "    with zipfile.ZipFile(os.path.join(folder, name), 'w') as wheel:\n"
+        "        wheel.writestr('transformers.py', f'SEEN = {dict(os.environ)!r}')\n"
+        "        info = 'transformers-9.9.dist-info/'\n"
+        "        wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: transformers\\nVersion: 9.9\\n')\n"
+        "        wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+        "        wheel.writestr(info + 'RECORD', '')\n"
+        "    return name\n"
+    )
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for step in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *step], check=True)
+    sha = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    return folder.as_uri(), sha
+
+
+class OnlyTransformers(Environment):
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        return tuple(need for need in super().requirements if need.startswith("transformers"))
+
+
+def test_a_pull_requests_package_is_built_without_secrets_from_the_commit_asked_for(
+    sandbox: Sandbox, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    address, sha = repository(tmp_path / "hub")
+    monkeypatch.setenv("GIT_CONFIG_KEY_1", f"url.{address}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_1", "https://hub.example/transformers")
+    monkeypatch.setenv("UV_OFFLINE", "0")
+    environment = OnlyTransformers(f"git+https://hub.example/transformers@{sha}", "", "")
+    interpreter = install_confined(environment, kept / "pair-head", sandbox)
+    seen = subprocess.run(
+        [interpreter, "-c", "import transformers, json; print(json.dumps(transformers.SEEN))"],
+        check=True,
+        capture_output=True,
+    ).stdout
+    assert not {name for name, value in json.loads(seen).items() if value == "s"}
+    (record,) = interpreter.parents[1].glob("lib/*/site-packages/transformers-9.9.dist-info/direct_url.json")
+    assert json.loads(record.read_text())["vcs_info"]["commit_id"] == sha
+    record.write_text("{}")
+    assert install_confined(environment, kept / "pair-head", sandbox) == interpreter, (
+        "what is finished is not built again"
+    )
+    assert record.read_text() == "{}"
+
+
+@pytest.mark.parametrize("commit", ["", "1", "{}", '{"commit_id": []}', f'{{"commit_id": "{"b" * 40}"}}', "[" * 9_000])
+def test_a_package_of_another_commit_is_refused(commit: str, tmp_path: Path) -> None:
+    folder = tmp_path / "lib/python3.11/site-packages/transformers-9.9.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "direct_url.json").write_text(f'{{"vcs_info": {commit}}}')
+    asked = OnlyTransformers(f"git+https://hub.example/transformers@{'a' * 40}", "", "")
+    assert "not from aaaa" in "".join(other_commits(asked, tmp_path))
+    (folder / "direct_url.json").write_text(json.dumps({"vcs_info": {"commit_id": "a" * 40}}))
+    assert not list(other_commits(asked, tmp_path))
+
+
+def test_an_installation_that_failed_is_begun_anew(sandbox: Sandbox, kept: Path, tmp_path: Path) -> None:
+    address, sha = repository(tmp_path / "hub")
+    with pytest.raises(EnvironmentFailedError):
+        install_confined(OnlyTransformers(f"git+{address}@{'0' * 40}", "", ""), kept / "pair-head", sandbox)
+    (kept / "pair-head" / "left").touch()
+    install_confined(OnlyTransformers(f"git+{address}@{sha}", "", ""), kept / "pair-head", sandbox)
+    assert not (kept / "pair-head" / "left").exists()
+
+
+def test_a_checkout_is_of_the_commit_asked_for(sandbox: Sandbox, tmp_path: Path) -> None:
+    address, sha = repository(tmp_path / "hub")
+    assert (checkout(f"git+{address}@{sha}", tmp_path / "probe", sandbox) / "built.py").exists()
+    with pytest.raises(EnvironmentFailedError):
+        checkout(f"git+{address}@{'0' * 40}", tmp_path / "probe", sandbox)
+    with pytest.raises(EnvironmentFailedError, match="40 hexadecimal digits"):
+        checkout(f"git+{address}@main", tmp_path / "probe", sandbox)

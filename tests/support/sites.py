@@ -1,0 +1,103 @@
+"""Small atlases for the tests of the site, and a folder with the site of real records."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from bot.site.data.index import Atlas
+from bot.site.publish import Written, publish
+from matrix.advice.known import load_known
+from matrix.history.snapshot import board_of
+from matrix.model import Case, Cell, Check, EnvironmentInfo, Failure, Loader, Run, Tensors, Verdict
+from tests.support.runs import BERT, ROUTER, case, cell, finding, info
+
+HISTORY = Path(__file__).parents[1] / "data/site/history"
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=a></script></style>--><!--]]>\"'`&amp; {{ 7*7 }} javascript:alert(1)"
+    " \u202e\u2066\u2028\u2029\x00\x1b[31m ../../../etc/passwd " + "long" * 200
+)
+
+
+def atlas_of(*cells: Cell, **other: Any) -> Atlas:
+    """The atlas of a run."""
+    told = board_of(Run(cells))
+    return Atlas(told, known=load_known(), **other)
+
+
+def pair(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> EnvironmentInfo:
+    """An environment of two versions."""
+    name = f"transformers-{transformers}+deepspeed-{deepspeed}+torch-2.13.0+cpu"
+    return info(transformers, deepspeed=deepspeed, id=name, **other)
+
+
+def four(architecture: str = ROUTER, load: Verdict = Verdict.PASS) -> tuple[Case, ...]:
+    """All cases of an architecture; `load` is what stock load gives, all else passes."""
+    return tuple(
+        case(
+            architecture,
+            load if (loader, check) == (Loader.STOCK, Check.LOAD) else Verdict.PASS,
+            loader=loader,
+            check=check,
+        )
+        for loader in Loader
+        for check in Check
+    )
+
+
+def small() -> Atlas:
+    """Two architectures in three environments, one of which could not be installed."""
+    old = cell(*four(ROUTER, Verdict.CORRUPT), *four(BERT), environment=pair("5.5.4"))
+    new = cell(*four(ROUTER), *four(BERT), environment=pair("5.6.0"))
+    failed = cell(planned=8, error=Failure("ResolutionError", "no such version"), environment=pair("9.9.9"))
+    return atlas_of(old, new, failed, families={ROUTER: "router"})
+
+
+def hostile() -> Atlas:
+    """Hostile text wherever a record has text."""
+    wrong = finding(HOSTILE, site=HOSTILE, expected=(HOSTILE,), actual=(HOSTILE,), detail=HOSTILE)
+    error = Failure(HOSTILE, HOSTILE, HOSTILE)
+    cases = (
+        case(HOSTILE, Verdict.CORRUPT, findings=(wrong,)),
+        case(HOSTILE, Verdict.CRASH, check=Check.SAVE, error=error, tensors=Tensors(), seconds=float("inf")),
+        case("..", Verdict.PASS),
+        case("\ud800", Verdict.PASS),
+    )
+    names: dict[str, Any] = dict.fromkeys(("id", "python", "torch", "deepspeed", "accelerate", "hardware"), HOSTILE)
+    environment = info(HOSTILE, packages={HOSTILE: HOSTILE}, **names)
+    failed = cell(planned=4, error=error, environment=pair(HOSTILE))
+    return atlas_of(
+        cell(*cases, environment=environment), failed, families={HOSTILE: HOSTILE}, sites={HOSTILE: [HOSTILE]}
+    )
+
+
+def publish_quietly(atlas: Atlas, root: Path, database: Path | None = None) -> Written:
+    """Write a site and tell nobody."""
+    return publish(atlas, root, database, lambda _: None)
+
+
+class Page(HTMLParser):
+    """The tags of a page, with what must be looked at in them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def all(self, attribute: str, tag: str = "") -> list[str]:
+        """The values of an attribute, of every tag or one sort."""
+        found = (attributes.get(attribute) for name, attributes in self.tags if tag in ("", name))
+        return [value for value in found if value is not None]
+
+
+def pages(root: Path) -> Iterator[tuple[str, Page]]:
+    """Every page of a site by its path."""
+    for path in sorted(root.rglob("*.html")):
+        yield path.relative_to(root).as_posix(), Page(path.read_text(encoding="utf-8"))
