@@ -245,7 +245,7 @@ def test_the_schema_refuses_what_is_no_record(change: dict[str, Any]) -> None:
 
 def test_the_documented_schema_is_that_of_the_code() -> None:
     current = json.loads(DOCUMENTED.read_text())
-    assert current == json_schema(), "python -m matrix schema > docs/records.schema.json"
+    assert current == json_schema(), "python -m bot documents"
     Draft202012Validator.check_schema(current)
 
 

@@ -1,0 +1,59 @@
+"""`python -m bot documents` rewrites what the documents of this project say about its code: lists and tables.
+
+A new block is one function with `@block` in this file, and two lines in a document, between which its text is written:
+
+    <!-- made by python -m bot documents: NAME -->
+    <!-- end -->
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from bot.verdict_words import VERDICTS
+from matrix.results.store import json_schema
+
+app = typer.Typer()
+
+ROOT: Final = Path(__file__).parents[2]
+BLOCKS: Final[dict[str, Callable[[], str]]] = {}
+"""Each block's function, by the name that documents know it by."""
+_MARKED: Final = re.compile(r"(<!-- made by python -m bot documents: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def block(make: Callable[[], str]) -> Callable[[], str]:
+    """Registers a function as the block of its name, with `-` for `_`."""
+    BLOCKS[make.__name__.replace("_", "-")] = make
+    return make
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a Markdown table of cells that are Markdown already."""
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows)).replace("| --- ", "|---")
+
+
+@block
+def verdicts() -> str:
+    """Lists the verdicts, the worst first."""
+    return table(("verdict", "means"), ((f"`{verdict}`", shown.meaning) for verdict, shown in VERDICTS.items()))
+
+
+def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
+    """Yields each document below `root` and the text that it should have; raises KeyError for a block that is unknown."""
+    for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+        text = path.read_text(encoding="utf-8")
+        yield path, _MARKED.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}{found[4]}", text)
+    yield root / "docs/records.schema.json", f"{json.dumps(json_schema(), indent=2)}\n"
+
+
+@app.command(name="documents")
+def write_documents() -> None:
+    """Rewrite the generated parts of README.md and docs, and print which of them changed."""
+    for path, text in documents():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            typer.echo(path.relative_to(ROOT))
