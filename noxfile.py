@@ -116,12 +116,9 @@ def catalog(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure how fast a cell is in the newest environment, against the goals; `-- --default-set` measures that too.
 
-    `-- --dashboard` measures how fast the dashboard of a year of nights is built instead.
+    Before that it measures how fast the dashboard of a planned year is built.
     """
-    if "--dashboard" in session.posargs:
-        others = [argument for argument in session.posargs if argument != "--dashboard"]
-        session.run(host_python(session), "-m", "bot", "bench", "--out", "bench", *others, external=True)
-        return
+    session.run(host_python(session), "-m", "bot.dev.planned_year", external=True)
     where = ["--venv", session.virtualenv.location, "--out", "bench"]
     session.run(host_python(session), "-m", "matrix", "bench", *where, *session.posargs, external=True)
 

@@ -26,15 +26,13 @@ from matrix.results.store import read_run
 
 @cache
 def _others() -> TyperGroup:
-    """The benchmark, and what the workflows call; with PyGithub, it takes half a second to import."""
-    from bot import scale_cli
+    """What the workflows call; with PyGithub, it takes half a second to import."""
     from bot.commands import documents
     from bot.commands import nightly as nightly_ci
     from bot.commands import pull_request as ci
 
     others = typer.Typer()
     others.add_typer(documents.app)
-    others.add_typer(scale_cli.app)
     others.add_typer(ci.app)
     others.add_typer(nightly_ci.app, name="nightly")
     return typer.main.get_group(others)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 try:
-    import isal  # noqa: F401
     import pydantic  # noqa: F401
     import tomllib  # noqa: F401 - not in Python 3.10
     import typer

@@ -175,15 +175,6 @@ class NoIndexError(MatrixError):
         super().__init__(f"which {package} is the newest cannot be told: {' '.join(words.split())[:300]}")
 
 
-class CommandFailedError(MatrixError):
-    """A command of this project, run as a part of another one, failed."""
-
-    exit_code = INFRASTRUCTURE
-
-    def __init__(self, arguments: Sequence[str], words: str) -> None:
-        super().__init__(f"python {' '.join(arguments)} failed:\n{words}")
-
-
 class ProbeDiedError(MatrixError):
     """The probe ended without saying that it had finished."""
 

@@ -4,13 +4,11 @@ import contextlib
 import io
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,9 +20,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from matrix.environments.pip_config import uv_variables
 from matrix.environments.spec import Environment
-from matrix.errors import CommandFailedError, EnvironmentFailedError, GitError, NoIndexError
+from matrix.errors import EnvironmentFailedError, GitError, NoIndexError
 from matrix.job import Job
-from matrix.memory import held
 from matrix.process.messages import messages
 from matrix.process.sandbox import TRIAL, Sandbox, detect
 
@@ -43,8 +40,6 @@ print(json.dumps(found))
 """
 
 _VERSIONS = TypeAdapter(dict[str, str])
-LOOK: Final = 0.2
-"""Seconds between two looks at how much memory a benchmarked command holds."""
 _PATIENCE: Final = 1800.0
 """Seconds that untrusted code has to be built in."""
 
@@ -118,45 +113,6 @@ def confined(
             raise EnvironmentFailedError(Path(arguments[0]).name, err.read(4000).decode(errors="replace").strip())
         out.seek(0)
         return out.read(100_000).decode(errors="replace")
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a command took: seconds of wall time, seconds of all its processes on a core, and the most MiB they held at once."""
-
-    wall: float
-    cpu: float
-    memory: float
-
-
-def used(arguments: Sequence[str]) -> Usage:
-    """Run this interpreter with `arguments` to its end and tell what it took; raises CommandFailedError."""
-    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    with TemporaryFile() as err:
-        command = [sys.executable, *arguments]
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=err, stderr=err, start_new_session=True
-        )
-        try:
-            memory = _most_memory(process)
-        finally:
-            _kill(process)
-        if process.returncode:
-            err.seek(max(0, err.seek(0, os.SEEK_END) - 4000))
-            raise CommandFailedError(arguments, err.read().decode(errors="replace").strip())
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Usage(time.perf_counter() - started, cpu, memory)
-
-
-def _most_memory(process: subprocess.Popen[bytes]) -> float:
-    """The most MiB that a process and those it started held at any look until its end."""
-    most = 0.0
-    while process.poll() is None:
-        most = max(most, held(process.pid))
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=LOOK)
-    return most
 
 
 def _described(interpreter: Path, sandbox: Sandbox | None) -> str:

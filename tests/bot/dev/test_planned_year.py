@@ -1,0 +1,45 @@
+"""The benchmark of the dashboard, on a year of a few nights."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.dev.planned_year import MEMORY_MIB, SECONDS, Measured, Year, measure, write_year
+from matrix.history.database import build, opened
+from matrix.history.queries import nights, refused
+
+SMALL = Year(environments=3, architectures=5, nights=31, always=1)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.glob("*/*")}
+
+
+def test_a_year_is_the_same_every_time_and_every_file_counts(tmp_path: Path) -> None:
+    files = [write_year(SMALL, tmp_path / name) for name in ("one", "two")]
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert files == [len(contents(tmp_path / "one"))] * 2
+    build(tmp_path / "one", tmp_path / "history.sqlite")
+    with opened(tmp_path / "history.sqlite") as history:
+        assert refused(history) == ()
+        assert [run.complete for run in nights(history)] == [3, *[1] * 29, 3], "others only when the catalog changes"
+
+
+def test_database_and_site_of_a_year_are_measured(tmp_path: Path) -> None:
+    found = measure(SMALL, tmp_path)
+    assert (found.files, found.memory > 0, found.seconds > 0) == (35, True, True)
+    assert (tmp_path / "site/index.html").exists()
+    assert "planned year (35 record files)" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("measured", "met"),
+    [
+        (Measured(1, SECONDS, MEMORY_MIB), True),
+        (Measured(1, SECONDS + 0.1, MEMORY_MIB), False),
+        (Measured(1, SECONDS, MEMORY_MIB + 1), False),
+    ],
+)
+def test_either_goal_can_be_missed(measured: Measured, met: bool) -> None:  # noqa: FBT001
+    assert measured.met is met
+    assert str(measured).endswith("met" if met else "missed")
