@@ -147,3 +147,20 @@ def test_a_folder_is_small_and_says_what_it_is(folder: str) -> None:
     assert len(modules) <= 12 or folder in PLUG_INS
     subject = ROOT / folder / "__init__.py"
     assert folder.startswith("tests") or ast.get_docstring(ast.parse(subject.read_bytes()))
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+MIRRORS = sorted(file.parent.relative_to(ROOT / "tests").as_posix() for top in ("matrix", "bot", "probe") for file in
+    (ROOT / "tests" / top).rglob("__init__.py"))  # fmt: skip
+
+
+@pytest.mark.parametrize("file", TESTS, ids=shown)
+def test_no_test_module_is_imported(file: Path) -> None:
+    """What several of them need is in tests/support."""
+    assert not [name for name in imports(file) if name.startswith("tests.") and ".test_" in name]
+
+
+@pytest.mark.parametrize("mirror", MIRRORS)
+def test_a_folder_of_tests_has_the_name_of_what_it_tests(mirror: str) -> None:
+    tested = ROOT / (f"matrix/{mirror}" if mirror.startswith("probe") else mirror)
+    assert tested.is_dir() or tested.with_suffix(".py").is_file()

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
@@ -17,15 +16,10 @@ from bot.report.build import report
 from bot.report.context import Report
 from bot.report.terminal import print_report
 from bot.text import markdown_code, markdown_fence
-from matrix.catalog.lockfile import Lock, Looked
-from matrix.model import Cell, Check, Failure, Kind, Loader, Run, Verdict
+from matrix.model import Cell, Check, Kind, Loader, Run, Verdict
 from matrix.results.records import case_record, end_record, header_record
-from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
-
-HOSTILE = (
-    "<script>alert(1)</script>|<img src=x onerror=a>`` ` ```\r\n\n# h\n| a |\n</details>@octocat #1 [x](http://a.b)"
-    "![i](http://a.b) www.a.b \\| {{ 7*7 }} \u202e\u2066\x00\x1b[31m\ud800 \"'&"
-)
+from tests.support.reports import a_report, hostile_report
+from tests.support.runs import BERT, RESOLVER, case, cell, finding, info
 
 
 class Page(HTMLParser):
@@ -41,26 +35,6 @@ class Page(HTMLParser):
 
     def all(self, attribute: str) -> list[str]:
         return [value for _, attributes in self.tags if (value := attributes.get(attribute)) is not None]
-
-
-def a_report() -> Report:
-    stock = (case(verdict=Verdict.CORRUPT), case(BERT), case(BERT, check=Check.SAVE))
-    failed = cell(planned=4, error=RESOLVER, environment=info("9.9.9"))
-    lock = Lock("", {"5.5.4": Looked({"t:Timm": "needs timm"}, unreached=("Codebook.embed", "Loss.weight"))}, ())
-    return report(Run((cell(*stock, planned=9, complete=False), failed)), {ROUTER: "router"}, lock)
-
-
-def hostile_report() -> Report:
-    wrong = finding(HOSTILE, site=HOSTILE, expected=(HOSTILE,), actual=(HOSTILE,), detail=HOSTILE)
-    cases = [
-        case(HOSTILE, Verdict.CORRUPT, findings=(wrong,)),
-        case(HOSTILE, Verdict.CRASH, check=Check.SAVE, error=Failure(HOSTILE, HOSTILE, HOSTILE)),
-    ]
-    names: dict[str, Any] = dict.fromkeys(("id", "python", "torch", "deepspeed", "accelerate", "hardware"), HOSTILE)
-    environment = info(HOSTILE, packages={HOSTILE: HOSTILE}, **names)
-    failed = cell(planned=4, error=Failure(HOSTILE, HOSTILE, HOSTILE), environment=info("9.9.9"))
-    lock = Lock("", {"9.9.9": Looked({HOSTILE: HOSTILE}, unreached=(HOSTILE,))}, ())
-    return report(Run((cell(*cases, environment=environment), failed)), {HOSTILE: HOSTILE}, lock)
 
 
 def test_hostile_text_is_inert_in_html() -> None:

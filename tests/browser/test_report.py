@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, ViewportSize, expect
 
 from bot.render import render
-from tests.bot.test_render import a_report, hostile_report
 from tests.support.browser import DESKTOP, NO_SCRIPT, PHONE, Visitor, axe_findings, sideways
+from tests.support.reports import a_report, hostile_report
 
 pytestmark = pytest.mark.browser
 

@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from string import Template
 
+from matrix.measure.cell import Request
+from matrix.measure.tasks import plan
+from matrix.model import Architecture, Case, Check, Loader
 from tests.support.runs import info
 
 EVERY_CASE = "environment(); [case(key) for key in keys]; end()"
@@ -97,3 +100,26 @@ def all_end(pids: Iterable[int]) -> bool:
         if not ended:
             return False
     return True
+
+
+class Silent:
+    """Progress that nobody looks at, but for the words of its steps."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def begin(self, environment: str, cases: int) -> None:
+        self.steps.append(f"{environment}: {cases} cases")
+
+    def step(self, words: str) -> None:
+        self.steps.append(words)
+
+    def case(self, case: Case) -> None:
+        pass
+
+
+def ask(folder: Path, stand_in: StandIn, *names: str) -> Request:
+    """Returns a request to load these architectures with the stand-in, into `folder`."""
+    architectures = tuple(Architecture(f"{name}:Model", "other") for name in names)
+    tasks = plan(architectures, [Loader.STOCK], [Check.LOAD])
+    return Request(folder / "out", architectures, tasks, interpreter=stand_in.path, device="cpu", catalog="sha256:1")

@@ -1,9 +1,7 @@
 """From what machines uploaded to the night's folder: what is believed, what is not, and what nobody measured."""
 
 import gzip
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -27,9 +25,10 @@ from matrix.history.merge import merge
 from matrix.history.queries import Night, environments, nights, refused
 from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Loader, Tensors
 from matrix.nightly.plan import NightPlan
-from tests.matrix.history.test_database import lines
+from tests.support.history.folder import lines
 from tests.support.runs import cell as a_cell
 from tests.support.runs import info
+from tests.support.zip_archives import zipped
 
 OLD, NEW = (Environment(version, "0.19.8", "2.13.0") for version in ("5.5.4", "5.6.0"))
 DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)
@@ -52,13 +51,6 @@ def measured(of: Environment = OLD, *cases: Case, **other: Any) -> Cell:
     values = {"catalog": DIGESTS.catalog, "probe": DIGESTS.probe, "started": "2026-11-22T02:00:00Z", "planned": 2}
     whole = a_cell(*(cases or CASES), environment=info(of.transformers, Device.CUDA, torch="2.13.0"))
     return replace(whole, **{**values, **other})
-
-
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    with zipfile.ZipFile(buffer := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as file:
-        for path, content in files.items():
-            file.writestr(path, content)
-    return buffer.getvalue()
 
 
 def uploaded(**files: bytes) -> dict[str, bytes | str]:

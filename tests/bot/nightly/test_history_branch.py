@@ -1,6 +1,5 @@
 """The branch of records, in real git repositories on this disk."""
 
-import subprocess
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -9,10 +8,7 @@ import pytest
 
 from bot.nightly.history_branch import ForeignFilesError, HistoryBranch
 from matrix.errors import USAGE, GitError, OutputError
-
-
-def git(*arguments: str | Path, at: Path) -> str:
-    return subprocess.run(["git", *arguments], cwd=at, check=True, capture_output=True, text=True).stdout.strip()
+from tests.support.nightly.git_repository import files, git
 
 
 @pytest.fixture
@@ -34,10 +30,6 @@ def keeps(name: str, content: str = "x\n") -> Callable[[Path], list[Path]]:
         return [file]
 
     return keep
-
-
-def files(remote: Path) -> list[str]:
-    return git("ls-tree", "-r", "--name-only", "history", at=remote).splitlines()
 
 
 def test_a_repository_without_the_branch_is_told(remote: Path) -> None:

@@ -23,10 +23,10 @@ from bot.pull_requests.tracking_issue import tracking_body
 from bot.pull_requests.watch import read_ledger
 from matrix.history.trends import Course
 from matrix.model import CaseKey, Check, Loader, Verdict
-from tests.matrix.history.test_database import NEW, OLD, Folder
 from tests.support.github.faults import Fault
 from tests.support.github.server import GitHubServer, serving
 from tests.support.github.state import BOT, Issue, Repository, State
+from tests.support.history.folder import NEW, OLD, Folder
 from tests.support.runs import ROUTER, case, cell
 
 FIRST = date(2026, 11, 1)

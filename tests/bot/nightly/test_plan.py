@@ -2,27 +2,24 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from bot.nightly.candidates import News, candidates
-from bot.nightly.inputs import Digests, changes
+from bot.nightly.inputs import changes
 from bot.nightly.plan import Asked, Night, Past, plan, sharded
-from matrix.environments.spec import Environment, load_environments
+from matrix.environments.spec import Environment
 from matrix.errors import UnknownNameError
 from matrix.history.files import State
 from matrix.history.trends import Attempt
-from matrix.model import Device
 from matrix.nightly.plan import BadNightPlanError, NightCell, NightPlan, Why, night_from_json, night_to_json
+from tests.support.nightly.plans import ASKED, DIGESTS, EARLIER, KNOWN, TIP
 from tests.support.runs import cell, info
 
 TONIGHT = date(2026, 11, 22)
-DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)
-ASKED = Asked(datetime(2026, 11, 22, 1, 37, tzinfo=UTC), Device.CUDA, DIGESTS, cases=4, shards=8, oldest=30)
 OLD = Environment("5.5.4", "0.19.8", "2.13.0")
-TIP, EARLIER = "a" * 40, "b" * 40
 MAIN = Environment(f"git+https://github.com/huggingface/transformers@{TIP}", "0.19.8", "2.13.0", name="main")
 NAME = f"{OLD.id}+cuda"
 
@@ -198,7 +195,6 @@ def test_what_is_not_known_counts_as_the_longest() -> None:
 
 # What belongs to a night
 
-KNOWN = load_environments()
 NEWEST = KNOWN[0]
 
 

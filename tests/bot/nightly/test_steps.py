@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 from bot.__main__ import app
 from matrix.model import Case, Check, Device, Loader, Tensors, Verdict
 from matrix.nightly.plan import NightPlan, night_from_json, night_to_json
-from tests.bot.nightly.test_collect import zipped
-from tests.bot.nightly.test_history_branch import files, git
-from tests.bot.nightly.test_package_index import index
-from tests.matrix.history.test_database import lines
 from tests.support.github.server import GitHubServer, serving
 from tests.support.github.state import Artifact, Repository, Run, State
+from tests.support.history.folder import lines
+from tests.support.nightly.git_repository import files, git
+from tests.support.nightly.package_index import index
 from tests.support.runs import cell, info
+from tests.support.zip_archives import zipped
 
 OWN, TIP = "own/zero3", "e" * 40
 ID = "transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0"

@@ -27,7 +27,7 @@ from matrix.errors import OutputError
 from matrix.history.database import opened
 from matrix.history.queries import withdrawn
 from matrix.model import Tensors, Verdict
-from tests.matrix.history.test_database import NEW, Folder, day
+from tests.support.history.folder import NEW, Folder, day
 from tests.support.runs import BERT, ROUTER, case, cell
 from tests.support.sites import HISTORY, HOSTILE, Page, atlas_of, four, hostile, pages, pair, publish_quietly, small
 

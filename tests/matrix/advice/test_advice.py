@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,7 @@ from typer.testing import CliRunner, Result
 
 from matrix import clock
 from matrix.__main__ import app
-from matrix.advice.advice import Advice, Age, Ask, constraints
-from matrix.advice.advice import advise as advise_on
+from matrix.advice.advice import Ask, constraints
 from matrix.advice.download import DownloadError
 from matrix.advice.safety import RACE, Answer, Tried
 from matrix.advice.sources import Measured, named
@@ -22,30 +21,13 @@ from matrix.errors import NoKnowledgeError, UnknownNameError
 from matrix.history.archive import archive
 from matrix.history.snapshot import board_of
 from matrix.model import Check, Device, Loader, Run, Verdict
-from tests.matrix.history.test_database import Folder
-from tests.support.real_runs import HISTORY
+from tests.support.advice import PASS, TODAY, advise, broken, tried
+from tests.support.history.folder import Folder
+from tests.support.history.real_runs import HISTORY
 from tests.support.runs import case, cell, info
 from tests.support.site_server import environment, place, serving, site
 
-TODAY = date(2026, 11, 25)
-"""The newest night of the records, and the day on which these tests ask."""
-PASS = {(loader, check): Verdict.PASS for loader in Loader for check in Check}
 ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"
-
-
-def tried(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> Tried:
-    verdicts = {**PASS, **{(Loader.STOCK, check): verdict for check, verdict in other.pop("stock", {}).items()}}
-    values = {"device": Device.CPU, "night": TODAY, "verdicts": verdicts, **other}
-    return Tried(info(transformers).id, transformers, deepspeed, **values)
-
-
-def broken(transformers: str, verdict: Verdict = Verdict.CORRUPT, **other: Any) -> Tried:
-    return tried(transformers, stock={Check.LOAD: verdict}, **other)
-
-
-def advise(architecture: str, known: Iterable[Tried], ask: Ask, days: int = 0) -> Advice:
-    """The advice so many days after the newest night."""
-    return advise_on(architecture, known, ask, Age(TODAY, TODAY + timedelta(days)))
 
 
 @pytest.fixture(autouse=True)

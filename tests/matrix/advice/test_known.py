@@ -7,7 +7,7 @@ import pytest
 from matrix.advice.known import Known, Ranks, load_known
 from matrix.errors import DataFileError
 from matrix.model import Failure, Kind, Loader, What
-from tests.support.real_runs import real_run
+from tests.support.history.real_runs import real_run
 from tests.support.runs import case, finding, info
 
 LINK = "https://github.com/huggingface/transformers/pull/45402"

@@ -8,7 +8,7 @@ from matrix.advice.advice import Ask
 from matrix.advice.safety import Tried
 from matrix.advice.text import advice_lines, advice_values
 from matrix.model import Check, Loader, Verdict
-from tests.matrix.advice.test_advice import advise, broken, tried
+from tests.support.advice import advise, broken, tried
 
 NEWER = [tried(f"5.{minor}.0") for minor in range(6, 12)]
 NONE = "no pair of releases is known to be safe"

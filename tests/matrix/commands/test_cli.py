@@ -21,27 +21,12 @@ from matrix.model import Cell, Timing, Verdict
 from matrix.progress import TerminalProgress
 from matrix.results.records import end_record, header_record
 from matrix.results.store import json_schema, read_cell, read_run
+from tests.support.command_line import ROOT, command, matrix, variables
 from tests.support.runs import cell, info
 from tests.support.stand_in_probe import StandIn, all_end, processes
 
-ROOT = Path(__file__).parents[3]
 FEW = ("--architecture", "llama*", "--architecture", "bart*", "--device", "cpu")
 ONE_CASE_EACH = (*FEW, "--loader", "stock", "--check", "load")
-
-
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "matrix", *map(str, arguments)]
-
-
-def variables(**more: str) -> dict[str, str]:
-    unset = ("ZERO3_", "FORCE_COLOR", "TTY_", "CUDA_")
-    return {**{name: value for name, value in os.environ.items() if not name.startswith(unset)}, **more}
-
-
-def matrix(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=ROOT, env=variables(**more), capture_output=True, text=True, check=False
-    )
 
 
 @contextmanager

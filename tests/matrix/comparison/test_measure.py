@@ -27,8 +27,7 @@ from matrix.model import Architecture, Cell, Check, Failure, Loader, Verdict
 from matrix.process import run as runner
 from matrix.process.sandbox import Isolation, Sandbox
 from matrix.results.store import read_run
-from tests.matrix.measure.test_cell import Silent
-from tests.support.stand_in_probe import EVERY_CASE, StandIn
+from tests.support.stand_in_probe import EVERY_CASE, Silent, StandIn
 
 OLD, NEW = "a" * 40, "b" * 40
 KNOWN = load_environments()

@@ -4,10 +4,8 @@ import gzip
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
-from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,7 @@ from matrix.history import database as history
 from matrix.history import files as history_records
 from matrix.history import reader_told as history_told
 from matrix.history.archive import AlreadyKeptError, HistoryBusyError, archive, locked
-from matrix.history.database import Built, History, HistoryError, build, opened
+from matrix.history.database import Built, HistoryError, build, opened
 from matrix.history.files import LIMITS, Limits, State, recorded
 from matrix.history.queries import (
     Mark,
@@ -38,73 +36,19 @@ from matrix.history.queries import (
 )
 from matrix.history.reader import Reader, case_in, case_lines
 from matrix.model import Case, Cell, Loader, Verdict
-from matrix.results.records import case_record, end_record, header_record
+from matrix.results.records import case_record
 from matrix.results.store import append
+from tests.support.history.folder import FIRST, NEW, OLD, Folder, day, lines, name
+from tests.support.history.standings import standings
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
-from tests.support.standings import standings
 
-FIRST = date(2026, 11, 22)
-OLD, NEW = info("5.5.4"), info("5.23.0")
 CORRUPT = case(ROUTER, Verdict.CORRUPT)
 PASS = case(ROUTER)
-
-
-def day(number: int) -> date:
-    return FIRST + timedelta(days=number)
-
-
-def lines(whole: Cell) -> bytes:
-    records = [header_record(whole), *map(case_record, whole.cases)]
-    return "".join(
-        f"{record}\n" for record in [*records, *[end_record(whole.cases, whole.timing)] * whole.complete]
-    ).encode()
 
 
 def flipped(packed: bytes) -> bytes:
     """With one bit of the checksum changed."""
     return packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
-
-
-def name(whole: Cell) -> str:
-    return f"{whole.environment.id}.jsonl"
-
-
-class Folder:
-    """A history in a temporary folder, and its database."""
-
-    def __init__(self, path: Path) -> None:
-        self.records, self.database, self.run = path / "history", path / "site/history.sqlite", path / "run"
-
-    def keep(self, number: int, *cells: Cell) -> None:
-        for whole in cells:
-            self.put(f"{day(number)}/{name(whole)}.gz", gzip.compress(lines(whole), mtime=0))
-
-    def put(self, path: str, content: bytes) -> None:
-        (self.records / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.records / path).write_bytes(content)
-
-    def measure(self, *cells: Cell) -> Path:
-        """A run's folder with these results."""
-        self.run.mkdir(parents=True, exist_ok=True)
-        for whole in cells:
-            (self.run / name(whole)).write_bytes(lines(whole))
-        return self.run
-
-    def build(self) -> Built:
-        return build(self.records, self.database)
-
-    def rebuilt(self) -> bytes:
-        """What the records alone give."""
-        other = self.database.with_name("other.sqlite")
-        other.unlink(missing_ok=True)
-        build(self.records, other)
-        return other.read_bytes()
-
-    @contextmanager
-    def asked(self) -> Iterator[History]:
-        self.build()
-        with opened(self.database) as answers:
-            yield answers
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from matrix.history.database import opened
 from matrix.history.snapshot import SHOWN, TRUSTED, Board, Stale, board, board_of
 from matrix.model import Cell, Failure, Run, Verdict
-from tests.matrix.history.test_database import FIRST, NEW, OLD, Folder, day
+from tests.support.history.folder import FIRST, NEW, OLD, Folder, day
 from tests.support.runs import BERT, ROUTER, case, cell
 
 KEY = case(ROUTER).key

@@ -8,7 +8,7 @@ import pytest
 
 from matrix.history.trends import courses
 from matrix.model import Cell, Verdict
-from tests.matrix.history.test_database import NEW, OLD, Folder, day
+from tests.support.history.folder import NEW, OLD, Folder, day
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell
 
 PASS, CORRUPT = cell(case(ROUTER), environment=OLD), cell(case(ROUTER, Verdict.CORRUPT), environment=OLD)

@@ -21,32 +21,15 @@ from matrix.errors import (
     WorldSizeError,
 )
 from matrix.measure.cell import Request, measure, resolve_device
-from matrix.measure.tasks import plan
-from matrix.model import Architecture, Case, Cell, Check, Device, Loader, Verdict
+from matrix.model import Case, Cell, Device, Verdict
 from matrix.process import run as runner
 from matrix.results.store import append, read_cell
-from tests.support.stand_in_probe import EVERY_CASE, StandIn, all_end, processes
+from tests.support.stand_in_probe import EVERY_CASE, Silent, StandIn, all_end, ask, processes
 
 NAMES = ("bart", "bert", "llama")
 ID = "transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0+cpu"
 HUB = str(runner.ROOT / "matrix" / "probe" / "hub")
 ONE_THEN_DIE = "environment(); case(keys[0]); sys.exit('RuntimeError: the machine is on fire')"
-
-
-class Silent:
-    """Progress that nobody looks at, but for the words of its steps."""
-
-    def __init__(self) -> None:
-        self.steps: list[str] = []
-
-    def begin(self, environment: str, cases: int) -> None:
-        self.steps.append(f"{environment}: {cases} cases")
-
-    def step(self, words: str) -> None:
-        self.steps.append(words)
-
-    def case(self, case: Case) -> None:
-        pass
 
 
 class Interrupted(Silent):
@@ -64,12 +47,6 @@ def stand_in(tmp_path: Path) -> StandIn:
 @pytest.fixture
 def request_all(tmp_path: Path, stand_in: StandIn) -> Request:
     return ask(tmp_path, stand_in, *NAMES)
-
-
-def ask(folder: Path, stand_in: StandIn, *names: str) -> Request:
-    architectures = tuple(Architecture(f"{name}:Model", "other") for name in names)
-    tasks = plan(architectures, [Loader.STOCK], [Check.LOAD])
-    return Request(folder / "out", architectures, tasks, interpreter=stand_in.path, device="cpu", catalog="sha256:1")
 
 
 def results(request: Request) -> Path:

@@ -20,9 +20,8 @@ from matrix.nightly.measure import Machine, read_plan, run
 from matrix.nightly.plan import BadNightPlanError, NightPlan, night_to_json
 from matrix.process.sandbox import Isolation, Sandbox
 from matrix.results.store import read_cell
-from tests.bot.nightly.test_plan import ASKED, EARLIER, KNOWN, TIP
-from tests.matrix.measure.test_cell import Silent
-from tests.support.stand_in_probe import StandIn
+from tests.support.nightly.plans import ASKED, EARLIER, KNOWN, TIP
+from tests.support.stand_in_probe import Silent, StandIn
 
 NAMES = ("bart:BartModel", "llama:LlamaModel")
 RELEASE = Environment("5.5.4", "0.19.8", "2.13.0")

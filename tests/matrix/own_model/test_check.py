@@ -13,7 +13,7 @@ import pytest
 from matrix.model import Source
 from matrix.own_model.target import source
 from matrix.process.run import ROOT
-from tests.matrix.commands.test_cli import matrix
+from tests.support.command_line import matrix
 
 pytestmark = pytest.mark.measured
 

@@ -14,10 +14,9 @@ from matrix.model import Cell, Check, Loader, Source, Timing, Verdict
 from matrix.own_model.diagnosis import Resolved
 from matrix.own_model.measure import folder, identity, measure_own, safe_pairs
 from matrix.results.store import append, read_run
-from tests.matrix.commands.test_cli import matrix
-from tests.matrix.measure.test_cell import Silent, ask
+from tests.support.command_line import matrix
 from tests.support.runs import ROUTER, case, cell, info
-from tests.support.stand_in_probe import StandIn
+from tests.support.stand_in_probe import Silent, StandIn, ask
 
 TODAY = date(2026, 11, 22)
 SOURCE = Source("my_models:Mine")

@@ -12,7 +12,7 @@ from matrix.advice.known import load_known
 from matrix.catalog.catalog import load_catalog
 from matrix.history.snapshot import board_of
 from matrix.model import Case, Cell, Check, Failure, Kind, Loader, Run, Verdict, What
-from tests.support.real_runs import real_run
+from tests.support.history.real_runs import real_run
 from tests.support.runs import BERT, ROUTER, case, cell, finding, info
 
 FAMILIES = {architecture.id: architecture.family for architecture in load_catalog()}

@@ -11,7 +11,7 @@ from bot.site.data.urls import slug
 from bot.site.pages.badges import Badge, badges
 from matrix.history.snapshot import Board, board_of
 from matrix.model import Case, Cell, Check, Device, Failure, Loader, Run, Verdict
-from tests.support.real_runs import real_run
+from tests.support.history.real_runs import real_run
 from tests.support.runs import BERT, ROUTER, case, cell, info
 
 PROJECT = "badges/project.json"

@@ -16,7 +16,7 @@ from matrix.errors import USAGE
 from matrix.history.database import opened
 from matrix.history.queries import Transition
 from matrix.model import CaseKey, Check, Loader, Verdict
-from tests.matrix.history.test_database import FIRST, NEW, OLD, Folder, day
+from tests.support.history.folder import FIRST, NEW, OLD, Folder, day
 from tests.support.runs import BERT, ROUTER, case, cell
 
 ATOM = "{http://www.w3.org/2005/Atom}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from matrix.history.files import listing, recorded
 from matrix.model import Run
 
-HISTORY = Path(__file__).parents[1] / "data" / "site" / "history"
+HISTORY = Path(__file__).parents[2] / "data" / "site" / "history"
 
 
 @cache
