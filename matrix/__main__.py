@@ -35,16 +35,18 @@ from matrix.commands.common import run as run_app
 from matrix.comparison import measure as duels
 from matrix.comparison.compare import compare_all
 from matrix.comparison.text import comparison_lines, comparison_values
+from matrix.environments.install import install
 from matrix.environments.spec import chosen_by_name, from_id, load_environments
 from matrix.errors import INFRASTRUCTURE, CancelledError, NoHistoryError, OutputError
 from matrix.history import queries
 from matrix.history.database import build, opened
 from matrix.history.text import built_line, history_lines
 from matrix.measure import speed as benchmark
-from matrix.measure.cell import Request, measure, resolve_device
+from matrix.measure.cell import Request, measure
+from matrix.measure.device import resolve_device
 from matrix.measure.tasks import choices, plan
 from matrix.model import Cell, Check, Device, Loader
-from matrix.process import run as runner
+from matrix.process.run import choose_sandbox
 from matrix.progress import TerminalProgress
 from matrix.results.store import json_schema, read_run
 
@@ -161,7 +163,7 @@ def measure_duel(
     one_of("device", device, DEVICES)
     one_of("sandbox", sandbox, ("auto", "off"))
     means = duels.Means(
-        architectures, load_environments(), venvs.resolve(), device, duels.confinement(sandbox, out, venvs)
+        architectures, load_environments(), venvs.resolve(), device, choose_sandbox(sandbox, out, venvs)
     )
     for words in means.sandbox.missing if means.sandbox else ():
         typer.echo(f"not confined: {words}", err=True)
@@ -251,7 +253,7 @@ def bench(
         raise OutputError(out, error) from error
     wanted = [environment for environment in known if "default" in environment.sets]
     with TerminalProgress() as progress:
-        interpreter = python or runner.install(known[0], venv or Path(".zero3/venvs") / known[0].id)
+        interpreter = python or install(known[0], venv or Path(".zero3/venvs") / known[0].id)
         where = resolve_device(device, 2)
         measured = benchmark.Bench(interpreter, catalog_commands.wanted([], "auto", where), where, out, progress)
         launches, reached = benchmark.measure_goals(measured, sample)

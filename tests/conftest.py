@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from bot.dev.browser import NoBrowserError, browsing, chromium
+from matrix.environments.install import install
 from matrix.environments.spec import load_environments
-from matrix.process import run as runner
+from matrix.process.run import ROOT
 from tests.support.browser import Visitor, served
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
@@ -22,7 +23,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def _interpreter(transformers: str) -> Path:
     environment = next(e for e in load_environments() if (e.transformers, e.deepspeed) == (transformers, "0.19.8"))
-    return runner.install(environment, runner.ROOT / ".zero3" / "venvs" / environment.id)
+    return install(environment, ROOT / ".zero3" / "venvs" / environment.id)
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +61,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the dashboard, made by its command from the real records in tests/data."""
     place = tmp_path_factory.mktemp("site")
     history, out = place / "history", place / "zero3-matrix"
-    shutil.copytree(runner.ROOT / "tests" / "data" / "site" / "history", history)
+    shutil.copytree(ROOT / "tests" / "data" / "site" / "history", history)
     command = [sys.executable, "-m", "bot", "dashboard", "--history", str(history), "--out", str(out)]
-    subprocess.run(command, cwd=runner.ROOT, check=True, capture_output=True)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return out
 
 

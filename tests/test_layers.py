@@ -94,7 +94,7 @@ def test_a_pure_module_imports_no_door_to_the_world(file: Path) -> None:
     ("package", "door"),
     [
         ("subprocess", "matrix/process/run.py"),
-        ("uv", "matrix/process/run.py"),
+        ("uv", "matrix/environments/install.py"),
         ("jinja2", "bot/render.py"),
         ("sqlite3", "matrix/history/database.py"),
         ("playwright", "bot/dev/browser.py"),

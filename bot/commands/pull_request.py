@@ -21,7 +21,7 @@ from bot.pull_requests.watch import watch
 from bot.settings import load_settings
 from matrix import clock
 from matrix.catalog.catalog import load_catalog
-from matrix.comparison.measure import plan_to_json
+from matrix.comparison.plan import plan_to_json
 from matrix.errors import INFRASTRUCTURE
 
 app = typer.Typer()

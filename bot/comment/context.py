@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from bot.loading_code.affected import Touched
 from bot.report.context import Evidence
 from bot.text import Code, Sentence
-from matrix.comparison.measure import ComparisonPlan
+from matrix.comparison.plan import ComparisonPlan
 
 T = TypeVar("T")
 

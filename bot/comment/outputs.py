@@ -17,7 +17,7 @@ from bot.render import render
 from bot.text import Code, clip, one_line, plain
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Comparison, Outcome, Role
-from matrix.comparison.measure import ComparisonPlan
+from matrix.comparison.plan import ComparisonPlan
 from matrix.model import CaseKey
 
 CHECK_NAME = "ZeRO-3 matrix"

@@ -25,7 +25,7 @@ from matrix.history.database import History, build, opened
 from matrix.history.files import HALF, State, database_of
 from matrix.history.merge import holds, merge
 from matrix.history.trends import attempts, seconds
-from matrix.measure.cell import probe_hash
+from matrix.measure.fingerprint import probe_hash
 from matrix.model import Check, Loader
 from matrix.nightly.plan import NightPlan
 from matrix.results.store import append

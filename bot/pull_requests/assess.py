@@ -13,9 +13,9 @@ from bot.loading_code.affected import Affected, affected
 from bot.loading_code.model_graph import ModelGraph, model_graph
 from bot.pull_requests.plan import GITHUB, SENTINELS, Sources, narrowed, plan, unplanned
 from matrix.catalog.catalog import load_catalog
-from matrix.comparison.measure import ComparisonPlan
+from matrix.catalog.select import select
+from matrix.comparison.plan import ComparisonPlan
 from matrix.environments.spec import load_environments
-from matrix.measure.tasks import select
 
 MODELS: Final = Path(__file__).parents[1] / "models.json"
 """Which model folders of the newest transformers take code from which: `python -m bot models` writes it."""

@@ -17,8 +17,8 @@ from bot.github.fields import SELECTOR
 from bot.github.project import Desk
 from bot.github.types import PullRequest
 from bot.text import clip, listed, markdown_code
+from matrix.catalog.select import select
 from matrix.errors import UnknownNameError, closest
-from matrix.measure.tasks import select
 from matrix.model import Architecture
 
 MAY_COMMAND: Final = frozenset({"admin", "maintain", "write"})

@@ -14,7 +14,7 @@ from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected
 from bot.text import clip, listed, one_line
 from matrix.comparison.compare import Role
-from matrix.comparison.measure import ComparisonPlan, Duel, Side
+from matrix.comparison.plan import ComparisonPlan, Duel, Side
 from matrix.environments.spec import Environment, of_set
 from matrix.errors import USAGE, MatrixError, UnknownNameError
 from matrix.model import Architecture, CaseKey, Check

@@ -20,7 +20,7 @@ from bot.settings import Settings
 from bot.untrusted.artifacts import Refused, runs_of, wanted
 from bot.untrusted.strict_records import LIMITS
 from matrix.comparison.compare import Comparison, compare
-from matrix.comparison.measure import ComparisonPlan
+from matrix.comparison.plan import ComparisonPlan
 
 GOOD = frozenset({"success", "skipped"})
 

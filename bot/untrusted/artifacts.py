@@ -16,7 +16,7 @@ from bot.untrusted.archive import Member, members
 from bot.untrusted.match_plan import PARTS, planned
 from bot.untrusted.strict_records import LIMITS, HostileError, Limits, strict_cell
 from matrix.comparison.compare import Role
-from matrix.comparison.measure import ComparisonPlan, Duel
+from matrix.comparison.plan import ComparisonPlan, Duel
 from matrix.model import Cell, Run
 
 

@@ -12,7 +12,7 @@ from bot.untrusted.archive import Member
 from bot.untrusted.consistency import contradiction, possible, ranks_exist
 from bot.untrusted.strict_records import HostileError
 from matrix.comparison.compare import Role
-from matrix.comparison.measure import Duel, Side
+from matrix.comparison.plan import Duel, Side
 from matrix.environments.spec import is_version, label
 from matrix.model import CaseKey, Cell, EnvironmentInfo
 

@@ -16,12 +16,12 @@ from matrix.catalog.coverage import selection
 from matrix.catalog.families import FAMILIES
 from matrix.catalog.listing import Shown, by_owner, listed, looked_at, notes
 from matrix.catalog.lockfile import PATH, canonical, read_lock
+from matrix.catalog.select import select
 from matrix.discovery.build_lock import Means, make_lock
+from matrix.environments.install import fetch_newest_release
 from matrix.environments.spec import Environment, load_environments, of_set
 from matrix.errors import CancelledError, NoIndexError, OutputError, UnknownNameError
-from matrix.measure.tasks import select
 from matrix.model import Architecture, Device
-from matrix.process import run as runner
 from matrix.progress import TerminalProgress
 
 PARTS = ("auto", "full", "sites")
@@ -96,7 +96,7 @@ def _table(shown: Sequence[Shown]) -> Table:
 def _news(known: Sequence[Environment]) -> Iterator[str]:
     """What is out and not in `known`; raises NoIndexError."""
     for package in ("transformers", "deepspeed"):
-        newest = runner.newest_release(package)
+        newest = fetch_newest_release(package)
         if newest not in {getattr(environment, package) for environment in known}:
             yield f"{package} {newest} is out: one line in matrix/environments.toml adds it"
 

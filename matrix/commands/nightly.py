@@ -8,11 +8,11 @@ import typer
 
 from matrix import clock
 from matrix.catalog.catalog import load_catalog
-from matrix.comparison.measure import confinement
+from matrix.catalog.select import select
 from matrix.errors import CancelledError
 from matrix.history.merge import merge
-from matrix.measure.tasks import select
 from matrix.nightly import measure as nights
+from matrix.process.run import choose_sandbox
 from matrix.progress import TerminalProgress
 
 app = typer.Typer()
@@ -30,7 +30,7 @@ def measure_night(
 ) -> None:
     """Measure what one machine measures of a night, confined, going on from what is in --out; exit code 0 whatever it finds."""
     planned = nights.read_plan(plan)
-    confined = confinement("auto", out, venvs)
+    confined = choose_sandbox("auto", out, venvs)
     machine = nights.Machine(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)
     for words in confined.missing if confined else ():
         typer.echo(f"not confined: {words}", err=True)

@@ -9,30 +9,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from matrix.catalog.select import select
 from matrix.comparison.compare import Role, compare, suspects
 from matrix.comparison.outcome import Outcome
-from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json, plan_to_json
+from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json
 from matrix.environments.source_builds import checkout
 from matrix.environments.spec import Environment, pinned
 from matrix.errors import (
     BadMessageError,
     BadPlanError,
     EnvironmentFailedError,
-    MatrixError,
-    OutputError,
     ProbeDiedError,
-    ResultsError,
     UnknownNameError,
 )
 from matrix.job import Task
-from matrix.measure.cell import Progress, Request, give_up, measure, resolve_device
-from matrix.measure.tasks import plan, remaining, select
-from matrix.model import Architecture, Case, CaseKey, Cell, Failure, Run
-from matrix.process.run import OURS, ROOT, Setup, sandbox
+from matrix.measure.cell import Progress, Request, measure, salvage
+from matrix.measure.probe_process import OURS, Setup
+from matrix.measure.tasks import plan, remaining
+from matrix.model import Architecture, Case, CaseKey, Cell, Run
 from matrix.process.sandbox import Isolation, Sandbox, harmless
-from matrix.results.store import read_cell
-
-__all__ = ["ComparisonPlan", "Duel", "Means", "Side", "plan_from_json", "plan_to_json", "run"]
 
 
 @dataclass(frozen=True)
@@ -68,19 +63,6 @@ def selected(duel: Duel, known: Sequence[Architecture], globs: Sequence[str]) ->
     if unknown := [name for name in duel.architectures if name not in entries]:
         raise UnknownNameError("architecture", unknown, list(entries))
     return select([entries[name] for name in duel.architectures], globs)
-
-
-def confinement(choice: str, out: Path, venvs: Path) -> Sandbox | None:
-    """What confines the code under test, None where it is trusted (`off`); raises SandboxError or OutputError."""
-    if choice == "off":
-        return None
-    kept = (out, out.resolve().parent / "logs", venvs)
-    try:
-        for folder in kept:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(Path(error.filename), error) from error
-    return sandbox((*kept, ROOT))
 
 
 class _Told:
@@ -122,7 +104,7 @@ class _Session:
             cell = measure(replace(request, setup=self._setup(side)), told)
         except (EnvironmentFailedError, ProbeDiedError, BadMessageError) as error:
             told.step(f"could not be measured to the end ({type(error).__name__}), see {request.logs}")
-            cell = salvaged(request, error, told)
+            cell = salvage(request, error, told)
         _tidy(request, cell)
         return Run((cell,))
 
@@ -156,16 +138,6 @@ class _Session:
         tasks = remaining(self.tasks, set(asked) - set(keys))
         sides = [(side, measured_as) for role, measured_as in roles.items() if (side := self.side(role))]
         return {role: self.measured(side, role, tasks) for side, role in sides} if tasks else {}
-
-
-def salvaged(request: Request, error: MatrixError, progress: Progress) -> Cell:
-    """What was measured before `error`; a cell that tells it where that is nothing."""
-    device = resolve_device(request.device, request.world_size)
-    try:
-        return read_cell(request.out / f"{request.environment.id if request.environment else ''}+{device}.jsonl")
-    except ResultsError:
-        words = error.words if isinstance(error, EnvironmentFailedError) else str(error)
-        return give_up(request, Failure(type(error).__name__, words[-4000:]), progress)
 
 
 def _tidy(request: Request, cell: Cell) -> None:

@@ -11,8 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from matrix.catalog import catalog
 from matrix.comparison.compare import Role
-from matrix.environments.source_builds import ADDRESS
-from matrix.environments.spec import is_version
+from matrix.environments.spec import ADDRESS, is_version
 from matrix.errors import BadPlanError
 from matrix.model import Check, Loader
 

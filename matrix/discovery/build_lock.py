@@ -12,9 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from matrix.catalog.lockfile import CENSUS, DISCOVERY, Lock, inputs_digest
 from matrix.discovery.merge_versions import Answer, Discovery, Found, Gathering, chosen
+from matrix.environments.install import install
 from matrix.environments.spec import Environment
 from matrix.errors import ProbeDiedError
-from matrix.process import run as runner
+from matrix.measure.probe_process import ask as ask_probe
+from matrix.measure.probe_process import last_line
 from matrix.process.messages import strictly
 from matrix.progress import TerminalProgress
 
@@ -33,7 +35,7 @@ def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: P
     """Every class of that version that bears buffers; raises ProbeDiedError when the probe does not come to its end."""
     found: list[Found] = []
     question = {"configs": configs, "processes": PROCESSES}
-    for message in runner.ask("scan", question, interpreter, log):
+    for message in ask_probe("scan", question, interpreter, log):
         match message:
             case {"class": values}:
                 found.append(strictly(_FOUND, values))
@@ -41,7 +43,7 @@ def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: P
                 return Discovery(version, tuple(found), strictly(_UNREACHED, sites))
             case _:
                 pass
-    raise ProbeDiedError(f"transformers {version}", log, runner.last_line(log))
+    raise ProbeDiedError(f"transformers {version}", log, last_line(log))
 
 
 def questions(asked: Sequence[Found], seeds: Gathering) -> list[dict[str, Any]]:
@@ -52,9 +54,9 @@ def questions(asked: Sequence[Found], seeds: Gathering) -> list[dict[str, Any]]:
 def tiny(entries: Sequence[Mapping[str, Any]], interpreter: Path, log: Path) -> tuple[Answer, ...]:
     """How each architecture of the `questions` becomes tiny; raises ProbeDiedError."""
     question = {"architectures": entries, "processes": PROCESSES}
-    answers = [strictly(_ANSWER, values) for values in runner.ask("census", question, interpreter, log)]
+    answers = [strictly(_ANSWER, values) for values in ask_probe("census", question, interpreter, log)]
     if len(answers) < len(entries):
-        raise ProbeDiedError("the census", log, runner.last_line(log))
+        raise ProbeDiedError("the census", log, last_line(log))
     return tuple(answers)
 
 
@@ -113,7 +115,7 @@ def _census(asked: Sequence[Found], environment: Environment, means: Means, gath
 
 def _installed(environment: Environment, means: Means) -> Path:
     means.progress.step(f"installing {environment.id}")
-    return runner.install(environment, means.venvs / environment.id)
+    return install(environment, means.venvs / environment.id)
 
 
 def _log(environment: Environment, means: Means) -> Path:

@@ -10,16 +10,13 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
+from matrix.environments.install import find_uv, install, pip_install
 from matrix.environments.pip_config import uv_variables
-from matrix.environments.spec import Environment
+from matrix.environments.spec import ADDRESS, Environment
 from matrix.errors import EnvironmentFailedError
-from matrix.process.run import confined, find_uv, install, pip_install
+from matrix.process.run import run_confined
 from matrix.process.sandbox import Sandbox, allowed
-
-ADDRESS: Final = re.compile(r"git\+((?:https|file)://[^@#\s]+)@([0-9a-f]{40})(#subdirectory=[\w./-]+)?")
-"""A package at a commit: its repository and the commit's 40 digits."""
 
 
 def install_confined(environment: Environment, venv: Path, sandbox: Sandbox) -> Path:
@@ -51,11 +48,12 @@ def _installer() -> dict[str, str]:
 
 
 def _build(environment: Environment, venv: Path, sandbox: Sandbox) -> None:
-    command = pip_install(environment, venv / "bin" / "python", uv_variables(os.environ))
+    variables = uv_variables(os.environ)
+    command = [find_uv(), *pip_install(environment, venv / "bin" / "python", variables), *environment.requirements]
     sources = [Path(name) for name in environment.requirements if Path(name).is_dir()]
     sandbox.give(venv)
     try:
-        confined([find_uv(), *command, *environment.requirements], sandbox, [venv, *sources], network=True)
+        run_confined(command, sandbox, [venv, *sources], variables, network=True)
     finally:
         sandbox.take(venv)
     if wrong := list(other_commits(environment, venv)):
@@ -91,11 +89,11 @@ def checkout(pin: str, folder: Path, sandbox: Sandbox) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     sandbox.give(folder)
-    git = ["git", "-C", str(folder.resolve())]
+    git, variables = ["git", "-C", str(folder.resolve())], uv_variables(os.environ)
     steps = (["init", "--quiet"], ["fetch", "--quiet", "--depth", "1", asked[1], asked[2]])
     for step in (*steps, ["checkout", "--quiet", "--detach", "FETCH_HEAD"]):
-        confined([*git, *step], sandbox, [folder], network=True)
-    found = confined([*git, "rev-parse", "HEAD"], sandbox, [folder]).strip()
+        run_confined([*git, *step], sandbox, [folder], variables, network=True)
+    found = run_confined([*git, "rev-parse", "HEAD"], sandbox, [folder]).strip()
     sandbox.take(folder)
     if found != asked[2]:
         raise EnvironmentFailedError(folder.name, f"the checkout is not of commit {asked[2]}")

@@ -14,10 +14,13 @@ from typing import Any, Final
 import tomllib
 
 from matrix.errors import DataFileError, PinError, UnknownNameError
+from matrix.model import Device, EnvironmentInfo
 
 ENVIRONMENTS: Final = Path(__file__).parents[1] / "environments.toml"
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.dev|\.post)\d+)?(\+[a-z0-9.]+)?")
 
+ADDRESS: Final = re.compile(r"git\+((?:https|file)://[^@#\s]+)@([0-9a-f]{40})(#subdirectory=[\w./-]+)?")
+"""A package at a commit: its repository and the commit's 40 digits."""
 _COMMIT = re.compile(r"://[^@#]*@([0-9a-f]{40})(?:#|$)")
 _BUILT = re.compile(r"^build/|^\.|/\.|_installed\.py$")
 """What installing from a folder leaves in it: setuptools' copies and deepspeed's git_version_info_installed.py."""
@@ -222,3 +225,19 @@ def from_id(environment_id: str, known: tuple[Environment, ...]) -> Environment:
     data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
     base = _environment(data, transformers, deepspeed)
     return Environment(**{**vars(base), "torch": torch, "accelerate": accelerate})
+
+
+def planned_info(name: str, versions: Mapping[str, Any], device: Device, world_size: int) -> EnvironmentInfo:
+    """Returns what is known of an environment before it is measured; `name` is its id without the device."""
+    return EnvironmentInfo(
+        id=f"{name}+{device}",
+        python=versions.get("python", ""),
+        torch=versions.get("torch", ""),
+        transformers=versions.get("transformers", ""),
+        deepspeed=versions.get("deepspeed", ""),
+        accelerate=versions.get("accelerate", ""),
+        device=device,
+        backend=device.backend,
+        world_size=world_size,
+        hardware="",
+    )

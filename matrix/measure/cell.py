@@ -1,6 +1,5 @@
 """Measure one cell: install or look at the environment, run the probe, keep every case as it comes, resume."""
 
-import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -13,20 +12,23 @@ from pydantic import TypeAdapter
 
 from matrix import clock
 from matrix.catalog.catalog import catalog_hash, recipes_of
+from matrix.environments.install import install
+from matrix.environments.interpreter import describe
 from matrix.environments.source_builds import install_confined
-from matrix.environments.spec import Environment, label
+from matrix.environments.spec import Environment, label, planned_info
 from matrix.errors import (
     EnvironmentFailedError,
-    NotEnoughGpusError,
+    MatrixError,
     OutputError,
     ProbeDiedError,
     ResultsError,
-    WorldSizeError,
 )
 from matrix.job import Job, Task
+from matrix.measure.device import count_gpus, resolve_device
+from matrix.measure.fingerprint import probe_hash
+from matrix.measure.probe_process import OURS, Setup, last_line, run_job
 from matrix.measure.tasks import remaining
 from matrix.model import Architecture, Case, CaseKey, Cell, Device, EnvironmentInfo, Failure, Timing, Verdict
-from matrix.process import run as runner
 from matrix.process.messages import strictly
 from matrix.results.store import CellWriter, append, read_cell, set_aside
 
@@ -67,43 +69,7 @@ class Request:
     again: bool = False
     catalog: str = field(default_factory=catalog_hash)
     logs: Path | None = None
-    setup: runner.Setup = runner.OURS
-
-
-def resolve_device(device: str, world_size: int) -> Device:
-    """`auto` is CUDA where there is a GPU for every rank; raises NotEnoughGpusError or WorldSizeError."""
-    if world_size < 2:
-        raise WorldSizeError(world_size)
-    gpus = 0 if device == "cpu" else runner.count_gpus()
-    if device == "cuda" and gpus < world_size:
-        raise NotEnoughGpusError(world_size, gpus)
-    return Device.CUDA if device != "cpu" and gpus >= world_size else Device.CPU
-
-
-def probe_hash(root: Path = runner.ROOT) -> str:
-    """Identifies the code that measures: verdicts of different probes are not the same measurement."""
-    digest = hashlib.sha256()
-    contracts = (root / "matrix/model.py", root / "matrix/job.py")
-    there = filter(Path.exists, contracts)  # an older commit of ours has the first only
-    for file in sorted([*(root / "matrix/probe").rglob("*.py"), *there]):
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    return f"sha256:{digest.hexdigest()}"
-
-
-def planned_info(name: str, versions: Mapping[str, Any], device: Device, world_size: int) -> EnvironmentInfo:
-    """What is known of an environment before it is measured; `name` is its id without the device."""
-    return EnvironmentInfo(
-        id=f"{name}+{device}",
-        python=versions.get("python", ""),
-        torch=versions.get("torch", ""),
-        transformers=versions.get("transformers", ""),
-        deepspeed=versions.get("deepspeed", ""),
-        accelerate=versions.get("accelerate", ""),
-        device=device,
-        backend=device.backend,
-        world_size=world_size,
-        hardware="",
-    )
+    setup: Setup = OURS
 
 
 def _new_cell(request: Request, info: EnvironmentInfo, error: Failure | None = None) -> Cell:
@@ -140,7 +106,7 @@ def _kept(path: Path, request: Request, cell: Cell, progress: Progress) -> Cell 
 def _installed(environment: Environment, request: Request) -> Path:
     venv = request.venv or Path(".zero3/venvs") / environment.id
     sandbox = request.setup.sandbox
-    return install_confined(environment, venv, sandbox) if sandbox else runner.install(environment, venv)
+    return install_confined(environment, venv, sandbox) if sandbox else install(environment, venv)
 
 
 def prepare(request: Request, device: Device, progress: Progress) -> tuple[Path, EnvironmentInfo]:
@@ -151,7 +117,7 @@ def prepare(request: Request, device: Device, progress: Progress) -> tuple[Path,
         interpreter = _installed(environment, request)
     else:
         interpreter = request.interpreter or Path(sys.executable)
-    versions = runner.describe(interpreter, request.setup.sandbox)
+    versions = describe(interpreter, request.setup.sandbox)
     bare = {name: label(version.partition("+")[0]) for name, version in versions.items()}
     own = f"transformers-{bare['transformers']}+deepspeed-{bare['deepspeed']}+torch-{bare['torch']}"
     return interpreter, planned_info(environment.id if environment else own, versions, device, request.world_size)
@@ -164,7 +130,7 @@ def measure(request: Request, progress: Progress) -> Cell:
     `matrix.errors`; what was measured before is on disk then, and a request with `resume` goes on from there.
     """
     device = resolve_device(request.device, request.world_size)
-    if request.device == "auto" and device is Device.CPU and (gpus := runner.count_gpus()):
+    if request.device == "auto" and device is Device.CPU and (gpus := count_gpus()):
         progress.step(f"{gpus} GPU for {request.world_size} ranks: they run on the CPU")
     try:
         interpreter, info = prepare(request, device, progress)
@@ -210,6 +176,16 @@ def give_up(request: Request, failure: Failure, progress: Progress) -> Cell:
         writer.header(cell)
         writer.end((), Timing())
     return replace(cell, complete=True)
+
+
+def salvage(request: Request, error: MatrixError, progress: Progress) -> Cell:
+    """Returns what was measured before `error`; where that is nothing, writes a cell with this error."""
+    device = resolve_device(request.device, request.world_size)
+    try:
+        return read_cell(request.out / f"{request.environment.id if request.environment else ''}+{device}.jsonl")
+    except ResultsError:
+        words = error.words if isinstance(error, EnvironmentFailedError) else str(error)
+        return give_up(request, Failure(type(error).__name__, words[-4000:]), progress)
 
 
 def _with_commits(packages: Mapping[str, str], environment: Environment | None) -> dict[str, str]:
@@ -298,12 +274,12 @@ def run_probe(job: Job, interpreter: Path, sink: Sink) -> None:
     log = (sink.request.logs or sink.request.out) / f"{sink.info.id}.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with closing(runner.probe(job, interpreter, log, setup=sink.request.setup)) as messages:
+        with closing(run_job(job, interpreter, log, setup=sink.request.setup)) as messages:
             ended = _take_all(messages, sink)
     except OSError as error:
         raise OutputError(Path(error.filename or sink.path), error) from error
     if not ended:
-        raise ProbeDiedError(sink.info.id, log, runner.last_line(log))
+        raise ProbeDiedError(sink.info.id, log, last_line(log))
 
 
 def _take_all(messages: Iterable[dict[str, Any]], sink: Sink) -> bool:

@@ -19,9 +19,9 @@ from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError, ProbeDiedError, ResultsError
 from matrix.job import Job
 from matrix.measure.cell import Progress, Request, measure
+from matrix.measure.probe_process import run_job
 from matrix.measure.tasks import plan
 from matrix.model import Architecture, Cell, Check, Device, Loader, Timing, Verdict
-from matrix.process import run as runner
 
 SEED: Final = 45402
 TORCHRUN: Final = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
@@ -145,7 +145,7 @@ class Bench:
         self.progress.step(f"measuring {name}")
         log = self.out / "bench.log"
         started = time.perf_counter()
-        with closing(runner.probe(job, self.interpreter, log, launcher)) as stream:
+        with closing(run_job(job, self.interpreter, log, launcher)) as stream:
             messages = list(stream)
         wall = time.perf_counter() - started
         if failure := next((message["failure"] for message in messages if "failure" in message), None):

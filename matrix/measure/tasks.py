@@ -5,7 +5,6 @@ PURE: no input or output.
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from matrix.errors import UnknownNameError
@@ -13,22 +12,6 @@ from matrix.job import Task
 from matrix.model import Architecture, CaseKey, Check, Loader
 
 _Choice = TypeVar("_Choice", bound=Enum)
-
-
-def select(catalog: Sequence[Architecture], globs: Sequence[str]) -> tuple[Architecture, ...]:
-    """The architectures whose id, model type or class name matches one of `globs`; all of them without any.
-
-    Raises UnknownNameError with close matches for every glob that matches nothing.
-    """
-
-    def matches(architecture: Architecture, glob: str) -> bool:
-        names = (architecture.id, architecture.model_type, architecture.class_name)
-        return any(fnmatchcase(name.lower(), glob.lower()) for name in names)
-
-    unmatched = [glob for glob in globs if not any(matches(architecture, glob) for architecture in catalog)]
-    if unmatched:
-        raise UnknownNameError("architecture", unmatched, [architecture.id for architecture in catalog])
-    return tuple(a for a in catalog if not globs or any(matches(a, glob) for glob in globs))
 
 
 def choices(what: str, kind: type[_Choice], text: str) -> tuple[_Choice, ...]:

@@ -10,13 +10,12 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from matrix.comparison.measure import salvaged
 from matrix.errors import BadMessageError, EnvironmentFailedError, ProbeDiedError
-from matrix.measure.cell import Progress, Request, measure
+from matrix.measure.cell import Progress, Request, measure, salvage
+from matrix.measure.probe_process import OURS
 from matrix.measure.tasks import plan as tasks_of
 from matrix.model import Architecture, Check, Loader
 from matrix.nightly.plan import WORLD_SIZE, NightCell, NightPlan, read_night
-from matrix.process.run import OURS
 from matrix.process.sandbox import Sandbox
 
 
@@ -69,7 +68,7 @@ def _measured(request: Request, progress: Progress) -> None:
         measure(request, progress)
     except (EnvironmentFailedError, ProbeDiedError, BadMessageError) as error:
         progress.step(f"could not be measured to the end ({type(error).__name__}), see {request.logs}")
-        salvaged(request, error, progress)
+        salvage(request, error, progress)
 
 
 def _tidy(request: Request) -> None:

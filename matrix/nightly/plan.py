@@ -11,10 +11,8 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from matrix.environments.source_builds import ADDRESS
-from matrix.environments.spec import Environment, is_version
+from matrix.environments.spec import ADDRESS, Environment, is_version, planned_info
 from matrix.errors import MatrixError, UnknownNameError
-from matrix.measure.cell import planned_info
 from matrix.model import Cell, Device
 
 

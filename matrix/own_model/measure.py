@@ -16,7 +16,8 @@ from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.sources import knowledge
 from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RefusedTargetError
 from matrix.job import Job
-from matrix.measure.cell import Progress, Request, Sink, measure, prepare, resolve_device, run_probe
+from matrix.measure.cell import Progress, Request, Sink, measure, prepare, run_probe
+from matrix.measure.device import resolve_device
 from matrix.measure.tasks import plan
 from matrix.model import Architecture, Cell, Check, Loader, Source, Verdict
 from matrix.own_model.diagnosis import Resolved

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from matrix.catalog.catalog import load_catalog
+from matrix.catalog.select import select
 from matrix.measure.cell import Request, measure
-from matrix.measure.tasks import plan, select
+from matrix.measure.tasks import plan
 from matrix.model import Case, CaseKey, Check, Loader, Verdict
 from matrix.progress import TerminalProgress
 

@@ -34,7 +34,7 @@ IDS = {name: f"odd:Odd{name}Model" for name in NAMES}
 def probe(python: Path, module: str, *arguments: str, question: object = None) -> list[dict[str, Any]]:
     """What a module of the probe prints where transformers has one more folder of models."""
     command = [str(python), "-c", WITH_MODELS, module, *arguments]
-    env = {**os.environ, "PYTHONHASHSEED": "0"}  # as `matrix.process.run.ask` has it
+    env = {**os.environ, "PYTHONHASHSEED": "0"}  # as `matrix.measure.probe_process.ask` has it
     done = subprocess.run(
         command, input=json.dumps(question), env=env, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT
     )

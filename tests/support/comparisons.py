@@ -5,7 +5,7 @@ from typing import Any
 from bot.comment.context import Facts
 from bot.loading_code.affected import Touched
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
-from matrix.comparison.measure import ComparisonPlan, Duel, Side
+from matrix.comparison.plan import ComparisonPlan, Duel, Side
 from matrix.model import Case, CaseKey, Check, Failure, Loader, Run, Verdict
 from tests.support.runs import ROUTER, case, cell
 

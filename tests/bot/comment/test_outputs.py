@@ -10,7 +10,7 @@ from bot.comment.shorten import CALM, SHORTENING
 from bot.text import Code, plain
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Comparison, Culprit, Outcome, Role
-from matrix.comparison.measure import Side
+from matrix.comparison.plan import Side
 from matrix.model import Check, Kind, Run, Verdict
 from tests.support.comparisons import HEAD, PLACE, PUSH, UPSTREAM, compared, comparison, facts, plan
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding

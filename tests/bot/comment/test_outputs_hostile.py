@@ -15,7 +15,7 @@ from bot.loading_code.affected import Touched
 from bot.text import Code
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
-from matrix.comparison.measure import Side
+from matrix.comparison.plan import Side
 from matrix.model import (
     Case,
     CaseKey,

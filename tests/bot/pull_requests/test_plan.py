@@ -20,7 +20,7 @@ from bot.pull_requests.plan import (
 )
 from matrix.catalog.catalog import load_catalog
 from matrix.comparison.compare import Role
-from matrix.comparison.measure import ComparisonPlan, Duel
+from matrix.comparison.plan import ComparisonPlan, Duel
 from matrix.environments.spec import Environment, load_environments, requirement
 from matrix.errors import UnknownNameError
 from matrix.model import Architecture, CaseKey, Check, Loader

@@ -25,7 +25,7 @@ from bot.settings import Budget, Settings
 from bot.untrusted.artifacts import runs_of
 from matrix.catalog.catalog import load_catalog
 from matrix.comparison.compare import Role, compare
-from matrix.comparison.measure import Duel, Side
+from matrix.comparison.plan import Duel, Side
 from matrix.environments.spec import load_environments, pinned
 from matrix.model import Case, Cell, Check, Verdict
 from matrix.results.records import case_record, end_record, header_record

@@ -9,20 +9,11 @@ from pathlib import Path
 import pytest
 
 from matrix.comparison.compare import Role
-from matrix.comparison.measure import (
-    ComparisonPlan,
-    Duel,
-    Means,
-    Side,
-    named,
-    plan_from_json,
-    plan_to_json,
-    run,
-    selected,
-)
+from matrix.comparison.measure import Means, named, run, selected
+from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json, plan_to_json
 from matrix.environments.spec import load_environments, pinned
 from matrix.errors import BadPlanError, UnknownNameError
-from matrix.measure.cell import probe_hash
+from matrix.measure.fingerprint import probe_hash
 from matrix.model import Architecture, Cell, Check, Failure, Loader, Verdict
 from matrix.process import run as runner
 from matrix.process.sandbox import Isolation, Sandbox
@@ -214,7 +205,7 @@ def test_a_confined_probe_cannot_change_results_environments_or_this_project(tmp
     kept = (tmp_path / "out", tmp_path / "logs", tmp_path / "venvs")
     for folder in kept:
         folder.mkdir()
-    sandbox = runner.sandbox(kept)
+    sandbox = runner.find_sandbox(kept)
     if sandbox.isolation is not Isolation.FULL:
         pytest.skip(f"this kernel permits no more than {sandbox.isolation}")
     machine = Machine(tmp_path, sandbox, Duel("newest", (Side(Role.NEWEST),), NAMES))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from matrix.environments.install import _torch_backend
 from matrix.environments.spec import Environment
 from matrix.errors import (
     BusyError,
@@ -20,15 +21,16 @@ from matrix.errors import (
     ProbeDiedError,
     WorldSizeError,
 )
-from matrix.measure.cell import Request, measure, resolve_device
+from matrix.measure.cell import Request, measure
+from matrix.measure.device import resolve_device
 from matrix.model import Case, Cell, Device, Verdict
-from matrix.process import run as runner
+from matrix.process.run import ROOT
 from matrix.results.store import append, read_cell
 from tests.support.stand_in_probe import EVERY_CASE, Silent, StandIn, all_end, ask, processes
 
 NAMES = ("bart", "bert", "llama")
 ID = "transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0+cpu"
-HUB = str(runner.ROOT / "matrix" / "probe" / "hub")
+HUB = str(ROOT / "matrix" / "probe" / "hub")
 ONE_THEN_DIE = "environment(); case(keys[0]); sys.exit('RuntimeError: the machine is on fire')"
 
 
@@ -323,14 +325,14 @@ def test_a_world_that_shards_nothing_is_refused(world_size: int) -> None:
 
 def test_without_a_driver_torch_comes_as_its_cpu_build_unless_a_folder_has_one(no_gpu: None, tmp_path: Path) -> None:
     environment = Environment("5.23.0", "0.19.8", "2.13.0")
-    assert runner._torch_backend(environment, {"UV_FIND_LINKS": str(tmp_path)}) == ["--torch-backend", "cpu"]
-    assert runner._torch_backend(environment, {"UV_TORCH_BACKEND": "cu126"}) == []
+    assert _torch_backend(environment, {"UV_FIND_LINKS": str(tmp_path)}) == ["--torch-backend", "cpu"]
+    assert _torch_backend(environment, {"UV_TORCH_BACKEND": "cu126"}) == []
     (tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl").touch()
-    assert runner._torch_backend(environment, {"UV_FIND_LINKS": f"/missing,{tmp_path}"}) == []
+    assert _torch_backend(environment, {"UV_FIND_LINKS": f"/missing,{tmp_path}"}) == []
 
 
 def test_with_a_driver_torch_comes_as_the_index_has_it(two_gpus: None) -> None:
-    assert runner._torch_backend(Environment("5.23.0", "0.19.8", "2.13.0"), {}) == []
+    assert _torch_backend(Environment("5.23.0", "0.19.8", "2.13.0"), {}) == []
 
 
 def test_a_run_cut_short_behind_its_last_case_is_completed_without_measuring(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matrix.catalog.select import select
 from matrix.errors import UnknownNameError, closest
 from matrix.job import Task
-from matrix.measure.tasks import choices, plan, remaining, select
+from matrix.measure.tasks import choices, plan, remaining
 from matrix.model import Architecture, CaseKey, Check, Failure, Loader, Verdict
 from tests.support.runs import case, finding
 

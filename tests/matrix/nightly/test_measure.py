@@ -14,7 +14,7 @@ from matrix.__main__ import app
 from matrix.catalog.catalog import catalog_hash
 from matrix.environments.spec import Environment
 from matrix.errors import UnknownNameError
-from matrix.measure.cell import probe_hash
+from matrix.measure.fingerprint import probe_hash
 from matrix.model import Architecture, Device
 from matrix.nightly.measure import Machine, read_plan, run
 from matrix.nightly.plan import BadNightPlanError, NightPlan, night_to_json

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from matrix.environments.pip_config import uv_variables
 from matrix.environments.source_builds import checkout, install_confined, other_commits
 from matrix.environments.spec import Environment
 from matrix.errors import BadMessageError, EnvironmentFailedError, SandboxError
@@ -53,7 +54,7 @@ def kept(tmp_path: Path) -> Path:
 @pytest.fixture
 def sandbox(kept: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     monkeypatch.setenv("HOME", str(kept))
-    return runner.sandbox([kept])
+    return runner.find_sandbox([kept])
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def server() -> Iterator[int]:
 
 def python(code: str, sandbox: Sandbox, *arguments: str, network: bool = False, writable: tuple[Path, ...] = ()) -> str:
     command = [sys.executable, "-I", "-c", code, *arguments]
-    return runner.confined(command, sandbox, writable, network=network)
+    return runner.run_confined(command, sandbox, writable, uv_variables(os.environ), network=network)
 
 
 def told(sandbox: Sandbox) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def test_r1_as_root_it_becomes_the_named_user_that_can_read_but_not_write(monkey
         pytest.skip("only root becomes another user")
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")  # one that everybody can read
     monkeypatch.setenv("ZERO3_SANDBOX_USER", "nobody")
-    sandbox = runner.sandbox([])
+    sandbox = runner.find_sandbox([])
     assert told(sandbox)["uid"] not in (0, os.getuid())
     touch = "import pathlib, sys; pathlib.Path(sys.argv[1], 'x').touch()"
     with TemporaryDirectory() as name:

@@ -1,0 +1,69 @@
+"""Installs environments with uv: the only door to the installer."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+from matrix.environments.pip_config import uv_variables
+from matrix.environments.spec import Environment
+from matrix.errors import EnvironmentFailedError, NoIndexError
+from matrix.process.run import run
+
+
+def install(environment: Environment, venv: Path, variables: Mapping[str, str] | None = None) -> Path:
+    """Installs the environment's pins into `venv` and returns its interpreter; what is there is not fetched again.
+
+    `variables` are those of the installer; without them it has this process's. Raises EnvironmentFailedError with the
+    resolver's message.
+    """
+    variables = {**uv_variables(os.environ if variables is None else variables), "DS_BUILD_OPS": "0"}
+    interpreter = venv / "bin" / "python"
+    if not interpreter.exists():
+        here = ".".join(map(str, sys.version_info[:3]))
+        python = sys.executable if here in SpecifierSet(environment.python) else environment.python
+        _run_uv(["venv", "--quiet", "--python", python, str(venv)], environment.id, variables)
+    if environment.requirements:
+        target = pip_install(environment, interpreter, variables)
+        _run_uv([*target, *environment.requirements], environment.id, variables)
+    return interpreter
+
+
+def find_uv() -> str:
+    """Returns the path of uv's binary."""
+    from uv import find_uv_bin  # not needed where an interpreter is given
+
+    return str(find_uv_bin())
+
+
+def pip_install(environment: Environment, interpreter: Path, variables: Mapping[str, str]) -> list[str]:
+    """Returns uv's arguments, without the requirements, to install `environment` for `interpreter`."""
+    backend = _torch_backend(environment, variables)
+    return ["pip", "install", "--quiet", "--python", str(interpreter), *backend]
+
+
+def fetch_newest_release(package: str) -> str:
+    """Fetches the newest version of `package` that the configured index has; raises NoIndexError."""
+    question = ["pip", "compile", "--quiet", "--no-deps", "--no-annotate", "--no-header", "-"]
+    done = run([find_uv(), *question], uv_variables(os.environ), package)
+    if done.returncode:
+        raise NoIndexError(package, done.stderr)
+    return done.stdout.strip().partition("==")[2]
+
+
+def _run_uv(arguments: Sequence[str], environment: str, variables: Mapping[str, str]) -> None:
+    done = run([find_uv(), *arguments], variables)
+    if done.returncode:
+        raise EnvironmentFailedError(environment, done.stderr.strip())
+
+
+def _torch_backend(environment: Environment, variables: Mapping[str, str]) -> list[str]:
+    """Asks for the CPU build of torch where no NVIDIA driver is, unless a local folder of wheels offers a build."""
+    folders = [Path(folder) for folder in variables.get("UV_FIND_LINKS", "").split(",") if folder]
+    local = any(next(folder.glob(f"torch-{environment.torch}+*.whl"), None) for folder in folders)
+    if local or "UV_TORCH_BACKEND" in variables or shutil.which("nvidia-smi"):
+        return []
+    return ["--torch-backend", "cpu"]

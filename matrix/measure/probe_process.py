@@ -1,0 +1,96 @@
+"""Starts the probe in the measured interpreter and passes on what it prints."""
+
+import json
+import os
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from matrix.environments.interpreter import find_interpreter
+from matrix.job import Job
+from matrix.process.messages import messages
+from matrix.process.run import ROOT, Command, running
+from matrix.process.sandbox import Sandbox
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Whose code runs: `root` is the checkout whose probe measures, `sandbox` confines what is not trusted."""
+
+    root: Path = ROOT
+    sandbox: Sandbox | None = None
+
+
+OURS: Final = Setup()
+_LAUNCHER: Final = frozenset({"RANK", "LOCAL_RANK", "WORLD_SIZE", "PYTHONHOME"})
+"""Variables of an outer launcher, which the probe must not see."""
+_DETERMINISTIC: Final = {"CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}
+"""For questions that need no GPU and must have the same answer every time: upstream's messages name the items of sets."""
+_HUB: Final = dict.fromkeys(("HF_HUB_CACHE", "TRANSFORMERS_CACHE"), str(ROOT / "matrix" / "probe" / "hub"))
+"""Replaces a hub: the catalog's verdicts must not depend on what somebody's cache holds. 4.x prefers the second."""
+
+
+def run_job(
+    job: Job, interpreter: Path, log: Path, launcher: Sequence[str] = (), setup: Setup = OURS
+) -> Generator[dict[str, Any]]:
+    """Runs `job` in `interpreter` and yields the probe's messages as they come; all its other output goes to `log`.
+
+    `matrix.probe.__main__` lists the messages. Closing the iterator, or Ctrl-C, ends the probe with all its ranks. A
+    `launcher` such as `-m torch.distributed.run` starts the ranks instead of the probe, and ends them. Raises
+    BadMessageError for any other line.
+    """
+    limit = min(3600, 600 + job.timeout * len(job.tasks)) if setup.sandbox else None
+    with (
+        TemporaryDirectory(prefix="zero3-job-", ignore_cleanup_errors=bool(setup.sandbox)) as name,
+        log.open("a", encoding="utf-8") as stderr,
+    ):
+        folder = Path(name)
+        arguments = _arguments(job, [str(find_interpreter(interpreter)), *launcher], folder, setup.sandbox)
+        command = Command(arguments, folder, {**_variables(setup, folder), **({} if job.target else _HUB)})
+        with running(command, stderr, limit=limit) as stdout:
+            yield from messages(stdout)
+
+
+def ask(topic: str, question: Mapping[str, Any], interpreter: Path, log: Path) -> Generator[dict[str, Any]]:
+    """Asks the probe in `interpreter` a question about `topic` and yields its answers; its other output goes to `log`.
+
+    Ends early when the probe dies. Raises BadMessageError for a line that is not a JSON object.
+    """
+    with TemporaryDirectory(prefix="zero3-job-") as name, log.open("a", encoding="utf-8") as stderr:
+        folder = Path(name)
+        file = folder / "question.json"
+        file.write_text(json.dumps(question))
+        arguments = [str(find_interpreter(interpreter)), "-m", "matrix.probe.discovery", topic]
+        command = Command(arguments, folder, {**_variables(OURS, folder), **_HUB, **_DETERMINISTIC})
+        with file.open() as stdin, running(command, stderr, stdin) as stdout:
+            yield from messages(stdout)
+
+
+def last_line(log: Path) -> str:
+    """Returns the last line of a log file."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 10_000))
+        lines = file.read().decode(errors="replace").splitlines()
+    return lines[-1] if lines else "(empty)"
+
+
+def _arguments(job: Job, interpreter: Sequence[str], folder: Path, sandbox: Sandbox | None) -> list[str]:
+    """Writes the job to `folder` and returns the arguments that do it, confined by `sandbox`."""
+    file = folder / "job.json"
+    file.write_text(json.dumps(asdict(job)))
+    arguments = [*interpreter, "-m", "matrix.probe", str(file)]
+    if sandbox is None:
+        return arguments
+    sandbox.give(folder)
+    return sandbox.command(arguments, [folder])
+
+
+def _variables(setup: Setup, folder: Path) -> dict[str, str]:
+    """Returns the probe's variables: this project alone on the path, no hub, and none of an outer launcher's."""
+    outer = setup.sandbox.variables(os.environ, folder) if setup.sandbox else os.environ
+    kept = {name: value for name, value in outer.items() if name not in _LAUNCHER}
+    # What a killed probe leaves behind is deleted with the folder.
+    own = {"TMPDIR": str(folder), "HF_MODULES_CACHE": str(folder / "modules"), "PYTHONPATH": str(setup.root)}
+    return {**kept, **own, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
