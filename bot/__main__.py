@@ -13,8 +13,9 @@ from bot.render import render
 from bot.report.build import report as report_of
 from bot.report.terminal import print_report
 from bot.site.build import Sources, site_of_history, site_of_results
+from bot.site.data.publisher import ADDRESS, NOBODY, Publisher
 from bot.site.data.urls import START
-from bot.site.pages.feed import ADDRESS, NOBODY, Publisher
+from bot.text import count
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.families import FAMILIES
 from matrix.catalog.lockfile import read_lock
@@ -113,7 +114,7 @@ def dashboard(
         written = site_of_history(Sources(history, kept, Publisher(authority, address)), out, family_names(), tell)
     else:
         raise typer.BadParameter("name either --history or --results")
-    typer.echo(f"{out / START}: {written}")
+    typer.echo(f"{out / START}: {count(written, 'file')}")
 
 
 def family_names() -> dict[str, str]:

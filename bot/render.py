@@ -6,20 +6,28 @@ import re
 from collections.abc import Callable, Hashable
 from datetime import date
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Final, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bot.comment.words import WHATS
-from bot.site.page_json import twin
-from bot.text import Code, capital, clip, count, html_code, markdown_code, markdown_fence, markdown_text, visible
+from bot.text import (
+    Code,
+    capital,
+    clip,
+    count,
+    html_code,
+    json_text,
+    markdown_code,
+    markdown_fence,
+    markdown_text,
+    visible,
+)
 from bot.verdict_words import VERDICTS
 from matrix.model import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")
-_ROOT: Final = Path(__file__).parents[1]
 _PAGE: Final = re.compile(r"site/\w+\.html\.j2")
 _PLAIN: Final = re.compile(r"https?://[\w.:-]+/[\w./#?=&%-]*", re.ASCII)
 
@@ -53,18 +61,6 @@ def ready() -> None:
 def asset(name: str) -> str:
     """The text of `templates/<name>` as it is: a style sheet, a script."""
     return _TEMPLATES.get_source(_environment("html"), name)[0]
-
-
-@cache
-def look() -> str:
-    """A digest of all templates and of our code: pages of the same data are the same as long as it is."""
-    names = sorted(_environment("html").list_templates())
-    code = (
-        path.read_text(encoding="utf-8")
-        for package in ("bot", "matrix")
-        for path in sorted(_ROOT.glob(f"{package}/**/*.py"))
-    )
-    return hashlib.sha256("\0".join((*map(asset, names), *code)).encode()).hexdigest()
 
 
 @cache
@@ -172,7 +168,7 @@ def _issue(url: str) -> str:
 
 def _data(value: object) -> Markup:
     """A context as JSON inside a script element of data: nothing in it can end the element."""
-    text = twin(value).translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&"})
+    text = json_text(value).translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&"})
     return Markup(text)  # noqa: S704 - JSON without what is markup
 
 

@@ -5,9 +5,10 @@ outlet shows them verbatim, in its own kind of code span, and never as markup.
 """
 
 import html
+import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import date
 
 from matrix.model import Scalar
 
@@ -19,11 +20,6 @@ class Code(str):
     """Text from outside: shown verbatim, as code."""
 
     __slots__ = ()
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _: object, handler: Callable[[type], Any]) -> Any:
-        """In a JSON Schema it is a string."""
-        return handler(str)
 
 
 Sentence = tuple[str, ...]
@@ -121,3 +117,14 @@ def values(scalars: Iterable[Scalar], *, more: bool = False) -> Code:
     """Tensor elements in a row, with an ellipsis where there are `more`."""
     shown = [value(scalar) for scalar in scalars]
     return clip(", ".join([*shown, "…"] if more and shown else shown))
+
+
+def json_text(value: object) -> str:
+    """Returns `value`, which may hold dataclasses, as JSON of ASCII characters only, so that no text in it is anything but data."""
+    return json.dumps(value, default=_json_value, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, date):
+        return value.isoformat()
+    return vars(value) if hasattr(value, "__dict__") else str(value)

@@ -39,7 +39,7 @@ def main(
 def screenshots(browser: Browser, site: Path, folder: Path) -> Iterator[Path]:
     """Write each of SHOTS into `folder`, as on the day of the site's data, and yield its path."""
     address = (site / links.START).resolve().as_uri() + QUESTION
-    day = json.loads((site / links.twin(links.START)).read_text(encoding="utf-8"))["night"]
+    day = json.loads((site / links.API).read_text(encoding="utf-8"))["night"]
     for name, window in SHOTS.items():
         path = folder / name
         path.write_bytes(small(picture(browser, address, window, day)))

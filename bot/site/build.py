@@ -5,27 +5,25 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
-from functools import partial
 from pathlib import Path
 
 from bot.site.data.index import Atlas
-from bot.site.pages.feed import NOBODY, Publisher, recent
-from bot.site.publish import Written, publish
+from bot.site.data.publisher import NOBODY, Publisher
+from bot.site.outputs.feed import recent
+from bot.site.publish import publish
 from bot.text import count
 from matrix.advice.known import load_known
 from matrix.catalog.lockfile import read_lock
-from matrix.history.database import History, build, opened
-from matrix.history.queries import Night, Transition, nights, refused, withdrawn
+from matrix.history.database import build, opened
+from matrix.history.queries import nights, refused, withdrawn
 from matrix.history.snapshot import Board, board, board_of
-from matrix.parallel import beside
 from matrix.results.store import read_run
 
 Families = Mapping[str, str]
 Tell = Callable[[str], None]
 
 
-def site_of_results(results: Path, out: Path, families: Families, tell: Tell) -> Written:
+def site_of_results(results: Path, out: Path, families: Families, tell: Tell) -> int:
     """The site of the results of one run: without history strips and changes."""
     return publish(_atlas(board_of(read_run(results)), families), out, None, tell)
 
@@ -39,41 +37,21 @@ class Sources:
     publisher: Publisher = NOBODY
 
 
-def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> Written:
+def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> int:
     """The site of a history, whose database is brought up to date first."""
     with _lasting():
         built = build(sources.records, sources.database)
         tell(f"{built.read} of {built.files} record files read into {sources.database}")
-        with beside(partial(_past, sources.database)) as past, opened(sources.database) as history:
+        with opened(sources.database) as history:
             _tell_refused(sources, len(refused(history)), tell)
-            told = board(history)
-            rest = past() if past().night == told.night else _Past.of(history)  # somebody built it again meanwhile
-            atlas = replace(_atlas(told, families), publisher=sources.publisher, **vars(rest))
+            atlas = replace(
+                _atlas(board(history), families),
+                publisher=sources.publisher,
+                nights=nights(history),
+                recent=recent(history),
+                withdrawn=withdrawn(history),
+            )
     return publish(atlas, out, sources.database, tell)
-
-
-@dataclass(frozen=True)
-class _Past:
-    """What an atlas tells of a history besides its board."""
-
-    nights: tuple[Night, ...]
-    recent: tuple[Transition, ...]
-    withdrawn: int
-
-    @classmethod
-    def of(cls, history: History) -> "_Past":
-        """What `history` tells."""
-        return cls(nights(history), recent(history), withdrawn(history))
-
-    @property
-    def night(self) -> date:
-        """The newest night, as a board has it."""
-        return self.nights[-1].day if self.nights else date.min
-
-
-def _past(database: Path) -> _Past:
-    with opened(database) as history:
-        return _Past.of(history)
 
 
 def _tell_refused(sources: Sources, number: int, tell: Tell) -> None:

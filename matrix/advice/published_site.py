@@ -1,153 +1,54 @@
-"""A published site as a source of advice: the few parts of its pages' JSON that this reads, judged strictly.
+"""A published site as a source of advice. It may be anybody's, so its file is judged strictly."""
 
-`architectures/index.json` lists the architectures and their pages, a page has the cases in its `grids`, and an
-environment's page what else was installed. All of it may be anybody's: docs/programs.md documents it.
-"""
-
-import re
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import date
-from typing import Annotated, Final, Literal, TypeVar
-from urllib.parse import quote
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
 from matrix.advice.download import DownloadError, fetched
-from matrix.advice.safety import Answer, Tried
-from matrix.model import Check, Device, Loader, Verdict
-
-_Page = TypeVar("_Page")
-_PAGE: Final = re.compile(r"\A[a-z]+/[\w,~-][\w.,~-]*\.html\Z", re.ASCII)
-
-_Text = Annotated[str, Field(max_length=300)]
-_Link = Annotated[str, Field(pattern=_PAGE, max_length=300)]
-
-
-@dataclass(frozen=True)
-class _Line:
-    architecture: _Text
-    page: _Link
-
-
-@dataclass(frozen=True)
-class _Index:
-    schema: Literal[1]
-    kind: Literal["architectures"]
-    night: date | None
-    architectures: tuple[_Line, ...]
-
-
-@dataclass(frozen=True)
-class _Environment:
-    id: _Text
-    page: _Link
-    transformers: _Text
-    deepspeed: _Text
-    device: Device
-    night: date
-    stale: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Cell:
-    loader: Loader
-    check: Check
-    verdict: Verdict | None
-
-
-@dataclass(frozen=True)
-class _Place:
-    environment: _Environment
-    cells: tuple[_Cell, ...]
-
-
-@dataclass(frozen=True)
-class _Row:
-    places: tuple[tuple[_Place, ...], ...]
-
-
-@dataclass(frozen=True)
-class _Grid:
-    rows: tuple[_Row, ...]
-
-
-@dataclass(frozen=True)
-class _Architecture:
-    schema: Literal[1]
-    kind: Literal["architecture"]
-    grids: tuple[_Grid, ...]
-
-
-@dataclass(frozen=True)
-class _Installed:
-    torch: _Text
-    accelerate: _Text
-
-
-@dataclass(frozen=True)
-class _View:
-    info: _Installed
-
-
-@dataclass(frozen=True)
-class _EnvironmentPage:
-    schema: Literal[1]
-    kind: Literal["environment"]
-    flaky: int
-    view: _View
+from matrix.advice.safety import Tried
+from matrix.model import KINDS
 
 
 class Published:
-    """The site below `address`. Raises DownloadError for what cannot be got, or is not what a site of this project has."""
+    """The site below `address`. Raises DownloadError for what cannot be fetched or is not from a site of this project."""
 
     def __init__(self, address: str) -> None:
-        self._root = address.rstrip("/") + "/"
-        index = self._page("architectures/index.html", _Index)
-        self.night = index.night or date.min  # a site before its first night
-        self._pages = {line.architecture: line.page for line in index.architectures}
-        self._environments: dict[str, _EnvironmentPage] = {}
+        self._file = _fetch(f"{address.rstrip('/')}/{PATH}")
+        self.night = self._file.night or date.min  # a site before its first night
+        self._environments = {one.id: one for one in self._file.environments}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The ids of all architectures."""
-        return tuple(self._pages)
+        return tuple(self._file.verdicts)
 
     def tried(self, name: str) -> tuple[Tried, ...]:
         """What was measured of one of `names`."""
-        page = self._page(self._pages[name], _Architecture)
-        verdicts: dict[_Environment, dict[tuple[Loader, Check], Verdict]] = defaultdict(dict)
-        for place in (place for grid in page.grids for row in grid.rows for column in row.places for place in column):
-            told = {(cell.loader, cell.check): cell.verdict for cell in place.cells if cell.verdict}
-            verdicts[place.environment] |= told
-        found = (self._tried(environment, told) for environment, told in verdicts.items())
+        found = (self._tried(environment, name) for environment in self._file.environments)
         return tuple(one for one in found if one.counts)
 
     def others(self, tried: Tried) -> Mapping[str, str]:
         """What else decides what was measured there, by package."""
-        installed = self._environments[tried.environment].view.info
-        return {"torch": installed.torch, "accelerate": installed.accelerate}
+        environment = self._environments[tried.environment]
+        return {"torch": environment.torch, "accelerate": environment.accelerate}
 
-    def _tried(self, environment: _Environment, verdicts: Mapping[tuple[Loader, Check], Verdict]) -> Tried:
-        """With the page of the environment only where it decides: where it may be safe."""
-        info = environment
-        found = Tried(
-            info.id, info.transformers, info.deepspeed, info.device, info.night, verdicts, stale=bool(info.stale)
+    def _tried(self, one: AdviceEnvironment, name: str) -> Tried:
+        cases = self._file.verdicts[name].get(one.id, {})
+        known = ((kind, cases.get("-".join(kind))) for kind in KINDS)
+        verdicts = {kind: verdict for kind, verdict in known if verdict}
+        return Tried(
+            one.id, one.transformers, one.deepspeed, one.device, one.night, verdicts, stale=one.stale, flaky=one.flaky
         )
-        if all(found.answer(loader) is not Answer.SAFE for loader in Loader):
-            return found
-        if info.id not in self._environments:
-            self._environments[info.id] = self._page(info.page, _EnvironmentPage)
-        return replace(found, flaky=self._environments[info.id].flaky)
 
-    def _page(self, page: str, kind: type[_Page]) -> _Page:
-        address = self._root + quote(page.removesuffix(".html"), safe="/,~") + ".json"
-        try:
-            return TypeAdapter(kind).validate_json(fetched(address), strict=True)
-        except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise DownloadError(
-                address, f"it is no page of a site of this project ({where[:100]}: {problem['type']})"
-            ) from error
+
+def _fetch(address: str) -> AdviceFile:
+    try:
+        return TypeAdapter(AdviceFile).validate_json(fetched(address), strict=True)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise DownloadError(
+            address, f"it is no file of a site of this project ({where[:100]}: {problem['type']})"
+        ) from error

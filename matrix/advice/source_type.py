@@ -4,6 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from matrix.advice.advice_file import PATH
 from matrix.errors import NoKnowledgeError, ResultsError
 from matrix.history.files import night_of
 
@@ -58,6 +59,6 @@ def _instead(path: Path) -> str:
         return "is not there"
     if any(path.glob("*.jsonl.gz")):
         return "is one night of a history: name the folder that it is in"
-    if (path / "architectures" / "index.json").exists():
+    if (path / PATH).exists():
         return "is a site on disk: name the address it is published at, or what it was made of"
     return "holds neither results (*.jsonl) nor nights (2026-11-22)"

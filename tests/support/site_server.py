@@ -9,47 +9,37 @@ from typing import Any
 
 NIGHT = "2026-11-25"
 
+ADVICE = "/api/v1/advice.json"
 ENVIRONMENT = {
     "id": "transformers-5.6.0+deepspeed-0.19.8+torch-2.13.0+cpu",
-    "page": "environments/transformers-5.6.0,deepspeed-0.19.8.html",
     "transformers": "5.6.0",
     "deepspeed": "0.19.8",
+    "torch": "2.13.0+cpu",
+    "accelerate": "1.15.0",
     "device": "cpu",
     "night": NIGHT,
-    "stale": [],
+    "stale": False,
+    "flaky": 0,
 }
+
+Place = tuple[dict[str, Any], dict[str, str]]
+"""An environment, and the verdicts of its cases."""
 
 
 def environment(name: str, **other: Any) -> dict[str, Any]:
-    page = f"environments/{name}.html"
-    return {**ENVIRONMENT, "id": name, "transformers": name, "page": page, **other}
+    return {**ENVIRONMENT, "id": name, "transformers": name, **other}
 
 
-def place(environment: Mapping[str, Any], load: str | None = "pass", save: str | None = "pass") -> dict[str, Any]:
-    cells = [
-        {"loader": "stock", "check": check, "verdict": verdict, "page": "cases/x.html"}
-        for check, verdict in (("load", load), ("save", save))
-    ]
-    return {"environment": environment, "cells": cells, "edge": ""}
+def place(environment: dict[str, Any], load: str | None = "pass", save: str | None = "pass") -> Place:
+    return environment, {f"stock-{check}": verdict for check, verdict in (("load", load), ("save", save)) if verdict}
 
 
-def site(*places: Mapping[str, Any], flaky: Any = 0, torch: str = "2.13.0+cpu") -> dict[str, Any]:
-    """The files of a site with one architecture, by path; `flaky` and `torch` are those of all environments."""
-    index = {
-        "schema": 1,
-        "kind": "architectures",
-        "night": NIGHT,
-        "architectures": [{"architecture": "bert:BertModel", "page": "architectures/b~B.html"}],
-    }
-    page = {"schema": 1, "kind": "architecture", "grids": [{"rows": [{"places": [[one] for one in places]}]}]}
-    installed = {
-        "schema": 1,
-        "kind": "environment",
-        "flaky": flaky,
-        "view": {"info": {"torch": torch, "accelerate": "1.15.0"}},
-    }
-    pages = {f"/{one['environment']['page'].removesuffix('.html')}.json": installed for one in places}
-    return {"/architectures/index.json": index, "/architectures/b~B.json": page, **pages}
+def site(*places: Place) -> dict[str, Any]:
+    """The files of a site with one architecture, by path."""
+    verdicts = {environment["id"]: cases for environment, cases in places}
+    environments = [environment for environment, _ in places]
+    advice = {"schema": 1, "night": NIGHT, "environments": environments, "verdicts": {"bert:BertModel": verdicts}}
+    return {ADVICE: advice}
 
 
 class _Handler(BaseHTTPRequestHandler):

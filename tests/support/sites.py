@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.site.data.index import Atlas
-from bot.site.publish import Written, publish
+from bot.site.publish import publish
 from matrix.advice.known import load_known
 from matrix.history.snapshot import board_of
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Failure, Loader, Run, Tensors, Verdict
@@ -71,7 +71,7 @@ def hostile() -> Atlas:
     )
 
 
-def publish_quietly(atlas: Atlas, root: Path, database: Path | None = None) -> Written:
+def publish_quietly(atlas: Atlas, root: Path, database: Path | None = None) -> int:
     """Write a site and tell nobody."""
     return publish(atlas, root, database, lambda _: None)
 

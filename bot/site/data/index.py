@@ -10,10 +10,10 @@ from typing import Any, Final
 from bot.report.labels import labels
 from bot.report.statements import never_began
 from bot.site.data import urls as links
+from bot.site.data.publisher import NOBODY, Publisher
 from bot.site.data.versions import age, ordered
 from bot.site.data.views import Axis, CaseLink, EnvironmentLink, FailureLink, Words, words
 from bot.site.failures.group import UpstreamFailure, failures
-from bot.site.pages.feed import NOBODY, Publisher
 from bot.text import Code, clip
 from matrix.advice.known import Known
 from matrix.catalog.lockfile import Lock

@@ -1,11 +1,11 @@
-"""The frozen contexts of the site's pages. A page's JSON twin holds exactly this, so it is an interface: see docs/site.schema.json."""
+"""The frozen contexts of the site's pages."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
-from typing import Final, Literal
+from typing import Literal
 
 from bot.report.context import EnvironmentView
 from bot.site.data.views import (
@@ -33,9 +33,6 @@ from bot.text import Code
 from matrix.history.snapshot import SHOWN, TRUSTED
 from matrix.model import Loader
 
-SCHEMA: Final = 1
-"""Of the JSON: a higher one when a program that reads it would have to change."""
-
 
 def initial(name: str) -> str:
     """The letter or digit that a name is listed under; `other` for any other sign."""
@@ -55,17 +52,11 @@ class Page:
     title: str
     crumbs: tuple[Link, ...]
     night: date | None
-    schema: int = SCHEMA
 
     @property
     def root(self) -> str:
         """What a link on this page begins with, to start from the root of the site."""
         return "../" * self.path.count("/")
-
-    @property
-    def twin(self) -> str:
-        """The name of the JSON beside it."""
-        return self.path.rpartition("/")[2].removesuffix(".html") + ".json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ ARCHITECTURES: Final = "architectures/index.html"
 FINDINGS: Final = "findings/index.html"
 ABOUT: Final = "about.html"
 FEED: Final = "feed.atom"
-SCHEMA: Final = "schema.json"
+API: Final = "api/v1/index.json"
 
 
 @lru_cache(10_000)  # few names, many links
@@ -65,11 +65,6 @@ def cases_of(environment_id: str) -> str:
 def finding(name: str) -> str:
     """The page of the upstream failure with the slug `name`."""
     return f"findings/{slug(name)}.html"
-
-
-def twin(page: str) -> str:
-    """The JSON beside a page."""
-    return page.partition("#")[0].removesuffix(".html") + ".json"
 
 
 def relative(page: str, target: str) -> str:

@@ -1,9 +1,8 @@
-"""The parts that the contexts of pages are made of. They are in the JSON twins as they are here."""
+"""The parts that the contexts of pages are made of."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 from bot.report.context import ErrorView, SiteView
 from bot.text import Code, Sentence, plain
@@ -32,11 +31,6 @@ class Words:
 
     def __str__(self) -> str:
         return plain(self.parts)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _: object, handler: Callable[[type], Any]) -> Any:
-        """In a JSON Schema it is a string."""
-        return handler(str)
 
 
 def words(*parts: str) -> Words:

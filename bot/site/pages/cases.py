@@ -31,8 +31,7 @@ Strips = Mapping[CaseKey, tuple[Mark, ...]]
 class Shelf:
     """All that the case pages of one environment are made of.
 
-    `nights` are those that its history strips tell of: records are never replaced, so the strips are the same as long as
-    the nights are.
+    `nights` are those that its history strips tell of.
     """
 
     reading: Reading
@@ -44,26 +43,6 @@ class Shelf:
     def architectures(self) -> tuple[str, ...]:
         """What the environment has cases of."""
         return tuple(dict.fromkeys(key.architecture for key in self.reading.cases))
-
-    @property
-    def inputs(self) -> tuple[object, ...]:
-        """What its pages are made of, in short: records are never replaced, so their digest stands for what they say."""
-        reading = self.reading
-        return (
-            reading.records or reading.cases,
-            reading.cell.environment,
-            reading.night,
-            self.link,
-            self.failures,
-            self.nights,
-        )
-
-    @property
-    def paths(self) -> Iterator[str]:
-        """Each page and its JSON."""
-        for architecture in self.architectures:
-            page = links.cases(self.reading.cell.environment.id, architecture)
-            yield from (page, links.twin(page))
 
 
 def shelves(atlas: Atlas) -> Iterator[Shelf]:

@@ -1,4 +1,4 @@
-"""The site as files: whole, inert, the same each time, and written only where something changed."""
+"""The site as files: whole, inert, and the same each time."""
 
 import json
 import pickle
@@ -13,25 +13,22 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from bot.render import page_html
 from bot.site import publish
 from bot.site.build import Sources, site_of_history
 from bot.site.data import urls as links
-from bot.site.folder import MARKER, NotASiteError, begun, write
-from bot.site.page_json import schema, twin
-from bot.site.pages.feed import Publisher
+from bot.site.data.publisher import Publisher
+from bot.site.folder import NotASiteError
 from bot.site.pages.start import start_page
 from matrix.errors import OutputError
 from matrix.history.database import opened
 from matrix.history.queries import withdrawn
-from matrix.model import Tensors, Verdict
+from matrix.model import Verdict
 from tests.support.history.folder import NEW, Folder, day
 from tests.support.runs import BERT, ROUTER, case, cell
 from tests.support.sites import HISTORY, HOSTILE, Page, atlas_of, four, hostile, pages, pair, publish_quietly, small
 
-SCHEMA = Path(__file__).parents[3] / "docs/site.schema.json"
 Site = dict[str, Page]
 
 
@@ -78,6 +75,11 @@ def broken(site: Site, files: set[str]) -> list[str]:
             if not parts.scheme and missing:
                 found.append(f"{path}: {address}")
     return found
+
+
+def text_of(path: Path) -> str:
+    """What a page says, with single spaces."""
+    return " ".join("".join(Page(path.read_text(encoding="utf-8")).text).split())
 
 
 @pytest.mark.parametrize("which", ["folder", "hostile_folder"])
@@ -127,35 +129,6 @@ def test_every_header_of_a_table_has_a_scope(site: Site) -> None:
         assert not [attributes for tag, attributes in page.tags if tag == "th" and "scope" not in attributes], path
 
 
-def test_every_page_has_its_json_as_the_schema_says(folder: Path, site: Site) -> None:
-    validator = Draft202012Validator(schema())
-    seen: dict[str, int] = {}
-    for path in site:
-        told = json.loads((folder / links.twin(path)).read_bytes())
-        assert (told["path"], told["schema"]) == (path, 1)
-        seen[told["kind"]] = seen.get(told["kind"], 0) + 1
-        if seen[told["kind"]] <= 3:
-            validator.validate(told)
-    assert len(seen) == 10
-
-
-def test_the_schema_in_the_documentation_is_that_of_the_pages() -> None:
-    """`python -m bot dashboard` writes it as schema.json: copy it when the contexts changed, and think of `SCHEMA`."""
-    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == json.loads(json.dumps(schema()))
-
-
-def test_the_schema_explains_whatever_of_the_answers_is_no_plain_name() -> None:
-    told = schema()["$defs"]["AnswerEnvironment"]
-    assert [name for name in ("verdicts", "answers", "flaky", "why") if f"`{name}`" not in told["description"]] == []
-
-
-def test_a_forged_number_is_no_json_number_and_ends_nothing() -> None:
-    assert json.loads(twin({"seconds": float("nan"), "other": [float("-inf"), 1.5]})) == {
-        "seconds": None,
-        "other": [None, 1.5],
-    }
-
-
 def test_hostile_text_is_inert_on_every_page(hostile_folder: Path, site: Site) -> None:
     plain = {tag for page in site.values() for tag, _ in page.tags}
     for path, page in pages(hostile_folder):
@@ -196,45 +169,6 @@ def test_hostile_names_stay_in_the_folder(hostile_folder: Path) -> None:
     assert all(re.fullmatch(r"[\w.~,/-]+", path, re.ASCII) for path in files(hostile_folder))
 
 
-def test_the_same_board_gives_the_same_bytes_and_writes_nothing_again(tmp_path: Path) -> None:
-    first = publish_quietly(small(), tmp_path / "one")
-    publish_quietly(small(), tmp_path / "two")
-    assert files(tmp_path / "one") == files(tmp_path / "two")
-    again = publish_quietly(small(), tmp_path / "one")
-    assert (again.files, again.changed, again.removed) == (first.files, 0, 0)
-
-
-def test_only_what_changed_is_written_again(tmp_path: Path) -> None:
-    publish_quietly(small(), tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    worse = cell(*four(ROUTER, Verdict.CRASH), *four(BERT), environment=pair("5.6.0"))
-    readings = tuple(
-        atlas_of(worse).readings[0] if reading.cell.environment.transformers == "5.6.0" else reading
-        for reading in small().board.readings
-    )
-    publish_quietly(replace(small(), board=replace(small().board, readings=readings)), tmp_path)
-    changed = {
-        path.relative_to(tmp_path).as_posix()
-        for path, time in before.items()
-        if path.exists() and path.stat().st_mtime_ns != time
-    }
-    environment = pair("5.6.0").id
-    assert links.cases(environment, ROUTER) in changed
-    assert links.cases(environment, BERT) not in changed
-    assert links.cases(pair("5.5.4").id, ROUTER) not in changed
-    assert links.START in changed
-
-
-def test_pages_that_are_no_more_are_removed_and_nothing_else(tmp_path: Path) -> None:
-    publish_quietly(small(), tmp_path)
-    (tmp_path / "CNAME").write_text("zero3.example")
-    written = publish_quietly(atlas_of(cell(*four(BERT), environment=pair("5.6.0"))), tmp_path)
-    assert written.removed
-    assert not (tmp_path / links.architecture(ROUTER)).exists()
-    assert not (tmp_path / links.twin(links.architecture(ROUTER))).exists()
-    assert (tmp_path / "CNAME").exists()
-
-
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(NotASiteError):
@@ -242,66 +176,55 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert list(files(tmp_path)) == ["thesis.tex"]
 
 
-def test_the_start_page_is_the_last_to_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_board_gives_the_same_bytes(tmp_path: Path) -> None:
+    number = publish_quietly(small(), tmp_path / "one")
+    publish_quietly(small(), tmp_path / "two")
+    made = files(tmp_path / "one")
+    assert made == files(tmp_path / "two")
+    assert len(made) == number + 1  # and the marker
+
+
+def test_a_site_is_replaced_whole_and_nothing_else(tmp_path: Path) -> None:
     publish_quietly(small(), tmp_path)
-    before = (tmp_path / links.START).read_bytes()
+    (tmp_path / "CNAME").write_text("zero3.example")
+    (tmp_path / links.ABOUT).write_text("half wri")
+    other = atlas_of(cell(*four(BERT), environment=pair("5.6.0")))
+    publish_quietly(other, tmp_path)
+    assert (tmp_path / "CNAME").read_text() == "zero3.example"
+    (tmp_path / "CNAME").unlink()
+    publish_quietly(other, tmp_path / "new")
+    again = files(tmp_path)
+    assert {path: again[path] for path in again if not path.startswith("new/")} == files(tmp_path / "new")
+
+
+def test_an_interrupted_site_has_no_start_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_quietly(small(), tmp_path)
 
     def interrupted(*_: object) -> Any:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(publish, "finding_pages", interrupted)
+        patch.setattr(publish, "start_page", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            publish_quietly(atlas_of(cell(*four(BERT), environment=pair("5.6.0"))), tmp_path)
-    assert (tmp_path / links.START).read_bytes() == before
-    assert (tmp_path / links.architecture(ROUTER)).exists()
-
-
-def test_a_page_that_was_left_half_written_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+            publish_quietly(small(), tmp_path)
+    assert not (tmp_path / links.START).exists()
     publish_quietly(small(), tmp_path)
-    about = tmp_path / links.ABOUT
-    whole = about.read_bytes()
+    assert (tmp_path / links.START).exists()
 
-    def interrupted(place: str, content: bytes) -> None:
-        write(place, content[:100] if place == str(about) else content)
-        if place == str(about):
-            raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr("bot.site.folder.write", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            publish_quietly(atlas_of(cell(*four(BERT), environment=pair("5.6.0"))), tmp_path)
-    assert len(about.read_bytes()) == 100
+def test_a_page_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
     publish_quietly(small(), tmp_path)
-    assert about.read_bytes() == whole
-
-
-def test_a_page_of_cases_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
-    name = pair("5.6.0").id
-    (tmp_path / MARKER).touch()
-    (tmp_path / links.cases(name, BERT)).mkdir(parents=True)
+    (tmp_path / links.ABOUT).unlink()
+    (tmp_path / links.ABOUT).mkdir()
     with pytest.raises(OutputError, match="Is a directory"):
         publish_quietly(small(), tmp_path)
-    assert (tmp_path / MARKER).read_text() == "", "so all pages will be made anew"
 
 
-def test_what_is_made_of_an_atlas_can_be_handed_to_another_process(tmp_path: Path) -> None:
+def test_what_is_made_of_an_atlas_can_be_handed_to_another_process() -> None:
     """As where processes are not forked, and from Python 3.14 on everywhere."""
-    cases = publish._of_cases(small(), None, begun(tmp_path))
-    parts = [*publish._of_architectures(small()), *publish._of_environments(small()), *cases]
+    parts = publish._parts(small(), None)
     handed = pickle.loads(pickle.dumps(parts))  # noqa: S301 - our own
     assert [[*part()] for part in handed] == [[*part()] for part in parts]
-
-
-def test_other_templates_make_every_page_anew(tmp_path: Path) -> None:
-    publish_quietly(small(), tmp_path)
-    page = tmp_path / links.ABOUT
-    page.write_text("of an older template")
-    publish_quietly(small(), tmp_path)
-    assert page.read_text() == "of an older template"  # its JSON is the same, so it is believed to be current
-    (tmp_path / MARKER).write_text("another digest")
-    publish_quietly(small(), tmp_path)
-    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_a_history_gives_strips_changes_and_withdrawn_verdicts(tmp_path: Path) -> None:
@@ -310,14 +233,12 @@ def test_a_history_gives_strips_changes_and_withdrawn_verdicts(tmp_path: Path) -
     kept.keep(1, cell(case(ROUTER), environment=NEW))
     kept.build()
     site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
-    told = json.loads((tmp_path / "out" / links.twin(links.cases(NEW.id, ROUTER))).read_bytes())
-    assert [(segment["verdict"], segment["nights"]) for segment in told["cases"][0]["strip"]] == [
-        ("corrupt", 1),
-        ("pass", 1),
-    ]
-    start = json.loads((tmp_path / "out/index.json").read_bytes())
-    assert [(change["before"], change["after"]) for change in start["changes"]] == [("corrupt", "pass")]
-    assert json.loads((tmp_path / "out/about.json").read_bytes())["tally"]["withdrawn"] == 1
+    case_page, start, about = (
+        text_of(tmp_path / "out" / path) for path in (links.cases(NEW.id, ROUTER), links.START, links.ABOUT)
+    )
+    assert f"The last 2 nights corrupt {day(0)}pass {day(1)}" in case_page
+    assert "corrupt became ✓ pass for 1 case" in start
+    assert "with the very same packages, catalog and probe: 1 case." in about
 
 
 def test_record_files_that_do_not_count_are_told(tmp_path: Path) -> None:
@@ -344,39 +265,11 @@ def test_a_verdict_is_not_withdrawn_when_the_inputs_changed(tmp_path: Path) -> N
         assert withdrawn(history) == 0
 
 
-def test_a_page_that_was_lost_is_made_again(tmp_path: Path) -> None:
-    publish_quietly(small(), tmp_path)
-    lost = tmp_path / links.cases(pair("5.6.0").id, BERT)
-    lost.unlink()
-    assert publish_quietly(small(), tmp_path).changed == 1
-    assert lost.exists()
-
-
-def test_cases_are_told_anew_when_a_night_is_added_to_their_strips(tmp_path: Path) -> None:
-    kept = Folder(tmp_path)
-    for number, verdict in enumerate([Verdict.PASS, Verdict.PASS]):
-        kept.keep(number, cell(case(ROUTER, verdict), environment=NEW))
-        site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
-        html = (tmp_path / "out" / links.cases(NEW.id, ROUTER)).read_text(encoding="utf-8")
-        assert ("The last 2 nights" in html, 'class="history"' in html) == (bool(number), bool(number))
-    told = json.loads((tmp_path / "out" / links.twin(links.cases(NEW.id, ROUTER))).read_bytes())
-    assert [segment["nights"] for segment in told["cases"][0]["strip"]] == [2]
-
-
-def test_cases_are_told_anew_when_their_records_are_others(tmp_path: Path) -> None:
-    kept = Folder(tmp_path)
-    for buffers in (1, 2):
-        kept.keep(0, cell(replace(case(ROUTER), tensors=Tensors(buffers)), environment=NEW))
-        site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
-        told = json.loads((tmp_path / "out" / links.twin(links.cases(NEW.id, ROUTER))).read_bytes())
-        assert told["cases"][0]["tensors"]["buffers"] == buffers
-
-
 def test_a_site_before_its_first_night_shows_no_date(tmp_path: Path) -> None:
     publish_quietly(atlas_of(), tmp_path)
     for path, page in pages(tmp_path):
         assert not page.all("datetime"), path
-        assert json.loads((tmp_path / links.twin(path)).read_bytes())["night"] is None, path
+    assert json.loads((tmp_path / links.API).read_bytes())["night"] is None
 
 
 def test_the_feed_is_named_after_who_publishes_it(tmp_path: Path) -> None:

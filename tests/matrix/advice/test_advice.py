@@ -25,7 +25,7 @@ from tests.support.advice import PASS, TODAY, advise, broken, tried
 from tests.support.history.folder import Folder
 from tests.support.history.real_runs import HISTORY
 from tests.support.runs import case, cell, info
-from tests.support.site_server import environment, place, serving, site
+from tests.support.site_server import ADVICE, environment, place, serving, site
 
 ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"
 
@@ -291,11 +291,11 @@ def test_a_night_that_a_history_got_since_counts(tmp_path: Path) -> None:
         ("given/notes.txt", "results", "is not there"),
         ("2026-11-22/a.jsonl.gz", "2026-11-22", "is one night of a history"),
         ("2026-1-2/a.jsonl.gz", "", "holds neither results (*.jsonl) nor nights"),
-        ("architectures/index.json", "", "is a site on disk"),
+        ("api/v1/advice.json", "", "is a site on disk"),
     ],
 )
 def test_what_nothing_can_be_told_from_is_refused(tmp_path: Path, file: str, named: str, said: str) -> None:
-    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text("SQLite is not what this begins with")
     told = run("--from", tmp_path / named, "--architecture", "bert")
     assert isinstance(told.exception, NoKnowledgeError)
@@ -319,8 +319,8 @@ def test_a_published_site_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "files",
     [
-        site(place(environment("5.6.0", stale=["old"]))),
-        site(place(environment("5.6.0")), flaky=20),
+        site(place(environment("5.6.0", stale=True))),
+        site(place(environment("5.6.0", flaky=20))),
         site(place(environment("5.6.0"), save=None)),
     ],
     ids=["stale", "racy", "untested"],
@@ -337,7 +337,7 @@ def test_a_site_whose_nights_stopped_is_not_trusted_for_ever(monkeypatch: pytest
 
 
 def test_a_site_tells_of_a_device_that_failed() -> None:
-    failed = place(environment("5.6.0", id="cuda", device="cuda", stale=["failed"]), load=None, save=None)
+    failed = place(environment("5.6.0", id="cuda", device="cuda", stale=True), load=None, save=None)
     assert published(site(place(environment("5.6.0"))), "--architecture", "bert").exit_code == 0
     assert published(site(place(environment("5.6.0")), failed), "--architecture", "bert").exit_code == 3
 
@@ -348,53 +348,44 @@ def test_where_a_site_has_no_verdict_nothing_was_measured() -> None:
 
 
 def test_a_site_before_its_first_night_knows_no_architecture() -> None:
-    index = {"schema": 1, "kind": "architectures", "night": None, "architectures": []}
-    told = published({"/architectures/index.json": index}, "--architecture", "bert")
+    empty: dict[str, Any] = {"schema": 1, "night": None, "environments": [], "verdicts": {}}
+    told = published({ADVICE: empty}, "--architecture", "bert")
     assert isinstance(told.exception, UnknownNameError), told.output
 
 
-def test_what_is_unsafe_anyway_needs_no_page_of_its_environment() -> None:
-    files = site(place(environment("5.6.0"), load="crash"))
-    told = published({**files, "/environments/5.6.0.json": None}, "--architecture", "bert")
-    assert "0 of 1 measured pairs are safe" in told.stdout
-
-
 def hostile() -> Iterator[tuple[str, Any]]:
-    index, page = "/architectures/index.json", "/architectures/b~B.json"
-    good = site(place(environment("5.6.0")))
-    yield "no JSON", {**good, page: b"<html>"}
-    yield "another schema", {**good, page: good[page] | {"schema": 2}}
-    yield "no night", {**good, index: {name: part for name, part in good[index].items() if name != "night"}}
-    yield "another page", {**good, page: good[index]}
-    yield "deep", {**good, page: b"[" * 100_000}
-    yield "no verdict", site(place(environment("5.6.0"), load="great"))
-    yield "a number for a text", site(place(environment("5.6.0", transformers=5)))
-    yield "a text for a number", site(place(environment("5.6.0")), flaky="20")
-    for link in (
-        "../../etc/passwd.html",
-        "https://example.com/a.html",
-        "architectures/../x.html",
-        "a/b\n.html",
-        "a/.html",
-    ):
-        yield link, {**good, index: good[index] | {"architectures": [{"architecture": "bert:BertModel", "page": link}]}}
+    good = site(place(environment("5.6.0")))[ADVICE]
+    yield "no JSON", b"<html>"
+    yield "another schema", good | {"schema": 2}
+    yield "no night", {name: part for name, part in good.items() if name != "night"}
+    yield "another file", {"schema": 1, "night": None, "verdicts": [], "environments": [], "architectures": []}
+    yield "deep", b"[" * 100_000
+    yield "no verdict", site(place(environment("5.6.0"), load="great"))[ADVICE]
+    yield "a number for a text", site(place(environment("5.6.0", transformers=5)))[ADVICE]
+    yield "a text for a number", site(place(environment("5.6.0", flaky="20")))[ADVICE]
+    yield "a text for a truth", site(place(environment("5.6.0", stale="no")))[ADVICE]
+    yield "a long name", site(place(environment("5" * 301)))[ADVICE]
 
 
-@pytest.mark.parametrize("files", [files for _, files in hostile()], ids=[name for name, _ in hostile()])
-def test_a_site_that_is_none_of_ours_is_refused(files: dict[str, Any]) -> None:
-    told = published(files, "--architecture", "bert")
+@pytest.mark.parametrize("file", [file for _, file in hostile()], ids=[name for name, _ in hostile()])
+def test_a_site_that_is_none_of_ours_is_refused(file: Any) -> None:
+    told = published({ADVICE: file}, "--architecture", "bert")
     assert isinstance(told.exception, DownloadError), told.output
-    assert "it is no page of a site of this project" in str(told.exception)
+    assert "it is no file of a site of this project" in str(told.exception)
 
 
-def test_a_missing_page_says_so() -> None:
-    told = published({**site(place(environment("5.6.0"))), "/architectures/b~B.json": None}, "--architecture", "bert")
-    assert "the answer is 404" in str(told.exception)
+def test_a_missing_file_says_so() -> None:
+    assert "the answer is 404" in str(published({}, "--architecture", "bert").exception)
 
 
 def test_hostile_text_of_a_site_is_inert_in_a_terminal_and_in_constraints(tmp_path: Path) -> None:
     evil = "5.6.0\x1b[2J\nevil==1"
-    files = site(place(environment("e", transformers=evil)), place(environment("5.6.0")), torch="2\nevil==1")
+    files = site(
+        *(
+            place(environment(name, transformers=version, torch="2\nevil==1"))
+            for name, version in (("e", evil), ("f", "5.6.0"))
+        )
+    )
     told = published(files, "--architecture", "bert", "--deepspeed", "0.19.8", "--constraints", tmp_path / "c.txt")
     assert "transformers 5.6.0\\x1b[2J\\nevil==1, deepspeed 0.19.8, cpu: safe" in told.stdout
     assert "\x1b" not in told.output

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from matrix.advice.advice import Age, Ask, advise, constraints
+from matrix.advice.advice_file import PATH
 from matrix.advice.sources import Knowledge, knowledge
 from matrix.advice.text import advice_lines
 from matrix.model import Loader
@@ -23,10 +23,8 @@ def answers(known: Knowledge, name: str) -> Iterator[tuple[str, ...]]:
 
 
 def test_a_served_site_answers_as_the_records_that_it_was_made_of(site: Path) -> None:
-    pages = [path for folder in ("architectures", "environments") for path in (site / folder).glob("*.json")]
-    files = {f"/{quote(path.relative_to(site).as_posix(), safe='/,~')}": path.read_bytes() for path in pages}
     records = knowledge(str(site.parent / "history"))
-    with serving(files) as address:
+    with serving({f"/{PATH}": (site / PATH).read_bytes()}) as address:
         published = knowledge(address)
         assert (sorted(published.names), len(published.names)) == (records.names, 89)
         assert published.night == records.night

@@ -1,6 +1,6 @@
 """One rule for what is safe: whoever asks badges, pages, the answer box, advice or a published site is told the same."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from bot.site.data import urls as links
 from bot.site.data.index import Atlas
-from bot.site.page_json import twin
+from bot.site.outputs.api import build_api
+from bot.site.outputs.badges import badges
 from bot.site.pages.answer_box import answers
-from bot.site.pages.architectures import architecture_pages, architectures_page
-from bot.site.pages.badges import badges
-from bot.site.pages.environments import environment_pages
+from bot.site.pages.architectures import architecture_pages
 from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.published_site import Published
 from matrix.advice.safety import Answer
@@ -95,18 +94,12 @@ def test_badges_pages_the_answer_box_and_advice_say_the_same(cells: list[Cell]) 
             assert said == (answer if isinstance(said, Answer) else answer is Answer.SAFE), (name, asked)
 
 
-def files(atlas: Atlas) -> Mapping[str, bytes]:
-    """What a program reads of the site of `atlas`."""
-    pages = [architectures_page(atlas), *architecture_pages(atlas), *environment_pages(atlas)]
-    return {f"/{links.twin(page.path)}": twin(page).encode() for page in pages}
-
-
 @pytest.mark.parametrize("fate", FATES, ids=["well", "cut short", "other probe", "old", "failed"])
 def test_a_published_site_says_the_same_as_what_it_is_made_of(fate: dict[str, Any]) -> None:
     others = [_cell(place, *four(), **fate) for place in PLACES[1:2]]
     racy = _cell(PLACES[3], *four(), case(BERT, Verdict.FLAKY))
     atlas = atlas_of(*others, *(_cell(place, *four()) for place in PLACES[:1]), racy)
-    with serving(files(atlas)) as address:
+    with serving({f"/{path}": content for path, content in build_api(atlas)}) as address:
         for pin in ("5.6.0", "5.5.4"):
             site, board = (
                 told(atlas, known, ROUTER, transformers=pin) for known in (Published(address), Measured(atlas.board))

@@ -31,7 +31,3 @@ def test_names_that_look_alike_do_not_collide() -> None:
 def test_a_link_leads_from_any_depth() -> None:
     assert links.relative("cases/e/a.html", links.START) == "../../index.html"
     assert links.relative(links.START, links.ABOUT) == "about.html"
-
-
-def test_the_json_is_beside_its_page() -> None:
-    assert links.twin("cases/e/a.html#stock-load") == "cases/e/a.json"

@@ -3,7 +3,6 @@
 PURE: no input or output.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from bot.site.data import urls as links
+from bot.site.data.publisher import NOBODY, Publisher
 from bot.text import Code, clip, count, one_line
 from bot.verdict_words import VERDICTS
 from matrix.history.database import History
@@ -22,27 +22,6 @@ ENTRIES: Final = 50
 NIGHTS: Final = 14
 LISTED: Final = 20
 """How many lines an entry has, and how many names a line."""
-
-ADDRESS: Final = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
-"""Of a site's root: absolute, with nothing behind its path."""
-
-
-@dataclass(frozen=True)
-class Publisher:
-    """Who publishes a site: `authority` is a domain of theirs, which names what is in the feed for ever (RFC 4151).
-
-    `address` is that of the site's root. Readers of feeds want absolute links; without it they are from the root.
-    """
-
-    authority: str = "zero3-matrix.invalid"  # nobody's
-    address: str = ""
-
-    def link(self, page: str) -> str:
-        """The address of a page of the site."""
-        return f"{self.address.rstrip('/')}/{page}" if self.address else page
-
-
-NOBODY: Final = Publisher()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from bot.__main__ import app, site_address
 from bot.render import atom
-from bot.site.pages.feed import ENTRIES, LISTED, Feed, Publisher, feed, recent
+from bot.site.data.publisher import Publisher
+from bot.site.outputs.feed import ENTRIES, LISTED, Feed, feed, recent
 from matrix.errors import USAGE
 from matrix.history.database import opened
 from matrix.history.queries import Transition

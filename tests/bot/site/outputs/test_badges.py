@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.site.data.urls import slug
-from bot.site.pages.badges import Badge, badges
+from bot.site.outputs.badges import Badge, badges
 from matrix.history.snapshot import Board, board_of
 from matrix.model import Case, Cell, Check, Device, Failure, Loader, Run, Verdict
 from tests.support.history.real_runs import real_run

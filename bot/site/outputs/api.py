@@ -1,0 +1,201 @@
+"""PURE. The API for programs: `api/v1/`, described by docs/api.schema.json. Names are cut as on the pages.
+
+A new version gets a new folder when a program that reads the old one would have to change; new fields may come at any time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from bot.site.data import urls as links
+from bot.site.data.index import Atlas
+from bot.text import clip, json_text, plain
+from bot.verdict_words import VERDICTS
+from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
+from matrix.history.snapshot import Reading
+from matrix.model import Check, Device, Loader, Verdict, keys_of
+
+VERSION: Final = 1
+FOLDER: Final = f"api/v{VERSION}"
+
+
+@dataclass(frozen=True)
+class VerdictEntry:
+    """A verdict in words; `wrong` when ZeRO-3 left wrong values, or no model at all."""
+
+    verdict: Verdict
+    word: str
+    meaning: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class EnvironmentEntry:
+    """An environment as last measured in `night`; `stale` says why that may be out of date. `page` is from the site's root."""
+
+    id: str
+    page: str
+    transformers: str
+    deepspeed: str
+    device: Device
+    night: date
+    stale: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ArchitectureEntry:
+    """An architecture with its page and its file, both from the site's root."""
+
+    id: str
+    page: str
+    file: str
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """`index.json`: what the site has, the newest versions first. `night` is null before the first one."""
+
+    schema: int
+    night: date | None
+    verdicts: tuple[VerdictEntry, ...]
+    environments: tuple[EnvironmentEntry, ...]
+    architectures: tuple[ArchitectureEntry, ...]
+
+
+@dataclass(frozen=True)
+class CaseEntry:
+    """A case as last measured in `night`; it has this verdict `since` and this many `wrong` tensors, and goes wrong by `failures`."""
+
+    environment: str
+    loader: Loader
+    check: Check
+    verdict: Verdict
+    night: date
+    since: date
+    wrong: int
+    page: str
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FailureEntry:
+    """An upstream failure: `id` is the path of its page."""
+
+    id: str
+    verdict: Verdict
+    text: str
+    issues: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ArchitectureFile:
+    """`architectures/<architecture>.json`: every case of an architecture, and the failures that hit it."""
+
+    schema: int
+    id: str
+    family: str
+    sites: tuple[str, ...]
+    cases: tuple[CaseEntry, ...]
+    failures: tuple[FailureEntry, ...]
+
+
+def build_api(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
+    """Yields each file of the API, as its path and content."""
+    files: dict[str, object] = {
+        f"{FOLDER}/index.json": _index(atlas),
+        f"{FOLDER}/schema.json": schema(),
+        PATH: _advice(atlas),
+        **{_file(name): _architecture(atlas, name) for name in atlas.architectures},
+    }
+    for path, content in files.items():
+        yield path, json_text(content).encode()
+
+
+def schema() -> dict[str, Any]:
+    """Returns the JSON Schema (2020-12) of all files of the API."""
+    document = TypeAdapter(IndexFile | ArchitectureFile | AdviceFile).json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
+
+
+def _file(architecture: str) -> str:
+    return f"{FOLDER}/architectures/{links.slug(architecture)}.json"
+
+
+def _index(atlas: Atlas) -> IndexFile:
+    return IndexFile(
+        VERSION,
+        atlas.night,
+        tuple(VerdictEntry(one, words.word, words.meaning, one.wrong_values) for one, words in VERDICTS.items()),
+        tuple(_environment(atlas, reading) for reading in atlas.readings),
+        tuple(ArchitectureEntry(clip(name), links.architecture(name), _file(name)) for name in atlas.architectures),
+    )
+
+
+def _environment(atlas: Atlas, reading: Reading) -> EnvironmentEntry:
+    info, link = reading.cell.environment, atlas.of(reading)
+    stale = tuple(map(str, link.stale))
+    return EnvironmentEntry(
+        link.id, link.page, clip(info.transformers), clip(info.deepspeed), info.device, link.night, stale
+    )
+
+
+def _architecture(atlas: Atlas, name: str) -> ArchitectureFile:
+    cases = tuple(case for reading in atlas.readings for case in _cases(atlas, reading, name))
+    hit = {page for case in cases for page in case.failures}
+    failures = (
+        FailureEntry(
+            links.finding(one.slug),
+            one.verdict,
+            plain(one.title),
+            tuple(issue for known in one.known for issue in known.issues),
+        )
+        for one in atlas.failures
+        if links.finding(one.slug) in hit
+    )
+    sites = tuple(map(clip, atlas.sites.get(name, ())))
+    return ArchitectureFile(VERSION, clip(name), atlas.family(name), sites, cases, tuple(failures))
+
+
+def _cases(atlas: Atlas, reading: Reading, name: str) -> Iterator[CaseEntry]:
+    environment = reading.cell.environment.id
+    for key in keys_of(name):
+        if dated := reading.cases.get(key):
+            case, failures = dated.case, atlas.failures_of.get((environment, key), ())
+            yield CaseEntry(
+                clip(environment),
+                key.loader,
+                key.check,
+                case.verdict,
+                dated.night,
+                dated.since,
+                len(case.findings),
+                links.case(environment, key),
+                tuple(failure.page for failure in failures),
+            )
+
+
+def _advice(atlas: Atlas) -> AdviceFile:
+    verdicts: dict[str, dict[str, dict[str, Verdict]]] = {clip(name): {} for name in atlas.architectures}
+    for reading in atlas.readings:
+        for key, dated in reading.cases.items():
+            cases = verdicts[clip(key.architecture)].setdefault(clip(reading.cell.environment.id), {})
+            cases[f"{key.loader}-{key.check}"] = dated.case.verdict
+    return AdviceFile(1, atlas.night, tuple(map(_advice_environment, atlas.readings)), verdicts)
+
+
+def _advice_environment(reading: Reading) -> AdviceEnvironment:
+    info = reading.cell.environment
+    return AdviceEnvironment(
+        clip(info.id),
+        clip(info.transformers),
+        clip(info.deepspeed),
+        clip(info.torch),
+        clip(info.accelerate),
+        info.device,
+        reading.night,
+        stale=bool(reading.stale),
+        flaky=reading.flaky,
+    )

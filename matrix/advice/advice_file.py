@@ -1,0 +1,39 @@
+"""PURE. The file of a published site that `python -m matrix advise` reads: `api/v1/advice.json`."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from matrix.model import Device, Verdict
+
+PATH: Final = "api/v1/advice.json"
+"""Where it is, from the root of the site."""
+
+_Text = Annotated[str, Field(max_length=300)]
+
+
+@dataclass(frozen=True)
+class AdviceEnvironment:
+    """An environment as last measured in `night`. `flaky` is how many percent of all its cases are flaky, rounded down."""
+
+    id: _Text
+    transformers: _Text
+    deepspeed: _Text
+    torch: _Text
+    accelerate: _Text
+    device: Device
+    night: date
+    stale: bool
+    flaky: int
+
+
+@dataclass(frozen=True)
+class AdviceFile:
+    """Every verdict, by architecture, environment and case (`stock-load`). `night` is null before the first one."""
+
+    schema: Literal[1]
+    night: date | None
+    environments: tuple[AdviceEnvironment, ...]
+    verdicts: dict[_Text, dict[_Text, dict[_Text, Verdict]]]

@@ -1,0 +1,59 @@
+"""The API of the site: described by its schema, the same as the board, and inert."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from bot.site.data import urls as links
+from bot.site.data.index import Atlas
+from bot.site.outputs.api import build_api, schema
+from tests.support.runs import BERT, ROUTER
+from tests.support.sites import atlas_of, hostile, pair, small
+
+SCHEMA = Path(__file__).parents[4] / "docs/api.schema.json"
+
+
+def api(atlas: Atlas) -> dict[str, Any]:
+    return {path: json.loads(content) for path, content in build_api(atlas)}
+
+
+def test_the_schema_in_the_documentation_is_that_of_the_site() -> None:
+    """`python -m bot dashboard` writes it as api/v1/schema.json: copy it when the dataclasses changed."""
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema() == api(small())["api/v1/schema.json"]
+
+
+@pytest.mark.parametrize("atlas", [small(), hostile(), atlas_of()], ids=["small", "hostile", "empty"])
+def test_every_file_is_as_the_schema_says(atlas: Atlas) -> None:
+    validator = Draft202012Validator(schema())
+    for path, content in api(atlas).items():
+        if not path.endswith("schema.json"):
+            validator.validate(content)
+
+
+def test_hostile_text_is_ascii() -> None:
+    assert all(content.isascii() for _, content in build_api(hostile()))
+
+
+def architectures(files: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for entry in files[links.API]["architectures"]:
+        yield entry["id"], files[entry["file"]]
+
+
+def test_the_index_names_every_environment_and_the_file_of_every_architecture() -> None:
+    files = api(small())
+    assert [one["transformers"] for one in files[links.API]["environments"]] == ["9.9.9", "5.6.0", "5.5.4"]
+    assert {name: file["id"] for name, file in architectures(files)} == {ROUTER: ROUTER, BERT: BERT}
+    assert [one["verdict"] for one in files[links.API]["verdicts"]][:2] == ["corrupt", "reported"]
+
+
+def test_a_case_has_its_verdict_page_and_failures() -> None:
+    file = dict(architectures(api(small())))[ROUTER]
+    found = next(one for one in file["cases"] if one["verdict"] != "pass")
+    page = f"{links.cases(pair('5.5.4').id, ROUTER)}#stock-load"
+    assert (found["verdict"], found["wrong"], found["page"]) == ("corrupt", 1, page)
+    assert found["failures"] == [one["id"] for one in file["failures"]] == ["findings/buffers-skipped.html"]
+    assert file["failures"][0]["issues"]
