@@ -25,7 +25,7 @@ from bot.text import (
     visible,
 )
 from bot.verdict_words import VERDICTS
-from matrix.model import Verdict
+from matrix.verdicts import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")
 _PAGE: Final = re.compile(r"site/\w+\.html\.j2")

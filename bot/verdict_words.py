@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bot.text import count, listed
 from matrix import text as wording
-from matrix.model import Check, Tensors, Verdict
+from matrix.model import Check, Tensors
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

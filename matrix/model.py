@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
+from matrix.verdicts import Verdict
+
 if sys.version_info >= (3, 11):
     from enum import StrEnum
 else:
@@ -28,48 +30,6 @@ Scalar = bool | int | float | str
 
 _FINITE: Final = {"allow_inf_nan": False}
 """Tells pydantic, which the probe does not have: `NaN` is no JSON, and `1e999` no number that a record can hold."""
-
-
-class Verdict(StrEnum):
-    """The outcome of a case, worst first."""
-
-    CORRUPT = "corrupt"
-    REPORTED = "reported"
-    CRASH = "crash"
-    HANG = "hang"
-    FLAKY = "flaky"
-    NOT_PARTITIONED = "not_partitioned"
-    BASELINE_BROKEN = "baseline_broken"
-    ENVIRONMENT = "environment"
-    UNSUPPORTED = "unsupported"
-    PASS = "pass"
-
-    @property
-    def rank(self) -> int:
-        """0 for the worst verdict, rising to the best."""
-        return _RANKS[self]
-
-    @property
-    def wrong_values(self) -> bool:
-        """Whether ZeRO-3 left wrong values, or no model at all: what exit code 1 means."""
-        return self in _WRONG
-
-    @property
-    def infrastructure(self) -> bool:
-        """Whether nothing was measured, so that it never counts as a regression."""
-        return self is Verdict.ENVIRONMENT
-
-    @property
-    def settled(self) -> bool:
-        """Whether a rerun cannot change it: decided without a race between ranks."""
-        return self in _SETTLED
-
-
-_RANKS: Final = {verdict: rank for rank, verdict in enumerate(Verdict)}
-_SETTLED = frozenset({Verdict.PASS, Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN, Verdict.NOT_PARTITIONED})
-_WRONG = frozenset(
-    {Verdict.CORRUPT, Verdict.REPORTED, Verdict.CRASH, Verdict.HANG, Verdict.FLAKY, Verdict.NOT_PARTITIONED}
-)
 
 
 class Kind(StrEnum):

@@ -7,7 +7,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from matrix.model import Case, CaseKey, Verdict
+from matrix.model import Case, CaseKey
+from matrix.verdicts import Verdict
 
 STYLES = {
     Verdict.CORRUPT: "bold red",

@@ -47,25 +47,27 @@ def test_matrix_never_imports_bot() -> None:
     assert not importers("bot", "matrix", "matrix/probe")
 
 
-@pytest.mark.parametrize("name", ["model", "job", "errors", "environments/spec", "environments/pip_config"])
+@pytest.mark.parametrize("name", ["verdicts", "model", "job", "errors", "environments/spec", "environments/pip_config"])
 def test_what_nox_and_the_probe_import_needs_nothing_installed(name: str) -> None:
     assert packages(ROOT / f"matrix/{name}.py") <= {"matrix"}
 
 
-def test_the_model_imports_nothing_of_the_project() -> None:
-    assert not packages(ROOT / "matrix/model.py")
+def test_the_model_imports_nothing_of_the_project_but_the_verdicts() -> None:
+    assert not packages(ROOT / "matrix/verdicts.py")
+    ours = {name for name in imports(ROOT / "matrix/model.py") if name.startswith("matrix.")}
+    assert ours == {"matrix.verdicts.Verdict"}
 
 
 def test_a_job_imports_only_the_model() -> None:
     ours = {name for name in imports(ROOT / "matrix/job.py") if name.startswith("matrix.")}
-    assert all(name.startswith("matrix.model.") for name in ours)
+    assert all(name.startswith(("matrix.model.", "matrix.verdicts.")) for name in ours)
 
 
 @pytest.mark.parametrize("file", PROBE, ids=shown)
 def test_the_probe_needs_only_what_is_measured(file: Path) -> None:
     assert packages(file) <= {"matrix", *MEASURED}
     ours = {name for name in imports(file) if name.startswith("matrix.")}
-    assert all(name.startswith(("matrix.model.", "matrix.job.", "matrix.probe.")) for name in ours)
+    assert all(name.startswith(("matrix.verdicts.", "matrix.model.", "matrix.job.", "matrix.probe.")) for name in ours)
 
 
 def test_the_fixed_loader_stands_on_its_own() -> None:

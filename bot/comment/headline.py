@@ -12,7 +12,8 @@ from bot.comment.words import DOES, ROLES, own
 from bot.text import Code, Sentence, count, listed
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Compared, Comparison, Outcome, Role
-from matrix.model import Check, Verdict
+from matrix.model import Check
+from matrix.verdicts import Verdict
 
 BLAMED = tuple(outcome for outcome in Outcome if outcome.worse)
 _NEEDED = (Role.BASE, Role.HEAD, Role.BASE_AGAIN, Role.HEAD_AGAIN, Role.LAST_BROKEN)

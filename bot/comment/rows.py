@@ -16,7 +16,8 @@ from bot.text import MESSAGE_LIMIT, Code, clip, listed, one_line
 from bot.untrusted.artifacts import Refused
 from bot.verdict_words import VERDICTS
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
-from matrix.model import Case, Loader, Verdict
+from matrix.model import Case, Loader
+from matrix.verdicts import Verdict
 
 NAMES_IN_GAP = 5
 _WRONG_ON = {

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from bot.text import Code, Sentence, clip, one_line
 from matrix.comparison.compare import Culprit, Role
-from matrix.model import Verdict, What
+from matrix.model import What
+from matrix.verdicts import Verdict
 
 ROLES: Mapping[Role, str] = {
     Role.BASE: "base",

@@ -32,11 +32,11 @@ from matrix.model import (
     Loader,
     Tensors,
     Timing,
-    Verdict,
     What,
 )
 from matrix.parallel import spread
 from matrix.results.records import case_record, end_record, header_record
+from matrix.verdicts import Verdict
 
 SECONDS, MEMORY_MIB = 60.0, 1024.0
 """The goals, on two cores."""

@@ -11,7 +11,8 @@ from typing import ClassVar, Final
 from pydantic import ConfigDict
 
 from matrix.history.trends import Course, Verdicts
-from matrix.model import CaseKey, Check, Loader, Verdict
+from matrix.model import CaseKey, Check, Loader
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

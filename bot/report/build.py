@@ -26,7 +26,8 @@ from bot.text import Code, clip, one_line
 from bot.verdict_words import tensors_in_words
 from matrix.catalog.coverage import LEFT_OUT, coverage
 from matrix.catalog.lockfile import Lock
-from matrix.model import Case, Cell, Check, Loader, Run, Verdict
+from matrix.model import Case, Cell, Check, Loader, Run
+from matrix.verdicts import Verdict
 
 TENSORS_SHOWN = 20
 """How many wrong tensors are shown per evidence; the records have them all."""

@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bot.text import Code, Sentence, count
-from matrix.model import Check, EnvironmentInfo, Kind, Loader, Timing, Verdict, What
+from matrix.model import Check, EnvironmentInfo, Kind, Loader, Timing, What
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from bot.report.context import CaseView, ErrorView, Evidence, SiteView, TensorView
 from bot.text import MESSAGE_LIMIT, clip, ranks_in_words, values
 from bot.verdict_words import KINDS, reported_in_words, tensors_in_words
-from matrix.model import Failure, Finding, Kind, Tensors, Verdict
+from matrix.model import Failure, Finding, Kind, Tensors
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from bot.report.context import CaseView, Statement
 from bot.text import Code, Sentence, clip, count, listed, one_line, ranks_in_words, values
 from bot.verdict_words import KINDS, VERDICTS, does, reported_in_words
-from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding, Verdict
+from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

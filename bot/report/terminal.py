@@ -12,7 +12,7 @@ from rich.text import Text
 from bot.report.context import Column, CoverageView, Report
 from bot.text import Code, Sentence, count, listed, one_line, visible
 from bot.verdict_words import VERDICTS
-from matrix.model import Verdict
+from matrix.verdicts import Verdict
 
 FINDINGS_SHOWN = 10
 NAMES_SHOWN = 5

@@ -6,7 +6,8 @@ PURE: no input or output.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from matrix.model import SHOWN_VALUES, Case, Failure, Finding, Timing, Verdict
+from matrix.model import SHOWN_VALUES, Case, Failure, Finding, Timing
+from matrix.verdicts import Verdict
 
 _FINDINGS, _ERROR, _NOTHING = (True, False), (False, True), (False, False)
 _EVIDENCE: Final[Mapping[Verdict, frozenset[tuple[bool, bool]]]] = {

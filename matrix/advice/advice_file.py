@@ -6,7 +6,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from matrix.model import Device, Verdict
+from matrix.model import Device
+from matrix.verdicts import Verdict
 
 PATH: Final = "api/v1/advice.json"
 """Where it is, from the root of the site."""

@@ -15,7 +15,8 @@ from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from matrix.errors import DataFileError
-from matrix.model import Case, Check, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, Verdict, What
+from matrix.model import Case, Check, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, What
+from matrix.verdicts import Verdict
 
 PATH: Final = Path(__file__).parents[1] / "known.toml"
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

@@ -12,7 +12,8 @@ from typing import Final
 
 from matrix.errors import INFRASTRUCTURE
 from matrix.history.snapshot import Pair, Reading, too_old
-from matrix.model import KINDS, Check, Device, Loader, Verdict, keys_of
+from matrix.model import KINDS, Check, Device, Loader, keys_of
+from matrix.verdicts import Verdict
 
 RACE: Final = 5
 """Percent of flaky cases from which on a pass may be luck. Where deepspeed had a race, a fifth was; without one, none."""

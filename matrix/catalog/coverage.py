@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from matrix.catalog.lockfile import Lock
 from matrix.catalog.set_cover import cover, head
-from matrix.model import Case, Cell, Verdict
+from matrix.model import Case, Cell
+from matrix.verdicts import Verdict
 
 LEFT_OUT = "left out of this run"
 _NOT_LOADED = (Verdict.UNSUPPORTED, Verdict.ENVIRONMENT)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from matrix.comparison.outcome import Culprit, Measured, Outcome, classify, culprit, red, signature
-from matrix.model import Case, CaseKey, Check, Failure, Loader, Run, Verdict
+from matrix.model import Case, CaseKey, Check, Failure, Loader, Run
+from matrix.verdicts import Verdict
 
 __all__ = [
     "Compared",

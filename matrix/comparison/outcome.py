@@ -6,7 +6,8 @@ PURE: no input or output.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from matrix.model import Case, Failure, Verdict
+from matrix.model import Case, Failure
+from matrix.verdicts import Verdict
 
 Signature = tuple[Verdict, frozenset[tuple[str, tuple[int, ...]]]]
 

@@ -16,8 +16,9 @@ from typing import Any, Final
 from matrix.history.database import VERSION, History, case_key
 from matrix.history.files import State
 from matrix.history.reader import case_in
-from matrix.model import Case, CaseKey, Cell, Verdict
+from matrix.model import Case, CaseKey, Cell
 from matrix.results.store import assembled, typed
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from matrix.history.queries import (
     since,
     transitions,
 )
-from matrix.model import Case, CaseKey, Cell, Run, Verdict
+from matrix.model import Case, CaseKey, Cell, Run
+from matrix.verdicts import Verdict
 
 SHOWN: Final = timedelta(days=400)
 """For how long an environment is told of after the last night that wanted to measure it; its records stay for good.

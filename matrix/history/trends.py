@@ -13,7 +13,8 @@ from matrix.errors import ResultsError
 from matrix.history.database import History, case_key
 from matrix.history.files import State, unpacked
 from matrix.history.queries import days, header_of
-from matrix.model import CaseKey, Cell, Verdict
+from matrix.model import CaseKey, Cell
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,10 @@ from matrix.measure.device import count_gpus, resolve_device
 from matrix.measure.fingerprint import probe_hash
 from matrix.measure.probe_process import OURS, Setup, last_line, run_job
 from matrix.measure.tasks import remaining
-from matrix.model import Architecture, Case, CaseKey, Cell, Device, EnvironmentInfo, Failure, Timing, Verdict
+from matrix.model import Architecture, Case, CaseKey, Cell, Device, EnvironmentInfo, Failure, Timing
 from matrix.process.messages import strictly
 from matrix.results.store import CellWriter, append, read_cell, set_aside
+from matrix.verdicts import Verdict
 
 _CASE = TypeAdapter(Case)
 _INFO = TypeAdapter(EnvironmentInfo)

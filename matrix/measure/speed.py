@@ -21,7 +21,8 @@ from matrix.job import Job
 from matrix.measure.cell import Progress, Request, measure
 from matrix.measure.probe_process import run_job
 from matrix.measure.tasks import plan
-from matrix.model import Architecture, Cell, Check, Device, Loader, Timing, Verdict
+from matrix.model import Architecture, Cell, Check, Device, Loader, Timing
+from matrix.verdicts import Verdict
 
 SEED: Final = 45402
 TORCHRUN: Final = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")

@@ -11,7 +11,8 @@ from packaging.version import Version
 
 from matrix.advice.safety import Answer
 from matrix.catalog.lockfile import TINY, Looked
-from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Verdict, What
+from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, What
+from matrix.verdicts import Verdict
 
 BUFFERS_LOAD_SINCE = "5.6.0"
 """The transformers that loads buffers under ZeRO-3, https://github.com/huggingface/transformers/pull/45402."""

@@ -19,10 +19,11 @@ from matrix.job import Job
 from matrix.measure.cell import Progress, Request, Sink, measure, prepare, run_probe
 from matrix.measure.device import resolve_device
 from matrix.measure.tasks import plan
-from matrix.model import Architecture, Cell, Check, Loader, Source, Verdict
+from matrix.model import Architecture, Cell, Check, Loader, Source
 from matrix.own_model.diagnosis import Resolved
 from matrix.process.messages import strictly
 from matrix.results.store import append, read_cell, set_aside
+from matrix.verdicts import Verdict
 
 CASES = len(Loader) * len(Check)
 _RESOLVED = TypeAdapter(Resolved)

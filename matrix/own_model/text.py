@@ -8,9 +8,10 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from matrix.advice.safety import Answer
-from matrix.model import Case, Check, Verdict
+from matrix.model import Case, Check
 from matrix.own_model.diagnosis import Diagnosis, Wrong, unseen
 from matrix.text import KINDS, printable
+from matrix.verdicts import Verdict
 
 FIXED_LOADER: Final = "matrix/probe/zero3_buffers.py"
 _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}

@@ -16,8 +16,9 @@ from bot.report.build import report
 from bot.report.context import Report
 from bot.report.terminal import print_report
 from bot.text import markdown_code, markdown_fence
-from matrix.model import Cell, Check, Kind, Loader, Run, Verdict
+from matrix.model import Cell, Check, Kind, Loader, Run
 from matrix.results.records import case_record, end_record, header_record
+from matrix.verdicts import Verdict
 from tests.support.reports import a_report, hostile_report
 from tests.support.runs import BERT, RESOLVER, case, cell, finding, info
 

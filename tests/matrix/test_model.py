@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.job import Job, Task
-from matrix.model import Architecture, Check, Device, Loader, Source, Verdict
+from matrix.model import Architecture, Check, Device, Loader, Source
+from matrix.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
 SHARED = [
-    *(ROOT / f"matrix/{name}.py" for name in ("__init__", "model", "job")),
+    *(ROOT / f"matrix/{name}.py" for name in ("__init__", "verdicts", "model", "job")),
     *sorted((ROOT / "matrix/probe").rglob("*.py")),
 ]
 
@@ -81,6 +82,6 @@ def python_3_10() -> str:
 
 
 def test_records_are_the_same_on_python_3_10() -> None:
-    code = "import json; from matrix.model import *; print(json.dumps([str(Verdict.PASS), Device.CUDA.backend, f'{Kind.ABSENT}']))"
+    code = "import json; from matrix.model import *; from matrix.verdicts import Verdict; print(json.dumps([str(Verdict.PASS), Device.CUDA.backend, f'{Kind.ABSENT}']))"
     done = subprocess.run([python_3_10(), "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == ["pass", "nccl", "absent"]

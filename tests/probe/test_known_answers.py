@@ -11,8 +11,9 @@ from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
 from matrix.measure.cell import Request, measure
 from matrix.measure.tasks import plan
-from matrix.model import Case, CaseKey, Check, Loader, Verdict
+from matrix.model import Case, CaseKey, Check, Loader
 from matrix.progress import TerminalProgress
+from matrix.verdicts import Verdict
 
 pytestmark = pytest.mark.measured
 

@@ -7,7 +7,8 @@ from typing import Any
 from matrix.advice.advice import Advice, Age, Ask
 from matrix.advice.advice import advise as advise_on
 from matrix.advice.safety import Tried
-from matrix.model import Check, Device, Loader, Verdict
+from matrix.model import Check, Device, Loader
+from matrix.verdicts import Verdict
 from tests.support.runs import info
 
 TODAY = date(2026, 11, 25)

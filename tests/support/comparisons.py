@@ -6,7 +6,8 @@ from bot.comment.context import Facts
 from bot.loading_code.affected import Touched
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
 from matrix.comparison.plan import ComparisonPlan, Duel, Side
-from matrix.model import Case, CaseKey, Check, Failure, Loader, Run, Verdict
+from matrix.model import Case, CaseKey, Check, Failure, Loader, Run
+from matrix.verdicts import Verdict
 from tests.support.runs import ROUTER, case, cell
 
 BASE, HEAD, PUSH = "a" * 40, "b" * 40, "c" * 40

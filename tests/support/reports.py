@@ -5,7 +5,8 @@ from typing import Any
 from bot.report.build import report
 from bot.report.context import Report
 from matrix.catalog.lockfile import Lock, Looked
-from matrix.model import Check, Failure, Run, Verdict
+from matrix.model import Check, Failure, Run
+from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
 HOSTILE = (

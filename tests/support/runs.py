@@ -2,20 +2,8 @@
 
 from typing import Any
 
-from matrix.model import (
-    Case,
-    Cell,
-    Check,
-    Device,
-    EnvironmentInfo,
-    Failure,
-    Finding,
-    Kind,
-    Loader,
-    Tensors,
-    Verdict,
-    What,
-)
+from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, Tensors, What
+from matrix.verdicts import Verdict
 
 ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"
 BERT = "bert:BertModel"

@@ -9,7 +9,8 @@ from bot.site.data.index import Atlas
 from bot.site.publish import publish
 from matrix.advice.known import load_known
 from matrix.history.snapshot import board_of
-from matrix.model import Case, Cell, Check, EnvironmentInfo, Failure, Loader, Run, Tensors, Verdict
+from matrix.model import Case, Cell, Check, EnvironmentInfo, Failure, Loader, Run, Tensors
+from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, finding, info
 
 HISTORY = Path(__file__).parents[1] / "data/site/history"

@@ -19,7 +19,8 @@ from matrix.advice.known import Known
 from matrix.catalog.lockfile import Lock
 from matrix.history.queries import Night, Transition
 from matrix.history.snapshot import TRUSTED, Board, Reading, Stale
-from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo, Verdict
+from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo
+from matrix.verdicts import Verdict
 
 ALL: Final = slice(None)
 """Not only a part of the architectures, or environments."""

@@ -6,7 +6,8 @@ from typing import Literal
 
 from bot.report.context import ErrorView, SiteView
 from bot.text import Code, Sentence, plain
-from matrix.model import Check, Device, Loader, Tensors, Verdict
+from matrix.model import Check, Device, Loader, Tensors
+from matrix.verdicts import Verdict
 
 
 class Words:

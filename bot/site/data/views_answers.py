@@ -5,7 +5,8 @@ from datetime import date
 
 from bot.site.data.views import FailureLink, Words
 from bot.text import Code
-from matrix.model import Device, Verdict
+from matrix.model import Device
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Final
 from bot.text import Sentence, clip, one_line
 from bot.verdict_words import VERDICTS
 from matrix.advice.known import Known, Ranks
-from matrix.model import Case, Check, EnvironmentInfo, Failure, Finding, Kind, Verdict, What
+from matrix.model import Case, Check, EnvironmentInfo, Failure, Finding, Kind, What
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

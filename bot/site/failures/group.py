@@ -13,7 +13,8 @@ from bot.site.failures.rules import Measured, Point, Seen, explanation, in_words
 from bot.text import Sentence
 from matrix.advice.known import Known
 from matrix.history.snapshot import Board
-from matrix.model import Case, EnvironmentInfo, Verdict
+from matrix.model import Case, EnvironmentInfo
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from bot.text import clip, json_text, plain
 from bot.verdict_words import VERDICTS
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
 from matrix.history.snapshot import Reading
-from matrix.model import Check, Device, Loader, Verdict, keys_of
+from matrix.model import Check, Device, Loader, keys_of
+from matrix.verdicts import Verdict
 
 VERSION: Final = 1
 FOLDER: Final = f"api/v{VERSION}"

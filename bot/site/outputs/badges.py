@@ -17,7 +17,8 @@ from bot.verdict_words import VERDICTS
 from matrix.advice.advice import released
 from matrix.advice.safety import Answer, Tried, together, tried_in
 from matrix.history.snapshot import Board, Pair, Reading
-from matrix.model import Loader, Verdict
+from matrix.model import Loader
+from matrix.verdicts import Verdict
 
 LIMIT: Final = 60
 """Characters of a label or a message."""

@@ -16,7 +16,7 @@ from bot.text import Code, clip, count, one_line
 from bot.verdict_words import VERDICTS
 from matrix.history.database import History
 from matrix.history.queries import Transition, days, transitions
-from matrix.model import Verdict
+from matrix.verdicts import Verdict
 
 ENTRIES: Final = 50
 NIGHTS: Final = 14

@@ -4,7 +4,7 @@ from bot.site.data import urls as links
 from bot.site.data.index import Atlas, case_link
 from bot.site.data.page_types import AboutPage
 from bot.site.data.views import Tally
-from matrix.model import Verdict
+from matrix.verdicts import Verdict
 
 
 def about_page(atlas: Atlas) -> AboutPage:

@@ -12,7 +12,8 @@ from bot.verdict_words import VERDICTS
 from matrix.advice.safety import Answer, tried_in
 from matrix.advice.safety import answers as answers_of
 from matrix.history.snapshot import Reading
-from matrix.model import KINDS, CaseKey, Loader, Verdict, keys_of
+from matrix.model import KINDS, CaseKey, Loader, keys_of
+from matrix.verdicts import Verdict
 
 UNTESTED: Final = "."
 UNEXPLAINED: Final = -1

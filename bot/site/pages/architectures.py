@@ -14,7 +14,8 @@ from bot.site.pages.version_ranges import becomes, frontiers
 from bot.text import clip, count
 from matrix.advice.safety import Answer, answers, tried_in
 from matrix.history.snapshot import Reading
-from matrix.model import CaseKey, Check, Loader, Verdict, keys_of
+from matrix.model import CaseKey, Check, Loader, keys_of
+from matrix.verdicts import Verdict
 
 _Edge = tuple[Loader, str]
 """A loader, and the page of an environment."""

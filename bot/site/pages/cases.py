@@ -17,7 +17,8 @@ from bot.site.data.views import CaseEntry, EnvironmentLink, FailureLink, Link, S
 from bot.text import clip
 from matrix.history.queries import Mark, Night
 from matrix.history.snapshot import Dated, Reading
-from matrix.model import CaseKey, EnvironmentInfo, Verdict, keys_of
+from matrix.model import CaseKey, EnvironmentInfo, keys_of
+from matrix.verdicts import Verdict
 
 TENSORS_SHOWN: Final = 60
 """How many wrong tensors a case shows; the records have them all."""

@@ -12,7 +12,8 @@ from bot.site.pages.heat_map import share
 from bot.text import clip, count
 from matrix.advice.safety import RACE
 from matrix.history.snapshot import Reading
-from matrix.model import CaseKey, Loader, Verdict, keys_of
+from matrix.model import CaseKey, Loader, keys_of
+from matrix.verdicts import Verdict
 
 
 def environments_page(atlas: Atlas) -> EnvironmentsPage:

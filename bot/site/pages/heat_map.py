@@ -9,7 +9,8 @@ from bot.site.data.page_types import HeatPage
 from bot.site.data.views import Heat, HeatRow, Share, Square, Switch
 from bot.text import clip
 from matrix.history.snapshot import Reading, Stale
-from matrix.model import Check, Device, Loader, Verdict
+from matrix.model import Check, Device, Loader
+from matrix.verdicts import Verdict
 
 Position = tuple[Device, Loader, Check | None]
 CHECKS: tuple[Check | None, ...] = (None, *Check)

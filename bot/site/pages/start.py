@@ -13,7 +13,7 @@ from bot.site.pages.answer_box import answers
 from bot.site.pages.heat_map import heat, positions
 from bot.text import clip
 from matrix.history.queries import Transition
-from matrix.model import Verdict
+from matrix.verdicts import Verdict
 
 CASES_NAMED: Final = 12
 """How many cases a change names."""

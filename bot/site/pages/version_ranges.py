@@ -10,7 +10,8 @@ from typing import Final
 from bot.site.data.index import OTHER, Atlas, verdict_of
 from bot.site.data.views import Axis, Frontier, Outcome, Span, Words, words
 from bot.text import Code, clip, listed
-from matrix.model import KINDS, CaseKey, Device, Verdict
+from matrix.model import KINDS, CaseKey, Device
+from matrix.verdicts import Verdict
 
 _OUTCOMES: Final[Mapping[Verdict | None, Outcome]] = {
     Verdict.PASS: "right",

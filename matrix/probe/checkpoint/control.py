@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from matrix.model import Architecture, Failure, Kind, Verdict
+from matrix.model import Architecture, Failure, Kind
 from matrix.probe.checkpoint.fixture import (
     Fixture,
     Model,
@@ -28,6 +28,7 @@ from matrix.probe.exceptions import failure
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
 from matrix.probe.uninitialized import without_luck
+from matrix.verdicts import Verdict
 
 Baseline = tuple[tuple[str, Kind], ...]
 

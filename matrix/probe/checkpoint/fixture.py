@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from matrix.model import Check, Failure, Kind, Verdict, What
+from matrix.model import Check, Failure, Kind, What
 from matrix.probe.checkpoint.judge import Flaw, Reference, judge
+from matrix.verdicts import Verdict
 
 Model = Any
 """A transformers model. Its class differs with every release measured, so nothing more can be said of its type."""

@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
-from matrix.model import Architecture, Verdict
+from matrix.model import Architecture
 from matrix.probe.checkpoint.control import build_fixture
 from matrix.probe.exceptions import explain
 from matrix.probe.ranks.ipc import each
 from matrix.probe.tiny import recipes, search
 from matrix.probe.tiny.buffer_sites import buffer_sites
 from matrix.probe.tiny.odd_sizes import uneven
+from matrix.verdicts import Verdict
 
 TIMEOUT = 300.0
 """Seconds that the search for a tiny configuration may take; the longest takes about twenty."""

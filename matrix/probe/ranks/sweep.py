@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from matrix.job import Job, Task
-from matrix.model import Architecture, Case, CaseKey, Failure, Verdict
+from matrix.model import Architecture, Case, CaseKey, Failure
 from matrix.probe import compat as eras
 from matrix.probe.checkpoint.control import build_fixture
 from matrix.probe.checkpoint.fixture import Fixture, described
 from matrix.probe.checks.verdicts import cases, confirm, ready, undecided
 from matrix.probe.ranks.group import Group, StartError, reap_leaving
 from matrix.probe.ranks.ipc import Channel, Child, each, fork, merged
+from matrix.verdicts import Verdict
 
 Tell = Callable[[dict[str, Any]], None]
 

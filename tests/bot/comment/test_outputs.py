@@ -11,7 +11,8 @@ from bot.text import Code, plain
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Comparison, Culprit, Outcome, Role
 from matrix.comparison.plan import Side
-from matrix.model import Check, Kind, Run, Verdict
+from matrix.model import Check, Kind, Run
+from matrix.verdicts import Verdict
 from tests.support.comparisons import HEAD, PLACE, PUSH, UPSTREAM, compared, comparison, facts, plan
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding
 

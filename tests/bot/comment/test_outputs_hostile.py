@@ -16,20 +16,8 @@ from bot.text import Code
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
 from matrix.comparison.plan import Side
-from matrix.model import (
-    Case,
-    CaseKey,
-    Check,
-    EnvironmentInfo,
-    Failure,
-    Finding,
-    Kind,
-    Loader,
-    Run,
-    Tensors,
-    Verdict,
-    What,
-)
+from matrix.model import Case, CaseKey, Check, EnvironmentInfo, Failure, Finding, Kind, Loader, Run, Tensors, What
+from matrix.verdicts import Verdict
 from tests.support.comparisons import HEAD, facts, plan
 from tests.support.runs import cell, info
 

@@ -22,7 +22,8 @@ from bot.pull_requests.tracking_issue import Ledger as UpstreamLedger
 from bot.pull_requests.tracking_issue import tracking_body
 from bot.pull_requests.watch import read_ledger
 from matrix.history.trends import Course
-from matrix.model import CaseKey, Check, Loader, Verdict
+from matrix.model import CaseKey, Check, Loader
+from matrix.verdicts import Verdict
 from tests.support.github.faults import Fault
 from tests.support.github.server import GitHubServer, serving
 from tests.support.github.state import BOT, Issue, Repository, State

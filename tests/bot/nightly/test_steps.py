@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.__main__ import app
-from matrix.model import Case, Check, Device, Loader, Tensors, Verdict
+from matrix.model import Case, Check, Device, Loader, Tensors
 from matrix.nightly.plan import NightPlan, night_from_json, night_to_json
+from matrix.verdicts import Verdict
 from tests.support.github.server import GitHubServer, serving
 from tests.support.github.state import Artifact, Repository, Run, State
 from tests.support.history.folder import lines

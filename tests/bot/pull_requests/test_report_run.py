@@ -27,8 +27,9 @@ from matrix.catalog.catalog import load_catalog
 from matrix.comparison.compare import Role, compare
 from matrix.comparison.plan import Duel, Side
 from matrix.environments.spec import load_environments, pinned
-from matrix.model import Case, Cell, Check, Verdict
+from matrix.model import Case, Cell, Check
 from matrix.results.records import case_record, end_record, header_record
+from matrix.verdicts import Verdict
 from tests.support.comparisons import plan
 from tests.support.github.client import opened
 from tests.support.github.faults import Fault

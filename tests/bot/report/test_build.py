@@ -7,7 +7,8 @@ from bot.report.build import report
 from bot.report.labels import command
 from bot.text import plain
 from bot.verdict_words import KINDS, VERDICTS, does
-from matrix.model import Check, Device, Failure, Kind, Loader, Run, Verdict
+from matrix.model import Check, Device, Failure, Kind, Loader, Run
+from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
 

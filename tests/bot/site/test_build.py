@@ -24,7 +24,7 @@ from bot.site.pages.start import start_page
 from matrix.errors import OutputError
 from matrix.history.database import opened
 from matrix.history.queries import withdrawn
-from matrix.model import Verdict
+from matrix.verdicts import Verdict
 from tests.support.history.folder import NEW, Folder, day
 from tests.support.runs import BERT, ROUTER, case, cell
 from tests.support.sites import HISTORY, HOSTILE, Page, atlas_of, four, hostile, pages, pair, publish_quietly, small

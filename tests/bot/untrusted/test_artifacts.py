@@ -20,8 +20,9 @@ from bot.untrusted.consistency import contradiction
 from bot.untrusted.strict_records import LIMITS, HostileError, strict_cell
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonPlan, Duel, Side
-from matrix.model import Case, Cell, Check, Device, Failure, Kind, Loader, Run, Tensors, Timing, Verdict
+from matrix.model import Case, Cell, Check, Device, Failure, Kind, Loader, Run, Tensors, Timing
 from matrix.results.records import case_record, end_record, header_record
+from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
 BASE, HEAD = "b" * 40, "c" * 40

@@ -20,7 +20,8 @@ from matrix.advice.text import advice_lines
 from matrix.errors import NoKnowledgeError, UnknownNameError
 from matrix.history.archive import archive
 from matrix.history.snapshot import board_of
-from matrix.model import Check, Device, Loader, Run, Verdict
+from matrix.model import Check, Device, Loader, Run
+from matrix.verdicts import Verdict
 from tests.support.advice import PASS, TODAY, advise, broken, tried
 from tests.support.history.folder import Folder
 from tests.support.history.real_runs import HISTORY

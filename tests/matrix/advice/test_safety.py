@@ -17,7 +17,8 @@ from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.published_site import Published
 from matrix.advice.safety import Answer
 from matrix.advice.sources import Knowledge, Measured
-from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Failure, Loader, Verdict
+from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Failure, Loader
+from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, info
 from tests.support.site_server import serving
 from tests.support.sites import atlas_of, four

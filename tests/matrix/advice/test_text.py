@@ -7,7 +7,8 @@ import pytest
 from matrix.advice.advice import Ask
 from matrix.advice.safety import Tried
 from matrix.advice.text import advice_lines, advice_values
-from matrix.model import Check, Loader, Verdict
+from matrix.model import Check, Loader
+from matrix.verdicts import Verdict
 from tests.support.advice import advise, broken, tried
 
 NEWER = [tried(f"5.{minor}.0") for minor in range(6, 12)]

@@ -2,7 +2,8 @@
 
 from matrix.catalog.coverage import LEFT_OUT, coverage, selection
 from matrix.catalog.lockfile import Lock, Locked, Looked
-from matrix.model import Failure, Verdict
+from matrix.model import Failure
+from matrix.verdicts import Verdict
 from tests.support.runs import case, cell, info
 
 NORM, GATE = {"BatchNorm2d.running_mean": "float32"}, {"Router.bias": "float32"}

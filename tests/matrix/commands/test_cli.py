@@ -17,10 +17,11 @@ from matrix.catalog.catalog import exceptions
 from matrix.catalog.lockfile import CENSUS, DISCOVERY, read_lock
 from matrix.discovery.build_lock import Means, kept, newest_first
 from matrix.environments.spec import chosen_by_name, load_environments
-from matrix.model import Cell, Timing, Verdict
+from matrix.model import Cell, Timing
 from matrix.progress import TerminalProgress
 from matrix.results.records import end_record, header_record
 from matrix.results.store import json_schema, read_cell, read_run
+from matrix.verdicts import Verdict
 from tests.support.command_line import ROOT, command, matrix, variables
 from tests.support.runs import cell, info
 from tests.support.stand_in_probe import StandIn, all_end, processes

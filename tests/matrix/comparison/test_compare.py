@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from matrix.__main__ import app
 from matrix.comparison.compare import Comparison, Culprit, Outcome, Role, compare, culprit, pairs, suspects
 from matrix.comparison.outcome import Measured, classify, red, signature
-from matrix.model import Case, CaseKey, Cell, Check, Failure, Kind, Loader, Run, Tensors, Verdict
+from matrix.model import Case, CaseKey, Cell, Check, Failure, Kind, Loader, Run, Tensors
 from matrix.results.store import append
+from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, finding, info
 
 LOAD = CaseKey(ROUTER, Loader.STOCK, Check.LOAD)

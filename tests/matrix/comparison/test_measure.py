@@ -14,10 +14,11 @@ from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json, p
 from matrix.environments.spec import load_environments, pinned
 from matrix.errors import BadPlanError, UnknownNameError
 from matrix.measure.fingerprint import probe_hash
-from matrix.model import Architecture, Cell, Check, Failure, Loader, Verdict
+from matrix.model import Architecture, Cell, Check, Failure, Loader
 from matrix.process import run as runner
 from matrix.process.sandbox import Isolation, Sandbox
 from matrix.results.store import read_run
+from matrix.verdicts import Verdict
 from tests.support.stand_in_probe import EVERY_CASE, Silent, StandIn
 
 OLD, NEW = "a" * 40, "b" * 40

@@ -35,9 +35,10 @@ from matrix.history.queries import (
     transitions,
 )
 from matrix.history.reader import Reader, case_in, case_lines
-from matrix.model import Case, Cell, Loader, Verdict
+from matrix.model import Case, Cell, Loader
 from matrix.results.records import case_record
 from matrix.results.store import append
+from matrix.verdicts import Verdict
 from tests.support.history.folder import FIRST, NEW, OLD, Folder, day, lines, name
 from tests.support.history.standings import standings
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from matrix.history.database import opened
 from matrix.history.snapshot import SHOWN, TRUSTED, Board, Stale, board, board_of
-from matrix.model import Cell, Failure, Run, Verdict
+from matrix.model import Cell, Failure, Run
+from matrix.verdicts import Verdict
 from tests.support.history.folder import FIRST, NEW, OLD, Folder, day
 from tests.support.runs import BERT, ROUTER, case, cell
 

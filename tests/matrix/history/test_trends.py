@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from matrix.history.trends import courses
-from matrix.model import Cell, Verdict
+from matrix.model import Cell
+from matrix.verdicts import Verdict
 from tests.support.history.folder import NEW, OLD, Folder, day
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell
 

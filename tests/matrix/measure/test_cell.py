@@ -23,9 +23,10 @@ from matrix.errors import (
 )
 from matrix.measure.cell import Request, measure
 from matrix.measure.device import resolve_device
-from matrix.model import Case, Cell, Device, Verdict
+from matrix.model import Case, Cell, Device
 from matrix.process.run import ROOT
 from matrix.results.store import append, read_cell
+from matrix.verdicts import Verdict
 from tests.support.stand_in_probe import EVERY_CASE, Silent, StandIn, all_end, ask, processes
 
 NAMES = ("bart", "bert", "llama")

@@ -10,7 +10,8 @@ from matrix.catalog.select import select
 from matrix.errors import UnknownNameError, closest
 from matrix.job import Task
 from matrix.measure.tasks import choices, plan, remaining
-from matrix.model import Architecture, CaseKey, Check, Failure, Loader, Verdict
+from matrix.model import Architecture, CaseKey, Check, Failure, Loader
+from matrix.verdicts import Verdict
 from tests.support.runs import case, finding
 
 BART, BERT, LLAMA = (

@@ -10,10 +10,11 @@ import pytest
 
 from matrix.errors import EnvironmentFailedError, ProbeDiedError, RefusedTargetError
 from matrix.measure.cell import Request, measure
-from matrix.model import Cell, Check, Loader, Source, Timing, Verdict
+from matrix.model import Cell, Check, Loader, Source, Timing
 from matrix.own_model.diagnosis import Resolved
 from matrix.own_model.measure import folder, identity, measure_own, safe_pairs
 from matrix.results.store import append, read_run
+from matrix.verdicts import Verdict
 from tests.support.command_line import matrix
 from tests.support.runs import ROUTER, case, cell, info
 from tests.support.stand_in_probe import Silent, StandIn, ask

@@ -12,11 +12,12 @@ from matrix.history import reader as history_reading
 from matrix.history.database import build, opened
 from matrix.history.queries import evidence
 from matrix.history.reader import Reader
-from matrix.model import Kind, Verdict
+from matrix.model import Kind
 from matrix.results import migrations, records, store
 from matrix.results.migrations import migrated, newest
 from matrix.results.records import SCHEMA, case_record, end_record, header_record
 from matrix.results.store import append, read_cell, typed
+from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell
 
 KEPT = Path(__file__).parents[2] / "data/records"

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from matrix.errors import BusyError, NoResultsError, OtherSchemaError, OutputError, ResultsError
-from matrix.model import Case, Cell, Check, Failure, Finding, Kind, Loader, Tensors, Timing, Verdict, What
+from matrix.model import Case, Cell, Check, Failure, Finding, Kind, Loader, Tensors, Timing, What
 from matrix.results.records import case_record, end_record, header_record
 from matrix.results.store import CellWriter, append, json_schema, read_cell, read_run, set_aside
+from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
 DOCUMENTED = Path(__file__).parents[3] / "docs/records.schema.json"

@@ -6,7 +6,8 @@ from typing import Final
 
 from matrix.history.database import History, case_key
 from matrix.history.trends import MEASURED
-from matrix.model import CaseKey, Verdict
+from matrix.model import CaseKey
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from bot.text import plain
 from matrix.advice.known import load_known
 from matrix.catalog.catalog import load_catalog
 from matrix.history.snapshot import board_of
-from matrix.model import Case, Cell, Check, Failure, Kind, Loader, Run, Verdict, What
+from matrix.model import Case, Cell, Check, Failure, Kind, Loader, Run, What
+from matrix.verdicts import Verdict
 from tests.support.history.real_runs import real_run
 from tests.support.runs import BERT, ROUTER, case, cell, finding, info
 

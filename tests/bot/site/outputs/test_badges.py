@@ -10,7 +10,8 @@ import pytest
 from bot.site.data.urls import slug
 from bot.site.outputs.badges import Badge, badges
 from matrix.history.snapshot import Board, board_of
-from matrix.model import Case, Cell, Check, Device, Failure, Loader, Run, Verdict
+from matrix.model import Case, Cell, Check, Device, Failure, Loader, Run
+from matrix.verdicts import Verdict
 from tests.support.history.real_runs import real_run
 from tests.support.runs import BERT, ROUTER, case, cell, info
 

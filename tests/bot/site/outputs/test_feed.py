@@ -16,7 +16,8 @@ from bot.site.outputs.feed import ENTRIES, LISTED, Feed, feed, recent
 from matrix.errors import USAGE
 from matrix.history.database import opened
 from matrix.history.queries import Transition
-from matrix.model import CaseKey, Check, Loader, Verdict
+from matrix.model import CaseKey, Check, Loader
+from matrix.verdicts import Verdict
 from tests.support.history.folder import FIRST, NEW, OLD, Folder, day
 from tests.support.runs import BERT, ROUTER, case, cell
 

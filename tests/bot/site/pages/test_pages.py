@@ -21,7 +21,8 @@ from bot.site.pages.version_ranges import frontiers
 from bot.text import clip
 from matrix.history.queries import Mark, Night, Transition
 from matrix.history.snapshot import SHOWN, Board, Stale
-from matrix.model import CaseKey, Check, Device, Failure, Loader, Verdict
+from matrix.model import CaseKey, Check, Device, Failure, Loader
+from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, finding
 from tests.support.sites import atlas_of, four, pair, small
 
