@@ -19,7 +19,7 @@ from bot.text import count
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.families import FAMILIES
 from matrix.catalog.lockfile import read_lock
-from matrix.commands.common import run as run_app
+from matrix.command_line import run as run_app
 from matrix.errors import INFRASTRUCTURE, OutputError
 from matrix.history.files import database_of
 from matrix.results.store import read_run

@@ -12,7 +12,7 @@ from PIL import Image
 
 from bot.dev.browser import Browser, Window, browsing, chromium, picture
 from bot.site.data import urls as links
-from matrix.commands.common import run as run_app
+from matrix.command_line import run as run_app
 
 SHOTS: Final = {
     "dashboard.png": Window(1280, 1160),

@@ -1,4 +1,4 @@
-"""The command that checks a model of the user's own."""
+"""`python -m matrix check`: checks a model of the user's own."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import typer
 from matrix import clock
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.lockfile import Looked, read_lock
-from matrix.commands.common import DEVICES, one_of
+from matrix.command_line import DEVICES, one_of
 from matrix.errors import CancelledError
 from matrix.measure.cell import Request
 from matrix.measure.tasks import plan
@@ -21,10 +21,7 @@ from matrix.own_model.diagnosis import diagnose, explained
 from matrix.own_model.text import check_lines, check_values
 from matrix.progress import TerminalProgress
 
-app = typer.Typer()
 
-
-@app.command("check")
 def check_model(
     target: Annotated[
         str, typer.Argument(help="A folder or file with a config.json, module:ClassName, or a model type.")

@@ -1,7 +1,8 @@
-"""How a command line of this project ends, and what its commands ask for alike."""
+"""How the command lines of this project end, and the options that several commands have."""
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -9,16 +10,19 @@ from matrix.errors import MatrixError, UnknownNameError
 from matrix.model import Device
 
 DEVICES = ("auto", *map(str, Device))
+Architectures = Annotated[
+    list[str] | None, typer.Option("--architecture", help="Only ids, model types or classes that match this glob.")
+]
 
 
 def one_of(what: str, value: str, known: Sequence[str]) -> None:
-    """Raise UnknownNameError where `value` is none of the `known`."""
+    """Raises UnknownNameError where `value` is not one of the `known`."""
     if value not in known:
         raise UnknownNameError(what, [value], known)
 
 
 def run(app: typer.Typer) -> None:
-    """Run `app`; every known failure is one message and its exit code."""
+    """Runs `app`; every known failure becomes one message and its exit code."""
     try:
         app()
     except MatrixError as error:

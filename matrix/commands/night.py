@@ -1,24 +1,18 @@
-"""The commands of a night: what one machine of it measures, and keeping results in one."""
+"""`python -m matrix night`: measures what one machine measures of a nightly run."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from matrix import clock
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
 from matrix.errors import CancelledError
-from matrix.history.merge import merge
 from matrix.nightly import measure as nights
 from matrix.process.run import choose_sandbox
 from matrix.progress import TerminalProgress
 
-app = typer.Typer()
 
-
-@app.command("night")
 def measure_night(
     plan: Annotated[str, typer.Option(help="The plan that `python -m bot nightly plan` wrote; - reads stdin.")],
     name: Annotated[str, typer.Option(help="Which of the plan's machines this is.")],
@@ -39,17 +33,3 @@ def measure_night(
             nights.run(planned, name, machine, progress)
     except KeyboardInterrupt:
         raise CancelledError from None
-
-
-@app.command("merge")
-def merge_runs(
-    run: Annotated[Path, typer.Argument(help="Folder with the results of a run (*.jsonl).")],
-    history: Annotated[Path, typer.Option(help="Folder with the records of every night.")],
-    night: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Which night; today when not given.")
-    ] = None,
-    label: Annotated[str, typer.Option(help="What tells this run from others of the same night.")] = "again",
-) -> None:
-    """Keep the results of a run in a night of a history; what the night holds already stays as it is."""
-    for kept in merge(run, history, (night or clock.now()).date(), label):
-        typer.echo(kept)

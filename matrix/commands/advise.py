@@ -1,0 +1,56 @@
+"""`python -m matrix advise`: says which versions are safe for a model."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matrix import clock
+from matrix.advice.advice import Advice, Age, Ask, advise
+from matrix.advice.advice import constraints as constraint_lines
+from matrix.advice.source_type import given
+from matrix.advice.sources import Knowledge, knowledge, named
+from matrix.advice.text import advice_lines, advice_values
+from matrix.command_line import one_of
+from matrix.errors import OutputError
+from matrix.model import Device, Loader
+
+
+def advise_pairs(
+    architecture: Annotated[str, typer.Option(help="An id of the catalog, a model type or a class.")],
+    transformers: Annotated[str, typer.Option(help="Is this version safe?")] = "",
+    deepspeed: Annotated[str, typer.Option(help="Is this version safe?")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda; without, either.")] = "",
+    loader: Annotated[str, typer.Option(help="stock or fixed.")] = "stock",
+    source: Annotated[
+        str, typer.Option("--from", help="Folder of results, history or its database, or address of a published site.")
+    ] = "results",
+    constraints: Annotated[Path | None, typer.Option(help="Write the best pair there, for pip.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Which versions are safe for a model; exit code 1 when what was asked for is not, 3 when nothing is known."""
+    one_of("loader", loader, list(Loader))
+    if device:
+        one_of("device", device, list(Device))
+    ask = Ask(transformers, deepspeed, Device(device) if device else None, Loader(loader))
+    typer.echo(f"from {given(source)} {source}", err=True)
+    known = knowledge(source)
+    name = named(architecture, known.names)
+    advice = advise(name, known.tried(name), ask, Age(known.night, clock.today()))
+    typer.echo(json.dumps(advice_values(advice)) if as_json else "\n".join(advice_lines(advice)))
+    if constraints:
+        typer.echo(_constrain(constraints, advice, known), err=True)
+    raise typer.Exit(advice.answer.exit_code)
+
+
+def _constrain(path: Path, advice: Advice, known: Knowledge) -> str:
+    """Write the constraints of the best pair to `path`; returns what became of it."""
+    if not advice.safe:
+        return f"{path} is not written: no pair is known to be safe"
+    best = advice.safe[0]
+    try:
+        path.write_text("".join(f"{line}\n" for line in constraint_lines(best, known.others(best))), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(path, error) from error
+    return f"{path} pins transformers {best.transformers} and deepspeed {best.deepspeed}"

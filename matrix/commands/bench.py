@@ -1,0 +1,52 @@
+"""`python -m matrix bench`: measures how fast a cell is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from matrix.command_line import DEVICES, one_of
+from matrix.commands.run import choose_architectures
+from matrix.environments.install import install
+from matrix.environments.spec import load_environments
+from matrix.errors import OutputError
+from matrix.measure import speed as benchmark
+from matrix.measure.device import resolve_device
+from matrix.progress import TerminalProgress
+from matrix.results.store import read_run
+
+
+def measure_speed(
+    out: Annotated[Path, typer.Option(help="Folder for bench.json and the log.")] = Path("bench"),
+    python: Annotated[Path | None, typer.Option(help="Measure this interpreter as it is.")] = None,
+    venv: Annotated[Path | None, typer.Option(help="Without --python: where to install the newest.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="How many single launches to compare with.")] = 3,
+    default_set: Annotated[bool, typer.Option("--default-set", help="Measure the default set as well.")] = False,
+    results: Annotated[Path | None, typer.Option(help="Take the default set from these results instead.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Measure how fast a cell is; exit code 1 when a goal is missed."""
+    known = load_environments()
+    one_of("device", device, DEVICES)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(out, error) from error
+    wanted = [environment for environment in known if "default" in environment.sets]
+    with TerminalProgress() as progress:
+        interpreter = python or install(known[0], venv or Path(".zero3/venvs") / known[0].id)
+        where = resolve_device(device, 2)
+        measured = benchmark.Bench(interpreter, choose_architectures([], "auto", where), where, out, progress)
+        launches, reached = benchmark.measure_goals(measured, sample)
+        if results:
+            reached.append(benchmark.summed_set(read_run(results).cells, [e.id for e in wanted], results))
+        elif default_set:
+            reached.append(benchmark.measured_set(wanted, measured))
+    described = benchmark.machine(launches[0].environment)
+    (out / "bench.json").write_text(benchmark.as_json(described, launches, reached))
+    console = Console()
+    console = console if console.is_terminal else Console(width=110)
+    console.print(", ".join(f"{name} {value}" for name, value in described.items()))
+    console.print(benchmark.launches_table(launches), benchmark.goals_table(reached))
+    raise typer.Exit(int(not all(goal.met for goal in reached)))

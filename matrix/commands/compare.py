@@ -1,0 +1,36 @@
+"""`python -m matrix compare`: compares two runs."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matrix.comparison.compare import compare_all
+from matrix.comparison.text import comparison_lines, comparison_values
+from matrix.errors import INFRASTRUCTURE
+from matrix.results.store import read_run
+
+
+def compare_runs(
+    base: Annotated[Path, typer.Argument(help="Folder with the results of before.")],
+    head: Annotated[Path, typer.Argument(help="Folder with the results of after.")],
+    base_again: Annotated[Path | None, typer.Option(help="A rerun of BASE; BASE is taken at its word without.")] = None,
+    head_again: Annotated[Path | None, typer.Option(help="A rerun of HEAD; HEAD is taken at its word without.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Compare two runs; exit code 1 when something got worse, 3 when something could not be told."""
+    runs = [read_run(folder) for folder in (base, head, base_again or base, head_again or head)]
+    comparisons = compare_all(*runs)
+    if as_json:
+        typer.echo(json.dumps([values for comparison in comparisons for values in comparison_values(comparison)]))
+    else:
+        if not (base_again and head_again):
+            typer.echo("without reruns of both, a run is taken at its word", err=True)
+        typer.echo("\n".join(line for comparison in comparisons for line in comparison_lines(comparison)))
+    outcomes = {entry.outcome for comparison in comparisons for entry in comparison.compared}
+    cells = [cell for run in runs for cell in run.cells]
+    if any(outcome.worse for outcome in outcomes):
+        raise typer.Exit(1)
+    if any(outcome.unmeasured for outcome in outcomes) or any(cell.error or not cell.complete for cell in cells):
+        raise typer.Exit(INFRASTRUCTURE)

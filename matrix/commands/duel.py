@@ -1,0 +1,44 @@
+"""`python -m matrix duel`: measures what one machine measures of a comparison."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matrix.catalog.catalog import load_catalog
+from matrix.command_line import DEVICES, Architectures, one_of
+from matrix.comparison import measure as duels
+from matrix.environments.spec import load_environments
+from matrix.errors import CancelledError
+from matrix.process.run import choose_sandbox
+from matrix.progress import TerminalProgress
+
+
+def measure_duel(
+    plan_file: Annotated[str, typer.Option("--plan", help="The plan that `python -m bot plan` wrote; - reads stdin.")],
+    name: Annotated[str, typer.Option(help="Which duel of the plan.")],
+    out: Annotated[Path, typer.Option(help="Folder for results, one of each role inside.")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    venvs: Annotated[
+        Path, typer.Option(envvar="ZERO3_VENVS", help="Where environments are installed; what is there is used again.")
+    ] = Path(".zero3/duels"),
+    architecture: Architectures = None,
+    sandbox: Annotated[
+        str, typer.Option(help="auto confines the code under test; off for code that you trust.")
+    ] = "auto",
+) -> None:
+    """Measure what one machine measures of a comparison, going on from what is in --out; exit code 0 whatever it finds."""
+    chosen = duels.named(duels.read_plan(plan_file), name)
+    architectures = duels.selected(chosen, load_catalog(), architecture or [])
+    one_of("device", device, DEVICES)
+    one_of("sandbox", sandbox, ("auto", "off"))
+    means = duels.Means(
+        architectures, load_environments(), venvs.resolve(), device, choose_sandbox(sandbox, out, venvs)
+    )
+    for words in means.sandbox.missing if means.sandbox else ():
+        typer.echo(f"not confined: {words}", err=True)
+    try:
+        with TerminalProgress() as progress:
+            duels.run(chosen, out, progress, means)
+    except KeyboardInterrupt:
+        raise CancelledError from None

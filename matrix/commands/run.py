@@ -1,0 +1,106 @@
+"""`python -m matrix run`: measures one cell."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matrix.catalog.catalog import load_catalog
+from matrix.catalog.coverage import selection
+from matrix.catalog.lockfile import read_lock
+from matrix.catalog.select import select
+from matrix.command_line import DEVICES, Architectures, one_of
+from matrix.environments.spec import chosen_by_name, from_id, load_environments
+from matrix.errors import INFRASTRUCTURE, CancelledError
+from matrix.measure.cell import Request, measure
+from matrix.measure.device import resolve_device
+from matrix.measure.tasks import choices, plan
+from matrix.model import Architecture, Cell, Check, Device, Loader
+from matrix.progress import TerminalProgress
+
+PARTS = ("auto", "full", "sites")
+"""Which part of the catalog is measured where no architecture is named."""
+
+
+def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tuple[Architecture, ...]:
+    """Returns what `globs` name, else that `part` of the catalog; says on stderr what the part leaves out.
+
+    Raises UnknownNameError.
+    """
+    catalog = load_catalog()
+    if globs or part == "full" or (part == "auto" and device is Device.CUDA):
+        return select(catalog, globs)
+    lock = read_lock()
+    left_out = {locked.id for locked in lock.architectures} - {*selection(lock)}
+    typer.echo(
+        f"measuring {len(catalog) - len(left_out)} architectures, for each buffer site at least one; "
+        f"{len(left_out)} more that bear the same sites are left out: --catalog full measures them too",
+        err=True,
+    )
+    return tuple(architecture for architecture in catalog if architecture.id not in left_out)
+
+
+def measure_cell(
+    out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("results"),
+    environment: Annotated[str, typer.Option(help="Install and measure the environment of this id.")] = "",
+    python: Annotated[Path | None, typer.Option(help="Measure this interpreter as it is.")] = None,
+    venv: Annotated[Path | None, typer.Option(help="Where --environment is installed.")] = None,
+    architecture: Architectures = None,
+    catalog: Annotated[
+        str, typer.Option(help="full, or sites: an architecture for each buffer site at least; auto: full on GPUs.")
+    ] = "auto",
+    loader: Annotated[str, typer.Option(help="stock, fixed or both.")] = "stock,fixed",
+    check: Annotated[str, typer.Option(help="load, save or both.")] = "load,save",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a case hangs.")] = 120.0,
+    confirmations: Annotated[
+        int, typer.Option(help="Reruns of a red case; of an exception one, if it repeats itself.")
+    ] = 2,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what is measured already.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure these cases anew, keep the others.")] = False,
+) -> None:
+    """Measure one cell: every case of one environment."""
+    one_of("device", device, DEVICES)
+    one_of("catalog", catalog, PARTS)
+    architectures = choose_architectures(architecture or [], catalog, resolve_device(device, world_size))
+    tasks = plan(architectures, choices("loader", Loader, loader), choices("check", Check, check))
+    known = load_environments()
+    named = chosen_by_name(os.environ, known)
+    request = Request(
+        out=out,
+        architectures=architectures,
+        tasks=tasks,
+        environment=from_id(environment, (*known, *filter(None, [named]))) if environment else None,
+        interpreter=None if environment else (python or Path(sys.executable)),
+        venv=venv,
+        device=device,
+        world_size=world_size,
+        timeout=timeout,
+        confirmations=confirmations,
+        resume=resume,
+        again=again,
+    )
+    try:
+        with TerminalProgress() as progress:
+            cell = measure(request, progress)
+    except KeyboardInterrupt:
+        raise CancelledError from None
+    raise typer.Exit(summarise(cell))
+
+
+def summarise(cell: Cell) -> int:
+    """Print one line per loader and return the exit code."""
+    if cell.error:
+        typer.echo(f"{cell.environment.id}: environment\n{cell.error.message}")
+        return INFRASTRUCTURE
+    for loader in Loader:
+        counts = Counter(case.verdict for case in cell.cases if case.loader is loader)
+        words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts, key=lambda v: v.rank))
+        if words:
+            typer.echo(f"{cell.environment.id} {loader}: {words} of {counts.total()}")
+    return int(any(case.verdict.wrong_values for case in cell.cases))
