@@ -1,1 +1,1 @@
-"""Reports of the matrix for people: the terminal, a file, later a pull request and a site."""
+"""What the matrix found, for people: reports, comments on pull requests, and a site."""

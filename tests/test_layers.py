@@ -92,16 +92,16 @@ def test_a_pure_module_imports_no_door_to_the_world(file: Path) -> None:
     assert not {name.partition(".")[0] for name in imports(file)} & IO
 
 
-@pytest.mark.parametrize(
-    ("package", "door"),
-    [
-        ("subprocess", "matrix/process/run.py"),
-        ("uv", "matrix/environments/install.py"),
-        ("jinja2", "bot/render.py"),
-        ("sqlite3", "matrix/history/database.py"),
-        ("playwright", "bot/dev/browser.py"),
-    ],
-)
+DOORS = {
+    "subprocess": "matrix/process/run.py",
+    "uv": "matrix/environments/install.py",
+    "jinja2": "bot/render.py",
+    "sqlite3": "matrix/history/database.py",
+    "playwright": "bot/dev/browser.py",
+}
+
+
+@pytest.mark.parametrize(("package", "door"), DOORS.items(), ids=DOORS)
 def test_there_is_one_door_to(package: str, door: str) -> None:
     assert importers(package, "matrix", "matrix/probe", "bot") == {door}
 
@@ -129,6 +129,13 @@ def test_the_clock_is_behind_one_door() -> None:
     asked = ("datetime.now(", "date.today(", "utcnow(", "time.time(")
     files = [file for file in (*MATRIX, *BOT) if any(call in file.read_text(encoding="utf-8") for call in asked)]
     assert [file.relative_to(ROOT).as_posix() for file in files] == ["matrix/clock.py"]
+
+
+def test_contributors_are_shown_every_door() -> None:
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert not [
+        door for door in (*DOORS.values(), "matrix/advice/download.py", "matrix/clock.py") if f"`{door}`" not in told
+    ]
 
 
 @pytest.mark.parametrize("file", [*MATRIX, *BOT], ids=shown)

@@ -6,6 +6,7 @@ A new block is one function with `@block` in this file, and two lines in a docum
     <!-- end -->
 """
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,9 +43,23 @@ def verdicts() -> str:
     return table(("verdict", "means"), ((f"`{verdict}`", shown.meaning) for verdict, shown in VERDICTS.items()))
 
 
+@block
+def folders() -> str:
+    """Lists the packages of the project, each with the first line of its docstring."""
+    found = sorted(file for top in ("matrix", "bot") for file in (ROOT / top).rglob("__init__.py"))
+    words = (ast.get_docstring(ast.parse(file.read_bytes())) or "" for file in found)
+    return table(
+        ("folder", "what is in it"),
+        (
+            (f"`{file.parent.relative_to(ROOT).as_posix()}`", text.partition("\n")[0])
+            for file, text in zip(found, words, strict=True)
+        ),
+    )
+
+
 def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     """Yields each document below `root` and the text that it should have; raises KeyError for a block that is unknown."""
-    for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+    for path in (*sorted(root.glob("*.md")), *sorted((root / "docs").glob("*.md"))):
         text = path.read_text(encoding="utf-8")
         yield path, _MARKED.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}{found[4]}", text)
     yield root / "docs/records.schema.json", f"{json.dumps(json_schema(), indent=2)}\n"
@@ -52,7 +67,7 @@ def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
 
 @app.command(name="documents")
 def write_documents() -> None:
-    """Rewrite the generated parts of README.md and docs, and print which of them changed."""
+    """Rewrite the generated parts of README.md, CONTRIBUTING.md and docs, and print which of them changed."""
     for path, text in documents():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

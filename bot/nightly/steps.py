@@ -110,7 +110,7 @@ def keep(plan: NightPlan, found: Gathered, label: str, history: Path) -> tuple[P
     """Put a night into a history and return where each file of it is kept; nothing that is there is changed.
 
     A cell that nothing was measured of gets a record without cases, so that its absence is seen. `label` tells this run
-    from others of the same night. Raises the classes of `matrix.history_archive`.
+    from others of the same night. Raises the classes of `matrix.history.archive`.
     """
     with TemporaryDirectory(prefix="zero3-night-") as name:
         run = Path(name)

@@ -1,1 +1,1 @@
-"""The dashboard: a static site made from a board, page by page."""
+"""The dashboard: a static site made from a snapshot of the history, page by page."""

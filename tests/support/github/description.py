@@ -1,4 +1,4 @@
-"""GitHub's own OpenAPI description (tests/openapi): judges requests and answers, and gives the least that is valid."""
+"""GitHub's own OpenAPI description (tests/support/github/openapi): judges requests and answers, and gives the least that is valid."""
 
 import copy
 import json

@@ -1,6 +1,6 @@
 """Make `github.json` from GitHub's own OpenAPI description: the operations that the bot uses, and what they refer to.
 
-Run `python tests/openapi/prune.py` with npm on the PATH after adding an operation or moving to a newer release.
+Run `python tests/support/github/openapi/prune.py` with npm on the PATH after adding an operation or moving to a newer release.
 What says nothing about validity (descriptions, examples) is left out, so that openapi-core reads it in a second.
 The description is published by octokit/openapi under the MIT licence, see LICENSE next to this file.
 """

@@ -1,0 +1,112 @@
+"""Texts name only what exists: files, folders, modules, commands and sessions. Nothing is imported or run."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer.main
+
+import bot.__main__
+import matrix.__main__
+
+ROOT = Path(__file__).parents[1]
+TOPS = ("matrix", "bot", "tests", "docs", ".ci", ".github")
+ELSEWHERE = {".github/workflows/zero3.yml", ".github/workflows/zero3-report.yml"}
+"""Files of the repositories that use the bot."""
+NOT_OURS = {"node_modules", "__pycache__"}
+PYTHON = [ROOT / "noxfile.py", *(file for top in TOPS for file in (ROOT / top).rglob("*.py"))]
+TEXTS = [file for folder, files in ((ROOT, "*.*"), *((ROOT / top, "**/*") for top in TOPS)) for file in folder.glob(files)
+    if file.suffix in {".md", ".yml", ".toml", ".j2"} or file.parent.name == ".ci"]  # fmt: skip
+
+PATH = re.compile(rf"(?<![\w./>}}-])(?:{'|'.join(map(re.escape, TOPS))})/(?:[\w.*/-]|<\w+>)*[\w*>](?![\w*/{{])")
+NAME = re.compile(r"`((?:matrix|bot|tests)(?:\.\w+)+)`")
+COMMAND = re.compile(r"python -m (matrix|bot) ([a-z-]+)")
+SESSION = re.compile(r"nox -s \"?([a-z_0-9]+)")
+
+
+@cache
+def prose(file: Path) -> str:
+    """The docstrings and comments of a module of tests, as these make up names, and the whole of any other file."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".py" or ROOT / "tests" not in file.parents:
+        return text
+    constants = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr)]
+    documented = [one.value for one in constants if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return "\n".join([*documented, *re.findall(r"(?:^|\s)# .*", text)])
+
+
+def mentions(pattern: re.Pattern[str]) -> Iterator[tuple[str, re.Match[str]]]:
+    """Where `pattern` is found in the texts of the project."""
+    for file in sorted({*PYTHON, *TEXTS}):
+        if not NOT_OURS & set(file.relative_to(ROOT).parts[:-1]):
+            for found in pattern.finditer(prose(file)):
+                yield file.relative_to(ROOT).as_posix(), found
+
+
+def members(body: list[ast.stmt]) -> dict[str, list[ast.stmt]]:
+    """The names that a module or class binds, with the body of a class."""
+    found: dict[str, list[ast.stmt]] = {}
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node.body if isinstance(node, ast.ClassDef) else []
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name: [] for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name.id: [] for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return found
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name is a package, a module, or a member of one."""
+    place, rest = ROOT, name.split(".")
+    while rest and (place / rest[0]).is_dir():
+        place /= rest.pop(0)
+    module = place / f"{rest[0]}.py" if rest and (place / f"{rest[0]}.py").is_file() else place / "__init__.py"
+    body = ast.parse(module.read_bytes()).body if module.is_file() else []
+    for member in rest[module.name != "__init__.py" :]:
+        if member not in (known := members(body)):
+            return False
+        body = known[member]
+    return True
+
+
+def commands(app: typer.Typer) -> set[str]:
+    """The names of the commands of a command line."""
+    group = typer.main.get_group(app)
+    return set(group.list_commands(typer.Context(group)))
+
+
+def known(path: str) -> bool:
+    """Whether a path exists; `<name>`, `NAME`, `N` and `*` stand for any part of a name."""
+    return path in ELSEWHERE or any(ROOT.glob(re.sub(r"<\w+>|\bN(AME)?\b|\.\*", "*", path)))
+
+
+def test_paths_exist() -> None:
+    assert not [(file, found[0]) for file, found in mentions(PATH) if not known(found[0])]
+
+
+def test_modules_and_their_members_exist() -> None:
+    assert not [(file, found[1]) for file, found in mentions(NAME) if not exists(found[1])]
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    link = re.compile(r"\]\((?!https?:|#|data:)([^)#\s]+)")
+    documents = [file for file in TEXTS if file.suffix == ".md" and not NOT_OURS & set(file.parts)]
+    broken = [(file.name, path) for file in documents for path in link.findall(file.read_text(encoding="utf-8"))
+        if not (file.parent / path).exists()]  # fmt: skip
+    assert not broken
+
+
+@pytest.mark.parametrize(("package", "app"), [("matrix", matrix.__main__.app), ("bot", bot.__main__.app)])
+def test_commands_exist(package: str, app: typer.Typer) -> None:
+    used = [(file, found) for file, found in mentions(COMMAND) if file != "CHANGELOG.md"]
+    assert not [(file, found[0]) for file, found in used if found[1] == package and found[2] not in commands(app)]
+
+
+def test_sessions_exist() -> None:
+    sessions = set(members(ast.parse((ROOT / "noxfile.py").read_bytes()).body))
+    assert not [(file, found[0]) for file, found in mentions(SESSION) if found[1] not in sessions]
