@@ -1,34 +1,12 @@
-import re
-from textwrap import dedent
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.github.types import Change, ChangedFile, FileStatus
 from bot.loading_code.affected import Affected, affected
-from bot.loading_code.model_graph import ModelGraph, model_graph
-from bot.loading_code.rules import TABLE, repository
 from matrix.errors import UnknownNameError
 from matrix.model import Check
-
-CORE = "src/transformers/modeling_utils.py"
-LLAMA = "src/transformers/models/llama/modeling_llama.py"
-GRAPH = ModelGraph({"llama": frozenset({"mistral"}), "mistral": frozenset({"mixtral"})})
-
-
-def change(
-    path: str,
-    patch: str | None = "@@ -1,1 +1,2 @@\n+x = 1",
-    status: FileStatus = FileStatus.MODIFIED,
-    previous: str | None = None,
-    repository: str = "huggingface/transformers",
-) -> Change:
-    return Change(repository, (ChangedFile(path, status, previous, patch and dedent(patch)),), total=1)
-
-
-def judge(path: str, patch: str, models: ModelGraph | None = GRAPH) -> Affected:
-    return affected(change(path, patch), models)
+from tests.support.changes import CORE, GRAPH, LLAMA, change, judge
 
 
 def test_a_line_of_the_loader_asks_for_everything_and_says_where() -> None:
@@ -313,37 +291,6 @@ def test_pins_of_the_other_packages_count() -> None:
     assert not judge("setup.py", '@@ -1,1 +1,1 @@\n-    "comet-ml",\n+    "comet-ml>=1",')
 
 
-def test_no_symbol_of_the_table_is_both_loading_code_and_neutral() -> None:
-    for name in ("transformers", "DeepSpeed", "accelerate", "safetensors", "zero3-matrix"):
-        for rule in repository(f"a/{name}").rules:
-            assert not rule.symbols & rule.neutral, rule.path.pattern
-            assert rule.why
-            assert not rule.why.endswith("."), "it goes on after a colon"
-
-
-def test_the_table_has_each_symbol_once_per_list() -> None:
-    for listed in re.findall(r"\[(?:\s*#.*|[^\[\]])*\]", TABLE.read_text(encoding="utf-8")):
-        symbols = re.findall(r'"(\w+)"', listed)
-        assert len(symbols) == len(set(symbols)), listed
-
-
-def test_the_graph_reads_who_imports_from_whom() -> None:
-    graph = model_graph({
-        "src/transformers/models/mistral/modular_mistral.py": "from ..llama.modeling_llama import A",
-        "x/models/mixtral/modular_mixtral.py": "from ...models.mistral.modeling_mistral import B\nimport torch",
-        "models/deprecated/old/modeling_old.py": "from transformers.models.llama.modular_llama import C",
-        "models/auto/modeling_auto.py": "from ..llama.configuration_llama import D",
-        "models/broken/modeling_broken.py": "from ..llama.modeling_llama import (",
-        "models/llama/tokenization_llama.py": "from ..gemma.modeling_gemma import E",
-    })  # fmt: skip
-    assert graph.heirs(["llama"]) == {"mistral", "mixtral", "old", "auto"}
-    assert graph.heirs(["mixtral"]) == set()
-
-
-def test_a_circle_of_models_ends() -> None:
-    assert ModelGraph({"a": frozenset({"b"}), "b": frozenset({"a"})}).heirs(["a"]) == {"b"}
-
-
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.text(alphabet="@+-# \n\"'(),:=abcdefgh_0123\t\r\\", max_size=200))
 def test_no_patch_breaks_the_judge(patch: str) -> None:
@@ -354,134 +301,3 @@ def test_no_patch_breaks_the_judge(patch: str) -> None:
 @pytest.mark.parametrize("value", ["a" + ".b" * 230, "(" * 230 + "a()", "a" + "[0]" * 150, "not " * 110 + "a()"])
 def test_a_line_made_to_break_the_parser_counts(value: str) -> None:
     assert judge(LLAMA, f"@@ -1,1 +1,1 @@ def __init__(self):\n+        self.x = {value}")
-
-
-@pytest.mark.parametrize(
-    ("path", "patch"),
-    [
-        pytest.param(
-            CORE,
-            """\
-            @@ -10,4 +10,5 @@ def from_pretrained(
-                     if hf_quantizer is not None:
-                         hf_quantizer.validate_environment(
-                             device_map=device_map,
-            +                weights_only=weights_only,
-                         )
-            """,
-            id="in a branch of quantizers",
-        ),
-        pytest.param(
-            CORE,
-            """\
-            @@ -10,5 +10,4 @@ def post_init(self):
-                     if self.base_model is self:
-                         self._tp_plan = self.config.base_model_tp_plan
-            -        if self.base_model is self:
-                         self._pp_plan = self.config.base_model_pp_plan
-
-                 def dequantize(self):
-            """,
-            id="a condition of parallel plans",
-        ),
-        pytest.param(
-            LLAMA,
-            """\
-            @@ -10,2 +10,6 @@ class LlamaAttention(nn.Module):
-            +class LlamaSdpaAttention(LlamaAttention):
-            +    def forward(self, x):
-            +        return x
-            +
-             class LlamaDecoderLayer(nn.Module):
-            """,
-            id="a variant of an attention",
-        ),
-    ],
-)
-def test_what_is_never_measured_does_not_count(path: str, patch: str) -> None:
-    assert not judge(path, patch)
-
-
-@pytest.mark.parametrize(
-    "patch",
-    [
-        pytest.param(
-            """\
-            @@ -10,4 +10,5 @@ def from_pretrained(
-                     if hf_quantizer is not None:
-                         hf_quantizer.validate_environment()
-                     else:
-            +            load(model)
-                         mark(model)
-            """,
-            id="in the other branch",
-        ),
-        pytest.param(
-            """\
-            @@ -10,3 +10,3 @@ def from_pretrained(
-            -        if load(model):
-            +        if hf_quantizer is not None:
-                         prepare(model)
-                     mark(model)
-            """,
-            id="what was there before",
-        ),
-        pytest.param(
-            """\
-            @@ -10,3 +10,3 @@ def post_init(self):
-            -        if self.base_model is self:
-            +        if self.is_ready:
-                         self._tp_plan = self.config.base_model_tp_plan
-                     else:
-                         load(self)
-            """,
-            id="a condition with another branch",
-        ),
-        pytest.param(
-            """\
-            @@ -10,2 +10,2 @@ def post_init(self):
-            -        if self.base_model is self:
-            +        if self.is_ready:
-                         self._tp_plan = self.config.base_model_tp_plan
-            """,
-            id="a condition whose end is not shown",
-        ),
-        pytest.param(
-            """\
-            @@ -10,3 +10,3 @@ def post_init(self):
-            -        if self.is_ready:
-            +        if prepare(self):
-                         self._tp_plan = self.config.base_model_tp_plan
-                     mark(self)
-            """,
-            id="a condition that does something",
-        ),
-    ],
-)
-def test_what_is_beside_it_counts(patch: str) -> None:
-    assert judge(CORE, patch).everything
-
-
-RUST = "huggingface/safetensors"
-
-
-@pytest.mark.parametrize(
-    ("arm", "counts"),
-    [
-        ('name if name.starts_with("mps:") => {', False),
-        ('"cuda" | "mps" => {', True),
-        ('name if name.starts_with("cuda:") => {', True),
-    ],
-)
-def test_in_rust_only_the_arms_of_devices_that_are_not_measured_are_left_out(arm: str, counts: bool) -> None:  # noqa: FBT001
-    patch = f"@@ -1,2 +1,5 @@\n match name {{\n+    {arm}\n+        Device::new(name)\n+    }}\n }}"
-    assert bool(affected(change("bindings/python/src/lib.rs", patch, repository=RUST))) is counts
-
-
-def test_an_attention_on_another_base_counts() -> None:
-    assert judge(LLAMA, "@@ -1,1 +1,1 @@\n+class LlamaSdpaAttention(OtherAttention):\n     scale = 1")
-
-
-def test_a_bracket_alone_is_nothing_in_any_language() -> None:
-    patch = "@@ -1,3 +1,3 @@\n-)\n+  },\n let x = 1;"
-    assert not affected(change("safetensors/src/tensor.rs", patch, repository=RUST))
