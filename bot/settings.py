@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Final
 import tomllib
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from bot.github.fields import Login, RepositoryName
+from bot.github.types import Login, RepositoryName
 from matrix.errors import DataFileError
 from matrix.history.snapshot import TRUSTED
 from matrix.model import Device

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bot.github import actions
+from bot.github.client import connect
 from bot.nightly import summary as nightly_words
 from bot.nightly.candidates import candidates
 from bot.nightly.collect import gathered
@@ -25,7 +26,6 @@ from bot.nightly.steps import (
     upstream,
 )
 from bot.nightly.update_issue import known_of, track
-from bot.pull_requests.services import door, office
 from bot.settings import load_settings
 from matrix import clock
 from matrix.environments.spec import load_environments
@@ -39,7 +39,7 @@ PlanFile = Annotated[str, typer.Option("--plan", help="The plan that `nightly pl
 def plan_command() -> None:
     """Plan a night from what is new and what the history holds, and set the outputs `plan`, `matrix` and `any`."""
     context, settings = actions.context(), load_settings()
-    branch, news = records_of(context), upstream(door(context, settings))
+    branch, news = records_of(context), upstream(connect(context, settings.login))
     branch.fetch()
     environments = candidates(load_environments(), context.environments, news)
     night = plan(environments, past_in(branch.folder), asked(context, settings, clock.now()), news.problems)
@@ -55,7 +55,7 @@ def keep_command(plan_file: PlanFile = "-") -> None:
     """Read what the machines of a night uploaded, and push it to the branch of records, with what none of them began."""
     context = actions.context()
     night = read_night(plan_file, sys.stdin.read() if plan_file == "-" else "")
-    found = gathered(night, downloaded(door(context, load_settings()), context, night))
+    found = gathered(night, downloaded(connect(context, load_settings().login), context, night))
     label = f"{context.run}-{context.attempt}"
     pushed = records_of(context).add(lambda history: keep(night, found, label, history), f"night of {night.night}")
     missing = len(night.cells) - len(found.believed)
@@ -88,9 +88,9 @@ def pack_command(
 def track_command() -> None:
     """Tell what changed in the issue `Nightly: what changed`."""
     context, settings, today = actions.context(), load_settings(), clock.today()
-    desk = office(context, settings, actions.event(context).repository).desk
+    github = connect(context, settings.login)
     branch = records_of(context)
     branch.fetch()
     with history_in(branch.folder) as history:
         now = known_of(history, today, settings.nightly.oldest)
-    actions.verbatim(track(desk, now) if now else "There is no night yet.")
+    actions.verbatim(track(github, context.project, now) if now else "There is no night yet.")

@@ -4,24 +4,15 @@ PURE: no input or output.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Generic, TypeVar
 
+from bot.comment.state import Headline
 from bot.loading_code.affected import Touched
 from bot.report.context import Evidence
 from bot.text import Code, Sentence
 from matrix.comparison.plan import ComparisonPlan
 
 T = TypeVar("T")
-
-
-class Headline(StrEnum):
-    """What a comparison comes to, worst first. Only `green` says that everything planned was measured and is right."""
-
-    REGRESSED = "regressed"
-    UNCERTAIN = "uncertain"
-    BROKEN_BEFORE = "broken_before"
-    GREEN = "green"
 
 
 @dataclass(frozen=True)

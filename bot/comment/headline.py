@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.comment.context import Facts, Headline
+from bot.comment.context import Facts
+from bot.comment.state import Headline
 from bot.comment.words import DOES, ROLES, own
 from bot.text import Code, Sentence, count, listed
 from bot.untrusted.artifacts import Refused

@@ -6,18 +6,18 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bot.comment.context import Command, CommentView, Facts, Headline, Part, Place, SideView
+from bot.comment.context import Command, CommentView, Facts, Part, Place, SideView
 from bot.comment.headline import BLAMED, answer, doubts, headline, tally
 from bot.comment.rows import gaps, ranked, rows
 from bot.comment.shorten import CALM, CHECK_LIMIT, COMMENT_LIMIT, SUMMARY_LIMIT, fits_comment, kept, shortened
+from bot.comment.state import Headline
 from bot.comment.words import ROLES, sentence
 from bot.github.types import Annotation, CheckRun
-from bot.pull_requests.plan import PROJECT
 from bot.render import render
 from bot.text import Code, clip, one_line, plain
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Comparison, Outcome, Role
-from matrix.comparison.plan import ComparisonPlan
+from matrix.comparison.plan import PROJECT, ComparisonPlan
 from matrix.model import CaseKey
 
 CHECK_NAME = "ZeRO-3 matrix"

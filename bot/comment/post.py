@@ -2,79 +2,31 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
-from bot.comment.upsert import (
-    Action,
-    Create,
-    Edit,
-    Nothing,
-    Skip,
-    State,
-    Supersede,
-    continued,
-    decide,
-    ours,
-    written_by,
-)
-from bot.github.client import GitHub
+from bot.comment.state import CommentState
+from bot.comment.upsert import Action, Create, Edit, Nothing, Skip, Supersede, continued, decide, ours
 from bot.github.errors import ForbiddenError, NotFoundError, TooLongError
-from bot.github.types import Comment
+from bot.github.thread import Thread
 
 LIMITS: Final = (59_500, 30_000, 10_000, 2_000)
 """Characters that a body is asked to keep to, the next wherever GitHub finds it too long; the marker adds under 500."""
 
 
-@dataclass(frozen=True)
-class Thread:
-    """The conversation of one pull request, or of an issue."""
-
-    github: GitHub
-    repository: str
-    number: int
-
-    def comments(self) -> list[Comment]:
-        """Every comment; raises GitHubError."""
-        return self.github.comments(self.repository, self.number)
-
-    def holds(self, marker: str) -> bool:
-        """Whether a comment of ours has `marker`; raises GitHubError."""
-        return any(marker in one.body and written_by(one, self.github.login) for one in self.comments())
-
-    def create(self, body: str, marker: str) -> Comment:
-        """A new comment that `marker` tells from all others; raises GitHubError."""
-        return self.github.create_comment(self.repository, self.number, body, marker)
-
-    def edit(self, comment: int, body: str) -> Comment:
-        """The comment with another body; raises GitHubError."""
-        return self.github.edit_comment(self.repository, comment, body)
-
-
 class Write(Protocol):
     """A body, without a marker, for a state whose `since` is now known."""
 
-    def __call__(self, state: State, /, *, limit: int) -> str:
+    def __call__(self, state: CommentState, /, *, limit: int) -> str:
         """The body in at most `limit` characters."""
 
 
-def newer(thread: Thread, state: State) -> bool:
+def newer(thread: Thread, state: CommentState) -> bool:
     """Whether a comment of ours tells about a later run than `state` does."""
     return any(one.state and one.state.age > state.age for one in ours(thread.comments(), thread.github.login))
 
 
-def reply(thread: Thread, body: str, marker: str) -> str:
-    """Write `body` as a comment of its own, once for each `marker`, and say in words what became of it."""
-    if thread.holds(marker):
-        return "Replied already."
-    try:
-        return f"Replied: {thread.create(f'{body}{chr(10)}{marker}', marker).url}"
-    except (ForbiddenError, NotFoundError, TooLongError) as error:
-        return f"The reply could not be posted: {error}"
-
-
-def post(thread: Thread, new: State, write_body: Write) -> str:
+def post(thread: Thread, new: CommentState, write_body: Write) -> str:
     """Bring the one comment up to date and say in words, for the step summary, what became of it.
 
     May be repeated at will. A conversation that is locked, gone or not ours to write in is told in the words; other
@@ -86,21 +38,21 @@ def post(thread: Thread, new: State, write_body: Write) -> str:
         return f"The result could not be posted as a comment: {error}"
 
 
-def _fitting(thread: Thread, new: State, write_body: Write) -> str:
+def _fitting(thread: Thread, new: CommentState, write_body: Write) -> str:
     for limit in LIMITS[:-1]:
         with suppress(TooLongError):
             return _post(thread, new, partial(write_body, limit=limit))
     return _post(thread, new, partial(write_body, limit=LIMITS[-1]))
 
 
-def _post(thread: Thread, new: State, write_body: Callable[[State], str]) -> str:
+def _post(thread: Thread, new: CommentState, write_body: Callable[[CommentState], str]) -> str:
     try:
         return _post_once(thread, new, write_body)
     except NotFoundError:  # deleted between listing and editing: what is there now decides
         return _post_once(thread, new, write_body)
 
 
-def _post_once(thread: Thread, new: State, write_body: Callable[[State], str]) -> str:
+def _post_once(thread: Thread, new: CommentState, write_body: Callable[[CommentState], str]) -> str:
     existing, login = thread.comments(), thread.github.login
     state = continued(new, existing, login)
     words = _act(thread, decide(existing, login, state, write_body(state)))

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from bot.github.events import DispatchEvent, Event, EventError, Home, parse_event
-from bot.github.fields import (
+from bot.github.types import (
     EnvironmentSelector,
     Link,
     Login,

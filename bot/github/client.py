@@ -3,22 +3,35 @@
 Every call may raise a `bot.github.errors.GitHubError`. Every write can be repeated: what an earlier try did is found first.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Final
 
+from github import Auth
+from github.CheckRun import CheckRun as GitHubCheckRun
 from github.GithubObject import NotSet
 from github.IssueComment import IssueComment
 from github.Repository import Repository
 
-from bot.github import check_run
-from bot.github import convert as translate
+from bot.github import convert
+from bot.github.actions import Context
 from bot.github.errors import NotFoundError, WrongLoginError
-from bot.github.reader import Reading
+from bot.github.reader import GitHubReader
 from bot.github.retries import StaleReadError
 from bot.github.types import CheckRun, Comment
 
+APP_PERMISSIONS: Final = {
+    "actions": "write",
+    "checks": "write",
+    "contents": "read",
+    "issues": "write",
+    "pull_requests": "write",
+}
+"""What a token of the app may do: PyGithub asks for nothing at all unless it is told what to ask for."""
 
-class GitHub(Reading):
+
+class GitHub(GitHubReader):
     """GitHub as the account `login`, with everything the bot writes."""
 
     def create_comment(self, repository: str, number: int, body: str, marker: str) -> Comment:
@@ -29,7 +42,7 @@ class GitHub(Reading):
         repo = self._repository(repository)
 
         def post() -> Comment:
-            return translate.comment(repo.get_issue(number).create_comment(body))
+            return convert.comment(repo.get_issue(number).create_comment(body))
 
         def find() -> Comment | None:
             return self._own(self.comments(repository, number), marker)
@@ -46,7 +59,7 @@ class GitHub(Reading):
         def edit() -> Comment:
             self._waiting.before_write()
             _comment(repo, comment).edit(body)
-            return _held(translate.comment(_comment(repo, comment).complete()), body)
+            return _held(convert.comment(_comment(repo, comment).complete()), body)
 
         return self._waiting.call(f"editing comment {comment} of {repository}", edit)
 
@@ -56,9 +69,10 @@ class GitHub(Reading):
 
         def write() -> str:
             self._waiting.before_write()
-            return check_run.write(repo, check)
+            return _write_check_run(repo, check)
 
-        return [self._waiting.call(doing, write) for _ in range(check_run.steps(check))][-1]
+        steps = max(1, math.ceil(len(check.annotations) / convert.ANNOTATIONS))
+        return [self._waiting.call(doing, write) for _ in range(steps)][-1]
 
     def rerun(self, repository: str, run: int) -> None:
         """Run every job of a finished workflow run again, once."""
@@ -92,7 +106,7 @@ class GitHub(Reading):
         repo = self._repository(repository)
 
         def post() -> Comment:
-            return translate.issue(repo.create_issue(title, body))
+            return convert.issue(repo.create_issue(title, body))
 
         def find() -> Comment | None:
             return self.issue_with(repository, marker)
@@ -117,7 +131,7 @@ class GitHub(Reading):
         def edit() -> None:
             self._waiting.before_write()
             repo.get_issue(number).edit(body=body, state=state or NotSet)
-            written = _held(translate.issue(repo.get_issue(number).complete()), body)
+            written = _held(convert.issue(repo.get_issue(number).complete()), body)
             if state and written.open is not (state == "open"):
                 raise StaleReadError
 
@@ -164,3 +178,32 @@ def _held(written: Comment, body: str) -> Comment:
     if written.body.split() != body.split():
         raise StaleReadError
     return written
+
+
+def _write_check_run(repo: Repository, check: CheckRun) -> str:
+    """Creates the check run, or adds the next annotations to it. Returns its address.
+
+    GitHub adds the annotations of every update to those there are, so each step first asks how many arrived: a step
+    can be repeated after its answer was lost.
+    """
+    found = _find_check_run(repo, check)
+    there = found.output.annotations_count if found else 0
+    if found is None:
+        found = repo.create_check_run(check.name, check.head_sha, **convert.check_run_values(check, there))
+    else:
+        found.edit(**convert.check_run_values(check, there))
+    return found.html_url
+
+
+def _find_check_run(repo: Repository, check: CheckRun) -> GitHubCheckRun | None:
+    named = repo.get_commit(check.head_sha).get_check_runs(check_name=check.name, filter="all")
+    return next((run for run in named if (run.external_id or "") == check.external_id), None)
+
+
+def connect(context: Context, login: str) -> GitHub:
+    """Returns the client of the app, where one is set up, else of the token's account; `login` is its usual name."""
+    login = context.login or login
+    if context.app:
+        app = Auth.AppAuth(context.app, context.app_key)
+        return GitHub(app.get_installation_auth(context.installation, APP_PERMISSIONS), context.api_url, login=login)
+    return GitHub(Auth.Token(context.token), context.api_url, login=login)

@@ -1,10 +1,11 @@
-"""PURE. What PyGithub gives, as the types of `bot.github.types`.
+"""PURE. Converts between PyGithub's objects and the types of `bot.github.types`; nothing else does.
 
 Only attributes that GitHub sends in every listing are touched: any other makes PyGithub send one request per object.
 """
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, Final
 
 from github.Artifact import Artifact
 from github.File import File
@@ -20,8 +21,10 @@ from github.WorkflowJob import WorkflowJob
 from github.WorkflowRun import WorkflowRun as GitHubWorkflowRun
 
 from bot.github.types import (
+    Annotation,
     ArtifactInfo,
     ChangedFile,
+    CheckRun,
     Comment,
     FileStatus,
     JobResult,
@@ -31,8 +34,12 @@ from bot.github.types import (
     WorkflowRun,
 )
 
-GHOST = "ghost"
+GHOST: Final = "ghost"
 """Who GitHub shows in the place of a deleted account."""
+
+ANNOTATIONS: Final = 50
+"""How many annotations GitHub takes in one request:
+https://docs.github.com/en/rest/checks/runs#update-a-check-run"""
 
 
 def moment(when: datetime | None) -> str:
@@ -131,3 +138,27 @@ def job(result: WorkflowJob) -> JobResult:
 def artifact(info: Artifact) -> ArtifactInfo:
     """An artifact, unread."""
     return ArtifactInfo(int(info.id), info.name, int(info.size_in_bytes), info.digest or "", bool(info.expired))
+
+
+def check_run_values(check: CheckRun, there: int) -> dict[str, Any]:
+    """What PyGithub sends for a check run: all its texts, and the annotations that follow the first `there`."""
+    batch = check.annotations[there : there + ANNOTATIONS]
+    texts = {"title": check.title, "summary": check.summary, "text": check.text}
+    output = {name: value for name, value in texts.items() if value or name == "summary"}
+    details = {"details_url": check.details_url, "external_id": check.external_id}
+    return {
+        **{name: value for name, value in details.items() if value},
+        "status": "completed",
+        "conclusion": check.conclusion,
+        "output": {**output, "annotations": [_annotation(each) for each in batch]},
+    }
+
+
+def _annotation(annotation: Annotation) -> dict[str, str | int]:
+    return {
+        "path": annotation.path,
+        "start_line": annotation.start,
+        "end_line": annotation.end,
+        "annotation_level": annotation.level,
+        "message": annotation.message,
+    }

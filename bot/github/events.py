@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.github.fields import Login, Number, RepositoryName, Sha
+from bot.github.types import Login, Number, RepositoryName, Sha
 from bot.text import visible
 from matrix.errors import MatrixError
 

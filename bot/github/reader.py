@@ -20,7 +20,7 @@ from github.PullRequest import PullRequest as GitHubPullRequest
 from github.Repository import Repository
 from github.WorkflowJob import WorkflowJob
 
-from bot.github import convert as translate
+from bot.github import convert
 from bot.github.artifact_download import artifact_zip
 from bot.github.errors import NotFoundError
 from bot.github.retries import Patience, Waiting
@@ -38,7 +38,7 @@ _ROLES = frozenset({"admin", "maintain", "write", "triage", "read", "none"})
 logging.getLogger("github.Requester").setLevel(logging.INFO)
 
 
-class Reading:
+class GitHubReader:
     """GitHub as the account `login` sees it. `auth` is a token's, or a GitHub App installation's: that renews itself."""
 
     def __init__(
@@ -71,12 +71,12 @@ class Reading:
         pull = self._pull(repository, number)
         doing = f"reading {repository}#{number}"
         self._waiting.call(doing, pull.update)
-        return self._waiting.call(doing, lambda: translate.pull_request(pull, pull.changed_files))
+        return self._waiting.call(doing, lambda: convert.pull_request(pull, pull.changed_files))
 
     def pull_requests_from(self, repository: str, owner: str, branch: str) -> list[PullRequest]:
         """The open pull requests whose head is `branch` of a repository of `owner`."""
         pulls = self._repository(repository).get_pulls(state="open", head=f"{owner}:{branch}")
-        return self._all(f"looking for pull requests of {repository}", pulls, translate.pull_request)
+        return self._all(f"looking for pull requests of {repository}", pulls, convert.pull_request)
 
     def pull_requests_since(self, repository: str, since: str, limit: int) -> list[PullRequest]:
         """The open pull requests updated after `since` (ISO), the oldest update first.
@@ -84,11 +84,11 @@ class Reading:
         About `limit` of them: those updated in the same second are never torn apart, so that the last one's
         `updated` can be the next `since`.
         """
-        since = translate.moment(datetime.fromisoformat(since).astimezone(UTC))
+        since = convert.moment(datetime.fromisoformat(since).astimezone(UTC))
         pulls = self._repository(repository).get_pulls(state="open", sort="updated", direction="desc")
 
         def read() -> list[PullRequest]:
-            return list(takewhile(lambda pull: pull.updated > since, map(translate.pull_request, pulls)))
+            return list(takewhile(lambda pull: pull.updated > since, map(convert.pull_request, pulls)))
 
         newest_first = self._waiting.call(f"looking for new pull requests of {repository}", read)
         found = list({pull.number: pull for pull in reversed(newest_first)}.values())
@@ -98,7 +98,7 @@ class Reading:
         """What a pull request changes. GitHub lists 3,000 files at most; `total` counts all."""
         repository, number = pull_request.repository, pull_request.number
         files = self._repository(repository).get_pull(number).get_files()
-        listed = self._all(f"reading the files of {repository}#{number}", files, translate.changed_file)
+        listed = self._all(f"reading the files of {repository}#{number}", files, convert.changed_file)
         total = pull_request.changed_files or self.pull_request(repository, number).changed_files
         return Change(repository, tuple(listed), total)
 
@@ -115,13 +115,13 @@ class Reading:
     def comments(self, repository: str, number: int) -> list[Comment]:
         """Every comment of a pull request or issue, the oldest first."""
         comments = self._repository(repository).get_issue(number).get_comments()
-        return self._all(f"reading the comments of {repository}#{number}", comments, translate.comment)
+        return self._all(f"reading the comments of {repository}#{number}", comments, convert.comment)
 
     def workflow_run(self, repository: str, run: int) -> WorkflowRun:
         """A workflow run in its present attempt."""
         found = self._repository(repository).get_workflow_run(run)
         return self._waiting.call(
-            f"reading workflow run {run} of {repository}", lambda: translate.workflow_run(found.complete())
+            f"reading workflow run {run} of {repository}", lambda: convert.workflow_run(found.complete())
         )
 
     def workflow(self, repository: str, file: str) -> Workflow | None:
@@ -129,7 +129,7 @@ class Reading:
         found = self._repository(repository).get_workflow(file)
         doing = f"looking for the workflow {file} of {repository}"
         try:
-            return self._waiting.call(doing, lambda: translate.workflow(found.complete()))
+            return self._waiting.call(doing, lambda: convert.workflow(found.complete()))
         except NotFoundError:
             return None
 
@@ -138,7 +138,7 @@ class Reading:
         repo = self._repository(repository)
         url = f"{repo.url}/actions/runs/{run}/attempts/{attempt}/jobs"
         listed = PaginatedList(WorkflowJob, repo.requester, url, list_item="jobs")
-        return self._all(f"reading the jobs of workflow run {run} of {repository}", listed, translate.job)
+        return self._all(f"reading the jobs of workflow run {run} of {repository}", listed, convert.job)
 
     def artifacts(self, repository: str, run: int) -> list[ArtifactInfo]:
         """Every artifact of a workflow run."""
@@ -146,7 +146,7 @@ class Reading:
         listed = PaginatedList(
             Artifact, repo.requester, f"{repo.url}/actions/runs/{run}/artifacts", list_item="artifacts"
         )
-        return self._all(f"reading the artifacts of workflow run {run} of {repository}", listed, translate.artifact)
+        return self._all(f"reading the artifacts of workflow run {run} of {repository}", listed, convert.artifact)
 
     def download(self, repository: str, artifact: int, limit: int) -> bytes:
         """The zip archive of an artifact. Raises TooLargeError beyond `limit` bytes."""
@@ -183,7 +183,7 @@ class Reading:
         """The oldest issue of ours whose text holds `marker`, among `closed` ones too; its id is the issue's number."""
         state = "all" if closed else "open"
         issues = self._repository(repository).get_issues(state=state, sort="created", direction="asc")
-        return self._own(self._all(f"reading the issues of {repository}", issues, translate.issue), marker)
+        return self._own(self._all(f"reading the issues of {repository}", issues, convert.issue), marker)
 
     def _look_up(self, repository: str) -> Repository:
         return self._waiting.call(f"looking for {repository}", self._github.get_repo(repository).complete)
@@ -191,9 +191,9 @@ class Reading:
     def _lazy_pull(self, repository: str, number: int) -> GitHubPullRequest:
         return self._repository(repository).get_pull(number)
 
-    def _all(self, doing: str, listed: PaginatedList[G], translated: Callable[[G], T]) -> list[T]:
+    def _all(self, doing: str, listed: PaginatedList[G], converted: Callable[[G], T]) -> list[T]:
         """All pages; a second try goes on from the page that failed."""
-        return self._waiting.call(doing, lambda: [translated(each) for each in listed])
+        return self._waiting.call(doing, lambda: [converted(each) for each in listed])
 
     def _own(self, written: list[Comment], marker: str) -> Comment | None:
         return next((each for each in written if each.author == self.login and marker in each.body), None)

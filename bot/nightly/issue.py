@@ -6,26 +6,23 @@ opened when something turns wrong or no night begins, closed when all is right a
 PURE: no input or output.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar, Final
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
+from bot.github.marker import Marker
 from bot.github.types import Comment
 from bot.nightly.changes import Turn, Turns
 from bot.text import clip, count, markdown_code
 
-MARKER: Final = "<!-- zero3-nightly "
 TITLE: Final = "Nightly: what changed"
 SHOWN: Final = 30
 """Cases in each table, so that the text stays below what GitHub takes: 65,536 characters."""
 
-_MARKER: Final = re.compile(rf"^{MARKER}(.*) -->\s*\Z", re.MULTILINE)
 _PLAIN: Final = re.compile(r"[\w.:+-]{1,120}", re.ASCII)
 _STRANGE: Final = 20
 """Characters of a name that is none of ours: shown harmlessly, each takes six."""
@@ -84,7 +81,7 @@ class Step:
     marker: str = ""
 
 
-_LEDGER: Final = TypeAdapter(Ledger)
+MARKER: Final = Marker("zero3-nightly", Ledger)
 
 
 def ledger(night: date, counts: tuple[int, int, int, int], turned: Turns) -> Ledger:
@@ -102,19 +99,11 @@ def _short(turn: Turn) -> Turn:
     return replace(turn, cell=cell, architecture=architecture)
 
 
-def parse_ledger(body: str) -> Ledger | None:
-    """The ledger in the last line of `body`; None where there is none or anything about it is wrong."""
-    found = _MARKER.search(body)
-    with suppress(ValidationError):
-        return _LEDGER.validate_json(found[1]) if found else None
-    return None
-
-
 def next_step(issue: Comment | None, now: Ledger) -> Step | None:
     """What to do when `now` is known; None when the issue says it already, or there is nothing to open one for."""
     if issue is None:
         return Step(body(now), "open") if now.mood != "calm" else None
-    read = parse_ledger(issue.body)
+    read = MARKER.parse(issue.body)
     before = read or Ledger(now.night)
     again = not issue.open and _worth_opening(before, now)
     state = "open" if now.mood != "calm" and (issue.open or again) else "closed"
@@ -175,8 +164,6 @@ def _begun(before: Ledger, now: Ledger) -> str:
 
 def body(known: Ledger) -> str:
     """The text of the issue. Nothing in it mentions anybody or refers to anything."""
-    text = json.dumps(asdict(known), default=str, separators=(",", ":"))
-    hidden = text.replace("<", r"\u003c").replace(">", r"\u003e")
     parts = [
         _INTRODUCTION,
         *_state(known),
@@ -185,7 +172,7 @@ def body(known: Ledger) -> str:
         *_table("No longer measured", known.gone, known.more_gone, _GONE),
         *_table("Right again", known.right),
     ]
-    return "\n".join([*parts, f"{MARKER}{hidden} -->"])
+    return "\n".join([*parts, MARKER.render(known)])
 
 
 def _state(known: Ledger) -> Iterator[str]:

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
-from bot.comment.post import Thread
-from bot.github.project import Desk
+from bot.github.client import GitHub
+from bot.github.thread import Thread
 from bot.nightly.changes import turns
-from bot.nightly.issue import MARKER, TITLE, Ledger, Step, ledger, next_step, parse_ledger
+from bot.nightly.issue import MARKER, TITLE, Ledger, Step, ledger, next_step
 from matrix.history.database import History
 from matrix.history.queries import nights
 from matrix.history.trends import courses
@@ -37,17 +37,17 @@ def _late(newest: date, today: date) -> bool:
     return today - newest > LATE
 
 
-def track(desk: Desk, now: Ledger) -> str:
+def track(github: GitHub, project: str, now: Ledger) -> str:
     """Tell what is known `now`, and say in words what became of it; raises GitHubError."""
-    issue = desk.github.issue_with(desk.project, MARKER, closed=True)
+    issue = github.issue_with(project, MARKER.start, closed=True)
     step = next_step(issue, now)
     if step is None:
         return "The issue needs no change."
     if issue is None:
-        return f"Opened {desk.project} {desk.github.create_issue(desk.project, TITLE, step.body, MARKER)}"
-    _remark(Thread(desk.github, desk.project, issue.id), step)
-    desk.github.edit_issue(desk.project, issue.id, step.body, step.state)
-    return f"Updated {desk.project} {issue.id}, which is {step.state}"
+        return f"Opened {project} {github.create_issue(project, TITLE, step.body, MARKER.start)}"
+    _remark(Thread(github, project, issue.id), step)
+    github.edit_issue(project, issue.id, step.body, step.state)
+    return f"Updated {project} {issue.id}, which is {step.state}"
 
 
 def _remark(thread: Thread, step: Step) -> None:
@@ -56,21 +56,21 @@ def _remark(thread: Thread, step: Step) -> None:
         thread.create(f"{step.remark}\n{step.marker}", step.marker)
 
 
-def track_age(desk: Desk, newest: date | None, today: date) -> str:
+def track_age(github: GitHub, project: str, newest: date | None, today: date) -> str:
     """Tell when no night has begun for too long, or that they begin again; `newest` is None where none is kept.
 
     None at all is told where nights are wanted: see `_missed`. Raises GitHubError.
     """
-    issue = desk.github.issue_with(desk.project, MARKER, closed=True)
-    before = (parse_ledger(issue.body) if issue else None) or Ledger(newest)
+    issue = github.issue_with(project, MARKER.start, closed=True)
+    before = (MARKER.parse(issue.body) if issue else None) or Ledger(newest)
     newest = newest or before.night
-    late = _late(newest, today) if newest else _missed(desk, today)
+    late = _late(newest, today) if newest else _missed(github, project, today)
     if late is before.late:
         return f"The newest night is {newest}." if newest else "No night is kept."
-    return track(desk, replace(before, night=newest, late=late))
+    return track(github, project, replace(before, night=newest, late=late))
 
 
-def _missed(desk: Desk, today: date) -> bool:
+def _missed(github: GitHub, project: str, today: date) -> bool:
     """Whether there should be a night: where the workflow that makes them is older than one may be, and not disabled."""
-    workflow = desk.github.workflow(desk.project, WORKFLOW)
+    workflow = github.workflow(project, WORKFLOW)
     return workflow is not None and workflow.enabled and _late(workflow.since, today)

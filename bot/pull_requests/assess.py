@@ -1,4 +1,4 @@
-"""What a pull request changes and what is measured for it: asked in the zone that measures, and again in the one that tells."""
+"""Assesses a pull request: what it changes, and what has to be measured for it."""
 
 import json
 from collections.abc import Sequence
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from bot.github.client import GitHub
-from bot.github.types import Change, PullRequest
+from bot.github.types import Change, PullRequest, WorkflowRun
 from bot.loading_code.affected import Affected, affected
 from bot.loading_code.model_graph import ModelGraph, model_graph
 from bot.pull_requests.plan import GITHUB, SENTINELS, Sources, narrowed, plan, unplanned
+from bot.pull_requests.services import Services
+from bot.pull_requests.subject import parse_selector
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
 from matrix.comparison.plan import ComparisonPlan
@@ -22,13 +24,13 @@ MODELS: Final = Path(__file__).parents[1] / "models.json"
 
 
 @cache
-def known_models() -> ModelGraph:
-    """The models of the newest transformers; one that it does not have is used by no other."""
+def load_model_graph() -> ModelGraph:
+    """Returns the models of the newest transformers; one that it does not have is used by no other."""
     return ModelGraph({name: frozenset(used) for name, used in json.loads(MODELS.read_text()).items()})
 
 
-def models_text(folder: Path) -> str:
-    """What `bot/models.json` holds for the transformers sources under `folder`: a line for each model and its users."""
+def render_model_graph(folder: Path) -> str:
+    """Returns the text of `bot/models.json` for the transformers sources in `folder`: one line for each model and its users."""
     files = (file for part in ("modular", "modeling") for file in folder.rglob(f"models/**/{part}_*.py"))
     users = model_graph({file.as_posix(): file.read_text(encoding="utf-8") for file in files}).users
     lines = [f"{json.dumps(name)}: {json.dumps(sorted(users[name]))}" for name in sorted(users)]
@@ -36,8 +38,8 @@ def models_text(folder: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A pull request against the commit it branched off from, what it affects, and what that has measured."""
+class Assessment:
+    """A pull request against the commit it branched off from, what it affects, and what has to be measured for that."""
 
     pull_request: PullRequest
     affected: Affected
@@ -47,23 +49,26 @@ class Judged:
 
     @property
     def uncovered(self) -> bool:
-        """Whether nothing but sentinels stands for what the change is about."""
+        """Tests whether only sentinels cover what the change is about."""
         planned = {name for duel in self.plan.duels for name in duel.architectures}
         return bool(planned) and not self.affected.everything and planned <= {*SENTINELS}
 
 
-def touches(change: Change) -> Affected:
-    """What a change affects; false when it is no loading code."""
-    return affected(change, known_models())
+def assess_change(change: Change) -> Affected:
+    """Returns what a change affects; falsy when it touches no loading code."""
+    return affected(change, load_model_graph())
 
 
-def judge(github: GitHub, pull_request: PullRequest, selector: Sequence[str] = (), sources: Sources = GITHUB) -> Judged:
-    """What to measure for `pull_request`; with a `selector` of what it affects only that, and the sentinels.
+def assess(
+    github: GitHub, pull_request: PullRequest, selector: Sequence[str] = (), sources: Sources = GITHUB
+) -> Assessment:
+    """Returns what to measure for `pull_request`; with a `selector` only that part of it, and the sentinels.
 
-    Raises GitHubError. Base is where the head branched off: what the base branch gained since is not the pull request's doing.
+    Raises GitHubError. Base is where the head branched off: the pull request did not make what the base branch gained
+    since.
     """
     change = github.change(pull_request)
-    found = touches(change)
+    found = assess_change(change)
     catalog = load_catalog()
     if found:
         base = github.merge_base(pull_request.repository, pull_request.base.sha, pull_request.head.sha)
@@ -71,4 +76,14 @@ def judge(github: GitHub, pull_request: PullRequest, selector: Sequence[str] = (
     planned = plan(pull_request, found, catalog, load_environments(), sources)
     planned = narrowed(planned, {entry.id for entry in select(catalog, selector)}) if selector else planned
     workflows = not change.complete or any(path.startswith(".github/") for file in change.files for path in file.paths)
-    return Judged(pull_request, found, planned, unplanned(found, catalog), workflows)
+    return Assessment(pull_request, found, planned, unplanned(found, catalog), workflows)
+
+
+def recompute_plan(services: Services, run: WorkflowRun, pull_request: PullRequest) -> Assessment:
+    """Assesses the pull request again on the trusted side, although the run that measured it was planned already.
+
+    The jobs of that run executed the pull request's own code, which could have changed the plan as well as the results.
+    So nothing that the run uploaded says what it should have measured: GitHub's data and the title of the run do. An
+    artifact counts only as far as it fits this plan. Raises GitHubError.
+    """
+    return assess(services.github, pull_request, parse_selector(run), services.sources)

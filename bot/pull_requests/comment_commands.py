@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.comment.post import Thread
-from bot.comment.upsert import Posted, ours, signed
+from bot.comment.state import MARKER
+from bot.comment.upsert import Posted, ours
 from bot.github.errors import ForbiddenError
 from bot.github.events import CommentEvent
-from bot.github.fields import SELECTOR
-from bot.github.project import Desk
-from bot.github.types import PullRequest
+from bot.github.thread import Thread
+from bot.github.types import SELECTOR, PullRequest
+from bot.pull_requests.services import Services
 from bot.text import clip, listed, markdown_code
 from matrix.catalog.select import select
 from matrix.errors import UnknownNameError, closest
@@ -100,7 +100,7 @@ class Answers:
     explain: Callable[[str], str]
 
 
-def answer(event: CommentEvent, desk: Desk, answers: Answers) -> str:
+def answer(event: CommentEvent, services: Services, answers: Answers) -> str:
     """Do what the comment asks for and reply to it once; in words, for the log, what was done. Raises GitHubError.
 
     Nothing happens for comments without a command, of bots, and on issues and closed pull requests.
@@ -109,12 +109,12 @@ def answer(event: CommentEvent, desk: Desk, answers: Answers) -> str:
     asked = event.action == "created" and event.issue.pull_request is not None and event.issue.state == "open"
     if not (command and asked and user and user.type == "User"):
         return "nothing to do: no command on an open pull request"
-    thread = Thread(desk.github, event.repository.full_name, event.issue.number)
+    thread = Thread(services.github, event.repository.full_name, event.issue.number)
     marker = f"<!-- zero3-reply {event.comment.id} -->"
     if thread.holds(marker):
         return "nothing to do: replied already"
-    may = desk.github.permission(thread.repository, user.login) in MAY_COMMAND
-    words = _Clerk(desk, thread, answers).do(command) if may else _NO
+    may = services.github.permission(thread.repository, user.login) in MAY_COMMAND
+    words = _Clerk(services, thread, answers).do(command) if may else _NO
     reply = thread.create(f"{words}\n\n{marker}", marker)
     return f"replied: {reply.url}"
 
@@ -125,8 +125,8 @@ _NO: Final = "Thank you for asking. Only people who may write to this repository
 class _Clerk:
     """Does one command on one pull request and says so in the words of the reply."""
 
-    def __init__(self, desk: Desk, thread: Thread, answers: Answers) -> None:
-        self._desk, self._thread, self._answers = desk, thread, answers
+    def __init__(self, services: Services, thread: Thread, answers: Answers) -> None:
+        self._services, self._thread, self._answers = services, thread, answers
 
     def do(self, command: Command) -> str:
         try:
@@ -149,10 +149,10 @@ class _Clerk:
                 return _help(unknown)
 
     def _head(self) -> PullRequest:
-        return self._desk.github.pull_request(self._thread.repository, self._thread.number)
+        return self._services.github.pull_request(self._thread.repository, self._thread.number)
 
     def _comment(self) -> Posted | None:
-        posted = ours(self._thread.comments(), self._desk.github.login)
+        posted = ours(self._thread.comments(), self._services.github.login)
         return posted[-1] if posted else None
 
     def _names(self, text: str) -> tuple[str, ...]:
@@ -166,7 +166,7 @@ class _Clerk:
         return selector if not selector or self._names(selector) else ""
 
     def _start(self, pull: PullRequest, selector: str = "") -> str:
-        self._desk.start(pull, selector)
+        self._services.start_run(pull, selector)
         if selector:
             return f"Measuring {markdown_code(pull.head.sha[:12])}, only {markdown_code(selector)}. I will reply here."
         return f"Measuring {markdown_code(pull.head.sha[:12])}. The result goes into my comment and the check run."
@@ -176,10 +176,10 @@ class _Clerk:
         state = comment.state if comment else None
         if not state or state.head != pull.head.sha:
             return self._start(pull)
-        if not self._desk.github.workflow_run(self._desk.project, state.run).conclusion:
+        if not self._services.github.workflow_run(self._services.project, state.run).conclusion:
             return f"The run of {markdown_code(state.head[:12])} is not finished yet."
         try:
-            self._desk.github.rerun(self._desk.project, state.run)
+            self._services.github.rerun(self._services.project, state.run)
         except ForbiddenError:  # GitHub repeats a run for 30 days, and 50 times
             return self._start(pull)
         return (
@@ -197,7 +197,7 @@ class _Clerk:
         if not comment or not comment.state:
             return "There is no comment of mine here yet."
         state = replace(comment.state, muted=muted)
-        self._thread.edit(comment.comment.id, signed(comment.comment.body, state))
+        self._thread.edit(comment.comment.id, MARKER.sign(comment.comment.body, state))
         if muted:
             return "My comment stays as it is from now on. The check run goes on; `/zero3 unmute` ends this."
         return "My comment follows the results again from the next one on; `/zero3 rerun` gets one now."

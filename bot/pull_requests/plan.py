@@ -14,7 +14,7 @@ from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected
 from bot.text import clip, listed, one_line
 from matrix.comparison.compare import Role
-from matrix.comparison.plan import ComparisonPlan, Duel, Side
+from matrix.comparison.plan import PROJECT, ComparisonPlan, Duel, Side
 from matrix.environments.spec import Environment, of_set
 from matrix.errors import USAGE, MatrixError, UnknownNameError
 from matrix.model import Architecture, CaseKey, Check
@@ -27,9 +27,6 @@ SENTINELS: Final = ("deepseek_v3:DeepseekV3ForCausalLM", "segformer:SegformerFor
 
 MAX_DUELS: Final = 256
 """GitHub's limit of jobs in one matrix: https://docs.github.com/en/actions/reference/limits."""
-
-PROJECT: Final = "zero3-matrix"
-"""The pin of this project itself: a duel measures such a side with the probe of that commit."""
 
 _PACKAGES: Final = ("transformers", "deepspeed", "accelerate", "safetensors", PROJECT)
 _SUBDIRECTORY: Final = {"safetensors": "#subdirectory=bindings/python"}

@@ -1,105 +1,86 @@
-"""The trusted zone: a workflow run that measured a pull request becomes one comment, one check run and a step summary."""
+"""The trusted side: reports a workflow run that measured a pull request in a comment, a check run and a step summary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from bot.comment.context import CommentView, Facts
 from bot.comment.outputs import check_run, digest, markdown, view
-from bot.comment.post import Thread, newer, post, reply
-from bot.comment.upsert import State
+from bot.comment.post import newer, post
+from bot.comment.state import CommentState
 from bot.github.client import GitHub
 from bot.github.errors import ForbiddenError, NotFoundError, TooLargeError
-from bot.github.project import Desk
-from bot.github.types import ArtifactInfo, JobResult, PullRequest, WorkflowRun
-from bot.pull_requests.assess import Judged, judge
-from bot.pull_requests.plan import GITHUB, Sources, expected_keys
-from bot.pull_requests.subject import Ignored, Workflow, selector, subject
+from bot.github.thread import Thread, reply
+from bot.github.types import ArtifactInfo, JobResult, WorkflowRun
+from bot.pull_requests.assess import Assessment, recompute_plan
+from bot.pull_requests.plan import expected_keys
+from bot.pull_requests.services import Services
+from bot.pull_requests.subject import Ignored, find_subject, parse_selector
 from bot.pull_requests.tracking_issue import Entry
-from bot.pull_requests.watch import track
-from bot.settings import Settings
+from bot.pull_requests.watch import list_result
 from bot.untrusted.artifacts import Refused, runs_of, wanted
 from bot.untrusted.strict_records import LIMITS
 from matrix.comparison.compare import Comparison, compare
 from matrix.comparison.plan import ComparisonPlan
 
-GOOD = frozenset({"success", "skipped"})
+_GOOD: Final = frozenset({"success", "skipped"})
 
 
 @dataclass(frozen=True)
-class Office:
-    """Where to read and write: the `desk`, the workflow that measures, and what the repository has settled on.
-
-    `sources` says where commits are cloned from, `page` is where this job's step summary can be read,
-    `home` where this project lives.
-    """
-
-    desk: Desk
-    workflow: Workflow
-    settings: Settings
-    sources: Sources = GITHUB
-    page: str = ""
-    home: str = ""
-
-    def judged(self, run: WorkflowRun, pull_request: PullRequest) -> Judged:
-        """What `run` had to measure."""
-        return judge(self.desk.github, pull_request, selector(run), self.sources)
-
-
-@dataclass(frozen=True)
-class Told:
-    """What became of a run: where it was said, in words, and everything that is to be said, if anything is."""
+class Reported:
+    """What happened to the report of a run: `words` say where it was posted, `view` is all there is to show, if any."""
 
     words: tuple[str, ...]
     view: CommentView | None = None
 
 
-def report(run: WorkflowRun, office: Office) -> Told:
-    """Tell about `run` wherever it may be told; silence when it measured no loading code. Raises GitHubError."""
-    found = subject(run, office.desk.github, office.workflow)
+def report_run(run: WorkflowRun, services: Services) -> Reported:
+    """Reports `run` wherever the bot may write; posts nothing when it measured no loading code. Raises GitHubError."""
+    found = find_subject(run, services.github, services.workflow)
     if isinstance(found, Ignored):
-        return Told((f"Nothing is told: {found.reason}.",))
-    judged = office.judged(run, found)
-    if not judged.plan.duels:
-        return Told(("Nothing is told: the pull request touches no loading code.",))
-    shown = seen(run, judged, office)
-    if isinstance(moved := subject(run, office.desk.github, office.workflow), Ignored):
-        return Told((f"Nothing is told: {moved.reason}.",), shown)
-    return Told(_everywhere(run, shown, office), shown)
+        return Reported((f"No report posted: {found.reason}.",))
+    assessed = recompute_plan(services, run, found)
+    if not assessed.plan.duels:
+        return Reported(("No report posted: the pull request touches no loading code.",))
+    shown = build_view(run, assessed, services)
+    if isinstance(moved := find_subject(run, services.github, services.workflow), Ignored):
+        return Reported((f"No report posted: {moved.reason}.",), shown)
+    return Reported(_post(run, shown, services), shown)
 
 
-def seen(run: WorkflowRun, judged: Judged, office: Office) -> CommentView:
-    """What `run` measured of what it had to, compared; raises GitHubError."""
-    github, workflow = office.desk.github, office.workflow
-    jobs = github.jobs(workflow.repository, run.id, run.attempt)
-    comparison, refused = compared(github, run, judged.plan, jobs, workflow.repository)
+def build_view(run: WorkflowRun, assessed: Assessment, services: Services) -> CommentView:
+    """Compares what `run` measured with what it had to measure; raises GitHubError."""
+    workflow, plan = services.workflow, assessed.plan
+    jobs = services.github.jobs(workflow.repository, run.id, run.attempt)
+    comparison, refused = compare_artifacts(services.github, run, plan, jobs, workflow.repository)
     facts = Facts(
-        plan=judged.plan,
-        touched=judged.affected.touched,
-        since=judged.plan.head_sha,
-        report_url=office.page,
+        plan=plan,
+        touched=assessed.affected.touched,
+        since=plan.head_sha,
+        report_url=services.page,
         run_url=run.url,
-        notes=tuple((note,) for note in judged.notes),
-        selector=selector(run),
-        project_url=office.home,
-        uncovered=judged.uncovered,
-        own_workflows=judged.own_workflows and judged.plan.repository.lower() == workflow.repository.lower(),
-        failed_jobs=tuple(job.name for job in jobs if job.conclusion not in GOOD),
-        commands=judged.plan.repository.lower() == office.desk.project.lower(),
+        notes=tuple((note,) for note in assessed.notes),
+        selector=parse_selector(run),
+        project_url=services.home,
+        uncovered=assessed.uncovered,
+        own_workflows=assessed.own_workflows and plan.repository.lower() == workflow.repository.lower(),
+        failed_jobs=tuple(job.name for job in jobs if job.conclusion not in _GOOD),
+        commands=plan.repository.lower() == services.project.lower(),
     )
     return view(facts, comparison, refused)
 
 
-def compared(
+def compare_artifacts(
     github: GitHub, run: WorkflowRun, plan: ComparisonPlan, jobs: Sequence[JobResult], repository: str
 ) -> tuple[Comparison, tuple[Refused, ...]]:
-    """The comparison that the artifacts of `run` hold, and what of them is not believed; raises GitHubError."""
+    """Returns the comparison that the artifacts of `run` hold, and what of them was rejected; raises GitHubError."""
     listed = wanted(github.artifacts(repository, run.id), plan)
-    archives = {name: _archive(github, repository, name, listed[name]) for name in listed}
+    archives = {name: _download(github, repository, name, artifact) for name, artifact in listed.items()}
     runs, refused = runs_of(archives, plan, jobs)
     return compare(runs, expected_keys(plan).get("pair", ())), refused
 
 
-def _archive(github: GitHub, repository: str, duel: str, artifact: ArtifactInfo) -> bytes | Refused:
+def _download(github: GitHub, repository: str, duel: str, artifact: ArtifactInfo) -> bytes | Refused:
     try:
         return github.download(repository, artifact.id, LIMITS.archive)
     except TooLargeError:
@@ -108,34 +89,34 @@ def _archive(github: GitHub, repository: str, duel: str, artifact: ArtifactInfo)
         return Refused(duel, ("its results are no longer there",))
 
 
-def _everywhere(run: WorkflowRun, shown: CommentView, office: Office) -> tuple[str, ...]:
-    """Comment and check run where the bot may write, else the tracking issue of its own project.
+def _post(run: WorkflowRun, shown: CommentView, services: Services) -> tuple[str, ...]:
+    """Writes comment and check run where the bot may write, else the tracking issue of its own project.
 
-    Somebody asked for a narrowed run: it is told to them, and what a whole run has told stays as it is.
+    Somebody asked for a narrowed run: the result is a reply to them, and the report of the whole run stays.
     """
-    thread = Thread(office.desk.github, shown.repository, shown.number)
-    marker = f"<!-- zero3-run {run.id}.{run.attempt} -->"
-    allowed = office.settings.may_comment(shown.repository, office.workflow.repository)
-    if selector(run):
+    thread = Thread(services.github, shown.repository, shown.number)
+    allowed = services.settings.may_comment(shown.repository, services.workflow.repository)
+    if parse_selector(run):
+        marker = f"<!-- zero3-run {run.id}.{run.attempt} -->"
         return (
-            reply(thread, markdown(shown), marker) if allowed else "Nobody to tell: the bot may not comment there.",
+            reply(thread, markdown(shown), marker) if allowed else "No reply posted: the bot may not comment there.",
         )
     if not allowed:
         entry = Entry(shown.repository, shown.number, shown.head, shown.headline, run.id, run.attempt, run.url)
-        return (track(office.desk, entry),)
-    state = State(shown.head, shown.base, run.id, run.attempt, shown.headline, shown.head, digest=digest(shown))
+        return (list_result(services, entry),)
+    state = CommentState(shown.head, shown.base, run.id, run.attempt, shown.headline, shown.head, digest=digest(shown))
+    if newer(thread, state):
+        return ("No report posted: the comment already reports a newer run.",)
 
-    def body(state: State, *, limit: int) -> str:
+    def body(state: CommentState, *, limit: int) -> str:
         return markdown(replace(shown, since="" if state.since == shown.head else state.since), limit)
 
-    if newer(thread, state):
-        return ("Nothing is told: a newer run has been told about.",)
-    return post(thread, state, body), _checked(run, shown, office)
+    return post(thread, state, body), _put_check_run(run, shown, services)
 
 
-def _checked(run: WorkflowRun, shown: CommentView, office: Office) -> str:
+def _put_check_run(run: WorkflowRun, shown: CommentView, services: Services) -> str:
     try:
         name = f"{shown.repository}#{shown.number}/{run.id}.{run.attempt}"
-        return f"Check run: {office.desk.github.put_check_run(shown.repository, check_run(shown, name))}"
+        return f"Check run: {services.github.put_check_run(shown.repository, check_run(shown, name))}"
     except (ForbiddenError, NotFoundError) as error:
         return f"The check run could not be written: {error}"

@@ -1,63 +1,85 @@
-"""From what the CI environment says to the places where the bot reads and writes."""
+"""Builds the bot's services (GitHub client, repositories, settings) from the CI environment."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from github import Auth
-
 from bot.github.actions import Context
-from bot.github.client import GitHub
+from bot.github.client import GitHub, connect
 from bot.github.events import DispatchEvent, Event, EventError, Home, PullRequestEvent
-from bot.github.project import Desk
 from bot.github.types import PullRequest
-from bot.pull_requests.plan import PROJECT, Sources
-from bot.pull_requests.report_run import Office
+from bot.pull_requests.plan import GITHUB, Sources
 from bot.pull_requests.subject import Workflow
 from bot.settings import Settings
+from matrix.comparison.plan import PROJECT
 
 _Kind = TypeVar("_Kind")
-APP_PERMISSIONS: Final = {
-    "actions": "write",
-    "checks": "write",
-    "contents": "read",
-    "issues": "write",
-    "pull_requests": "write",
-}
-"""What a token of the app may do: PyGithub asks for nothing at all unless it is told what to ask for."""
+WORKFLOW: Final = "pull-request.yml"
 
 
-def door(context: Context, settings: Settings) -> GitHub:
-    """GitHub as the app, where one is set up, else as whose token it is."""
-    login = context.login or settings.login
-    if context.app:
-        app = Auth.AppAuth(context.app, context.app_key)
-        return GitHub(app.get_installation_auth(context.installation, APP_PERMISSIONS), context.api_url, login=login)
-    return GitHub(Auth.Token(context.token), context.api_url, login=login)
+@dataclass(frozen=True)
+class Services:
+    """What the bot works with.
+
+    `project` is this project's own repository, whose workflows measure pull requests of every repository. `workflow` is
+    the one whose runs are reported, `sources` says where commits are cloned from. `page` is where the step summary of
+    this job can be read, `home` the address of `project`.
+    """
+
+    github: GitHub
+    project: str
+    workflow: Workflow
+    settings: Settings
+    sources: Sources = GITHUB
+    page: str = ""
+    home: str = ""
+
+    def start_run(self, pull_request: PullRequest, selector: str = "") -> None:
+        """Starts measuring a pull request at exactly the commits that it has here.
+
+        `selector` narrows it to some architectures. Raises GitHubError.
+        """
+        inputs = {
+            "repository": pull_request.repository,
+            "number": str(pull_request.number),
+            "base": pull_request.base.sha,
+            "head": pull_request.head.sha,
+            "selector": selector,
+        }
+        self.github.dispatch(self.project, WORKFLOW, self.workflow.trusted_branch, inputs)
 
 
-def sources(context: Context) -> Sources:
-    """Where commits are cloned from; this project goes by the name of its repository."""
+def build_services(context: Context, settings: Settings, home: Home) -> Services:
+    """Returns the services for the repository `home`, where this job runs."""
+    return Services(
+        github=connect(context, settings.login),
+        project=context.project,
+        workflow=Workflow(home.full_name, context.workflow, home.default_branch),
+        settings=settings,
+        sources=build_sources(context),
+        page=context.url,
+        home=f"{context.server_url}/{context.project}",
+    )
+
+
+def build_sources(context: Context) -> Sources:
+    """Returns where commits are cloned from; this project goes by the name of its repository."""
     known = Sources()
     name = context.project.rpartition("/")[2].lower()
     return Sources(f"{context.server_url}/", {**known.packages, name: known.packages.get(name, PROJECT)})
 
 
-def office(context: Context, settings: Settings, home: Home) -> Office:
-    """Where to read and write for the repository `home`, where this job runs."""
-    desk = Desk(door(context, settings), context.project, home.default_branch)
-    workflow = Workflow(home.full_name, context.workflow, home.default_branch)
-    return Office(desk, workflow, settings, sources(context), context.url, f"{context.server_url}/{context.project}")
-
-
-def expect(kind: type[_Kind], event: Event, context: Context) -> _Kind:
-    """`event`, when it is of `kind`; raises EventError."""
+def require_event(kind: type[_Kind], event: Event, context: Context) -> _Kind:
+    """Returns `event`, when it is of `kind`; raises EventError."""
     if not isinstance(event, kind):
         raise EventError(context.event_name, f"this command is for {kind.__name__}")
     return event
 
 
-def asked(context: Context, event: Event, github: GitHub) -> PullRequest:
-    """The pull request to measure, at the commits of the event or of the dispatch; raises GitHubError or EventError."""
+def fetch_pull_request(context: Context, event: Event, github: GitHub) -> PullRequest:
+    """Fetches the pull request to measure, at the commits of the event or of the dispatch.
+
+    Raises GitHubError or EventError.
+    """
     if isinstance(event, PullRequestEvent):
         number, base, head = event.pull_request.number, event.pull_request.base.sha, event.pull_request.head.sha
         repository = event.repository.full_name

@@ -1,4 +1,4 @@
-"""PURE. Whose run it was: told by GitHub about the workflow run, never by what the run uploaded.
+"""PURE. Finds the pull request of a workflow run from GitHub's data only, never from the run's artifacts.
 
 A run of a fork lists no pull requests (https://github.com/actions/runner/issues/3444) and a commit of a fork belongs to
 none, so the pull request is looked for by its branch, and must be the only one.
@@ -24,13 +24,13 @@ _NOTHING_RAN: Final = frozenset({"action_required", "skipped", "startup_failure"
 
 
 class PullRequests(Protocol):
-    """What is asked of GitHub: `bot.github.client.GitHub` answers it."""
+    """The part of `bot.github.client.GitHub` that finds pull requests."""
 
     def pull_request(self, repository: str, number: int) -> PullRequest:
-        """A pull request as it is now."""
+        """Returns a pull request as it is now."""
 
     def pull_requests_from(self, repository: str, owner: str, branch: str) -> Sequence[PullRequest]:
-        """The open pull requests whose head is `branch` of a repository of `owner`."""
+        """Returns the open pull requests whose head is `branch` of a repository of `owner`."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class Workflow:
 
 @dataclass(frozen=True)
 class Ignored:
-    """Why a run is not told about anywhere, in words."""
+    """Why a run is not reported anywhere, in words."""
 
     reason: str
 
 
-def subject(run: WorkflowRun, github: PullRequests, workflow: Workflow) -> PullRequest | Ignored:
-    """The pull request that `run` measured, as it is now, or why none may be spoken about.
+def find_subject(run: WorkflowRun, github: PullRequests, workflow: Workflow) -> PullRequest | Ignored:
+    """Returns the pull request that `run` measured, as it is now, or why nothing may be said about one.
 
-    Asked once more just before something is posted it tells whether the head has moved meanwhile. Of a dispatched run
-    `base` is the commit that was measured. Raises what `github` raises.
+    Called again just before something is posted, it notices a head that has moved meanwhile. Of a dispatched run `base`
+    is the commit that was measured. Raises what `github` raises.
     """
     if not _runs(run, workflow.path):
         return Ignored("it is a run of another workflow")
@@ -66,14 +66,14 @@ def subject(run: WorkflowRun, github: PullRequests, workflow: Workflow) -> PullR
     return Ignored("it was started by an event that measures no pull request")
 
 
-def selector(run: WorkflowRun) -> tuple[str, ...]:
-    """The globs that a dispatched run was narrowed to, from its title: trust them as far as `subject` does."""
+def parse_selector(run: WorkflowRun) -> tuple[str, ...]:
+    """Returns the globs that a dispatched run was narrowed to, from its title: trust them as far as `find_subject` does."""
     named = _DISPATCHED.fullmatch(run.title) if run.event == "workflow_dispatch" else None
     return tuple((named[5] or "").split()) if named else ()
 
 
 def _runs(run: WorkflowRun, path: str) -> bool:
-    """Whether `path` is the run's file, alone or before `@` and the branch, as in GitHub's own examples.
+    """Tests whether `path` is the run's file, alone or before `@` and the branch, as in GitHub's own examples.
 
     A branch called like a workflow file could make another file's path look so.
     """

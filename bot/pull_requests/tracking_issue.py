@@ -5,27 +5,22 @@ Everything is in a marker, the last line of the text; what people read is made f
 PURE: no input or output.
 """
 
-import json
-import re
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Final
 
-from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import ConfigDict, StringConstraints
 
-from bot.comment.context import Headline
-from bot.github.fields import Link, Moment, Number, RepositoryName, Sha
-from bot.github.types import PullRequest
+from bot.comment.state import Headline
+from bot.github.marker import Marker
+from bot.github.types import Link, Moment, Number, PullRequest, RepositoryName, Sha
 from bot.text import markdown_code
 
-MARKER: Final = "<!-- zero3-tracking "
 TITLE: Final = "Upstream pull requests under ZeRO-3"
 ENTRIES: Final = 50
 JUDGED: Final = 150
 """Results and heads remembered, so that the text stays below what GitHub takes: 65,536 characters."""
 
-_MARKER: Final = re.compile(rf"^{MARKER}(.*) -->\s*\Z", re.MULTILINE)
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 
 _INTRODUCTION: Final = """\
@@ -82,7 +77,7 @@ def _head(pull_request: PullRequest) -> str:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class TrackingState:
     """All that the tracking issue knows; `entries` have the newest run first."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -90,11 +85,11 @@ class Ledger:
     cursors: Mapping[RepositoryName, Cursor] = field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
 
-    def with_cursor(self, repository: str, cursor: Cursor) -> "Ledger":
+    def with_cursor(self, repository: str, cursor: Cursor) -> "TrackingState":
         """The ledger when `repository` is followed until `cursor`."""
         return replace(self, cursors={**self.cursors, repository: cursor})
 
-    def with_entry(self, entry: Entry) -> "Ledger":
+    def with_entry(self, entry: Entry) -> "TrackingState":
         """The ledger with the result of a pull request, unless it has that of a newer run."""
         same = [one for one in self.entries if one.subject == entry.subject]
         newest = max([*same, entry], key=lambda one: one.age)
@@ -102,23 +97,14 @@ class Ledger:
         return replace(self, entries=tuple(sorted([newest, *others], key=lambda one: one.age, reverse=True)[:ENTRIES]))
 
 
-_LEDGER: Final = TypeAdapter(Ledger)
+MARKER: Final = Marker("zero3-tracking", TrackingState)
 
 
-def parse_ledger(body: str) -> Ledger | None:
-    """The ledger in the last line of `body`; None where there is none or anything about it is wrong."""
-    found = _MARKER.search(body)
-    with suppress(ValidationError):
-        return _LEDGER.validate_json(found[1]) if found else None
-    return None
-
-
-def tracking_body(ledger: Ledger) -> str:
+def tracking_body(state: TrackingState) -> str:
     """The text of the issue. Nothing in it mentions anybody or refers to anything."""
-    rows = [_row(entry) for entry in ledger.entries] or ["| none yet | | | |"]
+    rows = [_row(entry) for entry in state.entries] or ["| none yet | | | |"]
     table = "\n".join(["| Pull request | Commit | Result | Run |", "| --- | --- | --- | --- |", *rows])
-    text = json.dumps(asdict(ledger), separators=(",", ":")).replace("<", r"\u003c").replace(">", r"\u003e")
-    return f"{_INTRODUCTION}\n{table}\n\n{MARKER}{text} -->"
+    return f"{_INTRODUCTION}\n{table}\n\n{MARKER.render(state)}"
 
 
 def _row(entry: Entry) -> str:

@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
+from bot.github.client import GitHub
 from bot.github.errors import GitHubError, NotFoundError, UnreachableError
-from bot.github.project import Desk
 from bot.github.types import Change, Comment, PullRequest
-from bot.pull_requests.tracking_issue import MARKER, TITLE, Cursor, Entry, Ledger, parse_ledger, tracking_body
-from bot.settings import Budget, Settings
+from bot.pull_requests.services import Services
+from bot.pull_requests.tracking_issue import MARKER, TITLE, Cursor, Entry, TrackingState, tracking_body
+from bot.settings import Budget
 
 FIRST: Final = timedelta(days=1)
 """How far back the first look at a repository goes."""
@@ -50,8 +51,8 @@ class _Step:
 class _Round:
     """One watch run and what is left of its budget; requests are counted by what each call costs when all goes well."""
 
-    def __init__(self, desk: Desk, budget: Budget, judge: Judge) -> None:
-        self._desk, self._judge = desk, judge
+    def __init__(self, services: Services, budget: Budget, judge: Judge) -> None:
+        self._services, self._judge = services, judge
         self._pull_requests = budget.pull_requests
         self._dispatches = budget.dispatches
         self._requests = budget.requests
@@ -61,7 +62,7 @@ class _Round:
         if self._spent:
             return
         self._requests -= 1
-        found = self._desk.github.pull_requests_since(repository, cursor.since, self._pull_requests)
+        found = self._services.github.pull_requests_since(repository, cursor.since, self._pull_requests)
         for updated, pulls in groupby(found, key=lambda pull: pull.updated):
             for pull in pulls:
                 if cursor.knows(pull):  # a remark or a label is no news
@@ -82,7 +83,7 @@ class _Round:
             return False
         if self._dispatches <= 0:
             return None
-        self._desk.start(pull)
+        self._services.start_run(pull)
         self._dispatches -= 1
         return True
 
@@ -94,7 +95,7 @@ class _Round:
         self._pull_requests -= 1
         self._requests -= 2
         try:
-            change = self._desk.github.change(pull)
+            change = self._services.github.change(pull)
         except NotFoundError:  # closed and gone since it was listed
             return False
         except UnreachableError:  # GitHub cannot make every very large diff; uncertain means run
@@ -103,58 +104,61 @@ class _Round:
         return bool(self._judge(change))
 
 
-def watch(desk: Desk, settings: Settings, judge: Judge, now: datetime) -> tuple[Watched, ...]:
+def watch(services: Services, judge: Judge, now: datetime) -> tuple[Watched, ...]:
     """Judge what is new in every watched repository, the one that was left longest first.
 
     What GitHub refuses for one repository is told as its problem. Raises GitHubError when the tracking issue cannot be
     read or written: without it the next run would start everything again.
     """
     first = Cursor((now - FIRST).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    cursors = dict.fromkeys(settings.watch, first) | dict(read_ledger(desk).cursors)
-    order = sorted(settings.watch, key=lambda repository: cursors[repository].since)
-    this_round = _Round(desk, settings.budget, judge)
-    return tuple(_follow(desk, this_round, repository, cursors[repository]) for repository in order)
+    cursors = dict.fromkeys(services.settings.watch, first) | dict(
+        read_state(services.github, services.project).cursors
+    )
+    order = sorted(services.settings.watch, key=lambda repository: cursors[repository].since)
+    this_round = _Round(services, services.settings.budget, judge)
+    return tuple(_follow(services, this_round, repository, cursors[repository]) for repository in order)
 
 
-def _follow(desk: Desk, this_round: _Round, repository: str, cursor: Cursor) -> Watched:
+def _follow(services: Services, this_round: _Round, repository: str, cursor: Cursor) -> Watched:
     taken: list[_Step] = []
     problem = ""
     try:
         for step in this_round.steps(repository, cursor):
             taken.append(step)
             if step.started:
-                _save(desk, repository, step.cursor)  # at once: what is started twice is paid twice
+                _save(services, repository, step.cursor)  # at once: what is started twice is paid twice
     except GitHubError as error:
         problem = str(error)
-    _save(desk, repository, taken[-1].cursor if taken else cursor)
+    _save(services, repository, taken[-1].cursor if taken else cursor)
     started = tuple(step.started.number for step in taken if step.started)
     return Watched(repository, sum(step.judged for step in taken), started, problem)
 
 
-def _save(desk: Desk, repository: str, cursor: Cursor) -> None:
-    update_ledger(desk, lambda ledger: ledger.with_cursor(repository, cursor))
+def _save(services: Services, repository: str, cursor: Cursor) -> None:
+    update_state(services.github, services.project, lambda state: state.with_cursor(repository, cursor))
 
 
-def track(desk: Desk, entry: Entry) -> str:
+def list_result(services: Services, entry: Entry) -> str:
     """Put a result into the tracking issue and say where it is; raises GitHubError. May be repeated at will."""
-    return f"Listed in {desk.project} {update_ledger(desk, lambda ledger: ledger.with_entry(entry))}"
+    number = update_state(services.github, services.project, lambda state: state.with_entry(entry))
+    return f"Listed in {services.project} {number}"
 
 
-def read_ledger(desk: Desk) -> Ledger:
-    """What the tracking issue knows; nothing where there is none, or somebody has spoilt its marker."""
-    return _ledger(desk.github.issue_with(desk.project, MARKER))
+def read_state(github: GitHub, project: str) -> TrackingState:
+    """Reads the state of the tracking issue; an empty one where there is none, or somebody has spoilt its marker."""
+    return _state(github.issue_with(project, MARKER.start))
 
 
-def _ledger(issue: Comment | None) -> Ledger:
-    return (parse_ledger(issue.body) if issue else None) or Ledger()
+def _state(issue: Comment | None) -> TrackingState:
+    return (MARKER.parse(issue.body) if issue else None) or TrackingState()
 
 
-def update_ledger(desk: Desk, change: Callable[[Ledger], Ledger]) -> int:
-    """Change what the tracking issue knows, from what it knows at this moment; the number of the issue."""
-    issue = desk.github.issue_with(desk.project, MARKER)
-    body = tracking_body(change(_ledger(issue)))
+def update_state(github: GitHub, project: str, change: Callable[[TrackingState], TrackingState]) -> int:
+    """Changes the state of the tracking issue, from the one it has at this moment; returns the number of the issue."""
+    issue = github.issue_with(project, MARKER.start)
+    body = tracking_body(change(_state(issue)))
     if issue is None:
-        return desk.github.create_issue(desk.project, TITLE, body, MARKER)
+        return github.create_issue(project, TITLE, body, MARKER.start)
     if body != issue.body:
-        desk.github.edit_issue(desk.project, issue.id, body)
+        github.edit_issue(project, issue.id, body)
     return issue.id

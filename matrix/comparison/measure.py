@@ -12,7 +12,7 @@ from pathlib import Path
 from matrix.catalog.select import select
 from matrix.comparison.compare import Role, compare, suspects
 from matrix.comparison.outcome import Outcome
-from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json
+from matrix.comparison.plan import PROJECT, ComparisonPlan, Duel, Side, plan_from_json
 from matrix.environments.source_builds import checkout
 from matrix.environments.spec import Environment, pinned
 from matrix.errors import (
@@ -125,7 +125,7 @@ class _Session:
 
     def _setup(self, side: Side) -> Setup:
         sandbox = self.means.sandbox
-        pin = side.pins.get("zero3-matrix")
+        pin = side.pins.get(PROJECT)
         if pin is None:
             return replace(OURS, sandbox=sandbox)
         folder = self._folder(side)

@@ -15,8 +15,11 @@ from matrix.environments.spec import ADDRESS, is_version
 from matrix.errors import BadPlanError
 from matrix.model import Check, Loader
 
-PACKAGES: Final = ("transformers", "deepspeed", "accelerate", "safetensors", "torch", "zero3-matrix")
-"""What a side may pin; `zero3-matrix` is this project, whose probe then measures."""
+PROJECT: Final = "zero3-matrix"
+"""The pin of this project itself: a side with it is measured with the probe of that commit."""
+
+PACKAGES: Final = ("transformers", "deepspeed", "accelerate", "safetensors", "torch", PROJECT)
+"""What a side may pin."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from bot.comment.context import CommentView, Facts, Headline, Part, Row
+from bot.comment.context import CommentView, Facts, Part, Row
 from bot.comment.outputs import check_run, digest, markdown, summary, view
 from bot.comment.shorten import CALM, SHORTENING
+from bot.comment.state import Headline
 from bot.text import Code, plain
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Comparison, Culprit, Outcome, Role

@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from github import Auth
 
-from bot.comment import upsert
-from bot.comment.context import Headline
-from bot.comment.post import LIMITS, Thread, post
-from bot.comment.upsert import parse
+from bot.comment.post import LIMITS, post
+from bot.comment.state import MARKER, CommentState, Headline
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
 from bot.github.retries import Patience
+from bot.github.thread import Thread
 from tests.support.github.faults import Fault, Kind
 from tests.support.github.server import GitHubServer, serving
 from tests.support.github.state import BOT, Comment, Pull, Repository, State
@@ -33,18 +32,18 @@ def thread(server: GitHubServer, number: int = 5) -> Thread:
     return Thread(GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT), UP, number)
 
 
-def result(headline: str = "green", head: str = A, run: int = 7) -> upsert.State:
-    return upsert.State(head=head, base=C, run=run, attempt=1, headline=Headline(headline), since=head)
+def result(headline: str = "green", head: str = A, run: int = 7) -> CommentState:
+    return CommentState(head=head, base=C, run=run, attempt=1, headline=Headline(headline), since=head)
 
 
-def body(state: upsert.State, *, limit: int) -> str:
+def body(state: CommentState, *, limit: int) -> str:
     return f"{state.headline} at {state.head} since {state.since}"[:limit]
 
 
 def standing(server: GitHubServer) -> list[str]:
     """The first lines of the comments that claim to be the result."""
     known = server.state.repositories[0].comments
-    return [comment.body.splitlines()[0] for comment in known if parse(comment.body)]
+    return [comment.body.splitlines()[0] for comment in known if MARKER.parse(comment.body)]
 
 
 def writes(server: GitHubServer) -> int:
@@ -83,7 +82,7 @@ def test_runs_that_finish_out_of_order_leave_the_newer_result(server: GitHubServ
 
 @pytest.mark.parametrize("newer", [True, False])
 def test_two_reports_at_once_leave_one_comment(server: GitHubServer, *, newer: bool) -> None:
-    def meanwhile(state: upsert.State, *, limit: int) -> str:
+    def meanwhile(state: CommentState, *, limit: int) -> str:
         post(thread(server), result("regressed", B, 8 if newer else 6), body)
         return body(state, limit=limit)
 
@@ -92,7 +91,7 @@ def test_two_reports_at_once_leave_one_comment(server: GitHubServer, *, newer: b
 
 
 def test_a_comment_deleted_under_way_is_written_again(server: GitHubServer) -> None:
-    def deleting(state: upsert.State, *, limit: int) -> str:
+    def deleting(state: CommentState, *, limit: int) -> str:
         server.state.repositories[0].comments.clear()
         return body(state, limit=limit)
 
@@ -138,7 +137,7 @@ def test_where_no_comment_can_be_the_summary_says_so(server: GitHubServer, happe
 
 @pytest.mark.parametrize("longest", [LIMITS[1], LIMITS[-1], 0])
 def test_a_body_that_github_finds_too_long_is_asked_for_again_shorter(server: GitHubServer, longest: int) -> None:
-    def wordy(_state: upsert.State, *, limit: int) -> str:
+    def wordy(_state: CommentState, *, limit: int) -> str:
         return "x" * (limit if limit <= longest else 70_000)
 
     words = post(thread(server), result(), wordy)

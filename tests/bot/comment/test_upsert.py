@@ -7,21 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.comment.context import Headline
-from bot.comment.upsert import (
-    Create,
-    Edit,
-    Nothing,
-    Skip,
-    State,
-    Supersede,
-    continued,
-    decide,
-    ours,
-    parse,
-    signed,
-    write,
-)
+from bot.comment.state import MARKER, CommentState, Headline
+from bot.comment.upsert import Create, Edit, Nothing, Skip, Supersede, continued, decide, ours
 from bot.github.types import Comment
 
 BOT = "zero3[bot]"
@@ -29,7 +16,7 @@ A, B, C = (letter * 40 for letter in "abc")
 shas = st.text("0123456789abcdef", min_size=40, max_size=40)
 numbers = st.integers(1, 2**53)
 states = st.builds(
-    State,
+    CommentState,
     head=shas,
     base=shas,
     run=numbers,
@@ -41,15 +28,15 @@ states = st.builds(
 )
 
 
-def state(headline: str = "green", head: str = A, run: int = 7, attempt: int = 1) -> State:
-    return State(head=head, base=C, run=run, attempt=attempt, headline=Headline(headline), since=head)
+def state(headline: str = "green", head: str = A, run: int = 7, attempt: int = 1) -> CommentState:
+    return CommentState(head=head, base=C, run=run, attempt=attempt, headline=Headline(headline), since=head)
 
 
 def comment(body: str, number: int = 1, author: str = BOT, author_type: str = "Bot") -> Comment:
     return Comment(number, author, body, author_type)
 
 
-def written(state: State, body: str = "All right.", number: int = 1) -> Comment:
+def written(state: CommentState, body: str = "All right.", number: int = 1) -> Comment:
     """Our comment as `decide` makes it."""
     action = decide([], BOT, state, body)
     assert isinstance(action, Create)
@@ -58,20 +45,20 @@ def written(state: State, body: str = "All right.", number: int = 1) -> Comment:
 
 @settings(deadline=None)
 @given(states, st.text())
-def test_a_state_is_read_back_from_the_comment_that_holds_it(state: State, body: str) -> None:
-    assert parse(signed(body, state)) == state
-    assert write(state).count("-->") == 1
+def test_a_state_is_read_back_from_the_comment_that_holds_it(state: CommentState, body: str) -> None:
+    assert MARKER.parse(MARKER.sign(body, state)) == state
+    assert MARKER.render(state).count("-->") == 1
 
 
 def test_nothing_in_a_state_ends_its_marker() -> None:
-    line = write(replace(state(), digest="--><img>"))
+    line = MARKER.render(replace(state(), digest="--><img>"))
     assert set("<>") & set(line[4:-3]) == set()
 
 
 @settings(deadline=None)
 @given(states, states)
-def test_a_comment_is_signed_once(old: State, new: State) -> None:
-    assert signed(signed("Said.", old), new) == signed("Said.", new)
+def test_a_comment_is_signed_once(old: CommentState, new: CommentState) -> None:
+    assert MARKER.sign(MARKER.sign("Said.", old), new) == MARKER.sign("Said.", new)
 
 
 def forged(**changes: object) -> str:
@@ -85,10 +72,10 @@ def forged(**changes: object) -> str:
         "<!-- zero3-matrix -->",
         "<!-- zero3-matrix {} -->",
         f"<!-- zero3-matrix {'[' * 890} -->",
-        f"> {write(state())}",
-        f"`{write(state())}",
-        f"{write(state())}\nand more",
-        f"{write(state())[:-4]}",
+        f"> {MARKER.render(state())}",
+        f"`{MARKER.render(state())}",
+        f"{MARKER.render(state())}\nand more",
+        f"{MARKER.render(state())[:-4]}",
         forged(head="a" * 39),
         forged(head=A + "\n"),
         forged(since="<b>"),
@@ -105,17 +92,17 @@ def forged(**changes: object) -> str:
     ],
 )
 def test_a_spoilt_marker_holds_no_state(body: str) -> None:
-    assert parse(body) is None
+    assert MARKER.parse(body) is None
 
 
 @settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from('<!-- zero3-matrix{}":,[]1a>\n\x00')) | st.text())
 def test_no_body_breaks_the_reader(body: str) -> None:
-    assert parse(body) is None
+    assert MARKER.parse(body) is None
 
 
 def test_web_editors_line_ends_do_not_matter() -> None:
-    assert parse(signed("One\ntwo", state()).replace("\n", "\r\n") + "\r\n") == state()
+    assert MARKER.parse(MARKER.sign("One\ntwo", state()).replace("\n", "\r\n") + "\r\n") == state()
 
 
 @pytest.mark.parametrize(
@@ -129,18 +116,18 @@ def test_web_editors_line_ends_do_not_matter() -> None:
     ],
 )
 def test_m4_only_what_the_bot_wrote_is_ours(author: str, author_type: str, *, counts: bool) -> None:
-    existing = [comment(signed("Mine, honestly", state()), 1, author, author_type)]
+    existing = [comment(MARKER.sign("Mine, honestly", state()), 1, author, author_type)]
     assert len(ours(existing, BOT)) == counts
     assert isinstance(decide(existing, BOT, state("regressed", B, 8), "Wrong."), Edit | Supersede) == counts
 
 
 def test_a_user_may_be_the_bot() -> None:
-    assert ours([comment(signed("", state()), 1, "octocat", "User")], "octocat")
+    assert ours([comment(MARKER.sign("", state()), 1, "octocat", "User")], "octocat")
 
 
 def test_other_comments_of_the_bot_are_left_alone() -> None:
     assert decide([comment("Hello"), comment("Superseded by [a newer result](x).", 2)], BOT, state(), "All right.") == (
-        Create(signed("All right.", replace(state(), digest=parse(written(state()).body).digest)))  # type: ignore[union-attr]
+        Create(MARKER.sign("All right.", replace(state(), digest=MARKER.parse(written(state()).body).digest)))  # type: ignore[union-attr]
     )
 
 
@@ -183,7 +170,7 @@ def test_people_are_notified_of_a_regression_and_of_nothing_else(old: Headline, 
     action = decide([written(state(old))], BOT, state(new, B, 8), "News.")
     assert isinstance(action, Supersede) == (old is not Headline.REGRESSED and new is Headline.REGRESSED)
     assert isinstance(action, Edit | Supersede)
-    found = parse(action.body)
+    found = MARKER.parse(action.body)
     assert found
     assert (found.head, found.since) == (B, A if old is new else B)
 
@@ -193,7 +180,7 @@ def test_since_is_the_first_head_of_an_unbroken_row() -> None:
     found = []
     for headline, head in [("green", C), ("regressed", A), ("regressed", B), ("regressed", C), ("green", C)]:
         new = continued(state(headline, head), existing, BOT)
-        existing = [comment(signed("Said.", new))]
+        existing = [comment(MARKER.sign("Said.", new))]
         found.append(new.since)
     assert found == [C, A, A, A, C]
 
@@ -202,4 +189,4 @@ def test_a_spoilt_comment_is_put_right() -> None:
     action = decide([comment("Edited\n\n<!-- zero3-matrix oops -->", 5)], BOT, state(), "All right.")
     assert isinstance(action, Edit)
     assert action.comment == 5
-    assert parse(action.body)
+    assert MARKER.parse(action.body)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.pull_requests.assess import MODELS, judge, models_text
+from bot.pull_requests.assess import MODELS, assess, render_model_graph
 from matrix.catalog.catalog import load_catalog
 from matrix.comparison.compare import Role
 from tests.support.github.client import NAME, opened
@@ -17,14 +17,14 @@ ROUTER, CONTROL = "deepseek_v3:DeepseekV3ForCausalLM", "llama:LlamaForCausalLM"
 @pytest.mark.measured
 def test_the_graph_is_that_of_the_newest_release(newest: Path) -> None:
     (folder,) = newest.parents[1].glob("lib/python*/site-packages/transformers")
-    assert models_text(folder) == MODELS.read_text()
+    assert render_model_graph(folder) == MODELS.read_text()
 
 
 def test_base_is_where_the_head_branched_off() -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, merge_base="c" * 40, files=[LOADER])])])) as (_, github):
-        judged = judge(github, github.pull_request(NAME, 5))
-    (pair, *_) = judged.plan.duels
-    assert judged.plan.base_sha == "c" * 40
+        assessed = assess(github, github.pull_request(NAME, 5))
+    (pair, *_) = assessed.plan.duels
+    assert assessed.plan.base_sha == "c" * 40
     assert next(side for side in pair.sides if side.role is Role.BASE).pins["transformers"].endswith("c" * 40)
 
 
@@ -35,7 +35,7 @@ def test_base_is_where_the_head_branched_off() -> None:
 )
 def test_a_selector_narrows_and_keeps_the_sentinels(selector: tuple[str, ...], measured: int) -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, files=[LOADER])])])) as (_, github):
-        (pair, *_) = judge(github, github.pull_request(NAME, 5), selector).plan.duels
+        (pair, *_) = assess(github, github.pull_request(NAME, 5), selector).plan.duels
     assert len(pair.architectures) == measured
     assert ROUTER in pair.architectures
 
@@ -45,5 +45,5 @@ def test_a_selector_of_what_is_not_affected_measures_nothing() -> None:
         "src/transformers/models/resnet/modeling_resnet.py", patch="@@ -1 +1 @@\n+        self.x = nn.Buffer(y)"
     )
     with opened(State([Repository(NAME, pulls=[Pull(5, files=[model])])])) as (_, github):
-        assert judge(github, github.pull_request(NAME, 5)).plan.duels
-        assert not judge(github, github.pull_request(NAME, 5), (CONTROL,)).plan.duels
+        assert assess(github, github.pull_request(NAME, 5)).plan.duels
+        assert not assess(github, github.pull_request(NAME, 5), (CONTROL,)).plan.duels

@@ -11,13 +11,14 @@ from github import Auth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.comment import upsert
-from bot.comment.context import Headline
+from bot.comment.state import MARKER, CommentState, Headline
 from bot.github.client import GitHub
 from bot.github.events import Account, CommentEvent, Home, Issue, Written
-from bot.github.project import Desk
 from bot.github.retries import Patience
 from bot.pull_requests.comment_commands import Answers, Command, Explain, Help, Mute, Rerun, Run, answer, parse
+from bot.pull_requests.services import Services
+from bot.pull_requests.subject import Workflow
+from bot.settings import Budget, Settings
 from bot.text import markdown_code
 from matrix.catalog.catalog import load_catalog
 from tests.support.github.faults import Fault
@@ -27,6 +28,7 @@ from tests.support.github.state import Run as WorkflowRun
 
 OWN, HEAD, BASE = "own/zero3", "b" * 40, "a" * 40
 CATALOG = load_catalog()
+SETTINGS = Settings(BOT, (), (), Budget(9, 9, 99))
 
 
 @pytest.mark.parametrize(
@@ -78,19 +80,23 @@ def server() -> Iterator[GitHubServer]:
 
 def said(server: GitHubServer, body: str, user: str = "ada", comment: int = 77) -> str:
     """What the bot replies to `body`; empty when it does not."""
-    desk = Desk(door(server), OWN, "main")
     written = Written(comment, body, Account(user, "Bot" if user.endswith("[bot]") else "User"))
     home = Home(1, OWN, "main")
-    answer(CommentEvent("created", Issue(5, "open", {}), written, home), desk, Answers(CATALOG, "About {}.".format))
+    answer(
+        CommentEvent("created", Issue(5, "open", {}), written, home),
+        services(server),
+        Answers(CATALOG, "About {}.".format),
+    )
     marker = f"\n\n<!-- zero3-reply {comment} -->"
     replies = [each.body for each in comments(server) if each.body.endswith(marker)]
     assert len(replies) <= 1
     return replies[0].removesuffix(marker) if replies else ""
 
 
-def door(server: GitHubServer) -> GitHub:
+def services(server: GitHubServer) -> Services:
     patience = Patience(pause=0, sleep=lambda _seconds: None)
-    return GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT)
+    github = GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT)
+    return Services(github, OWN, Workflow(OWN), SETTINGS)
 
 
 def comments(server: GitHubServer) -> list[Comment]:
@@ -103,8 +109,8 @@ def dispatches(server: GitHubServer) -> list[dict[str, str]]:
 
 def standing(server: GitHubServer, head: str = HEAD) -> Comment:
     """The result of run 7 in a comment."""
-    state = upsert.State(head=head, base=BASE, run=7, attempt=1, headline=Headline.GREEN, since=head)
-    comments(server).append(Comment(50, 5, upsert.signed("All right.", state)))
+    state = CommentState(head=head, base=BASE, run=7, attempt=1, headline=Headline.GREEN, since=head)
+    comments(server).append(Comment(50, 5, MARKER.sign("All right.", state)))
     return comments(server)[-1]
 
 
@@ -177,7 +183,7 @@ def test_bots_command_nothing(server: GitHubServer, user: str) -> None:
 def test_everything_else_is_left_alone_without_a_request(server: GitHubServer, change: dict[str, Any]) -> None:
     asked = Written(77, "/zero3 run", Account("ada", "User"))
     event = replace(CommentEvent("created", Issue(5, "open", {}), asked, Home(1, OWN, "main")), **change)
-    assert answer(event, Desk(door(server), OWN, "main"), Answers(CATALOG, str)).startswith("nothing to do")
+    assert answer(event, services(server), Answers(CATALOG, str)).startswith("nothing to do")
     assert not server.requests
 
 
@@ -215,7 +221,7 @@ def test_mute_and_unmute_change_only_the_marker(server: GitHubServer) -> None:
     comment = standing(server)
     before = comment.body
     assert said(server, "/zero3 mute").startswith("My comment stays as it is")
-    found = upsert.parse(comment.body)
+    found = MARKER.parse(comment.body)
     assert found
     assert found.muted
     assert said(server, "/zero3 unmute", comment=78).startswith("My comment follows the results again")

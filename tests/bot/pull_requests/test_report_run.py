@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.comment.context import Facts, Headline
+from bot.comment.context import Facts
 from bot.comment.outputs import check_run, view
+from bot.comment.state import Headline
 from bot.github.errors import WrongLoginError
-from bot.github.project import Desk
 from bot.github.types import JobResult
-from bot.pull_requests.assess import judge
-from bot.pull_requests.explain import explained
+from bot.pull_requests.assess import assess
+from bot.pull_requests.explain import explain
 from bot.pull_requests.plan import expected_keys
-from bot.pull_requests.report_run import Office, Told, report
+from bot.pull_requests.report_run import Reported, report_run
+from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Workflow
 from bot.settings import Budget, Settings
 from bot.untrusted.artifacts import runs_of
@@ -90,26 +91,31 @@ def archived(files: Mapping[str, bytes]) -> bytes:
 @contextmanager
 def place(
     *faults: Fault, files: tuple[File, ...] = (LOADER,), home: str = NAME, project: str = ""
-) -> Iterator[tuple[GitHubServer, Office]]:
+) -> Iterator[tuple[GitHubServer, Services]]:
     state = State([Repository(NAME, pulls=[Pull(5, files=list(files))]), Repository(OWN)])
     with opened(state, *faults) as (server, github):
-        yield server, Office(Desk(github, project or home, "main"), Workflow(home), SETTINGS)
+        yield server, Services(github, project or home, Workflow(home), SETTINGS)
 
 
 def ended(
-    server: GitHubServer, office: Office, verdicts: Verdicts, run: int = 9, selector: tuple[str, ...] = (), **other: Any
-) -> Told:
+    server: GitHubServer,
+    services: Services,
+    verdicts: Verdicts,
+    run: int = 9,
+    selector: tuple[str, ...] = (),
+    **other: Any,
+) -> Reported:
     """Report a run that found `verdicts`; a role that none is given for passes."""
-    repository = server.state.repository(office.workflow.repository)
+    repository = server.state.repository(services.workflow.repository)
     assert repository
-    planned = judge(office.desk.github, office.desk.github.pull_request(NAME, 5), selector).plan
+    planned = assess(services.github, services.github.pull_request(NAME, 5), selector).plan
     names = [duel.name for duel in planned.duels]
     repository.runs.append(Run(run, jobs=[Job(f"cells / {name}") for name in names], **other))
     repository.artifacts += [
         Artifact(run * 10 + number, run, f"zero3-{duel.name}", zipped(duel, verdicts))
         for number, duel in enumerate(planned.duels)
     ]
-    return report(office.desk.github.workflow_run(repository.name, run), office)
+    return report_run(services.github.workflow_run(repository.name, run), services)
 
 
 def comments(server: GitHubServer) -> list[str]:
@@ -117,8 +123,8 @@ def comments(server: GitHubServer) -> list[str]:
 
 
 def test_a_regression_is_one_comment_and_a_failed_check() -> None:
-    with place() as (server, office):
-        ended(server, office, BROKEN)
+    with place() as (server, services):
+        ended(server, services, BROKEN)
         (comment,), (check,) = comments(server), server.state.repositories[0].checks
     assert comment.splitlines()[0].startswith(f"**1 of {len(load_catalog())} architectures loses values")
     assert ROUTER in comment
@@ -127,59 +133,59 @@ def test_a_regression_is_one_comment_and_a_failed_check() -> None:
 
 
 def test_all_fine_is_said_calmly() -> None:
-    with place() as (server, office):
-        ended(server, office, FINE)
+    with place() as (server, services):
+        ended(server, services, FINE)
         (comment,), (check,) = comments(server), server.state.repositories[0].checks
     assert '"headline":"green"' in comment
     assert check.conclusion == "success"
 
 
 def test_a_detector_that_misses_the_known_bug_is_not_believed() -> None:
-    with place() as (server, office):
-        ended(server, office, {})
+    with place() as (server, services):
+        ended(server, services, {})
         (comment,), (check,) = comments(server), server.state.repositories[0].checks
     assert '"headline":"uncertain"' in comment
     assert check.conclusion == "neutral"
 
 
 def test_what_looks_regressed_once_only_blames_nobody() -> None:
-    with place() as (server, office):
-        ended(server, office, {**BROKEN, Role.HEAD_AGAIN: Verdict.PASS})
+    with place() as (server, services):
+        ended(server, services, {**BROKEN, Role.HEAD_AGAIN: Verdict.PASS})
         (comment,) = comments(server)
     assert '"headline":"uncertain"' in comment
     assert server.state.repositories[0].checks[0].conclusion == "neutral"
 
 
 def test_a_change_of_documentation_gets_silence() -> None:
-    with place(files=(File("docs/source/en/index.md"),)) as (server, office):
-        told = ended(server, office, FINE)
+    with place(files=(File("docs/source/en/index.md"),)) as (server, services):
+        told = ended(server, services, FINE)
         assert (comments(server), server.state.repositories[0].checks, told.view) == ([], [], None)
 
 
 def test_nothing_uploaded_is_not_green() -> None:
-    with place() as (server, office):
+    with place() as (server, services):
         server.state.repositories[0].runs.append(Run(9, jobs=[Job("cells / pair")]))
-        report(office.desk.github.workflow_run(NAME, 9), office)
+        report_run(services.github.workflow_run(NAME, 9), services)
         (comment,) = comments(server)
     assert comment.startswith("**Could not tell")
     assert "uploaded no results" in comment
 
 
 def test_runs_that_finish_out_of_order_leave_the_newer_one() -> None:
-    with place() as (server, office):
-        ended(server, office, BROKEN, run=10)
-        ended(server, office, FINE, run=9)
+    with place() as (server, services):
+        ended(server, services, BROKEN, run=10)
+        ended(server, services, FINE, run=9)
         (comment,), (check,) = comments(server), server.state.repositories[0].checks
     assert '"run":10,' in comment
     assert check.conclusion == "failure"
 
 
 def test_the_same_run_reported_twice_is_said_once() -> None:
-    with place() as (server, office):
-        ended(server, office, BROKEN)
+    with place() as (server, services):
+        ended(server, services, BROKEN)
         before = comments(server)
         writes = [request for request in server.requests if request.method in {"POST", "PATCH"}]
-        report(office.desk.github.workflow_run(NAME, 9), office)
+        report_run(services.github.workflow_run(NAME, 9), services)
         after = [request for request in server.requests if request.method in {"POST", "PATCH"}]
         assert comments(server) == before
         assert [one.path for one in after if "comments" in one.path] == [
@@ -188,25 +194,25 @@ def test_the_same_run_reported_twice_is_said_once() -> None:
 
 
 def test_green_that_turns_red_notifies_and_leaves_one_comment() -> None:
-    with place() as (server, office):
-        ended(server, office, FINE, run=9)
-        ended(server, office, BROKEN, run=10)
+    with place() as (server, services):
+        ended(server, services, FINE, run=9)
+        ended(server, services, BROKEN, run=10)
         old, new = comments(server)
     assert old.startswith("Superseded by")
     assert '"headline":"regressed"' in new
 
 
 def test_a_head_that_moved_is_not_spoken_about() -> None:
-    with place() as (server, office):
+    with place() as (server, services):
         server.state.repositories[0].pulls[0].head_sha = "d" * 40
         server.state.repositories[0].runs.append(Run(9))
-        assert report(office.desk.github.workflow_run(NAME, 9), office).view is None
+        assert report_run(services.github.workflow_run(NAME, 9), services).view is None
         assert not comments(server)
 
 
 def test_a_repository_that_calls_the_workflows_gets_its_comment() -> None:
-    with place(project=OWN) as (server, office):
-        ended(server, office, BROKEN)
+    with place(project=OWN) as (server, services):
+        ended(server, services, BROKEN)
         (comment,) = comments(server)
         assert not server.state.repositories[1].issues
     assert "/zero3 help" not in comment
@@ -222,30 +228,30 @@ WORKFLOW = File(".github/workflows/zero3.yml")
     ("files", "why"), [((NEW,), "no architecture of what"), ((LOADER, WORKFLOW), "edits workflows")]
 )
 def test_what_the_runs_cannot_vouch_for_is_not_green(files: tuple[File, ...], why: str) -> None:
-    with place(files=files) as (server, office):
-        ended(server, office, FINE)
+    with place(files=files) as (server, services):
+        ended(server, services, FINE)
         (comment,) = comments(server)
     assert '"headline":"uncertain"' in comment
     assert why in comment.splitlines()[0]
 
 
 def test_a_bot_that_does_not_know_its_own_name_says_so() -> None:
-    with place() as (server, office):
+    with place() as (server, services):
         server.state.tokens = dict.fromkeys(server.state.tokens, "somebody-else")
         with pytest.raises(WrongLoginError, match="ZERO3_LOGIN"):
-            ended(server, office, FINE)
+            ended(server, services, FINE)
 
 
 def test_upstream_is_not_written_to_but_listed_at_home() -> None:
     title = f"zero3 {NAME}#5 {'a' * 40} {'b' * 40}"
-    with place(home=OWN) as (server, office):
+    with place(home=OWN) as (server, services):
         run: dict[str, Any] = {
             "event": "workflow_dispatch",
             "head_repository": OWN,
             "head_branch": "main",
             "title": title,
         }
-        ended(server, office, BROKEN, **run)
+        ended(server, services, BROKEN, **run)
         assert not comments(server)
         (issue,) = server.state.repositories[1].issues
     assert "regressed" in issue.body
@@ -254,10 +260,10 @@ def test_upstream_is_not_written_to_but_listed_at_home() -> None:
 def test_a_narrowed_run_is_a_reply_and_leaves_the_whole_answer_standing() -> None:
     title = f"zero3 {NAME}#5 {'a' * 40} {'b' * 40} llama:*"
     dispatched = {"event": "workflow_dispatch", "head_repository": NAME, "head_branch": "main", "title": title}
-    with place() as (server, office):
-        ended(server, office, BROKEN, run=9)
+    with place() as (server, services):
+        ended(server, services, BROKEN, run=9)
         for _ in range(2):
-            ended(server, office, FINE, run=10, selector=("llama:*",), **dispatched)
+            ended(server, services, FINE, run=10, selector=("llama:*",), **dispatched)
         whole, reply = comments(server)
         (check,) = server.state.repositories[0].checks
     assert '"headline":"regressed"' in whole
@@ -266,16 +272,16 @@ def test_a_narrowed_run_is_a_reply_and_leaves_the_whole_answer_standing() -> Non
 
 
 def test_an_architecture_is_explained_from_the_run_behind_the_comment() -> None:
-    with place() as (server, office):
-        ended(server, office, BROKEN)
-        assert "Router.bias" in explained(ROUTER, 5, office)
-        assert "Nothing changes" in explained("llama:LlamaForCausalLM", 5, office)
+    with place() as (server, services):
+        ended(server, services, BROKEN)
+        assert "Router.bias" in explain(ROUTER, 5, services)
+        assert "Nothing changes" in explain("llama:LlamaForCausalLM", 5, services)
 
 
 @pytest.mark.parametrize("applied", [False, True])
 def test_a_connection_that_drops_leaves_one_comment(applied: bool) -> None:  # noqa: FBT001
-    with place(Fault("POST", r"/repos/.*/issues/5/comments", applied=applied)) as (server, office):
-        ended(server, office, BROKEN)
+    with place(Fault("POST", r"/repos/.*/issues/5/comments", applied=applied)) as (server, services):
+        ended(server, services, BROKEN)
         assert len(comments(server)) == 1
 
 

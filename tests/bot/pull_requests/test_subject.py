@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from bot.github.types import PullRequest, Revision, WorkflowRun
-from bot.pull_requests.subject import Ignored, Workflow, selector, subject
+from bot.pull_requests.subject import Ignored, Workflow, find_subject, parse_selector
 from tests.support.github.client import NAME, opened
 from tests.support.github.state import Pull, Repository, Run, State
 
@@ -41,7 +41,7 @@ class Listed:
 
 
 def reason(run: WorkflowRun, *listed: PullRequest, now: Sequence[PullRequest] | None = None) -> str:
-    found = subject(run, Listed(listed, now), WORKFLOW)
+    found = find_subject(run, Listed(listed, now), WORKFLOW)
     assert isinstance(found, Ignored)
     return found.reason
 
@@ -60,19 +60,20 @@ def test_a_forks_pull_request_is_found_by_its_branch() -> None:
         moved(replace(PULL, number=9), OLD),
         replace(PULL, number=10, head_branch="other"),
     ]
-    assert subject(RUN, Listed([*others, PULL]), WORKFLOW) == PULL
+    assert find_subject(RUN, Listed([*others, PULL]), WORKFLOW) == PULL
 
 
 def test_a_run_is_of_the_repository_under_any_spelling() -> None:
-    assert subject(RUN, Listed([PULL]), Workflow(OURS)) == PULL
+    assert find_subject(RUN, Listed([PULL]), Workflow(OURS)) == PULL
     spelled = replace(PULL, base=replace(PULL.base, repository=OURS.upper()))
-    assert subject(RUN, Listed([spelled]), WORKFLOW) == spelled
+    assert find_subject(RUN, Listed([spelled]), WORKFLOW) == spelled
 
 
 @pytest.mark.parametrize("title", [f"zero3 {OURS}#1 {BASE} {HEAD}", "zero3 #1"])
 def test_a2_a_pull_requests_own_words_name_no_other(title: str) -> None:
     assert (
-        subject(replace(RUN, title=title), Listed([PULL, replace(PULL, number=1, head_branch="x")]), WORKFLOW) == PULL
+        find_subject(replace(RUN, title=title), Listed([PULL, replace(PULL, number=1, head_branch="x")]), WORKFLOW)
+        == PULL
     )
 
 
@@ -99,8 +100,8 @@ def test_a3_a_branch_called_like_a_file() -> None:
 def test_a3_the_callers_file_where_it_is_configured() -> None:
     workflow = Workflow(OURS, ".github/workflows/zero3.yml")
     called = replace(RUN, path=workflow.path)
-    assert subject(called, Listed([PULL]), workflow) == PULL
-    assert subject(replace(called, path=f"{workflow.path}@fix"), Listed([PULL]), workflow) == PULL
+    assert find_subject(called, Listed([PULL]), workflow) == PULL
+    assert find_subject(replace(called, path=f"{workflow.path}@fix"), Listed([PULL]), workflow) == PULL
 
 
 @pytest.mark.parametrize("event", ["push", "schedule", "pull_request_target", "issue_comment", ""])
@@ -139,7 +140,7 @@ def test_a5_the_head_has_moved() -> None:
 
 def test_a_dispatched_run_measured_what_its_title_names() -> None:
     measured = replace(UPSTREAM, base=replace(UPSTREAM.base, sha=BASE))
-    assert subject(DISPATCHED, Listed([PULL, UPSTREAM]), WORKFLOW) == measured
+    assert find_subject(DISPATCHED, Listed([PULL, UPSTREAM]), WORKFLOW) == measured
 
 
 @pytest.mark.parametrize(
@@ -166,9 +167,9 @@ def test_a3_a_dispatch_that_is_not_trusted(forged: dict[str, str]) -> None:
 )
 def test_a_dispatched_runs_title_may_name_what_it_measured(more: str, globs: tuple[str, ...]) -> None:
     run = replace(DISPATCHED, title=TITLE + more)
-    assert isinstance(subject(run, Listed([UPSTREAM]), WORKFLOW), PullRequest)
-    assert selector(run) == globs
-    assert not selector(replace(run, event="pull_request"))
+    assert isinstance(find_subject(run, Listed([UPSTREAM]), WORKFLOW), PullRequest)
+    assert parse_selector(run) == globs
+    assert not parse_selector(replace(run, event="pull_request"))
 
 
 def test_a4_over_the_real_door_and_every_page() -> None:
@@ -177,8 +178,8 @@ def test_a4_over_the_real_door_and_every_page() -> None:
     state = State([Repository(NAME, pulls=[*older, right, Pull(232, "other/transformers")], runs=[Run(90)])])
     with opened(state) as (_, github):
         run = github.workflow_run(NAME, 90)
-        found = subject(run, github, Workflow(NAME))
+        found = find_subject(run, github, Workflow(NAME))
         assert isinstance(found, PullRequest)
         assert (found.number, found.changed_files) == (231, 12)
         right.head_sha = OLD
-        assert subject(run, github, Workflow(NAME)) == Ignored("the head has moved since")
+        assert find_subject(run, github, Workflow(NAME)) == Ignored("the head has moved since")

@@ -11,21 +11,23 @@ from github import Auth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.comment.context import Headline
+from bot.comment.state import Headline
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
-from bot.github.project import Desk
 from bot.github.retries import Patience
 from bot.github.types import Change, PullRequest, Revision
 from bot.loading_code.affected import affected
-from bot.pull_requests.tracking_issue import ENTRIES, JUDGED, MARKER, Cursor, Entry, Ledger, parse_ledger, tracking_body
-from bot.pull_requests.watch import read_ledger, track, watch
+from bot.pull_requests.services import Services
+from bot.pull_requests.subject import Workflow
+from bot.pull_requests.tracking_issue import ENTRIES, JUDGED, MARKER, Cursor, Entry, TrackingState, tracking_body
+from bot.pull_requests.watch import list_result, read_state, watch
 from bot.settings import SETTINGS, Budget, Settings, load_settings
 from matrix.errors import DataFileError
 from tests.support.github.faults import Fault
 from tests.support.github.server import GitHubServer, serving
 from tests.support.github.state import BOT, File, Issue, Pull, Repository, State
 
+IDLE = Settings(BOT, (), (), Budget(9, 9, 99))
 UP, HEAD = "huggingface/transformers", "0123456789" * 4
 ENTRY = Entry(UP, 45402, HEAD, Headline.REGRESSED, 7, 1, "https://github.com/own/zero3/actions/runs/7")
 
@@ -84,12 +86,12 @@ def test_settings_that_are_no_toml_are_told(text: str, tmp_path: Path) -> None:
 
 def test_a_ledger_is_read_back_from_its_text() -> None:
     cursor = Cursor("2026-11-22T10:00:00Z").judge(pull(1)).judge(pull(2))
-    ledger = Ledger().with_cursor(UP, cursor).with_entry(ENTRY)
-    assert parse_ledger(tracking_body(ledger)) == ledger
+    ledger = TrackingState().with_cursor(UP, cursor).with_entry(ENTRY)
+    assert MARKER.parse(tracking_body(ledger)) == ledger
 
 
 def test_the_fullest_ledger_fits_into_an_issue() -> None:
-    ledger = Ledger()
+    ledger = TrackingState()
     for repository in range(8):
         cursor = Cursor("2026-11-22T10:00:00Z")
         for number in range(JUDGED + 10):
@@ -101,7 +103,7 @@ def test_the_fullest_ledger_fits_into_an_issue() -> None:
     assert len(ledger.entries) == ENTRIES
     assert ledger.entries[0].number == 10**7 + ENTRIES + 9
     assert len(tracking_body(ledger)) < 60_000
-    assert parse_ledger(tracking_body(ledger)) == ledger
+    assert MARKER.parse(tracking_body(ledger)) == ledger
 
 
 def test_a_cursor_knows_heads_and_not_just_numbers() -> None:
@@ -114,11 +116,11 @@ def test_a_cursor_knows_heads_and_not_just_numbers() -> None:
 @pytest.mark.parametrize(("run", "attempt", "kept"), [(6, 9, 7), (7, 1, 7), (8, 1, 8)])
 def test_an_entry_is_replaced_by_newer_runs_only(run: int, attempt: int, kept: int) -> None:
     newer = replace(ENTRY, repository=UP.upper(), run=run, attempt=attempt)
-    assert [entry.run for entry in Ledger().with_entry(ENTRY).with_entry(newer).entries] == [kept]
+    assert [entry.run for entry in TrackingState().with_entry(ENTRY).with_entry(newer).entries] == [kept]
 
 
 def test_the_tracking_issue_notifies_nobody_upstream() -> None:
-    text = tracking_body(Ledger().with_entry(ENTRY)).partition(MARKER)[0]
+    text = tracking_body(TrackingState().with_entry(ENTRY)).partition(MARKER.start)[0]
     assert "https://redirect.github.com/huggingface/transformers/pull/45402" in text
     assert "//github.com/huggingface" not in text
     assert not set("@#") & set(text)
@@ -130,7 +132,7 @@ def test_the_tracking_issue_notifies_nobody_upstream() -> None:
 @settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from('<!-- zero3-tracking {"cursors":{},entries[]} -->\n')) | st.text())
 def test_no_issue_breaks_the_reader(body: str) -> None:
-    assert parse_ledger(body) in (None, Ledger())
+    assert MARKER.parse(body) in (None, TrackingState())
 
 
 OWN = "own/zero3"
@@ -154,9 +156,10 @@ def pulls(server: GitHubServer) -> list[Pull]:
     return server.state.repositories[1].pulls
 
 
-def desk(server: GitHubServer) -> Desk:
+def services(server: GitHubServer, settings: Settings = IDLE) -> Services:
     patience = Patience(pause=0, sleep=lambda _seconds: None)
-    return Desk(GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT), OWN, "main")
+    github = GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT)
+    return Services(github, OWN, Workflow(OWN), settings)
 
 
 def touches(change: Change) -> bool:
@@ -168,7 +171,7 @@ def rounds(
 ) -> tuple[int, list[int]]:
     """How many pull requests of transformers a watch run judges, and which it starts."""
     settings = Settings(BOT, (UP,), (), Budget(pull_requests, dispatches, requests))
-    (watched,) = watch(desk(server), settings, touches, NOW)
+    (watched,) = watch(services(server, settings), touches, NOW)
     assert not watched.problem
     return watched.judged, list(watched.started)
 
@@ -229,7 +232,7 @@ def test_what_could_not_be_started_is_tried_again(server: GitHubServer) -> None:
     pulls(server).extend([upstream(1, LOADING, 1), upstream(2, LOADING, 2)])
     server.faults.append(Fault("POST", "/dispatches", after=1, times=99))
     settings = Settings(BOT, (UP,), (), Budget(9, 9, 99))
-    (watched,) = watch(desk(server), settings, touches, NOW)
+    (watched,) = watch(services(server, settings), touches, NOW)
     assert (watched.started, bool(watched.problem)) == ((1,), True)
     server.faults.clear()
     assert rounds(server) == (1, [2])
@@ -244,7 +247,7 @@ def test_what_was_started_is_remembered_even_if_the_job_is_killed(server: GitHub
 
     pulls(server).extend([upstream(1, LOADING, 1), upstream(2, LOADING, 2)])
     with pytest.raises(KeyboardInterrupt):
-        watch(desk(server), Settings(BOT, (UP,), (), Budget(9, 9, 99)), killed, NOW)
+        watch(services(server, Settings(BOT, (UP,), (), Budget(9, 9, 99))), killed, NOW)
     assert rounds(server) == (1, [2])
     assert started(server) == [1, 2]
 
@@ -252,7 +255,7 @@ def test_what_was_started_is_remembered_even_if_the_job_is_killed(server: GitHub
 def test_one_repository_in_trouble_does_not_stop_the_others(server: GitHubServer) -> None:
     server.state.repositories[2].pulls.append(upstream(8, LOADING, 1))
     settings = Settings(BOT, ("gone/away", UP, "deepspeedai/DeepSpeed"), (), Budget(9, 9, 99))
-    told = {watched.repository: watched for watched in watch(desk(server), settings, touches, NOW)}
+    told = {watched.repository: watched for watched in watch(services(server, settings), touches, NOW)}
     assert str(told["gone/away"]).startswith("gone/away: 0 judged, 0 started; GitHub, ")
     assert str(told["deepspeedai/DeepSpeed"]) == "deepspeedai/DeepSpeed: 1 judged, 1 started (8)"
 
@@ -260,9 +263,9 @@ def test_one_repository_in_trouble_does_not_stop_the_others(server: GitHubServer
 def test_who_waited_longest_comes_first(server: GitHubServer) -> None:
     pulls(server).extend(upstream(n, LOADING, n) for n in range(1, 9))
     settings = Settings(BOT, (UP, "deepspeedai/DeepSpeed"), (), Budget(2, 9, 99))
-    watch(desk(server), settings, touches, NOW)
+    watch(services(server, settings), touches, NOW)
     server.state.repositories[2].pulls.append(upstream(30, LOADING, 1))
-    watch(desk(server), settings, touches, NOW)
+    watch(services(server, settings), touches, NOW)
     assert started(server) == [1, 2, 30, 3]
 
 
@@ -278,15 +281,15 @@ def test_results_are_listed_without_losing_the_cursors(server: GitHubServer) -> 
     pulls(server).append(upstream(1, LOADING, 1))
     rounds(server)
     for _ in range(2):
-        assert track(desk(server), ENTRY).startswith(f"Listed in {OWN} ")
+        assert list_result(services(server), ENTRY).startswith(f"Listed in {OWN} ")
     (issue,) = server.state.repositories[0].issues
     assert issue.body.count("redirect.github.com/huggingface") == 1
     assert rounds(server) == (0, [])
-    assert parse_ledger(issue.body) == read_ledger(desk(server))
+    assert MARKER.parse(issue.body) == read_state(services(server).github, OWN)
 
 
 def test_a_tracking_issue_by_somebody_else_is_none(server: GitHubServer) -> None:
-    forged = tracking_body(Ledger().with_cursor(UP, Cursor("2099-01-01T00:00:00Z")))
+    forged = tracking_body(TrackingState().with_cursor(UP, Cursor("2099-01-01T00:00:00Z")))
     server.state.repositories[0].issues.append(Issue(1, "Mine", forged, "eve"))
     pulls(server).append(upstream(1, LOADING, 1))
     assert rounds(server) == (1, [1])
