@@ -22,7 +22,7 @@ TEXTS = [file for folder, files in ((ROOT, "*.*"), *((ROOT / top, "**/*") for to
     if file.suffix in {".md", ".yml", ".toml", ".j2"} or file.parent.name == ".ci"]  # fmt: skip
 
 PATH = re.compile(rf"(?<![\w./>}}-])(?:{'|'.join(map(re.escape, TOPS))})/(?:[\w.*/-]|<\w+>)*[\w*>](?![\w*/{{])")
-NAME = re.compile(r"`((?:matrix|bot|tests)(?:\.\w+)+)`")
+NAME = re.compile(r"(?:`|\b(?:python -m|from|import) )((?:matrix|bot|tests)(?:\.\w+)+)")
 COMMAND = re.compile(r"python -m (matrix|bot) ([a-z-]+)")
 SESSION = re.compile(r"nox -s \"?([a-z_0-9]+)")
 
