@@ -9,7 +9,8 @@ import pytest
 from typer import BadParameter
 from typer.testing import CliRunner
 
-from bot.__main__ import app, site_address
+from bot.__main__ import app
+from bot.commands.dashboard import site_address
 from bot.render import atom
 from bot.site.data.publisher import Publisher
 from bot.site.outputs.feed import ENTRIES, LISTED, Feed, feed, recent
@@ -126,7 +127,7 @@ def test_the_command_is_told_where_the_site_will_be(tmp_path: Path, address: str
 
 @pytest.mark.parametrize("address", ["example.org", "/zero3", "ftp://example.org", "https://", "https://a.b/?c"])
 def test_what_is_no_address_of_a_site_is_told(tmp_path: Path, address: str) -> None:
-    with pytest.raises(BadParameter, match="no address of a site, such as https://"):
+    with pytest.raises(BadParameter, match="not the address of a site, such as https://"):
         site_address(address)
     (folder := Folder(tmp_path)).keep(0, cell(case(ROUTER)))
     command = ["dashboard", "--history", str(folder.records), "--out", str(tmp_path / "site"), "--address", address]

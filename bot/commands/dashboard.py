@@ -1,0 +1,56 @@
+"""`python -m bot dashboard` writes the dashboard, a static site."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.commands.report import family_names
+from bot.site.build import Sources, site_of_history, site_of_results
+from bot.site.data.publisher import ADDRESS, NOBODY, Publisher
+from bot.site.data.urls import START
+from bot.text import count
+from matrix.history.files import database_of
+
+app = typer.Typer()
+
+
+def site_address(text: str) -> str:
+    """Returns the value of `--address`, if it may be the address of a site; raises BadParameter."""
+    if text and not ADDRESS.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is not the address of a site, such as https://example.org/zero3-matrix")
+    return text
+
+
+@app.command()
+def dashboard(
+    out: Annotated[Path, typer.Option(help="Folder for the site: an empty one, or that of a site.")],
+    history: Annotated[Path | None, typer.Option(help="Folder with a history: a folder of records per night.")] = None,
+    database: Annotated[Path | None, typer.Option(help="Where the history's database is kept.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder with the results of one run, instead of a history.")
+    ] = None,
+    authority: Annotated[
+        str,
+        typer.Option(envvar="ZERO3_AUTHORITY", help="A domain of yours, for the name of the feed: keep it the same."),
+    ] = NOBODY.authority,
+    address: Annotated[
+        str,
+        typer.Option(
+            envvar="ZERO3_ADDRESS",
+            callback=site_address,
+            help="Where the site will be, such as https://example.org/zero3-matrix, for the links in its feed.",
+        ),
+    ] = NOBODY.address,
+) -> None:
+    """Write the compatibility dashboard, a static site, from a history or from the results of one run."""
+    tell = partial(typer.echo, err=True)
+    if results and not history:
+        written = site_of_results(results, out, family_names(), tell)
+    elif history and not results:
+        kept = database or database_of(history)
+        written = site_of_history(Sources(history, kept, Publisher(authority, address)), out, family_names(), tell)
+    else:
+        raise typer.BadParameter("name either --history or --results")
+    typer.echo(f"{out / START}: {count(written, 'file')}")
