@@ -47,9 +47,9 @@ def atom(feed: object) -> str:
     return _environment("html").get_template("site/feed.atom.j2").render(feed=feed)
 
 
-def page_html(page: object, kind: str) -> str:
-    """A page of the site through `templates/site/<kind>.html.j2`, which knows it as `page`."""
-    return _site().get_template(f"site/{kind}.html.j2").render(page=page)
+def page_html(page: object, template: str, navigation: Hashable) -> str:
+    """Renders a page of the site through `templates/site/<template>.html.j2`, which knows it as `page`."""
+    return _site().get_template(f"site/{template}.html.j2").render(page=page, navigation=navigation)
 
 
 def ready() -> None:

@@ -15,6 +15,8 @@ from typing import Final
 
 import typer
 
+from bot.site.outputs.api import schema
+from bot.site.page_kinds import PAGE_KINDS
 from bot.verdict_words import VERDICTS
 from matrix.results.store import json_schema
 
@@ -57,12 +59,19 @@ def folders() -> str:
     )
 
 
+@block
+def pages() -> str:
+    """Lists the kinds of pages of the site."""
+    return table(("address", "says"), ((f"`{kind.address}`", kind.says) for kind in PAGE_KINDS.values()))
+
+
 def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     """Yields each document below `root` and the text that it should have; raises KeyError for a block that is unknown."""
     for path in (*sorted(root.glob("*.md")), *sorted((root / "docs").glob("*.md"))):
         text = path.read_text(encoding="utf-8")
         yield path, _MARKED.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}{found[4]}", text)
     yield root / "docs/records.schema.json", f"{json.dumps(json_schema(), indent=2)}\n"
+    yield root / "docs/api.schema.json", f"{json.dumps(schema(), indent=2)}\n"
 
 
 @app.command(name="documents")

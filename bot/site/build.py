@@ -1,21 +1,23 @@
-"""From what was measured to its site: what `python -m bot dashboard` does."""
+"""Builds a site from what was measured: what `python -m bot dashboard` does."""
 
 import gc
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
 from pathlib import Path
 
-from bot.site.data.index import Atlas
 from bot.site.data.publisher import NOBODY, Publisher
+from bot.site.data.site_index import CaseHistories, SiteIndex
 from bot.site.outputs.feed import recent
 from bot.site.publish import publish
 from bot.text import count
 from matrix.advice.known import load_known
 from matrix.catalog.lockfile import read_lock
 from matrix.history.database import build, opened
-from matrix.history.queries import nights, refused, withdrawn
+from matrix.history.queries import nights, refused, strips, withdrawn
 from matrix.history.snapshot import Board, board, board_of
 from matrix.results.store import read_run
 
@@ -24,8 +26,8 @@ Tell = Callable[[str], None]
 
 
 def site_of_results(results: Path, out: Path, families: Families, tell: Tell) -> int:
-    """The site of the results of one run: without history strips and changes."""
-    return publish(_atlas(board_of(read_run(results)), families), out, None, tell)
+    """Writes the site of the results of one run, which has no history; returns how many files it has."""
+    return publish(_site_index(board_of(read_run(results)), families), out, tell)
 
 
 @dataclass(frozen=True)
@@ -38,24 +40,30 @@ class Sources:
 
 
 def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> int:
-    """The site of a history, whose database is brought up to date first."""
+    """Writes the site of a history, whose database is brought up to date first; returns how many files it has."""
     with _lasting():
         built = build(sources.records, sources.database)
         tell(f"{built.read} of {built.files} record files read into {sources.database}")
         with opened(sources.database) as history:
             _tell_refused(sources, len(refused(history)), tell)
-            atlas = replace(
-                _atlas(board(history), families),
+            site = replace(
+                _site_index(board(history), families),
                 publisher=sources.publisher,
                 nights=nights(history),
                 recent=recent(history),
                 withdrawn=withdrawn(history),
+                case_histories=partial(_case_histories, sources.database),
             )
-    return publish(atlas, out, sources.database, tell)
+    return publish(site, out, tell)
+
+
+def _case_histories(database: Path, environment: str, nights: Sequence[date]) -> CaseHistories:
+    with opened(database, sound=True) as history:
+        return strips(history, environment, nights)
 
 
 def _tell_refused(sources: Sources, number: int, tell: Tell) -> None:
-    """Say that files do not count, and what names them."""
+    """Prints that files do not count, and which command names them."""
     if number:
         command = ["python", "-m", "matrix", "history", str(sources.records), "--database", str(sources.database)]
         verb = "does" if number == 1 else "do"
@@ -64,7 +72,7 @@ def _tell_refused(sources: Sources, number: int, tell: Tell) -> None:
 
 @contextmanager
 def _lasting() -> Iterator[None]:
-    """What is made inside lasts until the end: the collector would look through it time and again, and find nothing."""
+    """Leaves garbage collection off: what is made inside lasts until the end, and the collector would find nothing."""
     gc.disable()
     try:
         yield
@@ -73,7 +81,7 @@ def _lasting() -> Iterator[None]:
         gc.enable()
 
 
-def _atlas(told: Board, families: Families) -> Atlas:
+def _site_index(snapshot: Board, families: Families) -> SiteIndex:
     lock = read_lock()
     sites = {one.id: tuple(one.sites_in()) for one in lock.architectures}
-    return Atlas(told, families, sites, load_known(), lock=lock)
+    return SiteIndex(snapshot, families, sites, load_known(), lock=lock)

@@ -1,107 +1,74 @@
 """Writes a whole site, on all processors, the start page last."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bot.render import asset, atom, page_html, ready
 from bot.site.data import urls as links
-from bot.site.data.index import Atlas
-from bot.site.data.page_types import Pages
+from bot.site.data.site_index import SiteIndex
 from bot.site.folder import clear, write
 from bot.site.outputs.api import build_api
 from bot.site.outputs.badges import badges
 from bot.site.outputs.feed import feed
-from bot.site.pages.about import about_page
-from bot.site.pages.architectures import architecture_pages, architectures_page
-from bot.site.pages.cases import Shelf, Strips, cases_pages, shelves
-from bot.site.pages.environments import environment_pages, environments_page
-from bot.site.pages.failures import finding_pages, findings_page
-from bot.site.pages.heat_map import heat_pages
-from bot.site.pages.start import start_page
+from bot.site.page_kinds import FOLDERS, LAST, NAVIGATION, PAGE_KINDS
 from matrix.advice.advice import FRESH
-from matrix.history.database import opened
-from matrix.history.queries import strips
 from matrix.history.snapshot import TRUSTED
 from matrix.parallel import spread
 
-FOLDERS: Final = ("api", "architectures", "badges", "cases", "environments", "findings", "heat")
-AT_ONCE: Final = 8
-"""How many architectures or environments a process takes at once: few enough that none waits for another in the end."""
+OUTPUTS: Final = ("api", "badges")
+"""The folders of a site that hold no pages."""
 
-File = tuple[str, bytes]
-"""The path and the content of a file that is no page."""
-Part = Callable[[], Iterable[Pages | File]]
-"""Makes what one process writes."""
+Task = tuple[str, tuple[Any, ...]]
+"""What one process does at a time: a kind of pages, and the arguments of its `build` beyond the site."""
 
 
-def publish(atlas: Atlas, root: Path, database: Path | None, tell: Callable[[str], None]) -> int:
-    """Replaces the folder `root` by the site of `atlas`, and returns how many files it has.
-
-    `database` has the history of each case. Raises NotASiteError, OutputError.
-    """
-    clear(root, FOLDERS)
-    tell(f"{len(atlas.readings)} environments, {len(atlas.architectures)} architectures")
+def publish(site: SiteIndex, root: Path, tell: Callable[[str], None]) -> int:
+    """Replaces the folder `root` by the `site`, and returns how many files it has. Raises NotASiteError, OutputError."""
+    clear(root, (*FOLDERS, *OUTPUTS))
+    tell(f"{len(site.readings)} environments, {len(site.architectures)} architectures")
     ready()
+    tasks = list_tasks(site)
     files = 0
-    parts = _parts(atlas, database)
-    with spread(partial(_write, root), parts) as made:
+    with spread(partial(_write_task, root, site), tasks) as made:
+        files += _write_files(root, site)
         for number, written in enumerate(made, start=1):
             files += written
-            tell(f"{number} of {len(parts)} parts made: {files} files")
-    return files + _write(root, partial(iter, [start_page(atlas)]))
+            if number % 100 == 0 or number == len(tasks):
+                tell(f"{number:,} of {len(tasks):,} parts made: {files:,} files")
+    return files + _write_task(root, site, (LAST, ()))
 
 
-def _write(root: Path, part: Part) -> int:
-    """Writes a part; returns how many files it has."""
+def list_tasks(site: SiteIndex) -> list[Task]:
+    """Returns the tasks for all pages but the start page. What they need of the site is found here, once for all processes."""
+    return [(name, task) for name, kind in PAGE_KINDS.items() if name != LAST for task in kind.tasks(site)]
+
+
+def _write_task(root: Path, site: SiteIndex, task: Task) -> int:
+    """Writes the pages of a task; returns how many."""
+    name, arguments = task
     number = 0
-    for number, one in enumerate(part(), start=1):  # noqa: B007
-        path, content = one if isinstance(one, tuple) else (one.path, page_html(one, one.kind).encode())
-        write(root / path, content)
+    for page in PAGE_KINDS[name].build_task(site, arguments):
+        write(root / page.path, page_html(page, page.template, NAVIGATION).encode())
+        number += 1
     return number
 
 
-def _parts(atlas: Atlas, database: Path | None) -> list[Part]:
-    """All but the start page. What several parts need is found here, once, before other processes begin."""
-    cases = [partial(_cases, database, shelf) for shelf in shelves(atlas)]
-    environments, architectures = (range(0, len(all_of), AT_ONCE) for all_of in (atlas.readings, atlas.architectures))
-    return [
-        *cases,
-        *(partial(environment_pages, atlas, slice(start, start + AT_ONCE)) for start in environments),
-        *(partial(architecture_pages, atlas, slice(start, start + AT_ONCE)) for start in architectures),
-        *(partial(part, atlas) for part in (_lists, finding_pages, _assets, _badges, build_api)),
-    ]
+def _write_files(root: Path, site: SiteIndex) -> int:
+    """Writes all files that are no pages; returns how many."""
+    files = dict(_files(site))
+    for path, content in files.items():
+        write(root / path, content)
+    return len(files)
 
 
-def _assets(atlas: Atlas) -> Iterator[File]:
-    """The files that all pages share, and the feed."""
-    night = atlas.night.isoformat() if atlas.night else ""
+def _files(site: SiteIndex) -> Iterator[tuple[str, bytes]]:
     yield "site.css", f"{asset('report.css')}\n{asset('site/site.css')}".encode()
     yield "site.js", asset("site/site.js").encode()
-    ages = json.dumps({"night": night, "fresh": FRESH, "trusted": TRUSTED.days})
+    ages = json.dumps({"night": site.night.isoformat() if site.night else "", "fresh": FRESH, "trusted": TRUSTED.days})
     yield "night.js", f'"use strict";\nglobalThis.zero3 = {ages};\n'.encode()
-    yield links.FEED, atom(feed(atlas.recent, atlas.board.night, atlas.publisher)).encode()
-
-
-def _badges(atlas: Atlas) -> Iterator[File]:
-    for path, badge in badges(atlas.board).items():
-        yield path, badge.json.encode()
-
-
-def _lists(atlas: Atlas) -> Iterator[Pages]:
-    yield from (environments_page(atlas), architectures_page(atlas), findings_page(atlas), about_page(atlas))
-    yield from heat_pages(atlas)
-
-
-def _cases(database: Path | None, shelf: Shelf) -> Iterable[Pages]:
-    return cases_pages(shelf, _strips(database, shelf))
-
-
-def _strips(database: Path | None, shelf: Shelf) -> Strips:
-    """The last nights of an environment until it was measured."""
-    if database is None:
-        return {}
-    with opened(database, sound=True) as history:
-        return strips(history, shelf.reading.cell.environment.id, [night.day for night in shelf.nights])
+    yield links.FEED, atom(feed(site.recent, site.board.night, site.publisher)).encode()
+    yield from ((path, badge.json.encode()) for path, badge in badges(site.board).items())
+    yield from build_api(site)

@@ -7,25 +7,11 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from bot.dev.screenshots import SHOTS, screenshots
-from bot.site.data import urls as links
+from bot.site.page_kinds import PAGE_KINDS
 from tests.support.browser import DESKTOP, NO_SCRIPT, PHONE, Visitor, axe_findings, sideways
-from tests.support.sites import hostile, publish_quietly
+from tests.support.sites import hostile, paths_of, publish_quietly
 
 pytestmark = pytest.mark.browser
-
-KINDS = {
-    "start": links.START,
-    "heat": "heat/*.html",
-    "environments": links.ENVIRONMENTS,
-    "environment": "environments/*,*.html",
-    "architectures": links.ARCHITECTURES,
-    "architecture": "architectures/*~*.html",
-    "cases": "cases/*/*.html",
-    "findings": links.FINDINGS,
-    "finding": "findings/*-*.html",
-    "about": links.ABOUT,
-}
-"""Where the pages of each kind are."""
 
 WAYS = {"served": ("served", {}), "without JavaScript": ("served", NO_SCRIPT), "from its folder": ("folder", {})}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -33,11 +19,11 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 def worst(site: Path, kind: str) -> str:
     """The largest page of a kind: what fits there, and is in order there, is so on the others."""
-    pages = sorted(site.glob(KINDS[kind]), key=lambda path: (path.stat().st_size, path))
+    pages = sorted(paths_of(site, kind), key=lambda path: (path.stat().st_size, path))
     return pages[-1].relative_to(site).as_posix()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PAGE_KINDS)
 @pytest.mark.parametrize(("visitor", "options"), WAYS.values(), indirect=["visitor"], ids=WAYS)
 def test_a_page_fits_and_is_quiet(visitor: Visitor, site: Path, kind: str, options: dict[str, Any]) -> None:
     page = visitor.open(worst(site, kind), viewport=PHONE, **options)
@@ -49,7 +35,7 @@ def test_a_page_fits_and_is_quiet(visitor: Visitor, site: Path, kind: str, optio
             assert not sideways(page), (size, scheme)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PAGE_KINDS)
 def test_axe_finds_nothing_serious(visitor: Visitor, site: Path, kind: str) -> None:
     page = visitor.open(worst(site, kind), bypass_csp=True)
     for scheme in SCHEMES:
@@ -58,7 +44,7 @@ def test_axe_finds_nothing_serious(visitor: Visitor, site: Path, kind: str) -> N
 
 
 def test_old_data_says_so_on_every_page_and_fits(visitor: Visitor, site: Path) -> None:
-    for kind in KINDS:
+    for kind in PAGE_KINDS:
         page = visitor.open(worst(site, kind), day="2026-12-05", viewport=PHONE)
         expect(page.get_by_text("The newest data of this site is 10 days old")).to_be_visible()
         assert not sideways(page), kind

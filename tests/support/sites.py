@@ -1,11 +1,13 @@
 """Small atlases for the tests of the site, and a folder with the site of real records."""
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from bot.site.data.index import Atlas
+from bot.site.data.site_index import SiteIndex
+from bot.site.page_kinds import PAGE_KINDS
 from bot.site.publish import publish
 from matrix.advice.known import load_known
 from matrix.history.snapshot import board_of
@@ -20,10 +22,10 @@ HOSTILE = (
 )
 
 
-def atlas_of(*cells: Cell, **other: Any) -> Atlas:
-    """The atlas of a run."""
+def site_index(*cells: Cell, **other: Any) -> SiteIndex:
+    """The site of a run."""
     told = board_of(Run(cells))
-    return Atlas(told, known=load_known(), **other)
+    return SiteIndex(told, known=load_known(), **other)
 
 
 def pair(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> EnvironmentInfo:
@@ -46,15 +48,15 @@ def four(architecture: str = ROUTER, load: Verdict = Verdict.PASS) -> tuple[Case
     )
 
 
-def small() -> Atlas:
+def small() -> SiteIndex:
     """Two architectures in three environments, one of which could not be installed."""
     old = cell(*four(ROUTER, Verdict.CORRUPT), *four(BERT), environment=pair("5.5.4"))
     new = cell(*four(ROUTER), *four(BERT), environment=pair("5.6.0"))
     failed = cell(planned=8, error=Failure("ResolutionError", "no such version"), environment=pair("9.9.9"))
-    return atlas_of(old, new, failed, families={ROUTER: "router"})
+    return site_index(old, new, failed, families={ROUTER: "router"})
 
 
-def hostile() -> Atlas:
+def hostile() -> SiteIndex:
     """Hostile text wherever a record has text."""
     wrong = finding(HOSTILE, site=HOSTILE, expected=(HOSTILE,), actual=(HOSTILE,), detail=HOSTILE)
     error = Failure(HOSTILE, HOSTILE, HOSTILE)
@@ -67,14 +69,14 @@ def hostile() -> Atlas:
     names: dict[str, Any] = dict.fromkeys(("id", "python", "torch", "deepspeed", "accelerate", "hardware"), HOSTILE)
     environment = info(HOSTILE, packages={HOSTILE: HOSTILE}, **names)
     failed = cell(planned=4, error=error, environment=pair(HOSTILE))
-    return atlas_of(
+    return site_index(
         cell(*cases, environment=environment), failed, families={HOSTILE: HOSTILE}, sites={HOSTILE: [HOSTILE]}
     )
 
 
-def publish_quietly(atlas: Atlas, root: Path, database: Path | None = None) -> int:
-    """Write a site and tell nobody."""
-    return publish(atlas, root, database, lambda _: None)
+def publish_quietly(site: SiteIndex, root: Path) -> int:
+    """Write a site without a word."""
+    return publish(site, root, lambda _: None)
 
 
 class Page(HTMLParser):
@@ -102,3 +104,11 @@ def pages(root: Path) -> Iterator[tuple[str, Page]]:
     """Every page of a site by its path."""
     for path in sorted(root.rglob("*.html")):
         yield path.relative_to(root).as_posix(), Page(path.read_text(encoding="utf-8"))
+
+
+def paths_of(root: Path, name: str) -> list[Path]:
+    """The pages of a kind in the folder of a site."""
+    address = PAGE_KINDS[name].address
+    others = {kind.address for kind in PAGE_KINDS.values()} - {address}
+    found = root.glob(re.sub("<[^>]+>", "*", address))
+    return [path for path in found if path.relative_to(root).as_posix() not in others]

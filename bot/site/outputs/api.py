@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from bot.site.data import urls as links
-from bot.site.data.index import Atlas
+from bot.site.data.site_index import SiteIndex
 from bot.text import clip, json_text, plain
 from bot.verdict_words import VERDICTS
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
@@ -103,13 +103,13 @@ class ArchitectureFile:
     failures: tuple[FailureEntry, ...]
 
 
-def build_api(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
+def build_api(site: SiteIndex) -> Iterator[tuple[str, bytes]]:
     """Yields each file of the API, as its path and content."""
     files: dict[str, object] = {
-        f"{FOLDER}/index.json": _index(atlas),
+        f"{FOLDER}/index.json": _index(site),
         f"{FOLDER}/schema.json": schema(),
-        PATH: _advice(atlas),
-        **{_file(name): _architecture(atlas, name) for name in atlas.architectures},
+        PATH: _advice(site),
+        **{_file(name): _architecture(site, name) for name in site.architectures},
     }
     for path, content in files.items():
         yield path, json_text(content).encode()
@@ -125,26 +125,26 @@ def _file(architecture: str) -> str:
     return f"{FOLDER}/architectures/{links.slug(architecture)}.json"
 
 
-def _index(atlas: Atlas) -> IndexFile:
+def _index(site: SiteIndex) -> IndexFile:
     return IndexFile(
         VERSION,
-        atlas.night,
+        site.night,
         tuple(VerdictEntry(one, words.word, words.meaning, one.wrong_values) for one, words in VERDICTS.items()),
-        tuple(_environment(atlas, reading) for reading in atlas.readings),
-        tuple(ArchitectureEntry(clip(name), links.architecture(name), _file(name)) for name in atlas.architectures),
+        tuple(_environment(site, reading) for reading in site.readings),
+        tuple(ArchitectureEntry(clip(name), links.architecture(name), _file(name)) for name in site.architectures),
     )
 
 
-def _environment(atlas: Atlas, reading: Reading) -> EnvironmentEntry:
-    info, link = reading.cell.environment, atlas.of(reading)
+def _environment(site: SiteIndex, reading: Reading) -> EnvironmentEntry:
+    info, link = reading.cell.environment, site.of(reading)
     stale = tuple(map(str, link.stale))
     return EnvironmentEntry(
         link.id, link.page, clip(info.transformers), clip(info.deepspeed), info.device, link.night, stale
     )
 
 
-def _architecture(atlas: Atlas, name: str) -> ArchitectureFile:
-    cases = tuple(case for reading in atlas.readings for case in _cases(atlas, reading, name))
+def _architecture(site: SiteIndex, name: str) -> ArchitectureFile:
+    cases = tuple(case for reading in site.readings for case in _cases(site, reading, name))
     hit = {page for case in cases for page in case.failures}
     failures = (
         FailureEntry(
@@ -153,18 +153,18 @@ def _architecture(atlas: Atlas, name: str) -> ArchitectureFile:
             plain(one.title),
             tuple(issue for known in one.known for issue in known.issues),
         )
-        for one in atlas.failures
+        for one in site.failures
         if links.finding(one.slug) in hit
     )
-    sites = tuple(map(clip, atlas.sites.get(name, ())))
-    return ArchitectureFile(VERSION, clip(name), atlas.family(name), sites, cases, tuple(failures))
+    sites = tuple(map(clip, site.sites.get(name, ())))
+    return ArchitectureFile(VERSION, clip(name), site.family(name), sites, cases, tuple(failures))
 
 
-def _cases(atlas: Atlas, reading: Reading, name: str) -> Iterator[CaseEntry]:
+def _cases(site: SiteIndex, reading: Reading, name: str) -> Iterator[CaseEntry]:
     environment = reading.cell.environment.id
     for key in keys_of(name):
         if dated := reading.cases.get(key):
-            case, failures = dated.case, atlas.failures_of.get((environment, key), ())
+            case, failures = dated.case, site.failures_of.get((environment, key), ())
             yield CaseEntry(
                 clip(environment),
                 key.loader,
@@ -178,13 +178,13 @@ def _cases(atlas: Atlas, reading: Reading, name: str) -> Iterator[CaseEntry]:
             )
 
 
-def _advice(atlas: Atlas) -> AdviceFile:
-    verdicts: dict[str, dict[str, dict[str, Verdict]]] = {clip(name): {} for name in atlas.architectures}
-    for reading in atlas.readings:
+def _advice(site: SiteIndex) -> AdviceFile:
+    verdicts: dict[str, dict[str, dict[str, Verdict]]] = {clip(name): {} for name in site.architectures}
+    for reading in site.readings:
         for key, dated in reading.cases.items():
             cases = verdicts[clip(key.architecture)].setdefault(clip(reading.cell.environment.id), {})
             cases[f"{key.loader}-{key.check}"] = dated.case.verdict
-    return AdviceFile(1, atlas.night, tuple(map(_advice_environment, atlas.readings)), verdicts)
+    return AdviceFile(1, site.night, tuple(map(_advice_environment, site.readings)), verdicts)
 
 
 def _advice_environment(reading: Reading) -> AdviceEnvironment:

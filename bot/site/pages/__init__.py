@@ -1,1 +1,1 @@
-"""The pages of the site, one module each."""
+"""The pages of the site, one module each; its template has the same name."""

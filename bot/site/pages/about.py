@@ -1,17 +1,58 @@
 """PURE. The page about the site: how to read it, what it covers, and how often it was wrong itself."""
 
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
 from bot.site.data import urls as links
-from bot.site.data.index import Atlas, case_link
-from bot.site.data.page_types import AboutPage
-from bot.site.data.views import Tally
+from bot.site.data.page import Page, PageKind
+from bot.site.data.site_index import SiteIndex, case_link
+from bot.site.data.views import CaseLink
+from matrix.history.snapshot import SHOWN, TRUSTED
 from matrix.verdicts import Verdict
 
 
-def about_page(atlas: Atlas) -> AboutPage:
-    """The page about the site."""
+@dataclass(frozen=True)
+class Tally:
+    """What the site covers and how often it was wrong itself. `flaky` counts cases whose reruns disagree now; `withdrawn`
+    those that were red once, then passed with the same inputs, None when there is no history to tell it from. `refused`
+    counts record files of the newest night that do not count, being damaged or of a cell that another file tells better.
+    """
+
+    environments: int
+    architectures: int
+    cases: int
+    measured: int
+    nights: int
+    first: date | None
+    flaky: int
+    withdrawn: int | None
+    refused: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboutPage(Page):
+    """How to read the site, and what it does not say."""
+
+    tally: Tally
+    flaky: tuple[CaseLink, ...]
+
+    @property
+    def trusted(self) -> int:
+        """For how many days a measurement is relied on."""
+        return TRUSTED.days
+
+    @property
+    def shown(self) -> int:
+        """For how many days an environment is told of after it was last wanted."""
+        return SHOWN.days
+
+
+def build(site: SiteIndex) -> AboutPage:
+    """Builds the page about the site."""
     flaky = tuple(
         case_link(reading.cell.environment.id, dated.case)
-        for reading in atlas.readings
+        for reading in site.readings
         for dated in reading.cases.values()
         if dated.case.verdict is Verdict.FLAKY
     )
@@ -19,21 +60,30 @@ def about_page(atlas: Atlas) -> AboutPage:
         path=links.ABOUT,
         title="How to read this site",
         crumbs=(),
-        night=atlas.night,
-        tally=_tally(atlas, len(flaky)),
+        night=site.night,
+        tally=_tally(site, len(flaky)),
         flaky=flaky,
     )
 
 
-def _tally(atlas: Atlas, flaky: int) -> Tally:
+def _tally(site: SiteIndex, flaky: int) -> Tally:
     return Tally(
-        environments=len(atlas.readings),
-        architectures=len(atlas.architectures),
-        cases=sum(len(reading.cases) for reading in atlas.readings),
-        measured=sum(bool(reading.cases) for reading in atlas.readings),
-        nights=len(atlas.nights),
-        first=atlas.nights[0].day if atlas.nights else None,
+        environments=len(site.readings),
+        architectures=len(site.architectures),
+        cases=sum(len(reading.cases) for reading in site.readings),
+        measured=sum(bool(reading.cases) for reading in site.readings),
+        nights=len(site.nights),
+        first=site.nights[0].day if site.nights else None,
         flaky=flaky,
-        withdrawn=atlas.withdrawn,
-        refused=atlas.nights[-1].refused if atlas.nights else 0,
+        withdrawn=site.withdrawn,
+        refused=site.nights[-1].refused if site.nights else 0,
     )
+
+
+PAGE: Final = PageKind(
+    address=links.ABOUT,
+    says="how to read and contest a verdict, coverage, false alarms, record files of the newest nightly run that do not count",
+    place=90,
+    build=build,
+    navigation="How to read",
+)

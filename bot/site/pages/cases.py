@@ -1,93 +1,124 @@
 """PURE. The page of the cases that an architecture has in an environment."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from bot.report.context import Evidence
+from bot.report.context import ErrorView, Evidence, SiteView
 from bot.report.evidence import Signature, evidence
 from bot.report.labels import command
 from bot.site.data import urls as links
-from bot.site.data.index import Atlas
-from bot.site.data.page_types import CasesPage
-from bot.site.data.views import CaseEntry, EnvironmentLink, FailureLink, Link, Segment
-from bot.text import clip
-from matrix.history.queries import Mark, Night
+from bot.site.data.page import Page, PageKind
+from bot.site.data.site_index import CaseHistories, SiteIndex
+from bot.site.data.views import EnvironmentLink, FailureLink, Link
+from bot.text import Code, clip
+from matrix.history.queries import Mark
 from matrix.history.snapshot import Dated, Reading
-from matrix.model import CaseKey, EnvironmentInfo, keys_of
+from matrix.model import CaseKey, Check, EnvironmentInfo, Loader, Tensors, keys_of
 from matrix.verdicts import Verdict
 
 TENSORS_SHOWN: Final = 60
 """How many wrong tensors a case shows; the records have them all."""
 NIGHTS: Final = 60
-"""How many nights a history strip has."""
-
-Strips = Mapping[CaseKey, tuple[Mark, ...]]
+"""How many nightly runs the history of a case has."""
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """All that the case pages of one environment are made of.
+class Segment:
+    """Nights in a row that say the same of a case; `verdict` is None where none of them measured it."""
 
-    `nights` are those that its history strips tell of.
-    """
+    verdict: Verdict | None
+    first: date
+    last: date
+    nights: int
 
-    reading: Reading
-    link: EnvironmentLink
-    failures: Mapping[CaseKey, tuple[FailureLink, ...]] = field(default_factory=dict)
-    nights: tuple[Night, ...] = ()
+
+@dataclass(frozen=True)
+class CaseEntry:
+    """One case with its evidence; `control` says what a plain load did, `history` has the oldest first."""
+
+    anchor: str
+    loader: Loader
+    check: Check
+    verdict: Verdict
+    night: date
+    since: date
+    tensors: Tensors
+    compared: str
+    wrong: int
+    sites: tuple[SiteView, ...]
+    more_sites: int
+    error: ErrorView | None
+    control: str
+    confirmed: tuple[int, int]
+    seconds: float
+    command: Code
+    failures: tuple[FailureLink, ...]
+    history: tuple[Segment, ...]
 
     @property
-    def architectures(self) -> tuple[str, ...]:
-        """What the environment has cases of."""
-        return tuple(dict.fromkeys(key.architecture for key in self.reading.cases))
+    def cut(self) -> bool:
+        """Whether some wrong tensors are not shown."""
+        return bool(self.more_sites or any(site.more for site in self.sites))
 
 
-def shelves(atlas: Atlas) -> Iterator[Shelf]:
-    """One for each environment with cases."""
-    for reading in atlas.readings:
-        name = reading.cell.environment.id
-        found = {key: atlas.failures_of[name, key] for key in reading.cases if (name, key) in atlas.failures_of}
-        if reading.cases:
-            nights = tuple(night for night in atlas.nights if night.day <= reading.night)
-            yield Shelf(reading, atlas.of(reading), found, nights[-NIGHTS:])
+@dataclass(frozen=True, kw_only=True)
+class CasesPage(Page):
+    """The cases of an architecture in an environment."""
+
+    environment: EnvironmentLink
+    architecture: Link
+    cases: tuple[CaseEntry, ...]
+    untested: tuple[str, ...]
 
 
-def cases_pages(shelf: Shelf, strips: Strips) -> Iterator[CasesPage]:
-    """A page for each architecture that the environment has a case of."""
-    told = _segments(strips)
-    for architecture in shelf.architectures:
-        yield _page(shelf, told, architecture)
+_Histories = Mapping[CaseKey, tuple[Segment, ...]]
 
 
-def _segments(strips: Strips) -> Mapping[CaseKey, tuple[Segment, ...]]:
-    """The strips by what they say, those that are the very same object, as most are, told once."""
-    different = {id(strip): strip for strip in strips.values()}
-    told = {name: segments(strip) for name, strip in different.items()}
-    return {key: told[id(strip)] for key, strip in strips.items()}
+def build(site: SiteIndex, reading: Reading) -> Iterator[CasesPage]:
+    """Builds a page for each architecture that an environment has cases of."""
+    nights = [night.day for night in site.nights if night.day <= reading.night][-NIGHTS:]
+    histories = site.case_histories(reading.cell.environment.id, nights)
+    segments = _segments_of(histories)
+    for architecture in dict.fromkeys(key.architecture for key in reading.cases):
+        yield _page(site, reading, architecture, segments)
 
 
-def _page(shelf: Shelf, strips: Mapping[CaseKey, tuple[Segment, ...]], architecture: str) -> CasesPage:
-    name, title = shelf.reading.cell.environment.id, clip(architecture)
-    keys = keys_of(architecture)
-    found = [(key, shelf.reading.cases.get(key)) for key in keys]
+def _segments_of(histories: CaseHistories) -> _Histories:
+    """The histories in segments. Most are the very same object, and each object is cut only once."""
+    different = {id(history): history for history in histories.values()}
+    cut = {name: cut_history(history) for name, history in different.items()}
+    return {key: cut[id(history)] for key, history in histories.items()}
+
+
+def _page(site: SiteIndex, reading: Reading, architecture: str, histories: _Histories) -> CasesPage:
+    link, title = site.of(reading), clip(architecture)
+    found = [(key, reading.cases.get(key)) for key in keys_of(architecture)]
+    failures = site.failures_of
     return CasesPage(
-        path=links.cases(name, architecture),
-        title=f"{title} with {shelf.link.label}",
-        crumbs=(Link("Environments", links.ENVIRONMENTS), Link(shelf.link.label, shelf.link.page)),
-        night=shelf.reading.night,
-        environment=shelf.link,
+        path=links.cases(reading.cell.environment.id, architecture),
+        title=f"{title} with {link.label}",
+        crumbs=(Link("Environments", links.ENVIRONMENTS), Link(link.label, link.page)),
+        night=reading.night,
+        environment=link,
         architecture=Link(title, links.architecture(architecture)),
-        cases=tuple(_entry(shelf, dated, strips.get(key, ())) for key, dated in found if dated),
+        cases=tuple(
+            _entry(reading, dated, failures.get((reading.cell.environment.id, key), ()), histories.get(key, ()))
+            for key, dated in found
+            if dated
+        ),
         untested=tuple(f"{key.loader} {key.check}" for key, dated in found if not dated),
     )
 
 
-def _entry(shelf: Shelf, dated: Dated, strip: tuple[Segment, ...]) -> CaseEntry:
-    case, info = dated.case, shelf.reading.cell.environment
+def _entry(
+    reading: Reading, dated: Dated, failures: tuple[FailureLink, ...], history: tuple[Segment, ...]
+) -> CaseEntry:
+    case, info = dated.case, reading.cell.environment
     found = _found(Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size))
     return CaseEntry(
         anchor=f"{case.loader}-{case.check}",
@@ -106,8 +137,8 @@ def _entry(shelf: Shelf, dated: Dated, strip: tuple[Segment, ...]) -> CaseEntry:
         confirmed=case.confirmed,
         seconds=case.seconds,
         command=command(info, case),
-        failures=shelf.failures.get(case.key, ()),
-        strip=strip,
+        failures=failures,
+        history=history,
     )
 
 
@@ -116,9 +147,9 @@ def _found(signature: Signature) -> Evidence:
     return evidence(signature, (), TENSORS_SHOWN)
 
 
-def segments(strip: Sequence[Mark]) -> tuple[Segment, ...]:
-    """The nights of a strip, those in a row that say the same together."""
-    runs = ((verdict, list(run)) for verdict, run in groupby(strip, key=attrgetter("verdict")))
+def cut_history(history: Sequence[Mark]) -> tuple[Segment, ...]:
+    """Returns the nightly runs of a history, those in a row that say the same together."""
+    runs = ((verdict, list(run)) for verdict, run in groupby(history, key=attrgetter("verdict")))
     return tuple(Segment(verdict, run[0].night, run[-1].night, len(run)) for verdict, run in runs)
 
 
@@ -131,3 +162,16 @@ def _control(verdict: Verdict, info: EnvironmentInfo) -> str:
             return f"No control: transformers {clip(info.transformers)} could not build the model."
         case _:
             return "Control: the same model loads right in one process without ZeRO-3."
+
+
+def _measured(site: SiteIndex) -> list[Reading]:
+    return [reading for reading in site.readings if reading.cases]
+
+
+PAGE: Final = PageKind(
+    address="cases/<environment>/<architecture>.html",
+    says="the cases, `#<loader>-<check>`: tensors, values, ranks, controls, command, the last 60 nightly runs",
+    place=40,
+    build=build,
+    each=_measured,
+)

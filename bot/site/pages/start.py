@@ -2,15 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from bot.report.statements import answer
 from bot.site.data import urls as links
-from bot.site.data.index import Atlas, failure_link
-from bot.site.data.page_types import StartPage
-from bot.site.data.views import CaseLink, Change
-from bot.site.pages.answer_box import answers
-from bot.site.pages.heat_map import heat, positions
+from bot.site.data.page import Page, PageKind, initial
+from bot.site.data.site_index import SiteIndex, failure_link
+from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink
+from bot.site.parts.answer_box import Answers, build_answers
+from bot.site.parts.heat_map import Heat, heat_map, positions
 from bot.text import clip
 from matrix.history.queries import Transition
 from matrix.verdicts import Verdict
@@ -20,33 +22,66 @@ CASES_NAMED: Final = 12
 FAILURES_SHOWN: Final = 6
 
 
-def start_page(atlas: Atlas) -> StartPage:
-    """The start page of a board."""
-    first = next(iter(positions(atlas)), None)
+@dataclass(frozen=True)
+class Change:
+    """Cases of an environment that had the verdict `before` and now have `after`; `before` is None when they are new.
+    `more` of them are not named.
+    """
+
+    environment: EnvironmentLink
+    before: Verdict | None
+    after: Verdict
+    cases: tuple[CaseLink, ...]
+    more: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartPage(Page):
+    """The start page. `concerns` are the environments that are stale; `before` is the night that `changes` are against,
+    None in the first one.
+    """
+
+    headline: str
+    answers: Answers
+    before: date | None
+    changes: tuple[Change, ...]
+    concerns: tuple[EnvironmentLink, ...]
+    heat: Heat | None
+    failures: tuple[FailureLink, ...]
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """What names of architectures begin with."""
+        return tuple(dict.fromkeys(initial(one.id) for one in self.answers.architectures))
+
+
+def build(site: SiteIndex) -> StartPage:
+    """Builds the start page."""
+    first = next(iter(positions(site)), None)
     return StartPage(
         path=links.START,
         title="Does my model survive ZeRO-3 with my versions?",
         crumbs=(),
-        night=atlas.night,
-        headline=answer(atlas.board.run.cells),
-        answers=answers(atlas),
-        before=atlas.nights[-2].day if len(atlas.nights) > 1 else None,
-        changes=tuple(_changes(atlas)),
-        concerns=tuple(atlas.of(reading) for reading in atlas.readings if reading.stale),
-        heat=heat(atlas, first) if first else None,
-        failures=tuple(failure_link(failure) for failure in atlas.failures[:FAILURES_SHOWN]),
+        night=site.night,
+        headline=answer(site.board.run.cells),
+        answers=build_answers(site),
+        before=site.nights[-2].day if len(site.nights) > 1 else None,
+        changes=tuple(_changes(site)),
+        concerns=tuple(site.of(reading) for reading in site.readings if reading.stale),
+        heat=heat_map(site, first) if first else None,
+        failures=tuple(failure_link(failure) for failure in site.failures[:FAILURES_SHOWN]),
     )
 
 
-def _changes(atlas: Atlas) -> Iterator[Change]:
+def _changes(site: SiteIndex) -> Iterator[Change]:
     """Cases of an environment that changed alike together, what became worse first."""
     alike: dict[tuple[str, Verdict | None, Verdict], list[Transition]] = defaultdict(list)
-    for transition in atlas.board.changes:
+    for transition in site.board.changes:
         alike[transition.environment, transition.before, transition.after].append(transition)
     for (name, before, after), group in sorted(alike.items(), key=lambda item: _worse_first(*item[0])):
-        if name in atlas.environments:
+        if name in site.environments:
             cases = tuple(_case(transition) for transition in group[:CASES_NAMED])
-            yield Change(atlas.environments[name], before, after, cases, len(group) - len(cases))
+            yield Change(site.environments[name], before, after, cases, len(group) - len(cases))
 
 
 def _worse_first(environment: str, before: Verdict | None, after: Verdict) -> tuple[int, int, str]:
@@ -58,3 +93,12 @@ def _case(transition: Transition) -> CaseLink:
     key = transition.key
     page = links.case(transition.environment, key)
     return CaseLink(clip(key.architecture), key.loader, key.check, transition.after, page)
+
+
+PAGE: Final = PageKind(
+    address=links.START,
+    says="the answer box, what changed in the newest nightly run, what is stale, the heat map of the device with the most cases",
+    place=0,
+    build=build,
+    navigation="Answers",
+)

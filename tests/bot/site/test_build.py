@@ -20,14 +20,15 @@ from bot.site.build import Sources, site_of_history
 from bot.site.data import urls as links
 from bot.site.data.publisher import Publisher
 from bot.site.folder import NotASiteError
-from bot.site.pages.start import start_page
+from bot.site.page_kinds import NAVIGATION, PAGE_KINDS
+from bot.site.pages import start
 from matrix.errors import OutputError
 from matrix.history.database import opened
 from matrix.history.queries import withdrawn
 from matrix.verdicts import Verdict
 from tests.support.history.folder import NEW, Folder, day
 from tests.support.runs import BERT, ROUTER, case, cell
-from tests.support.sites import HISTORY, HOSTILE, Page, atlas_of, four, hostile, pages, pair, publish_quietly, small
+from tests.support.sites import HISTORY, HOSTILE, Page, four, hostile, pages, pair, publish_quietly, site_index, small
 
 Site = dict[str, Page]
 
@@ -158,7 +159,7 @@ def test_hostile_text_is_data_in_json(hostile_folder: Path) -> None:
 
 
 def test_hostile_text_cannot_end_the_data_of_the_answer_box() -> None:
-    html = page_html(start_page(hostile()), "start")
+    html = page_html(start.build(hostile()), "start", NAVIGATION)
     (inside,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert not set("<>&\u2028\u2029") & set(inside)
     assert HOSTILE[:150] in [one["id"][:150] for one in json.loads(inside)["architectures"]]
@@ -188,7 +189,7 @@ def test_a_site_is_replaced_whole_and_nothing_else(tmp_path: Path) -> None:
     publish_quietly(small(), tmp_path)
     (tmp_path / "CNAME").write_text("zero3.example")
     (tmp_path / links.ABOUT).write_text("half wri")
-    other = atlas_of(cell(*four(BERT), environment=pair("5.6.0")))
+    other = site_index(cell(*four(BERT), environment=pair("5.6.0")))
     publish_quietly(other, tmp_path)
     assert (tmp_path / "CNAME").read_text() == "zero3.example"
     (tmp_path / "CNAME").unlink()
@@ -204,7 +205,7 @@ def test_an_interrupted_site_has_no_start_page(tmp_path: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(publish, "start_page", interrupted)
+        patch.setattr(publish, "build_api", interrupted)
         with pytest.raises(KeyboardInterrupt):
             publish_quietly(small(), tmp_path)
     assert not (tmp_path / links.START).exists()
@@ -220,14 +221,15 @@ def test_a_page_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
         publish_quietly(small(), tmp_path)
 
 
-def test_what_is_made_of_an_atlas_can_be_handed_to_another_process() -> None:
+def test_what_pages_are_built_from_can_be_handed_to_another_process() -> None:
     """As where processes are not forked, and from Python 3.14 on everywhere."""
-    parts = publish._parts(small(), None)
-    handed = pickle.loads(pickle.dumps(parts))  # noqa: S301 - our own
-    assert [[*part()] for part in handed] == [[*part()] for part in parts]
+    tasks, site = pickle.loads(pickle.dumps((publish.list_tasks(small()), small())))  # noqa: S301 - our own
+    assert tasks == publish.list_tasks(small())
+    for name, task in tasks:
+        assert [*PAGE_KINDS[name].build_task(site, task)] == [*PAGE_KINDS[name].build_task(small(), task)]
 
 
-def test_a_history_gives_strips_changes_and_withdrawn_verdicts(tmp_path: Path) -> None:
+def test_a_history_gives_histories_changes_and_withdrawn_verdicts(tmp_path: Path) -> None:
     kept = Folder(tmp_path)
     kept.keep(0, cell(case(ROUTER, Verdict.CORRUPT), environment=NEW))
     kept.keep(1, cell(case(ROUTER), environment=NEW))
@@ -266,12 +268,12 @@ def test_a_verdict_is_not_withdrawn_when_the_inputs_changed(tmp_path: Path) -> N
 
 
 def test_a_site_before_its_first_night_shows_no_date(tmp_path: Path) -> None:
-    publish_quietly(atlas_of(), tmp_path)
+    publish_quietly(site_index(), tmp_path)
     for path, page in pages(tmp_path):
         assert not page.all("datetime"), path
     assert json.loads((tmp_path / links.API).read_bytes())["night"] is None
 
 
 def test_the_feed_is_named_after_who_publishes_it(tmp_path: Path) -> None:
-    publish_quietly(atlas_of(cell(*four()), publisher=Publisher("acme.github.io")), tmp_path / "site")
+    publish_quietly(site_index(cell(*four()), publisher=Publisher("acme.github.io")), tmp_path / "site")
     assert "tag:acme.github.io,2026:changes" in (tmp_path / "site/feed.atom").read_text(encoding="utf-8")

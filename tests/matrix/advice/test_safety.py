@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.site.data import urls as links
-from bot.site.data.index import Atlas
+from bot.site.data.site_index import SiteIndex
 from bot.site.outputs.api import build_api
 from bot.site.outputs.badges import badges
-from bot.site.pages.answer_box import answers
-from bot.site.pages.architectures import architecture_pages
+from bot.site.pages import architecture
+from bot.site.parts.answer_box import build_answers
 from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.published_site import Published
 from matrix.advice.safety import Answer
@@ -21,7 +21,7 @@ from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Failure, Lo
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, info
 from tests.support.site_server import serving
-from tests.support.sites import atlas_of, four
+from tests.support.sites import four, site_index
 
 PLACES = [
     info("5.6.0"),
@@ -61,37 +61,37 @@ def _cell(environment: EnvironmentInfo, *cases: Case, **fate: Any) -> Cell:
     return cell(*fate.pop("cases", cases), environment=environment, **fate)
 
 
-def told(atlas: Atlas, known: Knowledge, name: str, **asked: Any) -> Answer:
-    age = Age(atlas.board.night, atlas.board.night)
+def told(site: SiteIndex, known: Knowledge, name: str, **asked: Any) -> Answer:
+    age = Age(site.board.night, site.board.night)
     return advise(name, known.tried(name), Ask(**asked), age).answer
 
 
-def asked_of_pages(atlas: Atlas, name: str) -> Iterator[tuple[dict[str, Any], Answer | bool]]:
+def asked_of_pages(site: SiteIndex, name: str) -> Iterator[tuple[dict[str, Any], Answer | bool]]:
     """Questions for advice, each with the site's answer: page and badge say whether it is safe, the box what is known."""
-    page = next(page for page in architecture_pages(atlas) if page.path == links.architecture(name))
+    page = next(page for page in architecture.PAGE.pages(site) if page.path == links.architecture(name))
     safe = {(one.transformers, one.deepspeed) for one in page.safe}
-    box = answers(atlas)
-    at = len(Loader) * atlas.architectures.index(name)
+    box = build_answers(site)
+    at = len(Loader) * site.architectures.index(name)
     for one in box.environments:
         pins = {"transformers": one.transformers, "deepspeed": one.deepspeed}
         yield pins, tuple(pins.values()) in safe
         for letter, loader in zip(one.answers[at : at + len(Loader)], Loader, strict=True):
             answer = {"s": Answer.SAFE, "u": Answer.UNSAFE, "?": Answer.UNKNOWN}[letter]
             yield {**pins, "device": one.device, "loader": loader}, answer
-    releases = [pair for pair in (reading.pair for reading in atlas.board.readings) if "dev" not in pair[0]]
+    releases = [pair for pair in (reading.pair for reading in site.board.readings) if "dev" not in pair[0]]
     if releases:
         newest = dict(zip(("transformers", "deepspeed"), max(releases), strict=True))
-        yield newest, badges(atlas.board)[f"badges/architectures/{links.slug(name)}.json"].color == GREEN
+        yield newest, badges(site.board)[f"badges/architectures/{links.slug(name)}.json"].color == GREEN
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(measured(), min_size=1, max_size=4, unique_by=lambda one: one.environment.id))
 def test_badges_pages_the_answer_box_and_advice_say_the_same(cells: list[Cell]) -> None:
-    atlas = atlas_of(*cells)
-    known = Measured(atlas.board)
-    for name in atlas.architectures:
-        for asked, said in asked_of_pages(atlas, name):
-            answer = told(atlas, known, name, **asked)
+    site = site_index(*cells)
+    known = Measured(site.board)
+    for name in site.architectures:
+        for asked, said in asked_of_pages(site, name):
+            answer = told(site, known, name, **asked)
             assert said == (answer if isinstance(said, Answer) else answer is Answer.SAFE), (name, asked)
 
 
@@ -99,11 +99,11 @@ def test_badges_pages_the_answer_box_and_advice_say_the_same(cells: list[Cell]) 
 def test_a_published_site_says_the_same_as_what_it_is_made_of(fate: dict[str, Any]) -> None:
     others = [_cell(place, *four(), **fate) for place in PLACES[1:2]]
     racy = _cell(PLACES[3], *four(), case(BERT, Verdict.FLAKY))
-    atlas = atlas_of(*others, *(_cell(place, *four()) for place in PLACES[:1]), racy)
-    with serving({f"/{path}": content for path, content in build_api(atlas)}) as address:
+    site = site_index(*others, *(_cell(place, *four()) for place in PLACES[:1]), racy)
+    with serving({f"/{path}": content for path, content in build_api(site)}) as address:
         for pin in ("5.6.0", "5.5.4"):
-            site, board = (
-                told(atlas, known, ROUTER, transformers=pin) for known in (Published(address), Measured(atlas.board))
+            published, board = (
+                told(site, known, ROUTER, transformers=pin) for known in (Published(address), Measured(site.board))
             )
-            assert site is board
-    assert (told(atlas, Measured(atlas.board), ROUTER, transformers="5.6.0") is Answer.SAFE) == (not fate)
+            assert published is board
+    assert (told(site, Measured(site.board), ROUTER, transformers="5.6.0") is Answer.SAFE) == (not fate)

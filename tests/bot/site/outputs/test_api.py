@@ -9,16 +9,16 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bot.site.data import urls as links
-from bot.site.data.index import Atlas
+from bot.site.data.site_index import SiteIndex
 from bot.site.outputs.api import build_api, schema
 from tests.support.runs import BERT, ROUTER
-from tests.support.sites import atlas_of, hostile, pair, small
+from tests.support.sites import hostile, pair, site_index, small
 
 SCHEMA = Path(__file__).parents[4] / "docs/api.schema.json"
 
 
-def api(atlas: Atlas) -> dict[str, Any]:
-    return {path: json.loads(content) for path, content in build_api(atlas)}
+def api(site: SiteIndex) -> dict[str, Any]:
+    return {path: json.loads(content) for path, content in build_api(site)}
 
 
 def test_the_schema_in_the_documentation_is_that_of_the_site() -> None:
@@ -26,10 +26,10 @@ def test_the_schema_in_the_documentation_is_that_of_the_site() -> None:
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema() == api(small())["api/v1/schema.json"]
 
 
-@pytest.mark.parametrize("atlas", [small(), hostile(), atlas_of()], ids=["small", "hostile", "empty"])
-def test_every_file_is_as_the_schema_says(atlas: Atlas) -> None:
+@pytest.mark.parametrize("site", [small(), hostile(), site_index()], ids=["small", "hostile", "empty"])
+def test_every_file_is_as_the_schema_says(site: SiteIndex) -> None:
     validator = Draft202012Validator(schema())
-    for path, content in api(atlas).items():
+    for path, content in api(site).items():
         if not path.endswith("schema.json"):
             validator.validate(content)
 

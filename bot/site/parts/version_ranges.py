@@ -2,17 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Final, Literal
 
-from bot.site.data.index import OTHER, Atlas, verdict_of
-from bot.site.data.views import Axis, Frontier, Outcome, Span, Words, words
+from bot.site.data.site_index import OTHER, Axis, SiteIndex, verdict_of
+from bot.site.data.views import Words, words
 from bot.text import Code, clip, listed
-from matrix.model import KINDS, CaseKey, Device
+from matrix.model import KINDS, CaseKey, Check, Device, Loader
 from matrix.verdicts import Verdict
 
+Outcome = Literal["right", "wrong", "crash", "hang", "flaky", "not partitioned"]
 _OUTCOMES: Final[Mapping[Verdict | None, Outcome]] = {
     Verdict.PASS: "right",
     Verdict.CORRUPT: "wrong",
@@ -24,21 +26,52 @@ _OUTCOMES: Final[Mapping[Verdict | None, Outcome]] = {
 }
 """What a verdict says of a version; those that are not here say nothing of ZeRO-3."""
 
-_Turns = tuple[tuple[Outcome, Code, Code], ...]
+
+@dataclass(frozen=True)
+class Span:
+    """Neighbouring measured versions, the oldest first, where a case has the same `outcome`; `right` when it passes.
+
+    `begins` are the pages of the environments of the first version.
+    """
+
+    right: bool
+    outcome: Outcome
+    first: Code
+    last: Code
+    begins: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VersionRange:
+    """Where a case turns from wrong to right or back along one `axis`, with each of the `others` on the other one.
+
+    A span that is `right` after one that is not begins with a first good version, and the other way round.
+    """
+
+    device: Device
+    loader: Loader
+    check: Check
+    axis: Axis
+    others: tuple[Code, ...]
+    spans: tuple[Span, ...]
+    text: Words
+
+
+_Changes = tuple[tuple[Outcome, Code, Code], ...]
 """The outcome of each span, its first and last version."""
 
 _Line = tuple[str, tuple[Span, ...]]
 """A version of one package, and what becomes of a case along the other."""
 
 
-def frontiers(atlas: Atlas, architecture: str) -> tuple[Frontier, ...]:
-    """The frontiers of an architecture: along transformers all, along deepspeed those where something turns."""
+def version_ranges(site: SiteIndex, architecture: str) -> tuple[VersionRange, ...]:
+    """The version_ranges of an architecture: along transformers all, along deepspeed those where something turns."""
     return tuple(
-        frontier
-        for device in atlas.devices
+        found
+        for device in site.devices
         for loader, check in KINDS
         for axis in OTHER
-        for frontier in _frontiers(atlas, device, CaseKey(architecture, loader, check), axis)
+        for found in _version_ranges_of(site, device, CaseKey(architecture, loader, check), axis)
     )
 
 
@@ -47,21 +80,21 @@ def becomes(outcome: Outcome) -> str:
     return {"crash": "crashes", "hang": "hangs"}.get(outcome, outcome)
 
 
-def _frontiers(atlas: Atlas, device: Device, key: CaseKey, axis: Axis) -> Iterator[Frontier]:
-    """Lines that turn at the same versions are one frontier."""
-    alike: dict[_Turns, list[_Line]] = defaultdict(list)
-    for other, line in atlas.lines[device, axis].items():
+def _version_ranges_of(site: SiteIndex, device: Device, key: CaseKey, axis: Axis) -> Iterator[VersionRange]:
+    """Lines that turn at the same versions are one version range."""
+    alike: dict[_Changes, list[_Line]] = defaultdict(list)
+    for other, line in site.lines[device, axis].items():
         turns, spans = _spans(line.stops, tuple(_OUTCOMES.get(verdict_of(one, key)) for one in line.readings))
         alike[turns].append((other, spans))
     for lines in alike.values():
         if len(lines[0][1]) > (axis == "deepspeed"):
-            yield _frontier(device, key, axis, lines)
+            yield _version_range(device, key, axis, lines)
 
 
-def _frontier(device: Device, key: CaseKey, axis: Axis, lines: Sequence[_Line]) -> Frontier:
+def _version_range(device: Device, key: CaseKey, axis: Axis, lines: Sequence[_Line]) -> VersionRange:
     others = tuple(clip(other) for other, _ in lines)
     spans = tuple(_joined(same) for same in zip(*(spans for _, spans in lines), strict=True))
-    return Frontier(device, key.loader, key.check, axis, others, spans, _words(axis, others, spans))
+    return VersionRange(device, key.loader, key.check, axis, others, spans, _words(axis, others, spans))
 
 
 def _joined(same: Sequence[Span]) -> Span:
@@ -72,7 +105,7 @@ def _joined(same: Sequence[Span]) -> Span:
 
 
 @lru_cache(10_000)  # most architectures turn where others do
-def _spans(stops: Sequence[tuple[Code, str]], outcomes: Sequence[Outcome | None]) -> tuple[_Turns, tuple[Span, ...]]:
+def _spans(stops: Sequence[tuple[Code, str]], outcomes: Sequence[Outcome | None]) -> tuple[_Changes, tuple[Span, ...]]:
     """The stops of a line as runs of equal outcome; those that say nothing are left out."""
     told = zip(outcomes, stops, strict=True)
     known = [(outcome, *stop) for outcome, stop in told if outcome is not None]

@@ -1,36 +1,45 @@
-"""PURE. A board with everything that the pages look up in it, found once."""
+"""PURE. What the site is made of, with everything that several pages look up in it, found once."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from bot.report.labels import labels
 from bot.report.statements import never_began
 from bot.site.data import urls as links
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.site.data.versions import age, ordered
-from bot.site.data.views import Axis, CaseLink, EnvironmentLink, FailureLink, Words, words
+from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink, Words, words
 from bot.site.failures.group import UpstreamFailure, failures
 from bot.text import Code, clip
 from matrix.advice.known import Known
 from matrix.catalog.lockfile import Lock
-from matrix.history.queries import Night, Transition
+from matrix.history.queries import Mark, Night, Transition
 from matrix.history.snapshot import TRUSTED, Board, Reading, Stale
 from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo
 from matrix.verdicts import Verdict
 
-ALL: Final = slice(None)
-"""Not only a part of the architectures, or environments."""
-
+Axis = Literal["transformers", "deepspeed"]
 OTHER: Final[Mapping[Axis, Axis]] = {"transformers": "deepspeed", "deepspeed": "transformers"}
 
 
 def version_of(info: EnvironmentInfo, axis: Axis) -> str:
     """The version on an axis; `?` where the environment could not tell."""
     return getattr(info, axis) or "?"
+
+
+CaseHistories = Mapping[CaseKey, tuple[Mark, ...]]
+"""What each nightly run said of a case, the oldest first."""
+CaseHistoriesOf = Callable[[str, Sequence[date]], CaseHistories]
+"""Returns the histories of the cases of an environment in some nightly runs."""
+
+
+def without_history(environment: str, nights: Sequence[date]) -> CaseHistories:  # noqa: ARG001
+    """Returns the histories of cases where there is none: the results of one run."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -56,12 +65,12 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Atlas:
-    """What the site is made of.
+class SiteIndex:
+    """All that the site shows.
 
     `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `known` is what is
     known of failures upstream. `lock` says what each version of transformers has. `nights`, `recent` (what changed in the
-    newest of them) and `withdrawn` are of the history, if there is one. The feed says who the `publisher` is.
+    newest of them), `withdrawn` and `case_histories` are of the history, if there is one. The feed says who the `publisher` is.
     """
 
     board: Board
@@ -73,6 +82,7 @@ class Atlas:
     withdrawn: int | None = None
     lock: Lock | None = None
     publisher: Publisher = NOBODY
+    case_histories: CaseHistoriesOf = without_history
 
     @cached_property
     def failures(self) -> tuple[UpstreamFailure, ...]:

@@ -1,0 +1,214 @@
+"""PURE. The page of an architecture."""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from operator import attrgetter
+from typing import Final
+
+from bot.site.data import urls as links
+from bot.site.data.page import Page, PageKind
+from bot.site.data.site_index import SiteIndex, failure_link, verdict_of
+from bot.site.data.views import EnvironmentLink, FailureLink, Link
+from bot.site.failures.group import UpstreamFailure
+from bot.site.parts.architecture_lines import Cell, case_cell
+from bot.site.parts.version_ranges import VersionRange, becomes, version_ranges
+from bot.text import Code, clip
+from matrix.advice.safety import Answer, answers, tried_in
+from matrix.history.snapshot import Reading
+from matrix.model import CaseKey, Check, Device, Loader, keys_of
+from matrix.verdicts import Verdict
+
+_Edge = tuple[Loader, str]
+"""A loader, and the page of an environment."""
+
+
+@dataclass(frozen=True)
+class VerdictCount:
+    """How often a verdict occurs."""
+
+    verdict: Verdict
+    cases: int
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """An environment in an architecture's grid, one case per check; `edge` says of what it is the first, as a version range has it."""
+
+    environment: EnvironmentLink
+    cells: tuple[Cell, ...]
+    edge: str
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """The environments of a transformers version, for each deepspeed of the grid."""
+
+    transformers: Code
+    places: tuple[tuple[GridCell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An architecture on one device with one loader: transformers down, deepspeed across, the newest first."""
+
+    device: Device
+    loader: Loader
+    deepspeeds: tuple[Code, ...]
+    rows: tuple[GridRow, ...]
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Buffer sites of an architecture; not `complete` when they are only those that findings name."""
+
+    complete: bool
+    names: tuple[Code, ...]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """An environment in which not everything is right, and the nearest in which it is; None when there is none."""
+
+    environment: EnvironmentLink
+    nearest: EnvironmentLink | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitecturePage(Page):
+    """One architecture in all environments. `safe` are those that `python -m matrix advise` calls safe with the
+    stock loader, the newest first; `advice` is for the other ones that were measured.
+    """
+
+    architecture: Code
+    family: Code
+    counts: tuple[VerdictCount, ...]
+    version_ranges: tuple[VersionRange, ...]
+    grids: tuple[Grid, ...]
+    sites: Sites
+    failures: tuple[FailureLink, ...]
+    issues: tuple[str, ...]
+    safe: tuple[EnvironmentLink, ...]
+    advice: tuple[Advice, ...]
+
+    @property
+    def by_case(self) -> tuple[tuple[VersionRange, ...], ...]:
+        """The version ranges of each case together."""
+
+        def case(one: VersionRange) -> tuple[str, ...]:
+            return one.device, one.loader, one.check
+
+        return tuple(tuple(group) for _, group in groupby(self.version_ranges, key=case))
+
+
+def build(site: SiteIndex, name: str) -> ArchitecturePage:
+    """Builds the page of an architecture."""
+    ranges = version_ranges(site, name)
+    good, others = _judged(site, name)
+    safe = {reading.cell.environment.id for reading in good}
+    verdicts = Counter(verdict_of(reading, key) for reading in site.readings for key in keys_of(name))
+    found = _failures(site, name)
+    return ArchitecturePage(
+        path=links.architecture(name),
+        title=clip(name),
+        crumbs=(Link("Architectures", links.ARCHITECTURES),),
+        night=site.night,
+        architecture=clip(name),
+        family=site.family(name),
+        counts=tuple(VerdictCount(verdict, verdicts[verdict]) for verdict in Verdict if verdicts[verdict]),
+        version_ranges=ranges,
+        grids=tuple(_grids(site, name, ranges)),
+        sites=_sites(site, name),
+        failures=tuple(failure_link(failure) for failure in found),
+        issues=tuple(dict.fromkeys(issue for failure in found for known in failure.known for issue in known.issues)),
+        safe=tuple(site.of(reading) for reading in good),
+        advice=tuple(_advice(site, reading, safe) for reading in others),
+    )
+
+
+def _judged(site: SiteIndex, name: str) -> tuple[list[Reading], list[Reading]]:
+    """The environments whose pair is safe for an architecture with the stock loader, and the others that measured it."""
+    tried = tried_in(site.readings, name)
+    told, measured = answers(tried, Loader.STOCK), {one.environment for one in tried if one.verdicts}
+    found = [reading for reading in site.readings if reading.cell.environment.id in measured]
+    good = [reading for reading in found if told[reading.pair] is Answer.SAFE]
+    return good, [reading for reading in found if told[reading.pair] is not Answer.SAFE]
+
+
+def _failures(site: SiteIndex, name: str) -> list[UpstreamFailure]:
+    """The failures that hit an architecture, in their order."""
+    pages = {
+        link.page
+        for reading in site.readings
+        for key in keys_of(name)
+        for link in site.failures_of.get((reading.cell.environment.id, key), ())
+    }
+    return [failure for failure in site.failures if links.finding(failure.slug) in pages]
+
+
+def _sites(site: SiteIndex, name: str) -> Sites:
+    if name in site.sites:
+        return Sites(complete=True, names=tuple(clip(one) for one in site.sites[name]))
+    named = {
+        finding.site
+        for reading in site.readings
+        for key in keys_of(name)
+        if key in reading.cases
+        for finding in reading.cases[key].case.findings
+        if finding.what != "parameter"
+    }
+    return Sites(complete=False, names=tuple(clip(one) for one in sorted(named)))
+
+
+def _advice(site: SiteIndex, reading: Reading, safe: Container[str]) -> Advice:
+    """Where to go from the environment of `reading`; `safe` are ids."""
+    near = site.neighbours[reading.cell.environment.id]
+    nearest = next((one for one in near if one.cell.environment.id in safe), None)
+    return Advice(site.of(reading), site.of(nearest) if nearest else None)
+
+
+def _grids(site: SiteIndex, name: str, ranges: Sequence[VersionRange]) -> Iterator[Grid]:
+    edges = _edges(ranges)
+    for device in site.devices:
+        crossed = site.crossed[device]
+        for loader in Loader:
+            keys = [CaseKey(name, loader, check) for check in Check]
+            rows = tuple(
+                GridRow(clip(version), tuple(_place(site, readings, keys, edges) for readings in places))
+                for version, places in crossed.rows
+            )
+            yield Grid(device, loader, tuple(map(clip, crossed.deepspeeds)), rows)
+
+
+def _place(
+    site: SiteIndex, readings: Iterable[Reading], keys: Sequence[CaseKey], edges: Mapping[_Edge, tuple[str, ...]]
+) -> tuple[GridCell, ...]:
+    links_of = ((site.of(reading), reading) for reading in readings)
+    return tuple(
+        GridCell(
+            link, tuple(case_cell(reading, key) for key in keys), ", ".join(edges.get((keys[0].loader, link.page), ()))
+        )
+        for link, reading in links_of
+    )
+
+
+def _edges(ranges: Iterable[VersionRange]) -> Mapping[_Edge, tuple[str, ...]]:
+    """What begins in each place: `load right from here on along transformers`."""
+    found: dict[_Edge, tuple[str, ...]] = {}
+    for one in ranges:
+        for before, span in pairwise(one.spans):
+            for page in span.begins if span.right != before.right else ():
+                key = one.loader, page
+                words = f"{one.check} {becomes(span.outcome)} from here along {one.axis}"
+                found[key] = (*found.get(key, ()), words)
+    return found
+
+
+PAGE: Final = PageKind(
+    address="architectures/<architecture>.html",
+    says="one architecture everywhere: version ranges, safe pairs, grid, buffer sites, failures",
+    place=35,
+    build=build,
+    each=attrgetter("architectures"),
+)

@@ -1,0 +1,71 @@
+"""PURE. The page of a distinct upstream failure."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
+
+from bot.report.labels import command
+from bot.site.data import urls as links
+from bot.site.data.page import Page, PageKind
+from bot.site.data.site_index import SiteIndex, case_link
+from bot.site.data.views import CaseLink, EnvironmentLink, Link
+from bot.site.failures.group import Place, UpstreamFailure
+from bot.site.parts.failure_lines import FailureLine, failure_line
+from bot.text import Code, capital, clip, plain
+
+
+@dataclass(frozen=True)
+class FailurePlace:
+    """An environment that a failure hits, with its cases."""
+
+    environment: EnvironmentLink
+    cases: tuple[CaseLink, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingPage(Page):
+    """One distinct upstream failure with every architecture and version that it hits. `command` reproduces one case."""
+
+    line: FailureLine
+    architectures: tuple[Link, ...]
+    places: tuple[FailurePlace, ...]
+    example: CaseLink
+    command: Code
+
+
+def build(site: SiteIndex, failure: UpstreamFailure) -> FindingPage:
+    """Builds the page of a failure."""
+    names = sorted({place.case.architecture for place in failure.places}, key=str.casefold)
+    first = failure.places[0]
+    return FindingPage(
+        path=links.finding(failure.slug),
+        title=capital(plain(failure.title)),
+        crumbs=(Link("Findings", links.FINDINGS),),
+        night=site.night,
+        line=failure_line(failure),
+        architectures=tuple(Link(clip(name), links.architecture(name)) for name in names),
+        places=tuple(_places(site, failure.places)),
+        example=case_link(first.environment.id, first.case),
+        command=command(first.environment, first.case),
+    )
+
+
+def _places(site: SiteIndex, places: tuple[Place, ...]) -> Iterator[FailurePlace]:
+    """The cases by environment, the newest first."""
+    cases: dict[str, list[CaseLink]] = defaultdict(list)
+    for place in places:
+        cases[place.environment.id].append(case_link(place.environment.id, place.case))
+    for name, environment in site.environments.items():
+        if name in cases:
+            yield FailurePlace(environment, tuple(cases[name]))
+
+
+PAGE: Final = PageKind(
+    address="findings/<failure>.html",
+    says="a distinct upstream failure, every place that it hits, the smallest rule that explains it",
+    place=55,
+    build=build,
+    each=attrgetter("failures"),
+)

@@ -1,0 +1,1 @@
+"""Parts that several pages show, or that one page is largely made of."""

@@ -1,0 +1,146 @@
+"""PURE. What the answer box knows, small enough to be inside the start page."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from bot.site.data import urls as links
+from bot.site.data.site_index import SiteIndex, failure_link, verdict_of
+from bot.site.data.views import FailureLink, Words
+from bot.text import Code, clip
+from bot.verdict_words import VERDICTS
+from matrix.advice.safety import Answer, tried_in
+from matrix.advice.safety import answers as answers_of
+from matrix.history.snapshot import Reading
+from matrix.model import KINDS, CaseKey, Device, Loader, keys_of
+from matrix.verdicts import Verdict
+
+UNTESTED: Final = "."
+UNEXPLAINED: Final = -1
+_LETTERS: Final = {Answer.SAFE: "s", Answer.UNSAFE: "u", Answer.UNKNOWN: "?"}
+
+
+@dataclass(frozen=True)
+class AnswerEnvironment:
+    """An environment for the answer box. `verdicts` has a digit per case, the verdict's place in `Answers.verdicts`, or `.`
+    where it is untested: architectures in their order, four cases each (`Answers.cases`). `why` has, for each digit of a
+    verdict with wrong values, in their order, the place of its failure in `Answers.failures`, or -1.
+
+    `answers` has two letters per architecture, stock then fixed loader: `s` safe, `u` unsafe, `?` not known. They are of its
+    pair of versions in every environment on its device, as of the newest night. `flaky` is how many percent of all its cases
+    are flaky, rounded down.
+    """
+
+    id: Code
+    label: Code
+    slug: str
+    transformers: Code
+    deepspeed: Code
+    device: Device
+    night: date
+    stale: tuple[Words, ...]
+    verdicts: str
+    answers: str
+    flaky: int
+    why: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class AnswerArchitecture:
+    """An architecture that may be asked for."""
+
+    id: Code
+    slug: str
+
+
+@dataclass(frozen=True)
+class AnswerVerdict:
+    """A verdict in words; `wrong` when ZeRO-3 left wrong values, or no model at all."""
+
+    verdict: Verdict
+    word: str
+    meaning: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All that the answer box knows. `transformers` and `deepspeeds` are the measured versions, the oldest first."""
+
+    cases: tuple[str, ...]
+    verdicts: tuple[AnswerVerdict, ...]
+    devices: tuple[Device, ...]
+    transformers: tuple[Code, ...]
+    deepspeeds: tuple[Code, ...]
+    architectures: tuple[AnswerArchitecture, ...]
+    environments: tuple[AnswerEnvironment, ...]
+    failures: tuple[FailureLink, ...]
+
+
+def build_answers(site: SiteIndex) -> Answers:
+    """Returns every verdict, with the failure that explains it."""
+    numbers = {links.finding(failure.slug): number for number, failure in enumerate(site.failures)}
+    letters = _letters(site)
+    return Answers(
+        cases=tuple(f"{loader} {check}" for loader, check in KINDS),
+        verdicts=tuple(
+            AnswerVerdict(verdict, VERDICTS[verdict].word, VERDICTS[verdict].meaning, verdict.wrong_values)
+            for verdict in Verdict
+        ),
+        devices=site.devices,
+        transformers=tuple(clip(version or "?") for version in site.transformers),
+        deepspeeds=tuple(clip(version or "?") for version in site.deepspeeds),
+        architectures=tuple(AnswerArchitecture(clip(name), links.slug(name)) for name in site.architectures),
+        environments=tuple(_environment(site, reading, numbers, letters) for reading in site.readings),
+        failures=tuple(failure_link(failure) for failure in site.failures),
+    )
+
+
+def _environment(
+    site: SiteIndex, reading: Reading, numbers: dict[str, int], letters: Mapping[str, str]
+) -> AnswerEnvironment:
+    link, name = site.of(reading), reading.cell.environment.id
+    keys = [key for architecture in site.architectures for key in keys_of(architecture)]
+    return AnswerEnvironment(
+        id=link.id,
+        label=link.label,
+        slug=links.slug(name),
+        transformers=link.transformers,
+        deepspeed=link.deepspeed,
+        device=link.device,
+        night=link.night,
+        stale=link.stale,
+        verdicts="".join(_digit(verdict_of(reading, key)) for key in keys),
+        answers=letters.get(name, ""),
+        flaky=reading.flaky,
+        why=tuple(_why(site, reading, keys, numbers)),
+    )
+
+
+def _letters(site: SiteIndex) -> Mapping[str, str]:
+    """What is known of every architecture with every loader, by the environment: as advice for its device has it."""
+    found: dict[str, str] = defaultdict(str)
+    for architecture in site.architectures:
+        tried = tried_in(site.readings, architecture)
+        for device in site.devices:
+            there = [one for one in tried if one.device is device]
+            told = [answers_of(there, loader) for loader in Loader]
+            for reading in site.readings:
+                if reading.cell.environment.device is device:
+                    letters = (_LETTERS[answer.get(reading.pair, Answer.UNKNOWN)] for answer in told)
+                    found[reading.cell.environment.id] += "".join(letters)
+    return found
+
+
+def _digit(verdict: Verdict | None) -> str:
+    return str(verdict.rank) if verdict else UNTESTED
+
+
+def _why(site: SiteIndex, reading: Reading, keys: list[CaseKey], numbers: dict[str, int]) -> Iterator[int]:
+    for key in keys:
+        verdict = verdict_of(reading, key)
+        if verdict and verdict.wrong_values:
+            failures = site.failures_of.get((reading.cell.environment.id, key), ())
+            yield numbers[failures[0].page] if failures else UNEXPLAINED

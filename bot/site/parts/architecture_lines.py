@@ -1,0 +1,72 @@
+"""PURE. Architectures in lines of a table."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from bot.site.data import urls as links
+from bot.site.data.site_index import SiteIndex, verdict_of, worst
+from bot.text import Code, clip
+from matrix.history.snapshot import Reading
+from matrix.model import CaseKey, Check, Loader, keys_of
+from matrix.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A case in a table; `verdict` is None where it is untested."""
+
+    loader: Loader
+    check: Check
+    verdict: Verdict | None
+    page: str
+
+
+@dataclass(frozen=True)
+class ArchitectureLine:
+    """An architecture in an environment, with its four cases; `anchor` names the first line of a group, or nothing."""
+
+    anchor: str
+    architecture: Code
+    family: Code
+    page: str
+    worst: Verdict | None
+    cells: tuple[Cell, ...]
+
+    @property
+    def verdicts(self) -> tuple[Verdict | None, ...]:
+        """The verdicts of its cases."""
+        return tuple(cell.verdict for cell in self.cells)
+
+
+def families(lines: Iterable[ArchitectureLine]) -> tuple[Code, ...]:
+    """Returns the families of the architectures, each once."""
+    return tuple(dict.fromkeys(line.family for line in lines))
+
+
+def architecture_line(site: SiteIndex, reading: Reading, architecture: str) -> ArchitectureLine:
+    """Returns an architecture in the environment of `reading`."""
+    cells = tuple(case_cell(reading, key) for key in keys_of(architecture))
+    return ArchitectureLine(
+        anchor="",
+        architecture=clip(architecture),
+        family=site.family(architecture),
+        page=links.architecture(architecture),
+        worst=worst([one.verdict for one in cells]),
+        cells=cells,
+    )
+
+
+def anchored(lines: Iterable[ArchitectureLine], group: Callable[[ArchitectureLine], str]) -> Iterator[ArchitectureLine]:
+    """Yields the lines, the first of each `group` with that name as its anchor."""
+    seen: set[str] = set()
+    for one in lines:
+        name = group(one)
+        yield one if name in seen else replace(one, anchor=name)
+        seen.add(name)
+
+
+def case_cell(reading: Reading, key: CaseKey) -> Cell:
+    """Returns a case of the environment of `reading`, measured or not; its page is empty where there is none."""
+    verdict = verdict_of(reading, key)
+    page = links.case(reading.cell.environment.id, key) if verdict else ""
+    return Cell(key.loader, key.check, verdict, page)

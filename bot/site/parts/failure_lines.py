@@ -1,0 +1,47 @@
+"""PURE. A failure in a line, and how far it reaches."""
+
+from dataclasses import dataclass
+
+from bot.site.data.site_index import failure_link
+from bot.site.data.views import FailureLink, Words, words
+from bot.site.failures.group import UpstreamFailure
+from matrix.advice.known import Known
+
+
+@dataclass(frozen=True)
+class KnownLink:
+    """What is known upstream of a failure."""
+
+    id: str
+    title: str
+    issues: tuple[str, ...]
+    state: str
+    fixed_in: str
+
+
+@dataclass(frozen=True)
+class FailureLine:
+    """A failure in the list of all, and how far it reaches."""
+
+    failure: FailureLink
+    rule: Words
+    cases: int
+    architectures: int
+    environments: int
+    known: tuple[KnownLink, ...]
+
+
+def failure_line(failure: UpstreamFailure) -> FailureLine:
+    """Returns a failure and how far it reaches."""
+    return FailureLine(
+        failure=failure_link(failure),
+        rule=words(*failure.rule),
+        cases=len(failure.places),
+        architectures=len({place.case.architecture for place in failure.places}),
+        environments=len({place.environment.id for place in failure.places}),
+        known=tuple(_known(known) for known in failure.known),
+    )
+
+
+def _known(known: Known) -> KnownLink:
+    return KnownLink(known.id, known.title, tuple(known.issues), known.state, known.fixed_in)

@@ -1,0 +1,137 @@
+"""PURE. The heat map: by how large a share of the catalog each pair of transformers and deepspeed passes."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.site.data import urls as links
+from bot.site.data.site_index import SiteIndex, worst
+from bot.site.data.views import EnvironmentLink
+from bot.text import Code, clip
+from matrix.history.snapshot import Reading, Stale
+from matrix.model import Check, Device, Loader
+from matrix.verdicts import Verdict
+
+Position = tuple[Device, Loader, Check | None]
+CHECKS: tuple[Check | None, ...] = (None, *Check)
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of the cases of an environment pass, of all that its versions have: `unsupported` ones are left out of `total`,
+    untested ones are not. `percent` is rounded down, so that it is 100 only when all pass; None without any case.
+    """
+
+    percent: int | None
+    passed: int
+    total: int
+    untested: int
+    unsupported: int
+    worst: Verdict | None
+
+
+@dataclass(frozen=True)
+class Square:
+    """One environment in a heat map: `measured`, and if it never was, whether that is because it `failed`."""
+
+    environment: EnvironmentLink
+    share: Share
+    measured: bool
+    failed: bool
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """The squares of a transformers version, a tuple of them for each deepspeed of the map; empty where not measured."""
+
+    transformers: Code
+    squares: tuple[tuple[Square, ...], ...]
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A position of the heat map's switch."""
+
+    name: str
+    text: str
+    page: str
+    on: bool
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A heat map: transformers down, deepspeed across, the newest first. `check` is None for all of them."""
+
+    device: Device
+    loader: Loader
+    check: Check | None
+    deepspeeds: tuple[Code, ...]
+    rows: tuple[HeatRow, ...]
+    switches: tuple[tuple[Switch, ...], ...]
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts whose letters are in the map, the worst first."""
+        squares = [square for row in self.rows for place in row.squares for square in place]
+        shown = {
+            Verdict.ENVIRONMENT if square.failed and not square.measured else square.share.worst for square in squares
+        }
+        return tuple(verdict for verdict in Verdict if verdict in shown)
+
+
+def positions(site: SiteIndex) -> tuple[Position, ...]:
+    """Returns every position of the switch, that of the start page first."""
+    return tuple((device, loader, check) for device in site.devices for loader in Loader for check in CHECKS)
+
+
+def heat_map(site: SiteIndex, position: Position) -> Heat:
+    """Returns the heat map of one position of the switch."""
+    device, loader, check = position
+    crossed = site.crossed[device]
+    rows = tuple(
+        HeatRow(clip(version), tuple(_squares(site, readings, position) for readings in places))
+        for version, places in crossed.rows
+    )
+    return Heat(device, loader, check, tuple(map(clip, crossed.deepspeeds)), rows, _switches(site, position))
+
+
+def count_share(site: SiteIndex, reading: Reading, loader: Loader, check: Check | None = None) -> Share:
+    """Returns the share of the catalog that passes in an environment; the catalog is every architecture of the board."""
+    wanted = [check] if check else list(Check)
+    found = Counter(
+        dated.case.verdict for key, dated in reading.cases.items() if key.loader is loader and key.check in wanted
+    )
+    unsupported, tested = found[Verdict.UNSUPPORTED], found.total()
+    total = len(site.architectures) * len(wanted) - unsupported
+    passed = found[Verdict.PASS]
+    return Share(
+        percent=passed * 100 // total if total else None,
+        passed=passed,
+        total=total,
+        untested=total - (tested - unsupported),
+        unsupported=unsupported,
+        worst=worst([verdict for verdict in found if verdict is not Verdict.UNSUPPORTED]),
+    )
+
+
+def _squares(site: SiteIndex, readings: Iterable[Reading], position: Position) -> tuple[Square, ...]:
+    _, loader, check = position
+    shares = ((reading, count_share(site, reading, loader, check)) for reading in readings)
+    return tuple(
+        Square(site.of(reading), found, bool(reading.cases), failed=Stale.FAILED in reading.stale)
+        for reading, found in shares
+    )
+
+
+def _switches(site: SiteIndex, on: Position) -> tuple[tuple[Switch, ...], ...]:
+    """What each switch leads to with the others left as they are: loader, check, device."""
+    device, loader, check = on
+    return (
+        tuple(_switch("loader", str(one), (device, one, check), on) for one in Loader),
+        tuple(_switch("check", str(one or "all"), (device, loader, one), on) for one in CHECKS),
+        tuple(_switch("device", str(one), (one, loader, check), on) for one in site.devices),
+    )
+
+
+def _switch(name: str, text: str, to: Position, on: Position) -> Switch:
+    return Switch(name, text, links.heat(*to), to == on)
