@@ -10,6 +10,7 @@ import tomllib
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from bot.github.types import Login, RepositoryName
+from matrix.environments.packages import PACKAGES
 from matrix.errors import DataFileError
 from matrix.history.snapshot import TRUSTED
 from matrix.model import Device
@@ -17,6 +18,9 @@ from matrix.model import Device
 SETTINGS: Final = Path(__file__).with_name("settings.toml")
 SLACK: Final = timedelta(days=14)
 """For how long nights may fail before what they measured in turn is not relied on any more."""
+
+WATCHED: Final = tuple(package.repository for package in PACKAGES.values() if package.repository)
+"""The repositories that are watched where the settings name none: those of all packages."""
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 _Count = Annotated[int, Field(ge=1, le=5000)]
@@ -67,7 +71,7 @@ def load_settings(path: Path = SETTINGS) -> Settings:
     """The settings in `path`; raises DataFileError with all of the file's mistakes."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return TypeAdapter(Settings).validate_json(json.dumps(data, default=str))
+        return TypeAdapter(Settings).validate_json(json.dumps({"watch": WATCHED, **data}, default=str))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         raise DataFileError(path, problems) from error

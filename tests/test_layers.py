@@ -47,7 +47,10 @@ def test_matrix_never_imports_bot() -> None:
     assert not importers("bot", "matrix", "matrix/probe")
 
 
-@pytest.mark.parametrize("name", ["verdicts", "model", "job", "errors", "environments/spec", "environments/pip_config"])
+@pytest.mark.parametrize(
+    "name",
+    ["verdicts", "model", "job", "errors", "environments/packages", "environments/spec", "environments/pip_config"],
+)
 def test_what_nox_and_the_probe_import_needs_nothing_installed(name: str) -> None:
     assert packages(ROOT / f"matrix/{name}.py") <= {"matrix"}
 

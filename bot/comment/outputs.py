@@ -17,15 +17,13 @@ from bot.render import render
 from bot.text import Code, clip, one_line, plain
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Comparison, Outcome, Role
-from matrix.comparison.plan import PROJECT, ComparisonPlan
+from matrix.comparison.plan import ComparisonPlan
+from matrix.environments.packages import INSTALLABLE, PACKAGES, PROJECT, RECORDED
 from matrix.model import CaseKey
 
 CHECK_NAME = "ZeRO-3 matrix"
 ANNOTATIONS = 50
 _CONCLUSIONS = {Headline.REGRESSED: "failure", Headline.UNCERTAIN: "neutral"}
-_ENVIRONMENT_VARIABLES = {
-    package: f"ZERO3_{package.upper()}" for package in ("transformers", "deepspeed", "torch", "accelerate")
-}
 _SAFE_PIN = re.compile(r"[\w.+-]+|git\+(https?|file)://[\w./:-]+@[0-9a-f]{40}", re.ASCII)
 _SAFE_ARCHITECTURE = re.compile(r"[\w.-]{1,99}:\w{1,99}", re.ASCII)
 
@@ -133,7 +131,7 @@ def _sides(pins: Mapping[Role, Mapping[str, str]], comparison: Comparison) -> Pa
 def _side(role: Role, pins: Mapping[str, str], comparison: Comparison) -> SideView:
     cells = comparison.runs[role].cells if role in comparison.runs else ()
     info = cells[0].environment if cells else None
-    named = ("transformers", "deepspeed", "accelerate", "torch", "python", "device")
+    named = (*RECORDED, "python", "device")
     measured = ", ".join(f"{name} {getattr(info, name)}" for name in named) if info else ""
     return SideView(ROLES[role], clip(", ".join(f"{name} {pin}" for name, pin in pins.items())), clip(measured))
 
@@ -145,12 +143,12 @@ def _command(plan: ComparisonPlan, pins: Mapping[str, str], comparison: Comparis
     if not found or not packages or not _reproducible(packages, found[0].key):
         return None
     key = found[0].key
-    variables = [f"{_ENVIRONMENT_VARIABLES[package]}={shlex.quote(pin)}" for package, pin in packages.items()]
+    variables = [f"{PACKAGES[package].variable}={shlex.quote(pin)}" for package, pin in packages.items()]
     session = f"nox -s zero3_matrix -- --architecture '{key.architecture}' --loader {key.loader} --check {key.check}"
     return Command(Code(" ".join([*variables, session])), plan.head_sha if PROJECT in pins else "")
 
 
 def _reproducible(pins: Mapping[str, str], key: CaseKey) -> bool:
-    """Whether every pin has a variable, and nothing in the line could be a command of someone else's."""
-    known = all(package in _ENVIRONMENT_VARIABLES and _SAFE_PIN.fullmatch(pin) for package, pin in pins.items())
+    """Whether every pin is one that a variable takes, and nothing in the line could be a command of someone else's."""
+    known = all(package in INSTALLABLE and _SAFE_PIN.fullmatch(pin) for package, pin in pins.items())
     return known and bool(_SAFE_ARCHITECTURE.fullmatch(key.architecture))

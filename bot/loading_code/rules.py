@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import tomllib
 
+from matrix.environments.packages import PACKAGES
 from matrix.errors import UnknownNameError
 from matrix.model import Check
 
@@ -63,9 +64,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Repository:
-    """The rules of one repository; `names` are the name parts that it and its forks go by."""
+    """The rules of the repository of a package of packages.toml."""
 
-    names: tuple[str, ...]
+    package: str
     rules: tuple[Rule, ...]
 
     def rule(self, path: str) -> Rule | None:
@@ -76,7 +77,7 @@ class Repository:
 def repository(full_name: str) -> Repository:
     """The rules for `owner/name`, told by the name alone, so that forks count; raises UnknownNameError."""
     name = full_name.rpartition("/")[2].lower()
-    known = {alias.lower(): entry for entry in _table() for alias in entry.names}
+    known = {known: entry for entry in _table() for known in PACKAGES[entry.package].repository_names}
     if name not in known:
         raise UnknownNameError("repository", [full_name], list(known))
     return known[name]
@@ -86,7 +87,7 @@ def repository(full_name: str) -> Repository:
 def _table() -> tuple[Repository, ...]:
     data = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     return tuple(
-        Repository(tuple(entry["names"]), tuple(_rule(rule) for rule in entry["rule"])) for entry in data["repository"]
+        Repository(entry["package"], tuple(_rule(rule) for rule in entry["rule"])) for entry in data["repository"]
     )
 
 

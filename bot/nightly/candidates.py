@@ -11,16 +11,16 @@ from typing import Final
 
 from packaging.version import Version
 
-from matrix.environments.spec import Environment, label, of_set
+from matrix.environments.packages import CROSSED, PACKAGES, TIPS
+from matrix.environments.spec import Environment, label, of_set, with_pins
 from matrix.errors import UnknownNameError
 
 SET: Final = "nightly"
 NEW_VERSIONS: Final = 3
 """How many of the newest releases that environments.toml does not know a night looks at, of each package."""
 
-REPOSITORIES: Final = {"transformers": "huggingface/transformers", "deepspeed": "deepspeedai/DeepSpeed"}
-TIPS: Final = (("transformers",), ("deepspeed",), ("transformers", "deepspeed"))
-"""Which packages are at the tip of their branch, beside the newest release of the other."""
+AT_TIP: Final = (*((package,) for package in TIPS), *([CROSSED] if {*CROSSED} <= {*TIPS} else []))
+"""Which packages are at the tip of their branch together, with the newest release of the others."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def candidates(known: Sequence[Environment], name: str, news: News) -> tuple[Env
     chosen = of_set(name, known)
     if name != SET:
         return chosen
-    pairs = product(*(_released(package, known, news) for package in REPOSITORIES))
+    pairs = product(*(_released(package, known, news) for package in CROSSED))
     released = [replace(known[0], transformers=t, deepspeed=d, sets=()) for t, d in pairs]
     every = {environment.id: environment for environment in (*_tips(released[-1], news.tips), *released)}
     return tuple({**every, **{environment.id: environment for environment in chosen}}.values())
@@ -54,17 +54,16 @@ def _released(package: str, known: Sequence[Environment], news: News) -> list[st
 
 
 def _tips(newest: Environment, tips: Mapping[str, str]) -> Iterator[Environment]:
-    for packages in TIPS:
+    for packages in AT_TIP:
         if all(package in tips for package in packages):
             yield _at_tips(newest, {package: tips[package] for package in packages})
 
 
 def _at_tips(newest: Environment, commits: Mapping[str, str]) -> Environment:
     """The newest releases but for `commits`, which are in the pins and not in the name: all nights of it are one history."""
-    pins = {package: str(vars(newest)[package]) for package in (*REPOSITORIES, "torch")}
-    name = "+".join(f"{package}-{'main' if package in commits else label(pin)}" for package, pin in pins.items())
-    pins |= {package: f"git+https://github.com/{REPOSITORIES[package]}@{commit}" for package, commit in commits.items()}
-    return replace(newest, transformers=pins["transformers"], deepspeed=pins["deepspeed"], name=name)
+    tips = with_pins(newest, {package: PACKAGES[package].at(commit) for package, commit in commits.items()})
+    name = "+".join(f"{name}-{'main' if name in commits else label(pin)}" for name, pin in tips.pins.items())
+    return replace(tips, name=name)
 
 
 def matching(environments: Sequence[Environment], globs: Sequence[str]) -> tuple[Environment, ...]:

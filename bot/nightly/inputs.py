@@ -3,18 +3,14 @@
 PURE: no input or output.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from packaging.specifiers import SpecifierSet
 
+from matrix.environments.packages import installed
 from matrix.environments.spec import Environment, is_version
-from matrix.model import Cell, EnvironmentInfo
-
-PACKAGES: Final = ("transformers", "deepspeed", "torch", "accelerate")
-_COMMIT: Final = re.compile(r"(?:\+git\.|@)([0-9a-f]{40})(?:#.*)?")
+from matrix.model import Cell
 
 
 @dataclass(frozen=True)
@@ -31,10 +27,9 @@ def changes(environment: Environment, header: Cell, digests: Digests) -> tuple[s
 
 
 def _changes(environment: Environment, header: Cell, digests: Digests) -> Iterator[str]:
-    for package in PACKAGES:
-        pin = str(vars(environment)[package])
+    for package, pin in environment.pins.items():
         asked, found = environment.commits.get(package, pin), installed(header.environment, package)
-        if pin and asked != found:
+        if asked != found:
             yield f"{package} was {found[:12]}, is {asked[:12]}"
     if not _fits(environment.python, header.environment.python):
         yield f"python was {header.environment.python}, is to be {environment.python}"
@@ -42,13 +37,6 @@ def _changes(environment: Environment, header: Cell, digests: Digests) -> Iterat
         yield "another catalog"
     if header.probe != digests.probe:
         yield "another probe"
-
-
-def installed(info: EnvironmentInfo, package: str) -> str:
-    """The version of a package without its build, or the commit that it was pinned to; an attempt that failed has its pin."""
-    told = str(vars(info)[package])
-    commit = _COMMIT.search(info.packages.get(package, "")) or _COMMIT.search(told)
-    return commit[1] if commit else told.partition("+")[0]
 
 
 def _fits(specifier: str, python: str) -> bool:

@@ -11,7 +11,7 @@ from bot.github.actions import Context
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
 from bot.github.types import ArtifactInfo
-from bot.nightly.candidates import REPOSITORIES, News
+from bot.nightly.candidates import News
 from bot.nightly.collect import LIMITS, Gathered, newest
 from bot.nightly.history_branch import HistoryBranch
 from bot.nightly.inputs import Digests
@@ -19,6 +19,7 @@ from bot.nightly.package_index import PackageIndexError, releases
 from bot.nightly.plan import Asked, Past
 from bot.settings import Settings
 from matrix.catalog.catalog import catalog_hash, load_catalog
+from matrix.environments.packages import CROSSED, PACKAGES, TIPS
 from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError
 from matrix.history.archive import publish
 from matrix.history.database import History, build, opened
@@ -60,8 +61,8 @@ def upstream(github: GitHub) -> News:
             problems.append(str(error))
             return []
 
-    found = {package: versions for package in REPOSITORIES for versions in answered(releases, package)}
-    tips = {package: tip for package, repository in REPOSITORIES.items() for tip in answered(github.tip, repository)}
+    found = {package: versions for package in CROSSED for versions in answered(releases, package)}
+    tips = {package: tip for package in TIPS for tip in answered(github.tip, PACKAGES[package].repository)}
     return News(found, tips, tuple(problems))
 
 

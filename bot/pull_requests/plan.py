@@ -14,7 +14,8 @@ from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected
 from bot.text import clip, listed, one_line
 from matrix.comparison.compare import Role
-from matrix.comparison.plan import PROJECT, ComparisonPlan, Duel, Side
+from matrix.comparison.plan import ComparisonPlan, Duel, Side
+from matrix.environments.packages import CROSSED, PACKAGES, PROJECT
 from matrix.environments.spec import Environment, of_set
 from matrix.errors import USAGE, MatrixError, UnknownNameError
 from matrix.model import Architecture, CaseKey, Check
@@ -28,8 +29,6 @@ SENTINELS: Final = ("deepseek_v3:DeepseekV3ForCausalLM", "segformer:SegformerFor
 MAX_DUELS: Final = 256
 """GitHub's limit of jobs in one matrix: https://docs.github.com/en/actions/reference/limits."""
 
-_PACKAGES: Final = ("transformers", "deepspeed", "accelerate", "safetensors", PROJECT)
-_SUBDIRECTORY: Final = {"safetensors": "#subdirectory=bindings/python"}
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.-]+")
 _SHA: Final = re.compile(r"[0-9a-f]{40}")
 
@@ -42,7 +41,11 @@ class Sources:
     """
 
     address: str = "https://github.com/"
-    packages: Mapping[str, str] = field(default_factory=lambda: {name: name for name in _PACKAGES})
+    packages: Mapping[str, str] = field(
+        default_factory=lambda: {
+            known: name for name, package in PACKAGES.items() for known in package.repository_names
+        }
+    )
 
 
 GITHUB: Final = Sources()
@@ -166,7 +169,7 @@ def _sides(
     pull_request: PullRequest, package: str, environments: Sequence[Environment], address: str
 ) -> tuple[Side, ...]:
     """Base and head beside the newest other package, then both beside an older release of it, if there is one."""
-    other = "deepspeed" if package == "transformers" else "transformers"
+    other = PACKAGES[package].partner
     base, head = pull_request.base, pull_request.head
     # A deleted fork has no name. Its commits are fetched from where the pull request is, which keeps them.
     head = head if head.repository else Revision(pull_request.repository, head.sha)
@@ -193,11 +196,11 @@ def _commit(revision: Revision, package: str, address: str) -> str:
     """The pin of a commit; whatever else might be in a name would reach the installer."""
     if not (_REPOSITORY.fullmatch(revision.repository) and _SHA.fullmatch(revision.sha)):
         raise RevisionError(revision)
-    return f"git+{address}{revision.repository}@{revision.sha}{_SUBDIRECTORY.get(package, '')}"
+    return PACKAGES[package].located(f"git+{address}{revision.repository}@{revision.sha}")
 
 
 def _pins(environment: Environment) -> dict[str, str]:
-    return {"transformers": environment.transformers, "deepspeed": environment.deepspeed}
+    return {package: environment.pins[package] for package in CROSSED}
 
 
 def _older(other: str, environments: Sequence[Environment]) -> str:

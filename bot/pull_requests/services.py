@@ -10,7 +10,7 @@ from bot.github.types import PullRequest
 from bot.pull_requests.plan import GITHUB, Sources
 from bot.pull_requests.subject import Workflow
 from bot.settings import Settings
-from matrix.comparison.plan import PROJECT
+from matrix.environments.packages import PROJECT
 
 _Kind = TypeVar("_Kind")
 WORKFLOW: Final = "pull-request.yml"

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bot.text import Code, Sentence, count
+from matrix.environments.packages import CROSSED, INSTALLED, PINNED
 from matrix.model import Check, EnvironmentInfo, Kind, Loader, Timing, What
 from matrix.verdicts import Verdict
 
@@ -71,6 +72,12 @@ class EnvironmentView:
     complete: bool
     error: ErrorView | None
     coverage: CoverageView | None = None
+
+    @property
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        """What a record has of python and of each package with a field of its own, with the name of each."""
+        named = ("python", *PINNED, *CROSSED, *INSTALLED)
+        return tuple((name, vars(self.info)[name]) for name in named)
 
     @property
     def covered(self) -> str:

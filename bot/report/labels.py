@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from bot.nightly.candidates import REPOSITORIES
-from bot.nightly.inputs import installed
 from bot.text import Code, clip
+from matrix.environments.packages import CROSSED, PACKAGES, TIPS, UNCROSSED, installed
 from matrix.model import Case, Cell, EnvironmentInfo
 
 DEFAULT_WORLD_SIZE = 2
@@ -17,7 +16,7 @@ _SHA = "[0-9a-f]{40}"
 
 def labels(cells: Sequence[Cell]) -> list[Code]:
     """A short name for each cell, telling them apart: versions, device, and whatever else is not the same for all."""
-    varying = [part for part in ("torch", "accelerate", "python", "world_size") if _varies(cells, part)]
+    varying = [part for part in (*UNCROSSED, "python", "world_size") if _varies(cells, part)]
     names = [_label(cell.environment, varying) for cell in cells]
     seen = Counter(names)
     full = [
@@ -51,13 +50,12 @@ def _session(info: EnvironmentInfo) -> str:
 
 def _tips(info: EnvironmentInfo) -> list[str]:
     """The variables that name what was measured where a package is at the tip of its branch; none where none is."""
-    found = {package: installed(info, package) for package in REPOSITORIES}
-    pins = {
-        package: f"git+https://github.com/{REPOSITORIES[package]}@{version}" if re.fullmatch(_SHA, version) else version
-        for package, version in found.items()
-    }
-    at_tip = [package for package in REPOSITORIES if f"{package}-main+" in info.id and pins[package] != found[package]]
-    return [f"ZERO3_{package.upper()}={shlex.quote(pin)}" for package, pin in pins.items()] if at_tip else []
+    at_tip = [package for package in TIPS if f"{package}-main+" in info.id]
+    found = {package: installed(info, package) for package in dict.fromkeys((*CROSSED, *at_tip))}
+    commits = {package: PACKAGES[package].at(sha) for package, sha in found.items() if re.fullmatch(_SHA, sha)}
+    if not commits.keys() & {*at_tip}:
+        return []
+    return [f"{PACKAGES[name].variable}={shlex.quote(pin)}" for name, pin in {**found, **commits}.items()]
 
 
 def _varies(cells: Sequence[Cell], part: str) -> bool:

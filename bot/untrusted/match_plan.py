@@ -13,7 +13,8 @@ from bot.untrusted.consistency import contradiction, possible, ranks_exist
 from bot.untrusted.strict_records import HostileError
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import Duel, Side
-from matrix.environments.spec import is_version, label
+from matrix.environments.packages import PINNED, RECORDED
+from matrix.environments.spec import is_version, label, labels_of
 from matrix.model import CaseKey, Cell, EnvironmentInfo
 
 LARGEST_WORLD: Final = 64
@@ -21,15 +22,11 @@ _RERUNS: Final = {Role.BASE_AGAIN: Role.BASE, Role.HEAD_AGAIN: Role.HEAD}
 PARTS: Final = frozenset({*_RERUNS, Role.BASE_OTHER, Role.HEAD_OTHER})
 """Roles that measure only what differed, so that nobody but their own file knows how much that was."""
 
-_ID: Final = re.compile(
-    r"transformers-(?P<transformers>[\w.-]+)\+deepspeed-(?P<deepspeed>[\w.-]+)\+torch-(?P<torch>[\w.-]+)"
-    r"(?:\+accelerate-(?P<accelerate>[\w.-]+))?\+(?P<device>cpu|cuda)",
-    re.ASCII,
-)
+_ID: Final = re.compile(r"([\w.+-]+)\+(cpu|cuda)", re.ASCII)
 _VERSION: Final = re.compile(r"[\w.+!<>=~,-]{0,64}", re.ASCII)  # of a python never found: its specifier
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-_NAMED: Final = ("python", "torch", "transformers", "deepspeed", "accelerate")
+_NAMED: Final = ("python", *RECORDED)
 
 
 def planned(cell: Cell, duel: Duel, file: Member) -> Cell:
@@ -58,16 +55,18 @@ def _unlike(info: EnvironmentInfo, side: Side, stem: str) -> str:
 
     A commit is told by its label in the id, a release by the version that was found as well.
     """
-    named = _ID.fullmatch(info.id)
-    if named is None or stem != info.id or named["device"] != info.device or info.backend != info.device.backend:
+    found = _ID.fullmatch(info.id)
+    named = labels_of(found[1]) if found else {}
+    if not (found and named) or stem != info.id or found[2] != info.device or info.backend != info.device.backend:
         return "is of an environment that does not know its own name"
     if not 2 <= info.world_size <= LARGEST_WORLD:
         return "has an impossible number of ranks"
-    for name, pin in {"torch": named["torch"].replace("_", "+"), **side.pins}.items():
-        if name in named.groupdict() and named[name] != label(pin):
+    pinned = {name: named[name].replace("_", "+") for name in PINNED}
+    for name, pin in {**pinned, **side.pins}.items():
+        if (name in RECORDED or name in named) and named.get(name) != label(pin):
             return f"is of another {name} than the plan's"
-        found = vars(info).get(name, info.packages.get(name, pin))
-        if is_version(pin) and _public(found) != _public(pin):
+        version = vars(info).get(name, info.packages.get(name, pin))
+        if is_version(pin) and _public(version) != _public(pin):
             return f"was measured with another {name} than the plan's"
     texts = {name: vars(info)[name] for name in _NAMED}
     strange = [name for name, text in texts.items() if not _VERSION.fullmatch(text) and text != side.pins.get(name)]

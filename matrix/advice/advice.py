@@ -11,6 +11,7 @@ from typing import Final
 from packaging.version import InvalidVersion, Version
 
 from matrix.advice.safety import Answer, Tried, aged, answers
+from matrix.environments.packages import CROSSED
 from matrix.model import Device, Loader
 
 FRESH: Final = 2
@@ -97,7 +98,7 @@ def constraints(tried: Tried, others: Mapping[str, str]) -> Iterator[str]:
 
     Only releases are pinned: a build's local part, as in 2.13.0+cpu, is on no index.
     """
-    pins = {"transformers": tried.transformers, "deepspeed": tried.deepspeed, **others}
+    pins = {**{name: str(vars(tried)[name]) for name in CROSSED}, **others}
     for name, pin in pins.items():
         if (version := _version(pin)) and not version.is_devrelease:
             yield f"{name}=={version.public}"
@@ -105,7 +106,7 @@ def constraints(tried: Tried, others: Mapping[str, str]) -> Iterator[str]:
 
 def _sorted(found: Iterable[Tried], ask: Ask, known: Sequence[Tried]) -> tuple[Tried, ...]:
     """The nearest to what is asked for first, in steps along the measured versions of both axes, then the newest."""
-    axes = {name: _axis([ask, *known], name) for name in ("transformers", "deepspeed")}
+    axes = {name: _axis([ask, *known], name) for name in CROSSED}
 
     def steps(one: Tried) -> int:
         return sum(

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
 from matrix.advice.download import DownloadError, fetched
 from matrix.advice.safety import Tried
+from matrix.environments.packages import UNCROSSED
 from matrix.model import KINDS
 
 
@@ -32,7 +33,7 @@ class Published:
     def others(self, tried: Tried) -> Mapping[str, str]:
         """What else decides what was measured there, by package."""
         environment = self._environments[tried.environment]
-        return {"torch": environment.torch, "accelerate": environment.accelerate}
+        return {name: vars(environment)[name] for name in UNCROSSED}
 
     def _tried(self, one: AdviceEnvironment, name: str) -> Tried:
         cases = self._file.verdicts[name].get(one.id, {})

@@ -8,6 +8,7 @@ from typing import Protocol
 from matrix.advice.published_site import Published
 from matrix.advice.safety import Tried, tried_in
 from matrix.advice.source_type import Given, given
+from matrix.environments.packages import UNCROSSED
 from matrix.errors import UnknownNameError
 from matrix.history.database import build, opened
 from matrix.history.files import database_of
@@ -52,7 +53,7 @@ class Measured:
     def others(self, tried: Tried) -> Mapping[str, str]:
         """What else decides what was measured there, by package."""
         info = self._readings[tried.environment].cell.environment
-        return {"torch": info.torch, "accelerate": info.accelerate}
+        return {name: vars(info)[name] for name in UNCROSSED}
 
 
 def knowledge(source: str) -> Knowledge:

@@ -10,6 +10,7 @@ from matrix.catalog.catalog import exceptions
 from matrix.catalog.lockfile import PATH, canonical
 from matrix.discovery.build_lock import Means, make_lock
 from matrix.environments.install import fetch_newest_release
+from matrix.environments.packages import CROSSED
 from matrix.environments.spec import Environment, load_environments, of_set
 from matrix.errors import CancelledError, NoIndexError, OutputError
 from matrix.progress import TerminalProgress
@@ -45,7 +46,7 @@ def write_lock(
 
 def _news(known: Sequence[Environment]) -> Iterator[str]:
     """What is out and not in `known`; raises NoIndexError."""
-    for package in ("transformers", "deepspeed"):
+    for package in CROSSED:
         newest = fetch_newest_release(package)
         if newest not in {getattr(environment, package) for environment in known}:
             yield f"{package} {newest} is out: one line in matrix/environments.toml adds it"

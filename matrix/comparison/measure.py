@@ -12,7 +12,8 @@ from pathlib import Path
 from matrix.catalog.select import select
 from matrix.comparison.compare import Role, compare, suspects
 from matrix.comparison.outcome import Outcome
-from matrix.comparison.plan import PROJECT, ComparisonPlan, Duel, Side, plan_from_json
+from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json
+from matrix.environments.packages import PROJECT
 from matrix.environments.source_builds import checkout
 from matrix.environments.spec import Environment, pinned
 from matrix.errors import (

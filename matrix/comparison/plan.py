@@ -5,26 +5,20 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from matrix.catalog import catalog
 from matrix.comparison.compare import Role
+from matrix.environments.packages import PACKAGES
 from matrix.environments.spec import ADDRESS, is_version
 from matrix.errors import BadPlanError
 from matrix.model import Check, Loader
 
-PROJECT: Final = "zero3-matrix"
-"""The pin of this project itself: a side with it is measured with the probe of that commit."""
-
-PACKAGES: Final = ("transformers", "deepspeed", "accelerate", "safetensors", "torch", PROJECT)
-"""What a side may pin."""
-
 
 @dataclass(frozen=True)
 class Side:
-    """What one run of a comparison installs: `pins` by package (transformers, deepspeed, accelerate, safetensors).
+    """What one run of a comparison installs: `pins` by package of packages.toml.
 
     A pin is a version, a `git+https://...@<40 hexadecimal digits>` address or a source folder.
     """

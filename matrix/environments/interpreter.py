@@ -5,16 +5,16 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from matrix.environments.packages import RECORDED, REQUIRED
 from matrix.errors import EnvironmentFailedError
 from matrix.process.run import run, run_confined
 from matrix.process.sandbox import Sandbox
 
 _DESCRIBE = """
-import json, platform
+import json, platform, sys
 from importlib.metadata import PackageNotFoundError, version
-names = ("torch", "transformers", "deepspeed", "accelerate")
 found = {"python": platform.python_version()}
-for name in names:
+for name in sys.argv[1:]:
     try:
         found[name] = version(name)
     except PackageNotFoundError:
@@ -25,15 +25,15 @@ _VERSIONS = TypeAdapter(dict[str, str])
 
 
 def describe(interpreter: Path, sandbox: Sandbox | None = None) -> dict[str, str]:
-    """Returns the versions that `interpreter` has: python, torch, transformers, deepspeed, accelerate; empty if missing.
+    """Returns the versions of python and of each of RECORDED that `interpreter` has; empty if missing.
 
-    Raises EnvironmentFailedError when it does not run at all, or has none of one of torch, transformers, deepspeed.
+    Raises EnvironmentFailedError when it does not run at all, or has none of one of REQUIRED.
     """
     try:
         versions = _VERSIONS.validate_json(_ask_versions(interpreter, sandbox))
     except ValidationError as error:
         raise EnvironmentFailedError(str(interpreter), "it does not tell its versions") from error
-    if missing := [name for name in ("torch", "transformers", "deepspeed") if not versions.get(name)]:
+    if missing := [name for name in REQUIRED if not versions.get(name)]:
         words = f"not installed there: {', '.join(missing)}"
         raise EnvironmentFailedError(str(interpreter), words)
     return versions
@@ -46,9 +46,9 @@ def find_interpreter(interpreter: Path) -> Path:
 
 def _ask_versions(interpreter: Path, sandbox: Sandbox | None) -> str:
     if sandbox:  # asking runs the .pth files that are installed there
-        return run_confined([str(find_interpreter(interpreter)), "-c", _DESCRIBE], sandbox)
+        return run_confined([str(find_interpreter(interpreter)), "-c", _DESCRIBE, *RECORDED], sandbox)
     try:
-        done = run([str(interpreter), "-c", _DESCRIBE])
+        done = run([str(interpreter), "-c", _DESCRIBE, *RECORDED])
     except OSError as error:
         words = f"it cannot be run ({error.strerror or error}): --python names an interpreter, as in FOLDER/bin/python"
         raise EnvironmentFailedError(str(interpreter), words) from error

@@ -50,7 +50,8 @@ def _installer() -> dict[str, str]:
 def _build(environment: Environment, venv: Path, sandbox: Sandbox) -> None:
     variables = uv_variables(os.environ)
     command = [find_uv(), *pip_install(environment, venv / "bin" / "python", variables), *environment.requirements]
-    sources = [Path(name) for name in environment.requirements if Path(name).is_dir()]
+    folders = (Path(pin).expanduser().resolve() for pin in environment.pins.values() if "://" not in pin)
+    sources = [folder for folder in folders if folder.is_dir()]
     sandbox.give(venv)
     try:
         run_confined(command, sandbox, [venv, *sources], variables, network=True)

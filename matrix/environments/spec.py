@@ -13,6 +13,16 @@ from typing import Any, Final
 
 import tomllib
 
+from matrix.environments.packages import (
+    CROSSED,
+    INSTALLABLE,
+    INSTALLED,
+    OPTIONAL,
+    PACKAGES,
+    PINNED,
+    RECORDED,
+    REQUIRED,
+)
 from matrix.errors import DataFileError, PinError, UnknownNameError
 from matrix.model import Device, EnvironmentInfo
 
@@ -22,6 +32,7 @@ _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.dev|\.post)\d+)?(\+[a-z0-9.]+)?")
 ADDRESS: Final = re.compile(r"git\+((?:https|file)://[^@#\s]+)@([0-9a-f]{40})(#subdirectory=[\w./-]+)?")
 """A package at a commit: its repository and the commit's 40 digits."""
 _COMMIT = re.compile(r"://[^@#]*@([0-9a-f]{40})(?:#|$)")
+_NEED = re.compile(r"([\w.-]+)(?:==| @ (?:file://)?)(\S+)")
 _BUILT = re.compile(r"^build/|^\.|/\.|_installed\.py$")
 """What installing from a folder leaves in it: setuptools' copies and deepspeed's git_version_info_installed.py."""
 
@@ -47,36 +58,33 @@ class Environment:
     @property
     def id(self) -> str:
         """The stable name, without the device that a cell's id ends with."""
-        if self.name:
-            return self.name
-        pins = {"transformers": self.transformers, "deepspeed": self.deepspeed, "torch": self.torch}
-        if self.accelerate:
-            pins["accelerate"] = self.accelerate
-        return "+".join(f"{name}-{label(pin)}" for name, pin in pins.items())
+        return self.name or name_of(self.pins)
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """The pin of each package that has one, in the order of packages.toml; those of optional ones are among `needs`."""
+        needed = {found[1]: found[2] for found in map(_NEED.fullmatch, self.needs) if found}
+        pins = {name: vars(self).get(name) or needed.get(name, "") for name in INSTALLABLE}
+        return {name: pin for name, pin in pins.items() if pin}
 
     @property
     def commits(self) -> dict[str, str]:
         """The packages that are pinned to a commit, with its 40 digits."""
-        pins = {name: vars(self)[name] for name in ("transformers", "deepspeed", "torch", "accelerate")}
-        found = {name: _COMMIT.search(pin) for name, pin in pins.items()}
+        found = {name: _COMMIT.search(pin) for name, pin in self.pins.items()}
         return {name: match[1] for name, match in found.items() if match}
 
     @property
     def requirements(self) -> tuple[str, ...]:
         """What an installer is asked for."""
-        named = (("torch", self.torch), ("transformers", self.transformers), ("deepspeed", self.deepspeed))
-        accelerate = requirement("accelerate", self.accelerate) if self.accelerate else "accelerate"
-        return (*(requirement(name, pin) for name, pin in named if pin), accelerate, *self.needs)
+        pins = {name: vars(self)[name] for name in (*PINNED, *CROSSED, *INSTALLED)}
+        wanted = (name for name, pin in pins.items() if pin or name in INSTALLED)
+        return (*(requirement(name, pins[name]) for name in wanted), *self.needs)
 
     @property
     def released(self) -> "Environment":
         """Without the pins that are no releases: what installs without building a pull request's code."""
-        pins = (self.transformers, self.deepspeed, self.torch, self.accelerate)
-        transformers, deepspeed, torch, accelerate = (pin if _VERSION.fullmatch(pin) else "" for pin in pins)
-        needs = tuple(need for need in self.needs if "/" not in need)
-        return replace(
-            self, transformers=transformers, deepspeed=deepspeed, torch=torch, accelerate=accelerate, needs=needs
-        )
+        pins: dict[str, Any] = {name: pin if is_version(pin := vars(self)[name]) else "" for name in RECORDED}
+        return replace(self, needs=tuple(need for need in self.needs if "/" not in need), **pins)
 
 
 def is_version(pin: str) -> bool:
@@ -86,9 +94,15 @@ def is_version(pin: str) -> bool:
 
 def requirement(name: str, pin: str) -> str:
     """`pin` of package `name` as pip and uv take it."""
-    if is_version(pin):
-        return f"{name}=={pin}"
+    if not pin or is_version(pin):
+        return f"{name}=={pin}" if pin else name
     return f"{name} @ {pin}" if "://" in pin else str(Path(pin).expanduser().resolve())
+
+
+def _need(name: str, pin: str) -> str:
+    """`pin` of an optional package as a requirement that says its name, also where it is a folder."""
+    found = requirement(name, PACKAGES[name].located(pin))
+    return f"{name} @ file://{found}" if found.startswith("/") else found
 
 
 def label(pin: str) -> str:
@@ -120,18 +134,19 @@ def _pairs(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
     chosen = data["sets"][name]
     pairs = [tuple(pair.split("+")) for pair in chosen.get("pairs", [])]
     if "cross" in chosen:
-        pairs += product(data["transformers"], data["deepspeed"])
+        pairs += product(*(data[package] for package in CROSSED))
     for transformers, deepspeed in pairs:
         if f"{transformers}+{deepspeed}" not in data["exclusions"]:
             yield transformers, deepspeed
 
 
 def _problems(data: Mapping[str, Any]) -> Iterator[str]:
-    parts = {"torch": str, "optional": list, "transformers": dict, "deepspeed": dict, "sets": dict, "exclusions": dict}
+    crossed = dict.fromkeys(CROSSED, dict)
+    parts = {"torch": str, "optional": list, **crossed, "sets": dict, "exclusions": dict}
     if missing := [name for name, kind in parts.items() if not isinstance(data.get(name), kind)]:
         yield from (f"no {name}, or of the wrong kind" for name in missing)
         return
-    for package in ("transformers", "deepspeed"):
+    for package in CROSSED:
         for version, line in data[package].items():
             if not _VERSION.fullmatch(version):
                 yield f"[{package}] {version!r} is no version"
@@ -183,32 +198,47 @@ def of_set(name: str, known: Iterable[Environment]) -> tuple[Environment, ...]:
 
 
 def chosen_by_name(variables: Mapping[str, str], known: tuple[Environment, ...]) -> Environment | None:
-    """The environment that ZERO3_TRANSFORMERS, _DEEPSPEED, _TORCH and _ACCELERATE name, None when none is set.
+    """The environment that ZERO3_TRANSFORMERS and the variables of other packages name, None when none is set.
 
     What is not set stays as in the newest pair, the first of the default set. Raises PinError.
     """
-    pins = {
-        pin: variables.get(f"ZERO3_{pin.upper()}", "") for pin in ("transformers", "deepspeed", "torch", "accelerate")
-    }
-    if not any(pins.values()):
-        return None
+    pins = {name: pin for name in INSTALLABLE if (pin := variables.get(PACKAGES[name].variable, ""))}
     for name, pin in pins.items():
-        if pin and not (_VERSION.fullmatch(pin) or "://" in pin or Path(pin).expanduser().is_dir()):
-            raise PinError(f"ZERO3_{name.upper()}", pin)
-    return replace(pinned({name: pin for name, pin in pins.items() if pin}, known), sets=("named",))
+        if not (is_version(pin) or "://" in pin or Path(pin).expanduser().is_dir()):
+            raise PinError(PACKAGES[name].variable, pin)
+    return replace(pinned(pins, known), sets=("named",)) if pins else None
 
 
 def pinned(pins: Mapping[str, str], known: tuple[Environment, ...]) -> Environment:
-    """The newest pair, the first of `known`, with `pins` by package in the place of its own; safetensors may be pinned too."""
-    newest = known[0]
+    """The newest pair, the first of `known`, with `pins` by package in the place of its own."""
     data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
-    base = _environment(data, pins.get("transformers", newest.transformers), pins.get("deepspeed", newest.deepspeed))
-    needs = base.needs
-    if pin := pins.get("safetensors"):
-        # https://github.com/huggingface/safetensors keeps its Python package in a folder
-        folder = "#subdirectory=bindings/python" if "://" in pin and "#" not in pin else ""
-        needs = (*needs, requirement("safetensors", pin + folder))
-    return replace(base, torch=pins.get("torch", base.torch), accelerate=pins.get("accelerate", ""), needs=needs)
+    transformers, deepspeed = ({**known[0].pins, **pins}[package] for package in CROSSED)
+    return with_pins(_environment(data, transformers, deepspeed), pins)
+
+
+def with_pins(environment: Environment, pins: Mapping[str, str]) -> Environment:
+    """`environment` with `pins` by package in the place of its own."""
+    own: dict[str, Any] = {name: pins[name] for name in RECORDED if name in pins}
+    needs = (_need(name, pins[name]) for name in OPTIONAL if name in pins)
+    return replace(environment, needs=(*environment.needs, *needs), **own)
+
+
+def name_of(pins: Mapping[str, str]) -> str:
+    """The id, without a device, of an environment with these pins."""
+    return "+".join(f"{name}-{label(pin)}" for name, pin in pins.items())
+
+
+def labels_of(environment_id: str) -> dict[str, str]:
+    """The label of each package in an id without its device, by package; empty where it is no such id."""
+    found = {name: part.removeprefix(f"{name}-") for part in environment_id.split("+") if (name := _named_by(part))}
+    labels = {name: found[name] for name in INSTALLABLE if found.get(name)}
+    same = environment_id == "+".join(f"{name}-{found}" for name, found in labels.items())
+    return labels if same and labels.keys() >= {*REQUIRED} else {}
+
+
+def _named_by(part: str) -> str:
+    """The package that a part of an id is about: of two whose names begin alike, the longer."""
+    return max((name for name in INSTALLABLE if part.startswith(f"{name}-")), key=len, default="")
 
 
 def from_id(environment_id: str, known: tuple[Environment, ...]) -> Environment:
@@ -217,27 +247,25 @@ def from_id(environment_id: str, known: tuple[Environment, ...]) -> Environment:
     for environment in known:
         if environment.id == bare:
             return environment
-    found = re.fullmatch(r"transformers-([^+]+)\+deepspeed-([^+]+)\+torch-([^+]+)(?:\+accelerate-([^+]+))?", bare)
-    pins = [(pin or "").replace("_", "+") for pin in found.groups()] if found else []
-    if not found or not all(_VERSION.fullmatch(pin) for pin in pins if pin):
+    pins = {name: found.replace("_", "+") for name, found in labels_of(bare).items()}
+    if not pins or not all(map(is_version, pins.values())):
         raise UnknownNameError("environment", [environment_id], [environment.id for environment in known])
-    transformers, deepspeed, torch, accelerate = pins
-    data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
-    base = _environment(data, transformers, deepspeed)
-    return Environment(**{**vars(base), "torch": torch, "accelerate": accelerate})
+    return pinned(pins, known)
 
 
-def planned_info(name: str, versions: Mapping[str, Any], device: Device, world_size: int) -> EnvironmentInfo:
-    """Returns what is known of an environment before it is measured; `name` is its id without the device."""
+def planned_info(name: str, versions: Mapping[str, str], device: Device, world_size: int) -> EnvironmentInfo:
+    """Returns what is known of an environment before it is measured.
+
+    `name` is its id without the device, `versions` its pins or what its interpreter has, by package, and of python.
+    """
+    recorded: dict[str, Any] = {package: versions.get(package, "") for package in RECORDED}
     return EnvironmentInfo(
         id=f"{name}+{device}",
         python=versions.get("python", ""),
-        torch=versions.get("torch", ""),
-        transformers=versions.get("transformers", ""),
-        deepspeed=versions.get("deepspeed", ""),
-        accelerate=versions.get("accelerate", ""),
+        **recorded,
         device=device,
         backend=device.backend,
         world_size=world_size,
         hardware="",
+        packages={package: versions[package] for package in OPTIONAL if package in versions},
     )

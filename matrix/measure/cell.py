@@ -14,8 +14,9 @@ from matrix import clock
 from matrix.catalog.catalog import catalog_hash, recipes_of
 from matrix.environments.install import install
 from matrix.environments.interpreter import describe
+from matrix.environments.packages import REQUIRED
 from matrix.environments.source_builds import install_confined
-from matrix.environments.spec import Environment, label, planned_info
+from matrix.environments.spec import Environment, name_of, planned_info
 from matrix.errors import (
     EnvironmentFailedError,
     MatrixError,
@@ -119,9 +120,9 @@ def prepare(request: Request, device: Device, progress: Progress) -> tuple[Path,
     else:
         interpreter = request.interpreter or Path(sys.executable)
     versions = describe(interpreter, request.setup.sandbox)
-    bare = {name: label(version.partition("+")[0]) for name, version in versions.items()}
-    own = f"transformers-{bare['transformers']}+deepspeed-{bare['deepspeed']}+torch-{bare['torch']}"
-    return interpreter, planned_info(environment.id if environment else own, versions, device, request.world_size)
+    name = environment.id if environment else name_of({name: versions[name].partition("+")[0] for name in REQUIRED})
+    versions = {**(environment.pins if environment else {}), **versions}
+    return interpreter, planned_info(name, versions, device, request.world_size)
 
 
 def measure(request: Request, progress: Progress) -> Cell:
@@ -168,7 +169,8 @@ def give_up(request: Request, failure: Failure, progress: Progress) -> Cell:
     if request.environment is None:
         raise ValueError("an interpreter is measured as it is")
     device = resolve_device(request.device, request.world_size)
-    info = planned_info(request.environment.id, vars(request.environment), device, request.world_size)
+    versions = {"python": request.environment.python, **request.environment.pins}
+    info = planned_info(request.environment.id, versions, device, request.world_size)
     path = request.out / f"{info.id}.jsonl"
     cell = _new_cell(request, info, failure)
     if path.exists():

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from matrix.environments.packages import RECORDED
 from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError, ProbeDiedError, ResultsError
 from matrix.job import Job
@@ -200,7 +201,7 @@ def measured_set(environments: Sequence[Environment], bench: Bench) -> Goal:
 
 def machine(environment: Mapping[str, Any]) -> dict[str, str]:
     """What the numbers were measured on: hardware, ranks and the versions of the measured environment."""
-    versions = ("python", "torch", "transformers", "deepspeed", "accelerate")
+    versions = ("python", *RECORDED)
     return {
         "system": f"{platform.system()} {platform.release()}",
         "hardware": str(environment.get("hardware", platform.machine())),

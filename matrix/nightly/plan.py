@@ -69,7 +69,8 @@ class NightPlan:
 
     def unmeasured(self, cell: NightCell) -> Cell:
         """The cell as long as nothing of it is measured: what it should have been."""
-        info = planned_info(cell.environment.id, vars(cell.environment), self.device, WORLD_SIZE)
+        versions = {"python": cell.environment.python, **cell.environment.pins}
+        info = planned_info(cell.environment.id, versions, self.device, WORLD_SIZE)
         return Cell(info, self.catalog, self.probe, self.moment, self.cases)
 
     def of(self, shard: str) -> tuple[NightCell, ...]:

@@ -33,7 +33,7 @@ BROKEN = [
     ("w3_triggers_are_listed", "pull-request.yml", "  pull_request:", "  pull_request_target:"),
     ("w3_triggers_are_listed", "ci.yml", "  pull_request:", "  pull_request:\n  issue_comment:"),
     ("w4_steps_call_one_known_command", "report.yml", "-m bot comment$", "-m bot comment ${{ github.event.workflow_run.head_branch }}"),
-    ("w4_steps_call_one_known_command", "cells.yml", r'"\$NAME"', "${{ matrix.comparison.measure }}"),
+    ("w4_steps_call_one_known_command", "cells.yml", r'"\$NAME"', "${{ matrix.duel }}"),
     ("w4_steps_call_one_known_command", "report.yml", STEP, "      - run: bash artifact/run.sh\n" + STEP),
     ("w4_steps_call_one_known_command", "ci.yml", r"run: \.ci/run", "run: .ci/run\n        shell: python {0}"),
     ("w5_checkouts_take_trusted_code_only", "ci.yml", CHECKOUT, "          persist-credentials: true\n"),

@@ -14,6 +14,7 @@ from typing import Final
 from packaging.version import InvalidVersion, Version
 
 from bot.text import Sentence, clip, count, listed
+from matrix.environments.packages import CROSSED
 from matrix.model import Check, Device, Loader
 
 NAMED: Final = 8
@@ -92,7 +93,7 @@ class Rule:
         told = [*named, *others]
         parts: list[str] = []
         for number, condition in enumerate(told):
-            joint = " with " if named and number == 1 and condition.field in _PACKAGES else ", "
+            joint = " with " if named and number == 1 and condition.field in CROSSED else ", "
             parts += [joint, *condition.words] if number else condition.words
         if not others:
             parts.append(" wherever measured" if named else "everything measured")
@@ -186,9 +187,9 @@ def _smallest(measured: Measured, seen: Seen) -> Rule:
 
 def _narrow(measured: Measured, red: int) -> Iterator[list[Condition]]:
     """For each field but the architecture the one condition that fits the red points, if not all points do."""
-    for name in (*_PACKAGES, *_WORDS):
+    for name in (*CROSSED, *_WORDS):
         every, bad = measured.values(name), measured.values(name, red)
-        if name in _PACKAGES:
+        if name in CROSSED:
             first, last = every.index(bad[0]), every.index(bad[-1])
             bad, words = every[first : last + 1], _range(name, first, last, every)
         else:
@@ -196,7 +197,6 @@ def _narrow(measured: Measured, red: int) -> Iterator[list[Condition]]:
         yield [Condition(name, frozenset(bad), words)] if len(bad) < len(every) else []
 
 
-_PACKAGES: Final = ("transformers", "deepspeed")
 _WORDS: Final = {"device": "on {}", "loader": "{} loader", "check": "check {}"}
 
 
