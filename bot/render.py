@@ -11,7 +11,6 @@ from typing import Final, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bot.comment.words import WHATS
 from bot.text import (
     Code,
     capital,
@@ -24,7 +23,7 @@ from bot.text import (
     markdown_text,
     visible,
 )
-from bot.verdict_words import VERDICTS
+from bot.verdict_words import WHATS
 from matrix.verdicts import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")
@@ -59,8 +58,8 @@ def ready() -> None:
 
 
 def asset(name: str) -> str:
-    """The text of `templates/<name>` as it is: a style sheet, a script."""
-    return _TEMPLATES.get_source(_environment("html"), name)[0]
+    """Returns `templates/<name>`, a style sheet or a script, with the colours of all verdicts where it asks for them."""
+    return _environment("html").get_template(name).render()
 
 
 @cache
@@ -92,7 +91,7 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
         "once": _once,
     }
     environment.tests["code"] = _is_code
-    environment.globals |= {"VERDICTS": VERDICTS, "Verdict": Verdict, "WHATS": WHATS}
+    environment.globals |= {"Verdict": Verdict, "WHATS": WHATS}
     return environment
 
 

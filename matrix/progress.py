@@ -10,15 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from matrix.model import Case, CaseKey
 from matrix.verdicts import Verdict
 
-STYLES = {
-    Verdict.CORRUPT: "bold red",
-    Verdict.REPORTED: "yellow",
-    Verdict.CRASH: "red",
-    Verdict.HANG: "red",
-    Verdict.FLAKY: "magenta",
-    Verdict.PASS: "green",
-}
-
 
 class TerminalProgress(AbstractContextManager["TerminalProgress"]):
     """Tells a person how far a cell is: `begin`, `step` and `case` as `matrix.measure.cell.Progress` asks."""
@@ -60,7 +51,6 @@ class TerminalProgress(AbstractContextManager["TerminalProgress"]):
         self.bar.update(self.task, completed=len(self.decided), description=f"{case.architecture} {case.loader}")
         words = f"confirmed {case.confirmed[0]} of {case.confirmed[1]}" if again else str(case.check)
         counted = f"{len(self.decided)}/{self.cases}"
-        style = STYLES.get(case.verdict, "")
         if not self.console.is_terminal or case.verdict is not Verdict.PASS:
             self.console.print(f"{counted:>9} {case.architecture} {case.loader} {words}:", end=" ", markup=False)
-            self.console.print(str(case.verdict), style=style)
+            self.console.print(str(case.verdict), style=case.verdict.row.style)

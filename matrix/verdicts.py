@@ -35,7 +35,7 @@ class Row:
     evidence: tuple[str, ...]
     """What a record of it may hold: `findings`, an `error`, or `nothing`. Records that differ are rejected."""
     outcome: str = ""
-    """What it says of a version in a range of versions; empty when it says nothing about ZeRO-3."""
+    """What becomes of a case in a range of versions; empty when the verdict says nothing about ZeRO-3."""
     wrong: bool = False
     """Whether ZeRO-3 left wrong values, or no model at all: what exit code 1 means."""
     settled: bool = False
@@ -113,7 +113,7 @@ class Verdict(str, Enum):
             light=("#7a35c9", "#fff"),
             dark=("#8a4be0", "#fff"),
             evidence=("error",),
-            outcome="crash",
+            outcome="crashes",
             wrong=True,
         ),
     )
@@ -131,7 +131,7 @@ class Verdict(str, Enum):
             light=("#47207a", "#fff"),
             dark=("#5c2fa0", "#fff"),
             evidence=("error",),
-            outcome="hang",
+            outcome="hangs",
             wrong=True,
         ),
     )

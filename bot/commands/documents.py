@@ -17,8 +17,8 @@ import typer
 
 from bot.site.outputs.api import schema
 from bot.site.page_kinds import PAGE_KINDS
-from bot.verdict_words import VERDICTS
 from matrix.results.store import json_schema
+from matrix.verdicts import Verdict
 
 app = typer.Typer()
 
@@ -42,7 +42,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 @block
 def verdicts() -> str:
     """Lists the verdicts, the worst first."""
-    return table(("verdict", "means"), ((f"`{verdict}`", shown.meaning) for verdict, shown in VERDICTS.items()))
+    return table(("verdict", "means"), ((f"`{verdict}`", verdict.row.meaning) for verdict in Verdict))
 
 
 @block

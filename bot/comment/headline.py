@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot.comment.context import Facts
 from bot.comment.state import Headline
-from bot.comment.words import DOES, ROLES, own
+from bot.comment.words import ROLES, own
 from bot.text import Code, Sentence, count, listed
 from bot.untrusted.artifacts import Refused
 from matrix.comparison.compare import Compared, Comparison, Outcome, Role
@@ -19,7 +19,6 @@ from matrix.verdicts import Verdict
 BLAMED = tuple(outcome for outcome in Outcome if outcome.worse)
 _NEEDED = (Role.BASE, Role.HEAD, Role.BASE_AGAIN, Role.HEAD_AGAIN, Role.LAST_BROKEN)
 """The runs that may not fail where something is called green; the others only tell more about what is red."""
-_NOTHING = (Verdict.ENVIRONMENT, Verdict.UNSUPPORTED)
 
 
 def untested(compared: Compared) -> bool:
@@ -82,7 +81,7 @@ def tally(comparison: Comparison) -> Tally:
 def _measured(one: Compared) -> bool:
     """Whether head was really measured: a class that this version does not have was not."""
     head = one.cases.get(Role.HEAD)
-    return not untested(one) and head is not None and head.verdict not in _NOTHING
+    return not untested(one) and head is not None and head.verdict.row.measured
 
 
 def doubts(counted: Tally, comparison: Comparison, facts: Facts, refused: Sequence[Refused]) -> list[Sentence]:
@@ -144,7 +143,7 @@ def _regressed(counted: Tally, comparison: Comparison) -> str:
             worst[architecture] = min(
                 _red(one), worst.get(architecture, Verdict.PASS), key=lambda verdict: verdict.rank
             )
-    acts = Counter(DOES[verdict] for verdict in sorted(worst.values(), key=lambda verdict: verdict.rank))
+    acts = Counter(verdict.row.fares for verdict in sorted(worst.values(), key=lambda verdict: verdict.rank))
     said = [f"{number:,} {singular if number == 1 else plural}" for (plural, singular), number in acts.items()]
     does = said[0].partition(" ")[2] if len(said) == 1 else "get worse"
     which = f": {listed(said)}" if len(said) > 1 else ""

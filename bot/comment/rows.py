@@ -14,7 +14,6 @@ from bot.report.evidence import Signature, evidence
 from bot.report.labels import DEFAULT_WORLD_SIZE
 from bot.text import MESSAGE_LIMIT, Code, clip, listed, one_line
 from bot.untrusted.artifacts import Refused
-from bot.verdict_words import VERDICTS
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
 from matrix.model import Case, Loader
 from matrix.verdicts import Verdict
@@ -86,7 +85,7 @@ def _verdict(one: Compared, role: Role) -> str:
     if case is None:
         return "not measured"
     agreed, of = case.confirmed
-    return VERDICTS[case.verdict].word + (f" ({agreed:,} of {of:,})" if agreed != of else "")
+    return case.verdict.row.word + (f" ({agreed:,} of {of:,})" if agreed != of else "")
 
 
 def _wrong(one: Compared) -> Case | None:

@@ -1,4 +1,4 @@
-"""PURE. The words of the comment: what roles, culprits and verdicts are called in it.
+"""PURE. The words of the comment: what roles and culprits are called in it.
 
 PURE: no input or output.
 """
@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 from bot.text import Code, Sentence, clip, one_line
 from matrix.comparison.compare import Culprit, Role
-from matrix.model import What
-from matrix.verdicts import Verdict
 
 ROLES: Mapping[Role, str] = {
     Role.BASE: "base",
@@ -30,26 +28,6 @@ CULPRITS: Mapping[Culprit, str] = {
     Culprit.NEITHER: "neither this change nor {other}",
     Culprit.UNKNOWN: "not told apart",
 }
-
-WHATS: Mapping[What, str] = {
-    What.PARAMETER: "parameter",
-    What.BUFFER: "buffer",
-    What.NONPERSISTENT: "non-persistent buffer",
-}
-
-DOES: Mapping[Verdict, tuple[str, str]] = {
-    Verdict.CORRUPT: ("lose values", "loses values"),
-    Verdict.REPORTED: ("lose values", "loses values"),
-    Verdict.CRASH: ("crash", "crashes"),
-    Verdict.HANG: ("hang", "hangs"),
-    Verdict.FLAKY: ("differ from run to run", "differs from run to run"),
-    Verdict.NOT_PARTITIONED: ("are not partitioned", "is not partitioned"),
-    Verdict.BASELINE_BROKEN: ("fail without ZeRO-3 too", "fails without ZeRO-3 too"),
-    Verdict.ENVIRONMENT: ("cannot be measured", "cannot be measured"),
-    Verdict.UNSUPPORTED: ("are gone", "is gone"),
-    Verdict.PASS: ("pass", "passes"),
-}
-"""What several architectures with a verdict do under ZeRO-3, and what one does."""
 
 _LIKE_A_SENTENCE = re.compile(r"[A-Za-z0-9_ ,;:.()'%/+-]{0,300}")
 _LIKE_A_REFERENCE = re.compile(r"\bGH-\d|//|\bwww\.|[0-9a-f]{7}", re.IGNORECASE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot.report.context import CaseView, Statement
 from bot.text import Code, Sentence, clip, count, listed, one_line, ranks_in_words, values
-from bot.verdict_words import KINDS, VERDICTS, does, reported_in_words
+from bot.verdict_words import KINDS, does, reported_in_words
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding
 from matrix.verdicts import Verdict
 
@@ -25,10 +25,10 @@ class Placed:
 def answer(cells: Sequence[Cell]) -> str:
     """The whole run in one or two sentences; a good one never hides what was not measured."""
     verdicts = Counter(case.verdict for cell in cells for case in cell.cases)
-    measured = sum(verdicts.values()) - verdicts[Verdict.UNSUPPORTED] - verdicts[Verdict.ENVIRONMENT]
+    measured = sum(number for verdict, number in verdicts.items() if verdict.row.measured)
     wrong = [verdict for verdict in Verdict if verdict.wrong_values and verdicts[verdict]]
     if wrong:
-        named = listed([f"{verdicts[verdict]:,} {VERDICTS[verdict].word}" for verdict in wrong])
+        named = listed([f"{verdicts[verdict]:,} {verdict.row.word}" for verdict in wrong])
         total = sum(verdicts[verdict] for verdict in wrong)
         first = f"{total:,} of {count(measured, 'measured case')} went wrong: {named}."
     else:
@@ -103,7 +103,7 @@ def _groups(cases: Iterable[Placed]) -> Iterator[_Group]:
     groups: dict[tuple[Hashable, ...], list[Placed]] = defaultdict(list)
     for placed in cases:
         case, place = placed.case, (placed.view.environment.anchor, placed.case.loader, placed.case.check)
-        totals[place] += case.verdict not in (Verdict.UNSUPPORTED, Verdict.ENVIRONMENT)
+        totals[place] += case.verdict.row.measured
         if case.verdict.wrong_values:
             cause = () if case.findings or case.error is None else _cause(case.error)
             groups[(place, case.verdict, cause)].append(placed)

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from bot.report.context import Column, CoverageView, Report
 from bot.text import Code, Sentence, count, listed, one_line, visible
-from bot.verdict_words import VERDICTS
 from matrix.verdicts import Verdict
 
 FINDINGS_SHOWN = 10
@@ -40,7 +39,7 @@ def _table(report: Report) -> Table:
     table.add_column("environment", min_width=24)
     table.add_column("loader", no_wrap=True)
     for verdict in report.verdicts:
-        table.add_column(_lines(VERDICTS[verdict].word.split()), justify="right", no_wrap=True)
+        table.add_column(_lines(verdict.row.word.split()), justify="right", no_wrap=True)
     table.add_column("of", justify="right", no_wrap=True)
     for environment in report.environments:
         columns = [column for column in report.columns if column.environment is environment and column.measured]
@@ -55,9 +54,7 @@ def _narrow(report: Report) -> Text:
     lines = []
     for column in report.columns:
         counts = [
-            f"{column.counts[verdict]} {VERDICTS[verdict].word}"
-            for verdict in report.verdicts
-            if column.counts[verdict]
+            f"{column.counts[verdict]} {verdict.row.word}" for verdict in report.verdicts if column.counts[verdict]
         ]
         if counts:
             label = one_line(column.environment.label)
@@ -67,7 +64,7 @@ def _narrow(report: Report) -> Text:
 
 def _numbers(columns: Sequence[Column], verdict: Verdict) -> Text:
     numbers = [column.counts.get(verdict, 0) for column in columns]
-    return Text("\n").join(Text(str(number), VERDICTS[verdict].style if number else "dim") for number in numbers)
+    return Text("\n").join(Text(str(number), verdict.row.style if number else "dim") for number in numbers)
 
 
 def _lines(texts: Iterable[str]) -> str:
@@ -108,7 +105,7 @@ def _few(names: Sequence[str]) -> str:
 def _findings(report: Report) -> list[Text]:
     lines = [Text("\nworst findings", "bold")] if report.findings else []
     for finding in report.findings[:FINDINGS_SHOWN]:
-        shown = VERDICTS[finding.verdict]
+        shown = finding.verdict.row
         lines.append(
             Text.assemble((shown.word, shown.style), " ", _words(finding.where), ": ", _words(finding.sentence))
         )

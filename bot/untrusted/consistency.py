@@ -3,26 +3,11 @@
 PURE: no input or output.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from matrix.model import SHOWN_VALUES, Case, Failure, Finding, Timing
 from matrix.verdicts import Verdict
-
-_FINDINGS, _ERROR, _NOTHING = (True, False), (False, True), (False, False)
-_EVIDENCE: Final[Mapping[Verdict, frozenset[tuple[bool, bool]]]] = {
-    Verdict.CORRUPT: frozenset({_FINDINGS}),
-    Verdict.REPORTED: frozenset({_FINDINGS}),
-    Verdict.CRASH: frozenset({_ERROR}),
-    Verdict.HANG: frozenset({_ERROR}),
-    Verdict.FLAKY: frozenset({_FINDINGS, _ERROR, _NOTHING}),
-    Verdict.NOT_PARTITIONED: frozenset({_FINDINGS, _NOTHING}),
-    Verdict.BASELINE_BROKEN: frozenset({_FINDINGS, _ERROR}),
-    Verdict.ENVIRONMENT: frozenset({_ERROR}),
-    Verdict.UNSUPPORTED: frozenset({_ERROR}),
-    Verdict.PASS: frozenset({_NOTHING}),
-}
-"""Which evidence, (findings, error), a verdict comes with; see `matrix.probe.checks.verdicts`."""
 
 MOST_RUNS: Final = 100
 
@@ -37,8 +22,7 @@ def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
     k, n = case.confirmed
     tensors = (case.tensors.buffers, case.tensors.parameters, case.tensors.nonpersistent)
     missing = [finding.reported_missing for finding in case.findings]
-    evidence = (bool(case.findings), case.error is not None)
-    yield evidence not in _EVIDENCE[case.verdict], f"its evidence is not that of {case.verdict}"
+    yield not _fits(case), f"its evidence is not that of {case.verdict}"
     yield case.verdict is Verdict.PASS and not any(tensors), "it compared nothing, yet passed"
     yield case.verdict is Verdict.REPORTED and not all(missing), "it is reported, yet not all of it was"
     yield case.verdict is Verdict.CORRUPT and all(missing), "it is corrupt, yet all of it was reported"
@@ -48,6 +32,12 @@ def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
     yield _repeated(case.findings), "it finds the same thing twice"
     yield any(_odd(finding, world_size) for finding in case.findings), "a finding's ranks or values do not add up"
     yield not ranks_exist(case.error, world_size), "its error was raised on ranks that it did not have"
+
+
+def _fits(case: Case) -> bool:
+    """Whether a case has the evidence that its verdict comes with; see `matrix.probe.checks.verdicts`."""
+    held = [name for name, has in (("findings", case.findings), ("error", case.error)) if has] or ["nothing"]
+    return len(held) == 1 and held[0] in case.verdict.row.evidence
 
 
 def _repeated(findings: Sequence[Finding]) -> bool:

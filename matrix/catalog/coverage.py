@@ -10,7 +10,6 @@ from matrix.model import Case, Cell
 from matrix.verdicts import Verdict
 
 LEFT_OUT = "left out of this run"
-_NOT_LOADED = (Verdict.UNSUPPORTED, Verdict.ENVIRONMENT)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def _unchecked(cases: list[Case]) -> str:
 
 def _loaded(case: Case) -> bool:
     """Whether the model was loaded under ZeRO-3: a plain load that raises is no reason to try."""
-    return case.verdict not in _NOT_LOADED and not (case.verdict is Verdict.BASELINE_BROKEN and case.error)
+    return case.verdict.row.measured and not (case.verdict is Verdict.BASELINE_BROKEN and case.error)
 
 
 def selection(lock: Lock) -> tuple[str, ...]:

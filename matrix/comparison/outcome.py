@@ -69,8 +69,9 @@ def signature(case: Case) -> Signature:
 
 def red(case: Case | None) -> bool | None:
     """Whether a case went wrong; None where that is unknown: not measured, no such class, or different each time."""
-    unknown = (Verdict.ENVIRONMENT, Verdict.UNSUPPORTED, Verdict.FLAKY)
-    return None if case is None or case.verdict in unknown else case.verdict is not Verdict.PASS
+    if case is None or not case.verdict.row.measured or case.verdict is Verdict.FLAKY:
+        return None
+    return case.verdict is not Verdict.PASS
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _sides(*, base: bool, head: bool) -> str:
 
 
 def _words(case: Case) -> str:
-    return case.verdict.replace("_", " ")
+    return case.verdict.row.word
 
 
 def _change(base: Case, head: Case) -> tuple[Outcome, str]:

@@ -18,9 +18,6 @@ BUFFERS_LOAD_SINCE = "5.6.0"
 """The transformers that loads buffers under ZeRO-3, https://github.com/huggingface/transformers/pull/45402."""
 
 
-_WENT_WRONG = frozenset({Verdict.CORRUPT, Verdict.REPORTED, Verdict.CRASH, Verdict.HANG, Verdict.FLAKY})
-
-
 @dataclass(frozen=True)
 class Resolved:
     """What the probe made of a target. `parameters` are those measured, `sites` the buffer sites among them.
@@ -112,7 +109,7 @@ def unseen(resolved: Resolved) -> bool:
 
 def _answer(cases: Sequence[Case], resolved: Resolved) -> Answer:
     """Wrong is what went wrong under ZeRO-3, or left wrong values anywhere; what said nothing is not known to be safe."""
-    if any(case.findings or case.verdict in _WENT_WRONG for case in cases):
+    if any(case.findings or (case.verdict.wrong_values and not case.verdict.settled) for case in cases):
         return Answer.UNSAFE
     return Answer.SAFE if _right(cases) and not unseen(resolved) else Answer.UNKNOWN
 

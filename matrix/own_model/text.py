@@ -17,18 +17,6 @@ FIXED_LOADER: Final = "matrix/probe/zero3_buffers.py"
 _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}
 _SHOWN: Final = 8
 _CALLS: Final = {Check.LOAD: "from_pretrained", Check.SAVE: "save_pretrained"}
-_VERDICTS: Final = {
-    Verdict.CORRUPT: "wrong values, and not all of them are named in missing_keys",
-    Verdict.REPORTED: "wrong values, all of them named in missing_keys",
-    Verdict.CRASH: "raises on ZeRO-3",
-    Verdict.HANG: "never returns",
-    Verdict.FLAKY: "reruns disagree, {0} of {1} went wrong like this",
-    Verdict.NOT_PARTITIONED: "ZeRO-3 sharded nothing, so the check says nothing",
-    Verdict.BASELINE_BROKEN: "fails in one process without ZeRO-3 too",
-    Verdict.ENVIRONMENT: "could not be measured",
-    Verdict.UNSUPPORTED: "not in this transformers",
-    Verdict.PASS: "every value right on every rank",
-}
 
 
 def check_lines(found: Diagnosis) -> Iterator[str]:
@@ -83,7 +71,7 @@ def _measured(found: Diagnosis) -> Iterator[str]:
 
 
 def _said(case: Case) -> str:
-    words = _VERDICTS[case.verdict].format(*case.confirmed)
+    words = case.verdict.row.own.format(*case.confirmed)
     if case.error is None:
         return words
     message = " ".join(case.error.message.split())[:300]

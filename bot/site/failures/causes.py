@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Final
 
 from bot.text import Sentence, clip, one_line
-from bot.verdict_words import VERDICTS
 from matrix.advice.known import Known, Ranks
 from matrix.model import Case, Check, EnvironmentInfo, Failure, Finding, Kind, What
 from matrix.verdicts import Verdict
@@ -67,14 +66,14 @@ def causes(case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> 
 
     A cause that one entry of `known` explains goes by the name of that entry.
     """
-    if not (case.verdict.wrong_values or case.verdict is Verdict.BASELINE_BROKEN):
+    if case.verdict is Verdict.PASS or not case.verdict.row.measured:
         return ()
     alike = {
         (found.what, found.site, found.kind, found.ranks, found.reported_missing): found for found in case.findings
     }
     reasons: list[Finding | Failure] = [*alike.values(), *([case.error] if case.error else [])]
     found = (_cause(reason, case, environment, known) for reason in reasons)
-    plain = Cause(case.verdict.replace("_", "-"), case.verdict, (VERDICTS[case.verdict].meaning,))
+    plain = Cause(case.verdict.replace("_", "-"), case.verdict, (case.verdict.row.meaning,))
     return tuple({cause.slug: cause for cause in found}.values()) or (plain,)
 
 

@@ -115,13 +115,12 @@ def _point(place: Place, bearing: set[tuple[str, str]], families: Mapping[str, s
 
 
 def _raised(case: Case) -> bool:
-    return case.error is not None and case.verdict not in (Verdict.ENVIRONMENT, Verdict.UNSUPPORTED)
+    return case.error is not None and case.verdict.row.measured
 
 
 def _loaded(case: Case) -> bool:
     """Whether it came to its end, the same in every run: what is not wrong in it is right."""
-    unsteady = (Verdict.FLAKY, Verdict.ENVIRONMENT, Verdict.UNSUPPORTED)
-    return case.error is None and case.verdict not in unsteady
+    return case.error is None and case.verdict.row.measured and case.verdict is not Verdict.FLAKY
 
 
 def _failure(sight: _Sight, hit: Sequence[tuple[int, Cause]]) -> UpstreamFailure:

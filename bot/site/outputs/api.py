@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex
 from bot.text import clip, json_text, plain
-from bot.verdict_words import VERDICTS
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
 from matrix.history.snapshot import Reading
 from matrix.model import Check, Device, Loader, keys_of
@@ -129,7 +128,7 @@ def _index(site: SiteIndex) -> IndexFile:
     return IndexFile(
         VERSION,
         site.night,
-        tuple(VerdictEntry(one, words.word, words.meaning, one.wrong_values) for one, words in VERDICTS.items()),
+        tuple(VerdictEntry(one, one.row.word, one.row.meaning, one.wrong_values) for one in Verdict),
         tuple(_environment(site, reading) for reading in site.readings),
         tuple(ArchitectureEntry(clip(name), links.architecture(name), _file(name)) for name in site.architectures),
     )

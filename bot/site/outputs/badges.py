@@ -13,7 +13,6 @@ from typing import Final
 from bot.site.data.urls import slug
 from bot.site.failures.rules import version_key
 from bot.text import count, visible
-from bot.verdict_words import VERDICTS
 from matrix.advice.advice import released
 from matrix.advice.safety import Answer, Tried, together, tried_in
 from matrix.history.snapshot import Board, Pair, Reading
@@ -25,16 +24,6 @@ LIMIT: Final = 60
 
 _GREEN: Final = "brightgreen"
 _GREY: Final = "lightgrey"
-_COLORS: Final = {
-    Verdict.CORRUPT: "red",
-    Verdict.REPORTED: "orange",
-    Verdict.CRASH: "orange",
-    Verdict.HANG: "orange",
-    Verdict.FLAKY: "orange",
-    Verdict.NOT_PARTITIONED: "orange",
-    Verdict.BASELINE_BROKEN: "yellow",
-    Verdict.PASS: _GREEN,
-}
 
 
 @dataclass(frozen=True)
@@ -110,7 +99,7 @@ def _of_all(label: str, readings: Sequence[Reading]) -> Badge:
         return Badge(label, "untested")
     day, worst, passed = _day(readings), min(told, key=lambda verdict: verdict.rank), told.count(Verdict.PASS)
     if worst is not Verdict.PASS:
-        return Badge(label, f"{passed:,} of {count(len(told), 'case')} pass{day}", _COLORS[worst])
+        return Badge(label, f"{passed:,} of {count(len(told), 'case')} pass{day}", worst.row.badge)
     if all(together(found, Loader.STOCK) is Answer.SAFE for found in tried.values() if not _lacking(found)):
         return Badge(label, f"all {count(passed, 'case')} pass{day}", _GREEN)
     return Badge(label, f"uncertain, {count(passed, 'case')} pass{day}")
@@ -135,10 +124,10 @@ def _unsafe(label: str, tried: Sequence[Tried]) -> Badge:
     fresh = [one for one in tried if not one.stale]
     worst = min(_verdicts(fresh or tried), key=lambda verdict: verdict.rank)
     if not fresh:
-        return Badge(label, f"{VERDICTS[worst].word}, {_stale(one.night for one in tried)}")
+        return Badge(label, f"{worst.row.word}, {_stale(one.night for one in tried)}")
     if worst is Verdict.UNSUPPORTED:
         return Badge(label, f"not in transformers {tried[0].transformers}")
-    return Badge(label, f"{VERDICTS[worst].word} {_where(fresh)}", _COLORS[worst])
+    return Badge(label, f"{worst.row.word} {_where(fresh)}", worst.row.badge)
 
 
 def _verdicts(tried: Iterable[Tried]) -> list[Verdict]:

@@ -13,7 +13,6 @@ from typing import Final
 from bot.site.data import urls as links
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.text import Code, clip, count, one_line
-from bot.verdict_words import VERDICTS
 from matrix.history.database import History
 from matrix.history.queries import Transition, days, transitions
 from matrix.verdicts import Verdict
@@ -110,8 +109,8 @@ def _change(before: Verdict | None, after: Verdict, number: int) -> str:
     """`3 cases went from pass to crash`."""
     cases = count(number, "case")
     if before is None:
-        return f"{cases} measured for the first time: {VERDICTS[after].word}"
-    return f"{cases} went from {VERDICTS[before].word} to {VERDICTS[after].word}"
+        return f"{cases} measured for the first time: {after.row.word}"
+    return f"{cases} went from {before.row.word} to {after.row.word}"
 
 
 def _where(environments: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from bot.site.data.site_index import SiteIndex, failure_link, verdict_of
 from bot.site.data.views import EnvironmentLink, FailureLink, Link
 from bot.site.failures.group import UpstreamFailure
 from bot.site.parts.architecture_lines import Cell, case_cell
-from bot.site.parts.version_ranges import VersionRange, becomes, version_ranges
+from bot.site.parts.version_ranges import VersionRange, version_ranges
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, answers, tried_in
 from matrix.history.snapshot import Reading
@@ -200,7 +200,7 @@ def _edges(ranges: Iterable[VersionRange]) -> Mapping[_Edge, tuple[str, ...]]:
         for before, span in pairwise(one.spans):
             for page in span.begins if span.right != before.right else ():
                 key = one.loader, page
-                words = f"{one.check} {becomes(span.outcome)} from here along {one.axis}"
+                words = f"{one.check} {span.outcome} from here along {one.axis}"
                 found[key] = (*found.get(key, ()), words)
     return found
 

@@ -1,5 +1,6 @@
 """PURE. What the answer box knows, small enough to be inside the start page."""
 
+import string
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex, failure_link, verdict_of
 from bot.site.data.views import FailureLink, Words
 from bot.text import Code, clip
-from bot.verdict_words import VERDICTS
 from matrix.advice.safety import Answer, tried_in
 from matrix.advice.safety import answers as answers_of
 from matrix.history.snapshot import Reading
@@ -18,13 +18,14 @@ from matrix.model import KINDS, CaseKey, Device, Loader, keys_of
 from matrix.verdicts import Verdict
 
 UNTESTED: Final = "."
+_DIGITS: Final = string.digits + string.ascii_lowercase
 UNEXPLAINED: Final = -1
 _LETTERS: Final = {Answer.SAFE: "s", Answer.UNSAFE: "u", Answer.UNKNOWN: "?"}
 
 
 @dataclass(frozen=True)
 class AnswerEnvironment:
-    """An environment for the answer box. `verdicts` has a digit per case, the verdict's place in `Answers.verdicts`, or `.`
+    """An environment for the answer box. `verdicts` has a digit of base 36 per case, the verdict's place in `Answers.verdicts`, or `.`
     where it is untested: architectures in their order, four cases each (`Answers.cases`). `why` has, for each digit of a
     verdict with wrong values, in their order, the place of its failure in `Answers.failures`, or -1.
 
@@ -86,8 +87,7 @@ def build_answers(site: SiteIndex) -> Answers:
     return Answers(
         cases=tuple(f"{loader} {check}" for loader, check in KINDS),
         verdicts=tuple(
-            AnswerVerdict(verdict, VERDICTS[verdict].word, VERDICTS[verdict].meaning, verdict.wrong_values)
-            for verdict in Verdict
+            AnswerVerdict(verdict, verdict.row.word, verdict.row.meaning, verdict.wrong_values) for verdict in Verdict
         ),
         devices=site.devices,
         transformers=tuple(clip(version or "?") for version in site.transformers),
@@ -135,7 +135,7 @@ def _letters(site: SiteIndex) -> Mapping[str, str]:
 
 
 def _digit(verdict: Verdict | None) -> str:
-    return str(verdict.rank) if verdict else UNTESTED
+    return _DIGITS[verdict.rank] if verdict else UNTESTED
 
 
 def _why(site: SiteIndex, reading: Reading, keys: list[CaseKey], numbers: dict[str, int]) -> Iterator[int]:

@@ -1,30 +1,17 @@
 """PURE. Where a case turns from wrong to right, or back, from one version to the next."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import Final, Literal
 
 from bot.site.data.site_index import OTHER, Axis, SiteIndex, verdict_of
 from bot.site.data.views import Words, words
 from bot.text import Code, clip, listed
 from matrix.model import KINDS, CaseKey, Check, Device, Loader
 from matrix.verdicts import Verdict
-
-Outcome = Literal["right", "wrong", "crash", "hang", "flaky", "not partitioned"]
-_OUTCOMES: Final[Mapping[Verdict | None, Outcome]] = {
-    Verdict.PASS: "right",
-    Verdict.CORRUPT: "wrong",
-    Verdict.REPORTED: "wrong",
-    Verdict.CRASH: "crash",
-    Verdict.HANG: "hang",
-    Verdict.FLAKY: "flaky",
-    Verdict.NOT_PARTITIONED: "not partitioned",
-}
-"""What a verdict says of a version; those that are not here say nothing of ZeRO-3."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +22,7 @@ class Span:
     """
 
     right: bool
-    outcome: Outcome
+    outcome: str
     first: Code
     last: Code
     begins: tuple[str, ...]
@@ -57,7 +44,7 @@ class VersionRange:
     text: Words
 
 
-_Changes = tuple[tuple[Outcome, Code, Code], ...]
+_Changes = tuple[tuple[str, Code, Code], ...]
 """The outcome of each span, its first and last version."""
 
 _Line = tuple[str, tuple[Span, ...]]
@@ -75,16 +62,15 @@ def version_ranges(site: SiteIndex, architecture: str) -> tuple[VersionRange, ..
     )
 
 
-def becomes(outcome: Outcome) -> str:
-    """What a case does from some version on: `right`, `crashes`."""
-    return {"crash": "crashes", "hang": "hangs"}.get(outcome, outcome)
+def _outcome(verdict: Verdict | None) -> str:
+    return verdict.row.outcome if verdict else ""
 
 
 def _version_ranges_of(site: SiteIndex, device: Device, key: CaseKey, axis: Axis) -> Iterator[VersionRange]:
     """Lines that turn at the same versions are one version range."""
     alike: dict[_Changes, list[_Line]] = defaultdict(list)
     for other, line in site.lines[device, axis].items():
-        turns, spans = _spans(line.stops, tuple(_OUTCOMES.get(verdict_of(one, key)) for one in line.readings))
+        turns, spans = _spans(line.stops, tuple(_outcome(verdict_of(one, key)) for one in line.readings))
         alike[turns].append((other, spans))
     for lines in alike.values():
         if len(lines[0][1]) > (axis == "deepspeed"):
@@ -105,10 +91,10 @@ def _joined(same: Sequence[Span]) -> Span:
 
 
 @lru_cache(10_000)  # most architectures turn where others do
-def _spans(stops: Sequence[tuple[Code, str]], outcomes: Sequence[Outcome | None]) -> tuple[_Changes, tuple[Span, ...]]:
+def _spans(stops: Sequence[tuple[Code, str]], outcomes: Sequence[str]) -> tuple[_Changes, tuple[Span, ...]]:
     """The stops of a line as runs of equal outcome; those that say nothing are left out."""
     told = zip(outcomes, stops, strict=True)
-    known = [(outcome, *stop) for outcome, stop in told if outcome is not None]
+    known = [(outcome, *stop) for outcome, stop in told if outcome]
     runs = [(outcome, list(run)) for outcome, run in groupby(known, key=itemgetter(0))]
     spans = tuple(Span(outcome == "right", outcome, run[0][1], run[-1][1], (run[0][2],)) for outcome, run in runs)
     return tuple((span.outcome, span.first, span.last) for span in spans), spans
@@ -117,9 +103,9 @@ def _spans(stops: Sequence[tuple[Code, str]], outcomes: Sequence[Outcome | None]
 def _words(axis: Axis, others: Sequence[str], spans: Sequence[Span]) -> Words:
     """`with deepspeed 0.19.8: wrong in transformers 4.40.2 to 5.5.4, right from 5.6.0 on`."""
     first, *later = spans
-    told = [f"{becomes(first.outcome)} in {axis} {_versions(first)}"]
+    told = [f"{first.outcome} in {axis} {_versions(first)}"]
     told += [
-        f"{becomes(span.outcome)} " + (f"from {span.first} on" if span is spans[-1] else f"in {_versions(span)}")
+        f"{span.outcome} " + (f"from {span.first} on" if span is spans[-1] else f"in {_versions(span)}")
         for span in later
     ]
     return words(f"with {OTHER[axis]} {listed(others)}: {', '.join(told)}")

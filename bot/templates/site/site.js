@@ -72,7 +72,7 @@ if (box) {
   const data = JSON.parse(document.getElementById("data").textContent);
   const verdict = document.getElementById("verdict");
   const codes = (environment, index) => environment.verdicts.slice(index * data.cases.length, (index + 1) * data.cases.length);
-  const meant = (code) => data.verdicts[code]; // undefined where it is untested
+  const meant = (code) => data.verdicts[Number.parseInt(code, 36)]; // undefined where it is untested
   const loader = (name) => data.cases.flatMap((one, place) => (one.startsWith(name) ? [place] : []));
   const answer = (environment, index, fixed = false) => environment.answers[2 * index + fixed]; // s safe, u unsafe, ? not known
   const alike = (one, other) => ["transformers", "deepspeed", "device"].every((name) => one[name] === other[name]);
@@ -186,7 +186,7 @@ if (box) {
     if (indices.length !== 1) return unclear(indices, asked);
     const [index] = indices;
     const same = (environment) => ["transformers", "deepspeed", "device"].every((name) => !asked[name] || environment[name] === asked[name]);
-    const found = data.environments.filter((environment) => same(environment) && /[0-9]/.test(codes(environment, index)));
+    const found = data.environments.filter((environment) => same(environment) && /[^.]/.test(codes(environment, index)));
     if (!found.length) return none(index, asked);
     if (found.length > 1) return several(found, index, asked);
     return (lacks(found[0], index) ? absent : one)(found[0], index, asked);

@@ -90,9 +90,9 @@ def test_a_version_range_has_the_first_good_and_the_first_bad_version() -> None:
     ]
     assert [(span.outcome, span.first, span.last) for span in turn.spans] == [
         ("wrong", "5.3.0", "5.4.0"),
-        ("crash", "5.5.4", "5.5.4"),
+        ("crashes", "5.5.4", "5.5.4"),
         ("right", "5.6.0", "5.6.0"),
-        ("hang", "5.7.0", "5.7.0"),
+        ("hangs", "5.7.0", "5.7.0"),
     ]
     told = "wrong in transformers 5.3.0 to 5.4.0, crashes in 5.5.4, right in 5.6.0, hangs from 5.7.0 on"
     assert str(turn.text) == f"with deepspeed 0.19.8: {told}"
