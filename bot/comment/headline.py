@@ -11,7 +11,7 @@ from bot.comment.context import Facts
 from bot.comment.state import Headline
 from bot.comment.words import ROLES, own
 from bot.text import Code, Sentence, count, listed
-from bot.untrusted.artifacts import Refused
+from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Compared, Comparison, Outcome, Role
 from matrix.model import Check
 from matrix.verdicts import Verdict
@@ -84,7 +84,7 @@ def _measured(one: Compared) -> bool:
     return not untested(one) and head is not None and head.verdict.row.measured
 
 
-def doubts(counted: Tally, comparison: Comparison, facts: Facts, refused: Sequence[Refused]) -> list[Sentence]:
+def doubts(counted: Tally, comparison: Comparison, facts: Facts, refused: Sequence[Rejected]) -> list[Sentence]:
     """Every reason for which the comparison is not the whole truth, the weightiest first."""
     failed = [ROLES[role] for role in _NEEDED if role in comparison.errors]
     missing = counted.outcomes[Outcome.NOT_RUN] + counted.outcomes[Outcome.INFRASTRUCTURE]

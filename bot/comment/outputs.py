@@ -15,7 +15,7 @@ from bot.comment.words import ROLES, sentence
 from bot.github.types import Annotation, CheckRun
 from bot.render import render
 from bot.text import Code, clip, one_line, plain
-from bot.untrusted.artifacts import Refused
+from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Comparison, Outcome, Role
 from matrix.comparison.plan import ComparisonPlan
 from matrix.environments.packages import INSTALLABLE, PACKAGES, PROJECT, RECORDED
@@ -28,7 +28,7 @@ _SAFE_PIN = re.compile(r"[\w.+-]+|git\+(https?|file)://[\w./:-]+@[0-9a-f]{40}", 
 _SAFE_ARCHITECTURE = re.compile(r"[\w.-]{1,99}:\w{1,99}", re.ASCII)
 
 
-def view(facts: Facts, comparison: Comparison, refused: Sequence[Refused] = ()) -> CommentView:
+def view(facts: Facts, comparison: Comparison, refused: Sequence[Rejected] = ()) -> CommentView:
     """What to show of `comparison`; `refused` says why results were not accepted. Nothing is shortened yet."""
     counted = tally(comparison)
     doubted = doubts(counted, comparison, facts, refused)

@@ -13,7 +13,7 @@ from bot.comment.words import CULPRITS, ROLES, own, sentence
 from bot.report.evidence import Signature, evidence
 from bot.report.labels import DEFAULT_WORLD_SIZE
 from bot.text import MESSAGE_LIMIT, Code, clip, listed, one_line
-from bot.untrusted.artifacts import Refused
+from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
 from matrix.model import Case, Loader
 from matrix.verdicts import Verdict
@@ -105,7 +105,7 @@ def _signature(comparison: Comparison, one: Compared) -> Signature | None:
     return Signature(case.verdict, case.tensors, case.findings, case.error, world_size)
 
 
-def gaps(comparison: Comparison, facts: Facts, refused: Iterable[Refused]) -> Part[Gap]:
+def gaps(comparison: Comparison, facts: Facts, refused: Iterable[Rejected]) -> Part[Gap]:
     """What was not measured and why, the runs that failed as a whole first."""
     whole = chain(_failed(comparison), _lost(facts, refused))
     notes = (Gap(sentence(note)) for note in facts.notes)
@@ -120,7 +120,7 @@ def _failed(comparison: Comparison) -> Iterator[Gap]:
         yield Gap((f"{ROLES[role]} could not be measured: ", message))
 
 
-def _lost(facts: Facts, refused: Iterable[Refused]) -> Iterator[Gap]:
+def _lost(facts: Facts, refused: Iterable[Rejected]) -> Iterator[Gap]:
     for one in refused:
         yield Gap((clip(one_line(one.duel)), ": ", *sentence(one.reason)))
     for job in facts.failed_jobs:

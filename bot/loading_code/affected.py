@@ -1,7 +1,7 @@
-"""PURE. Whether a change touches loading code, and which architectures and checks that is about.
+"""PURE. Finds the loading code that a change touches, and which architectures and checks it affects.
 
-Judged by path and by the symbol that encloses each changed line, with the table in loading_code.toml. What cannot be told
-counts as loading code.
+The path and the symbol that encloses each changed line decide, with the table in loading_code.toml. What cannot be
+determined counts as loading code.
 
 PURE: no input or output.
 """
@@ -15,9 +15,9 @@ from typing import Final
 
 from bot.github.types import Change, ChangedFile, FileStatus
 from bot.loading_code.enclosing_symbols import UNKNOWN
-from bot.loading_code.hunks import LONGEST, Edit, edits, hunks, new_entries
+from bot.loading_code.hunks import LONGEST, ChangedLine, find_changed_lines, find_new_entries, parse_hunks
 from bot.loading_code.model_graph import ModelGraph
-from bot.loading_code.rules import Repository, Rule, repository
+from bot.loading_code.rules import RepositoryRules, Rule, find_rules
 from matrix.model import Check
 
 _SIGNATURE_OR_MESSAGE: Final = re.compile(r"\s*(def |raise |logger\.|warnings\.|\**\w+: [^=]*(= [^=]+)?,$)")
@@ -25,10 +25,11 @@ _SIGNATURE_OR_MESSAGE: Final = re.compile(r"\s*(def |raise |logger\.|warnings\.|
 
 @dataclass(frozen=True)
 class Touched:
-    """Loading code that a change touches. `symbol` is empty where it cannot be told, `lines` where none are shown.
+    """Loading code that a change touches.
 
-    `lines` are the first and the last one in the file as the change leaves it. `model` is the folder of one model, if it
-    is only about that. `why` is in words for people.
+    `symbol` is empty where it is not known. `lines` are the first and the last one in the file as the change leaves it;
+    None where GitHub shows no lines. `model` is the folder of the one model that is affected, empty where others may be
+    as well. `why` is in words for people.
     """
 
     path: str
@@ -43,8 +44,8 @@ class Touched:
 class Affected:
     """What a change touches; falsy when that is not loading code.
 
-    `everything` asks for the whole catalog. `models` are the folders of the touched models and of those that inherit
-    from them, whether or not everything is asked for.
+    `everything` asks for the whole catalog. `models` are the folders of the touched models and of their dependents,
+    also where everything is asked for.
     """
 
     touched: tuple[Touched, ...] = ()
@@ -56,28 +57,28 @@ class Affected:
         return bool(self.touched)
 
 
-def affected(change: Change, models: ModelGraph | None = None) -> Affected:
-    """What of the loading code `change` touches; raises UnknownNameError for a repository that the table does not know.
+def find_affected(change: Change, models: ModelGraph | None = None) -> Affected:
+    """Finds the loading code that `change` touches; raises UnknownNameError for a repository that is not in the table.
 
     `models` says which models inherit from which; without it a change to any model's file asks for everything.
     """
-    table = repository(change.repository)
+    table = find_rules(change.repository)
     touched = [place for file in change.files for place in _touched(file, table)]
     if not change.complete:
         unseen = (
-            f"GitHub lists {len(change.files)} of {change.total} changed files, what the others hold cannot be told"
+            f"GitHub lists {len(change.files)} of {change.total} changed files, the contents of the others are unknown"
         )
         touched.append(Touched("", "", None, unseen))
     folders = {place.model for place in touched if place.model}
     return Affected(
         touched=tuple(touched),
         everything=any(not place.model for place in touched) or (models is None and bool(folders)),
-        models=tuple(sorted(folders | (models.heirs(folders) if models else set()))),
+        models=tuple(sorted(folders | (models.dependents(folders) if models else set()))),
         checks=tuple(check for check in Check if any(check in place.checks for place in touched)),
     )
 
 
-def _touched(file: ChangedFile, table: Repository) -> Iterator[Touched]:
+def _touched(file: ChangedFile, table: RepositoryRules) -> Iterator[Touched]:
     if file.status is FileStatus.UNCHANGED:
         return
     ruled = [(path, rule) for path in file.paths if (rule := table.rule(path))]
@@ -90,19 +91,21 @@ def _touched(file: ChangedFile, table: Repository) -> Iterator[Touched]:
 
 
 def _lines_touched(file: ChangedFile, path: str, rule: Rule) -> Iterator[Touched]:
-    parts = hunks(file.patch or "")
+    parts = parse_hunks(file.patch or "")
     if not parts:
         yield _place(path, rule, "", None, f"GitHub shows no lines of this change: {rule.why}")
     for hunk in parts:
-        counted = [edit for edit in edits(hunk, python=path.endswith(".py")) if counts(edit, rule)]
-        if counted and rule.entries and (models := new_entries(hunk)):
+        counted = [
+            edit for edit in find_changed_lines(hunk, python=path.endswith(".py")) if is_loading_code(edit, rule)
+        ]
+        if counted and rule.entries and (models := find_new_entries(hunk)):
             lines = counted[0].line, counted[-1].line
             yield from (Touched(path, model, lines, rule.why, model, rule.checks) for model in models)
             continue
         for symbols, group in groupby(counted, key=lambda edit: edit.symbols):
             numbers = [edit.line for edit in group]
-            told = UNKNOWN not in symbols
-            why = rule.why if told else f"the enclosing function cannot be told from the patch: {rule.why}"
+            known = UNKNOWN not in symbols
+            why = rule.why if known else f"the patch does not show the enclosing function: {rule.why}"
             name = ".".join(name for name in symbols if name != UNKNOWN)
             yield _place(path, rule, name, (min(numbers), max(numbers)), why)
 
@@ -111,8 +114,8 @@ def _place(path: str, rule: Rule, symbol: str, lines: tuple[int, int] | None, wh
     return Touched(path, symbol, lines, why, rule.model(path), rule.checks)
 
 
-def counts(edit: Edit, rule: Rule) -> bool:
-    """Whether a changed line is loading code under `rule`: the innermost name that the rule knows decides."""
+def is_loading_code(edit: ChangedLine, rule: Rule) -> bool:
+    """Tests whether a changed line is loading code under `rule`: the innermost name that the rule knows decides."""
     if len(edit.text) >= LONGEST:
         return True
     if _ignored(edit, rule):
@@ -125,14 +128,14 @@ def counts(edit: Edit, rule: Rule) -> bool:
     return not rule.narrow or any(word.search(edit.text) for word in rule.words)
 
 
-def _ignored(edit: Edit, rule: Rule) -> bool:
-    """Whether a line, all that it guards, or a line that it stands under, is about something that is not measured."""
+def _ignored(edit: ChangedLine, rule: Rule) -> bool:
+    """Tests whether a line, all that it guards, or a line that it is indented under, concerns what is not measured."""
     lines = edit.body if edit.body and not rule.ignores(edit.text) else (edit.text,)
     return all(map(rule.ignores, lines)) or any(map(rule.excludes, (*edit.inside, edit.text)))
 
 
 def _makes_no_tensor(name: str, line: str) -> bool:
-    """Whether a line of a module's `__init__` only names an argument, raises, warns, or sets plain values on `self`."""
+    """Tests whether a line of a module's `__init__` only names an argument, raises, warns, or sets plain values on `self`."""
     if name == "__init__" and _SIGNATURE_OR_MESSAGE.match(line):
         return True
     try:
@@ -150,7 +153,7 @@ def _sets_plain_values(node: ast.stmt) -> bool:
 
 
 def _is_plain(value: ast.expr | None) -> bool:
-    """Whether an expression is the configuration, or arithmetic on it and on constants: no module can be its value."""
+    """Tests whether an expression is the configuration, or arithmetic on it and on constants, and so never a module."""
     if value is None or isinstance(value, ast.Constant):
         return True
     if isinstance(value, ast.Name):

@@ -1,4 +1,4 @@
-"""PURE. Which lines of a piece of Python are inside a docstring, told without the lines above and below it."""
+"""PURE. Finds which lines of a piece of Python are inside a docstring, without the lines above and below the piece."""
 
 import ast
 import keyword
@@ -24,8 +24,8 @@ _STATEMENTS: Final = (
 )
 
 
-def prose(lines: Sequence[str]) -> list[bool]:
-    """For each line whether it is part of a triple-quoted string; in doubt it is code.
+def mark_docstrings(lines: Sequence[str]) -> list[bool]:
+    """Returns for each line whether it is part of a triple-quoted string; in doubt it is code.
 
     A quote that closes a string which opened above is known by the prose before it, one that opens by what it follows.
     """
@@ -41,7 +41,7 @@ def prose(lines: Sequence[str]) -> list[bool]:
 
 
 def _runs(marks: Sequence[bool]) -> Iterator[tuple[int, int]]:
-    """Where each run of marked lines starts and ends."""
+    """Yields where each run of marked lines starts and ends."""
     edges = [index for index, (a, b) in enumerate(pairwise([False, *marks, False])) if a != b]
     return zip(edges[::2], edges[1::2], strict=True)
 
@@ -54,7 +54,7 @@ def _toggled(lines: Sequence[str], *, inside: bool) -> Iterator[bool]:
 
 
 def _closes(lines: Sequence[str], first: int) -> bool:
-    """Whether a quote ends a string: text stands before it, or it is alone and not below a line that ends in a colon."""
+    """Tests whether a quote ends a string: text precedes it, or it is alone and not below a line that ends in a colon."""
     before, _, after = _TRIPLE.sub('"""', lines[first]).partition('"""')
     if before.strip():
         return after.count('"""') == 0 and not _OPENING.search(before)
@@ -68,7 +68,7 @@ def _reads_as_prose(lines: Sequence[str]) -> bool:
 
 
 def _is_text(line: str) -> bool:
-    """Whether two names stand side by side, which Python never allows, or a list or an example of a docstring begins."""
+    """Tests whether two names follow each other, which Python never allows, or a list or example of a docstring begins."""
     if _BULLET.match(line):
         return True
     words = re.findall(r"[A-Za-z_]\w*|[^\s\w]", _STRING.sub(" 0 ", line))

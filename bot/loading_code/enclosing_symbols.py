@@ -1,4 +1,4 @@
-"""PURE. What encloses each line of a piece of Python: from its indentation and the symbol that git names above it.
+"""PURE. Finds what encloses each line of a piece of Python, from its indentation and the symbol that git names above it.
 
 PURE: no input or output.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 UNKNOWN: Final = "?"
-"""Stands among the names around a line for one that cannot be told."""
+"""Takes the place of a name around a line that is not known."""
 
 _INDENT: Final = 4
 _SYMBOL: Final = re.compile(r"\s*(?:async\s+)?(def|class)\s+(\w+)\s*(.*)")
@@ -33,8 +33,8 @@ def _depth(text: str) -> int:
     return sum(bare.count(bracket) for bracket in "([{") - sum(bare.count(bracket) for bracket in ")]}")
 
 
-def opened(lines: Sequence[str]) -> Iterator[Names]:
-    """The lines above each one that it is indented under, outermost first."""
+def find_openers(lines: Sequence[str]) -> Iterator[Names]:
+    """Yields for each line those above that it is indented under, outermost first."""
     stack: list[str] = []
     for text in lines:
         while stack and _indent(stack[-1]) >= _indent(text):
@@ -43,8 +43,8 @@ def opened(lines: Sequence[str]) -> Iterator[Names]:
         stack.append(text)
 
 
-def guarded(lines: Sequence[str], start: int) -> Names:
-    """What a line guards, if it is a condition that calls nothing, has no other branch and ends in sight."""
+def find_guarded(lines: Sequence[str], start: int) -> Names:
+    """Returns the lines that a line guards, if it is a condition that calls nothing, has no other branch and ends in sight."""
     if not _CONDITION.fullmatch(lines[start]):
         return ()
     indent = _indent(lines[start])
@@ -53,7 +53,7 @@ def guarded(lines: Sequence[str], start: int) -> Names:
 
 
 class Scopes:
-    """Walks the code lines of one side of a hunk once, without comments and docstrings.
+    """Walks the code lines of a hunk once, those before or those after the change, without comments and docstrings.
 
     `section` is the nearest symbol above, stripped of its indentation: git's own pattern names top-level symbols only,
     its pattern for Python the nearest function or class, which may be nested or already over.
@@ -67,7 +67,7 @@ class Scopes:
         self._stack: list[tuple[int, str, str]] = []
 
     def names(self) -> Iterator[Names | None]:
-        """The names around each line, outermost first, with its own if it opens one; None for an import."""
+        """Yields the names around each line, outermost first, with its own if it opens one; None for an import."""
         depth, current = 0, None
         for index, text in enumerate(self._lines):
             if depth <= 0:
@@ -117,7 +117,7 @@ class Scopes:
         return (found[1],) if found else ()
 
     def _below_section(self, indent: int, text: str) -> Names:
-        """The names around a line of which the hunk shows no enclosing symbol."""
+        """Returns the names around a line of which the hunk shows no enclosing symbol."""
         shallow = indent <= _INDENT
         if self._head is None or (self._over and not self._is_method()):
             return () if self._over else self._target(self._section) or (UNKNOWN,)

@@ -1,4 +1,4 @@
-"""PURE. The hunks of a patch: which lines of code changed, and inside which function, class or assignment each stands.
+"""PURE. Parses the hunks of a patch: which lines of code changed, and what function, class or assignment encloses each.
 
 PURE: no input or output.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Final
 
-from bot.loading_code.docstrings import prose
-from bot.loading_code.enclosing_symbols import Scopes, guarded, opened
+from bot.loading_code.docstrings import mark_docstrings
+from bot.loading_code.enclosing_symbols import Scopes, find_guarded, find_openers
 
 LONGEST: Final = 500
 """Characters of a line that are looked at: what people write is shorter, and every pattern stays fast."""
@@ -33,7 +33,7 @@ _PARAMETER: Final = re.compile(r"^(\s*\**\w+)\s*:[^=]+?(\s=.*)?,$")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a hunk: `sign` is `+`, `-` or a space, `number` where it stands, or stood, in the new file."""
+    """One line of a hunk: `sign` is `+`, `-` or a space, `number` its place in the new file."""
 
     sign: str
     text: str
@@ -49,11 +49,11 @@ class Hunk:
 
 
 @dataclass(frozen=True)
-class Edit:
-    """One changed line of code, and the names around it, outermost first; bot.loading_code.enclosing_symbols.UNKNOWN where they cannot be told.
+class ChangedLine:
+    """One changed line of code, and the names around it, outermost first; `enclosing_symbols.UNKNOWN` for one not known.
 
     `inside` are the lines that open a block or a bracket around it, as far as the hunk shows them. `body` is all that the
-    line guards, if it is a condition that calls nothing and has no other branch, and empty where that cannot be told.
+    line guards, if it is a condition that calls nothing and has no other branch, and empty where that is not known.
     """
 
     symbols: tuple[str, ...]
@@ -63,8 +63,8 @@ class Edit:
     body: tuple[str, ...] = ()
 
 
-def hunks(patch: str) -> tuple[Hunk, ...]:
-    """The hunks of `patch`, as GitHub and `git diff` write it; none where it is not a patch."""
+def parse_hunks(patch: str) -> tuple[Hunk, ...]:
+    """Returns the hunks of `patch`, as GitHub and `git diff` write it; none where it is not a patch."""
     return tuple(_hunks([line.removesuffix("\r") for line in patch.split("\n")]))
 
 
@@ -83,44 +83,44 @@ def _numbered(lines: Sequence[str], number: int) -> Iterator[Line]:
             number += sign != "-"
 
 
-def edits(hunk: Hunk, *, python: bool = True) -> tuple[Edit, ...]:
-    """The changed lines of code of `hunk`: no comments, docstrings, imports, blank lines, lone brackets or messages.
+def find_changed_lines(hunk: Hunk, *, python: bool = True) -> tuple[ChangedLine, ...]:
+    """Returns the changed lines of code of `hunk`: no comments, docstrings, imports, blank lines, brackets or messages.
 
-    There are none where only comments and annotations of parameters differ. What is removed is judged by the lines
-    before the change, what is added by the lines after it.
+    There are none where only comments and annotations of parameters differ. What is removed is read with the
+    lines before the change, what is added with the lines after it.
     """
-    side = _side if python else _plain
-    old, new = (list(side(hunk, sign)) for sign in "-+")
+    find = _in_python if python else _in_text
+    old, new = (list(find(hunk, sign)) for sign in "-+")
     if [_bare(edit) for edit in old] == [_bare(edit) for edit in new]:
         return ()
     return tuple(sorted([*old, *new], key=lambda edit: edit.line))
 
 
-def _bare(edit: Edit) -> str:
-    """A line with its indentation, without the comment behind it and, for a parameter, its annotation."""
+def _bare(edit: ChangedLine) -> str:
+    """Returns a line with its indentation, without the comment behind it and, for a parameter, its annotation."""
     return _PARAMETER.sub(r"\1\2,", _TRAILING.sub(r"\1", edit.text).rstrip())
 
 
-def _plain(hunk: Hunk, sign: str) -> Iterator[Edit]:
+def _in_text(hunk: Hunk, sign: str) -> Iterator[ChangedLine]:
     code = [line for line in hunk.lines if line.sign in (" ", sign) and not _COMMENT.match(line.text)]
-    for line, inside in zip(code, opened([line.text for line in code]), strict=True):
+    for line, inside in zip(code, find_openers([line.text for line in code]), strict=True):
         if line.sign == sign and not _BRACKETS.fullmatch(line.text):
-            yield Edit((), line.number, line.text, inside)
+            yield ChangedLine((), line.number, line.text, inside)
 
 
-def _side(hunk: Hunk, sign: str) -> Iterator[Edit]:
+def _in_python(hunk: Hunk, sign: str) -> Iterator[ChangedLine]:
     lines = [line for line in hunk.lines if line.sign in (" ", sign)]
-    words = prose([line.text for line in lines])
+    words = mark_docstrings([line.text for line in lines])
     code = [line for line, is_prose in zip(lines, words, strict=True) if not is_prose and not _COMMENT.match(line.text)]
     texts = [line.text for line in code]
     around = Scopes(hunk.section, texts).names()
-    for index, (line, names, inside) in enumerate(zip(code, around, opened(texts), strict=True)):
+    for index, (line, names, inside) in enumerate(zip(code, around, find_openers(texts), strict=True)):
         if line.sign == sign and names is not None and not _SAYS_NOTHING.fullmatch(line.text):
-            yield Edit(names, line.number, line.text, inside, guarded(texts, index))
+            yield ChangedLine(names, line.number, line.text, inside, find_guarded(texts, index))
 
 
-def new_entries(hunk: Hunk) -> tuple[str, ...]:
-    """The keys that `hunk` adds to a dictionary of a few levels at most; none where it does anything else as well."""
+def find_new_entries(hunk: Hunk) -> tuple[str, ...]:
+    """Returns the keys that `hunk` adds to a dictionary of a few levels; none where it does anything else as well."""
     if any(line.sign == "-" for line in hunk.lines):
         return ()
     keys: list[str] = []

@@ -1,4 +1,4 @@
-"""PURE. Which models of transformers are built from which others, read from their sources' imports.
+"""PURE. Finds which models of transformers are built from which others, from the imports in their sources.
 
 PURE: no input or output.
 """
@@ -19,8 +19,8 @@ class ModelGraph:
 
     users: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
-    def heirs(self, models: Collection[str]) -> set[str]:
-        """Every model that a change to one of `models` reaches, without them."""
+    def dependents(self, models: Collection[str]) -> set[str]:
+        """Returns every model that a change to one of `models` reaches, without these."""
         reached, waiting = set(models), list(models)
         while waiting:
             new = self.users.get(waiting.pop(), frozenset()) - reached
@@ -29,8 +29,8 @@ class ModelGraph:
         return reached - set(models)
 
 
-def model_graph(sources: Mapping[str, str]) -> ModelGraph:
-    """The graph of `sources`, file texts by path; what is no model's file, or does not parse, tells nothing."""
+def build_model_graph(sources: Mapping[str, str]) -> ModelGraph:
+    """Returns the graph of `sources`, file texts by path; files of no model, or that do not parse, are left out."""
     users: dict[str, set[str]] = {}
     for path, text in sources.items():
         if found := _SOURCE.fullmatch(path):

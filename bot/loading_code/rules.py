@@ -1,4 +1,4 @@
-"""The table of what counts as loading code, from loading_code.toml."""
+"""Reads the table of what counts as loading code, loading_code.toml."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ TABLE: Final = Path(__file__).parents[1] / "loading_code.toml"
 class Rule:
     """What counts in the files whose path matches `path`.
 
-    With neither `symbols` nor `words` every line of code counts; otherwise only what stands in one of `symbols` or
-    matches one of `words`. What stands in one of `neutral`, matches one of `ignore`, or matches one of `inside` or
-    stands under a line that does, never counts. A symbol `A.b` is `b` where `A` encloses it or what encloses it is not
+    With neither `symbols` nor `words` every line of code counts; otherwise only what is in one of `symbols` or matches
+    one of `words`. What is in one of `neutral`, matches one of `ignore`, or matches one of `inside` or is indented under
+    a line that does, never counts. A symbol `A.b` is `b` where `A` encloses it or what encloses it is not
     shown. `only_tensors` leaves out lines of `__init__` that set plain values.
     `entries` says that the keys of the file's dictionaries are models: an entry that is new is about its model alone.
     """
@@ -40,42 +40,42 @@ class Rule:
 
     @property
     def narrow(self) -> bool:
-        """Whether only listed symbols and words count."""
+        """Tests whether only listed symbols and words count."""
         return bool(self.symbols or self.words)
 
     def names(self, name: str, around: Sequence[str]) -> bool:
-        """Whether `name`, with `around` as all names around a line, is one of the symbols."""
+        """Tests whether `name`, with `around` as all names around a line, is one of the symbols."""
         owners = {symbol.rpartition(".")[0] for symbol in self.symbols if symbol.rpartition(".")[2] == name}
         return "" in owners or any(owner in around or around[0] == name for owner in owners)
 
     def ignores(self, line: str) -> bool:
-        """Whether `line` by itself is about something that is not measured."""
+        """Tests whether `line` by itself concerns what is not measured."""
         return any(word.search(line) for word in self.ignore)
 
     def excludes(self, line: str) -> bool:
-        """Whether `line`, with everything that is indented under it, is about something that is not measured."""
+        """Tests whether `line`, with everything that is indented under it, concerns what is not measured."""
         return any(word.search(line) for word in self.inside)
 
     def model(self, path: str) -> str:
-        """The folder of the model whose file `path` is, empty for what all models share."""
+        """Returns the folder of the model whose file `path` is; empty for what all models share."""
         found = self.path.fullmatch(path)
         return found.groupdict().get("model") or "" if found else ""
 
 
 @dataclass(frozen=True)
-class Repository:
+class RepositoryRules:
     """The rules of the repository of a package of packages.toml."""
 
     package: str
     rules: tuple[Rule, ...]
 
     def rule(self, path: str) -> Rule | None:
-        """The first rule for `path`, None when no change to it can matter."""
+        """Returns the first rule for `path`; None when no change to it can matter."""
         return next((rule for rule in self.rules if rule.path.fullmatch(path)), None)
 
 
-def repository(full_name: str) -> Repository:
-    """The rules for `owner/name`, told by the name alone, so that forks count; raises UnknownNameError."""
+def find_rules(full_name: str) -> RepositoryRules:
+    """Returns the rules for `owner/name`, by the name alone, so that forks count; raises UnknownNameError."""
     name = full_name.rpartition("/")[2].lower()
     known = {known: entry for entry in _table() for known in PACKAGES[entry.package].repository_names}
     if name not in known:
@@ -84,10 +84,10 @@ def repository(full_name: str) -> Repository:
 
 
 @cache
-def _table() -> tuple[Repository, ...]:
+def _table() -> tuple[RepositoryRules, ...]:
     data = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     return tuple(
-        Repository(entry["package"], tuple(_rule(rule) for rule in entry["rule"])) for entry in data["repository"]
+        RepositoryRules(entry["package"], tuple(_rule(rule) for rule in entry["rule"])) for entry in data["repository"]
     )
 
 

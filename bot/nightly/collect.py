@@ -14,9 +14,9 @@ from typing import Final
 from bot.github.types import ArtifactInfo
 from bot.nightly.inputs import Digests, changes
 from bot.text import NAME_LIMIT, clip, plain
-from bot.untrusted.archive import results
-from bot.untrusted.consistency import contradiction, possible
-from bot.untrusted.strict_records import MIB, HostileError, Limits, strict_cell
+from bot.untrusted.archive import read_results
+from bot.untrusted.consistency import find_contradiction, is_possible
+from bot.untrusted.strict_records import MIB, HostileError, Limits, parse_cell
 from matrix.model import Cell
 from matrix.nightly.plan import NightCell, NightPlan
 
@@ -63,7 +63,7 @@ def gathered(plan: NightPlan, archives: Mapping[str, bytes | str], limits: Limit
 def _files(archive: bytes | str, limits: Limits) -> dict[str, bytes]:
     if isinstance(archive, str):
         raise HostileError(archive)
-    return results(archive, limits)
+    return read_results(archive, limits)
 
 
 def _judged(
@@ -80,7 +80,7 @@ def _judged(
 
 def _problem(plan: NightPlan, asked: NightCell, content: bytes, limits: Limits) -> str:
     try:
-        cell = strict_cell(content, limits)
+        cell = parse_cell(content, limits)
     except HostileError as error:
         return plain(error.reason)
     return next(_problems(plan, asked, cell), "")
@@ -91,10 +91,10 @@ def _problems(plan: NightPlan, asked: NightCell, cell: Cell) -> Iterator[str]:
     if (info.id, info.device) != (plan.name(asked), plan.device):
         yield "is of another cell than its name says"
     yield from changes(asked.environment, cell, Digests(plan.catalog, plan.probe))
-    if not _TIME.fullmatch(cell.started) or len(info.hardware) > NAME_LIMIT or not possible(cell.timing):
+    if not _TIME.fullmatch(cell.started) or len(info.hardware) > NAME_LIMIT or not is_possible(cell.timing):
         yield "does not say when and on what it was measured"
     if cell.planned > plan.cases or len(cell.cases) > plan.cases or (cell.error and cell.cases):
         yield "has more cases than were asked for"
     for case in cell.cases:
-        if words := contradiction(case, info.world_size):
+        if words := find_contradiction(case, info.world_size):
             yield f"contradicts itself about {clip(str(case.key))}: {words}"

@@ -9,8 +9,8 @@ from typing import Final
 
 from bot.github.client import GitHub
 from bot.github.types import Change, PullRequest, WorkflowRun
-from bot.loading_code.affected import Affected, affected
-from bot.loading_code.model_graph import ModelGraph, model_graph
+from bot.loading_code.affected import Affected, find_affected
+from bot.loading_code.model_graph import ModelGraph, build_model_graph
 from bot.pull_requests.plan import GITHUB, SENTINELS, Sources, narrowed, plan, unplanned
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import parse_selector
@@ -32,7 +32,7 @@ def load_model_graph() -> ModelGraph:
 def render_model_graph(folder: Path) -> str:
     """Returns the text of `bot/models.json` for the transformers sources in `folder`: one line for each model and its users."""
     files = (file for part in ("modular", "modeling") for file in folder.rglob(f"models/**/{part}_*.py"))
-    users = model_graph({file.as_posix(): file.read_text(encoding="utf-8") for file in files}).users
+    users = build_model_graph({file.as_posix(): file.read_text(encoding="utf-8") for file in files}).users
     lines = [f"{json.dumps(name)}: {json.dumps(sorted(users[name]))}" for name in sorted(users)]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -56,7 +56,7 @@ class Assessment:
 
 def assess_change(change: Change) -> Affected:
     """Returns what a change affects; falsy when it touches no loading code."""
-    return affected(change, load_model_graph())
+    return find_affected(change, load_model_graph())
 
 
 def assess(

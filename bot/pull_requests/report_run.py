@@ -18,7 +18,7 @@ from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Ignored, find_subject, parse_selector
 from bot.pull_requests.tracking_issue import Entry
 from bot.pull_requests.watch import list_result
-from bot.untrusted.artifacts import Refused, runs_of, wanted
+from bot.untrusted.artifacts import Rejected, read_runs, select_artifacts
 from bot.untrusted.strict_records import LIMITS
 from matrix.comparison.compare import Comparison, compare
 from matrix.comparison.plan import ComparisonPlan
@@ -72,21 +72,21 @@ def build_view(run: WorkflowRun, assessed: Assessment, services: Services) -> Co
 
 def compare_artifacts(
     github: GitHub, run: WorkflowRun, plan: ComparisonPlan, jobs: Sequence[JobResult], repository: str
-) -> tuple[Comparison, tuple[Refused, ...]]:
+) -> tuple[Comparison, tuple[Rejected, ...]]:
     """Returns the comparison that the artifacts of `run` hold, and what of them was rejected; raises GitHubError."""
-    listed = wanted(github.artifacts(repository, run.id), plan)
+    listed = select_artifacts(github.artifacts(repository, run.id), plan)
     archives = {name: _download(github, repository, name, artifact) for name, artifact in listed.items()}
-    runs, refused = runs_of(archives, plan, jobs)
+    runs, refused = read_runs(archives, plan, jobs)
     return compare(runs, expected_keys(plan).get("pair", ())), refused
 
 
-def _download(github: GitHub, repository: str, duel: str, artifact: ArtifactInfo) -> bytes | Refused:
+def _download(github: GitHub, repository: str, duel: str, artifact: ArtifactInfo) -> bytes | Rejected:
     try:
         return github.download(repository, artifact.id, LIMITS.archive)
     except TooLargeError:
-        return Refused(duel, ("its results are larger than any that this project writes",))
+        return Rejected(duel, ("its results are larger than any that this project writes",))
     except NotFoundError:
-        return Refused(duel, ("its results are no longer there",))
+        return Rejected(duel, ("its results are no longer there",))
 
 
 def _post(run: WorkflowRun, shown: CommentView, services: Services) -> tuple[str, ...]:

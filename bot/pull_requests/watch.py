@@ -21,7 +21,7 @@ FIRST: Final = timedelta(days=1)
 """How far back the first look at a repository goes."""
 
 Judge = Callable[[Change], object]
-"""Whether a change touches loading code: `bot.loading_code.affected.affected`, whose answer is falsy when it does not."""
+"""Whether a change touches loading code: `bot.loading_code.affected.find_affected`, whose answer is falsy when it does not."""
 
 
 @dataclass(frozen=True)

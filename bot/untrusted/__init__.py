@@ -1,1 +1,1 @@
-"""Turns artifacts that a stranger's code wrote into runs that can be believed."""
+"""Turns artifacts that a stranger's code wrote into runs that can be believed, or says why not."""

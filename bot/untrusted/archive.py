@@ -1,7 +1,7 @@
-"""Zip archives that strangers' code may have made: bytes in, the files of a run or of a comparison's runs out.
+"""Reads zip archives that a stranger's code may have made: bytes in, the files of a run or of a comparison's runs out.
 
-Nothing is ever written to disk. Sizes, counts and names that an archive tells of itself are claims; what is unpacked is
-counted while it is unpacked.
+Nothing is ever written to disk. The sizes, counts and names in an archive are claims; what is unpacked is counted while
+it is unpacked.
 """
 
 import re
@@ -24,7 +24,7 @@ _FOLDER: Final = 0x10
 
 @dataclass(frozen=True)
 class _Names:
-    """What the names of an archive's files are like, in words too."""
+    """The pattern of the names of an archive's files, in words too."""
 
     pattern: re.Pattern[str]
     words: str
@@ -43,16 +43,16 @@ class Member:
     content: bytes
 
 
-def members(archive: bytes, limits: Limits = LIMITS) -> tuple[Member, ...]:
-    """The files of a zip archive, all of them `<role>/<name>.jsonl`; raises HostileError for anything else in it."""
+def read_members(archive: bytes, limits: Limits = LIMITS) -> tuple[Member, ...]:
+    """Returns the files of a zip archive, all of them `<role>/<name>.jsonl`; raises HostileError for anything else in it."""
     found = tuple(Member(Role(name[1]), name[2], content) for name, content in _unpacked(archive, _IN_ROLES, limits))
     if len({member.role for member in found}) < len(found):
         raise HostileError("its archive holds two files of one role")
     return found
 
 
-def results(archive: bytes, limits: Limits = LIMITS) -> dict[str, bytes]:
-    """The files of a zip archive by their name without ending, all of them `<name>.jsonl`; raises HostileError otherwise."""
+def read_results(archive: bytes, limits: Limits = LIMITS) -> dict[str, bytes]:
+    """Returns the files of a zip archive by name without ending, all of them `<name>.jsonl`; raises HostileError otherwise."""
     return {name[1]: content for name, content in _unpacked(archive, _FLAT, limits)}
 
 
@@ -85,19 +85,19 @@ def _files(opened: zipfile.ZipFile, names: _Names, limits: Limits) -> Iterator[t
 
 
 def _checked(entry: zipfile.ZipInfo, names: _Names) -> re.Match[str]:
-    """The parts of the entry's name, when it is a plain file in its place; raises HostileError."""
+    """Returns the parts of the entry's name, when it is a plain file in its place; raises HostileError."""
     name, shown = names.pattern.fullmatch(entry.orig_filename), clip(entry.orig_filename)
     if name is None:
-        raise HostileError("its archive holds ", shown, f", which is no {names.words}")
+        raise HostileError("its archive holds ", shown, f", which is not a {names.words}")
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG) or entry.external_attr & _FOLDER:
-        raise HostileError("its archive holds ", shown, ", which is no plain file")
+        raise HostileError("its archive holds ", shown, ", which is not a plain file")
     if entry.flag_bits & _ENCRYPTED or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise HostileError("its archive holds ", shown, ", which is encrypted or packed in an unusual way")
     return name
 
 
 def _content(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
-    """What `entry` really unpacks to; raises HostileError as soon as that is more than `limit` bytes."""
+    """Returns the unpacked content of `entry`; raises HostileError as soon as that is more than `limit` bytes."""
     with opened.open(entry) as file:
         content = file.read(limit + 1)
     if len(content) > limit:

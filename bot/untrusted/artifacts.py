@@ -1,7 +1,8 @@
-"""PURE. The artifacts of a comparison's jobs, which ran a stranger's code: bytes in, believed runs out.
+"""PURE. Reads the artifacts of a comparison's jobs, which ran a stranger's code: bytes in, believed runs out.
 
-What a duel should have measured is told by the plan, never by what it uploaded. An artifact's claim counts where it is
-what this project writes, about an environment and cases that the plan names; the rest is refused, in our own words.
+The plan says what a job should have measured, never the artifact (see `bot.pull_requests.assess.recompute_plan`). A claim
+of an artifact counts where it is what this project writes, about an environment and cases that the plan names; the rest
+is rejected, in our own words.
 
 PURE: no input or output.
 """
@@ -12,54 +13,54 @@ from dataclasses import dataclass, replace
 
 from bot.github.types import ArtifactInfo, JobResult
 from bot.text import Sentence, clip
-from bot.untrusted.archive import Member, members
-from bot.untrusted.match_plan import PARTS, planned
-from bot.untrusted.strict_records import LIMITS, HostileError, Limits, strict_cell
+from bot.untrusted.archive import Member, read_members
+from bot.untrusted.match_plan import PARTS, match_plan
+from bot.untrusted.strict_records import LIMITS, HostileError, Limits, parse_cell
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonPlan, Duel
 from matrix.model import Cell, Run
 
 
 @dataclass(frozen=True)
-class Refused:
-    """What of a duel does not count, in words; the cases it would have decided were not run."""
+class Rejected:
+    """Results of a comparison job that do not count, and why; the cases that they would have decided were not run."""
 
     duel: str
     reason: Sentence
 
 
 def artifact_name(duel: Duel) -> str:
-    """The name that a duel's job uploads its results under."""
+    """Returns the name that a comparison job uploads its results under."""
     return f"zero3-{duel.name}"
 
 
-def wanted(artifacts: Iterable[ArtifactInfo], plan: ComparisonPlan) -> dict[str, ArtifactInfo]:
-    """The newest artifact of each planned duel, by the duel's name. A rerun of a job uploads once more."""
+def select_artifacts(artifacts: Iterable[ArtifactInfo], plan: ComparisonPlan) -> dict[str, ArtifactInfo]:
+    """Returns the newest artifact of each planned job, by the job's name. A rerun of a job uploads once more."""
     names = {artifact_name(duel): duel.name for duel in plan.duels}
     listed = [artifact for artifact in artifacts if artifact.name in names and not artifact.expired]
     return {names[artifact.name]: artifact for artifact in sorted(listed, key=lambda artifact: artifact.id)}
 
 
-def runs_of(
-    archives: Mapping[str, bytes | Refused], plan: ComparisonPlan, jobs: Sequence[JobResult], limits: Limits = LIMITS
-) -> tuple[dict[Role, Run], tuple[Refused, ...]]:
-    """What to believe of `archives`, by the name of their duel, and why the rest is not believed; raises nothing.
+def read_runs(
+    archives: Mapping[str, bytes | Rejected], plan: ComparisonPlan, jobs: Sequence[JobResult], limits: Limits = LIMITS
+) -> tuple[dict[Role, Run], tuple[Rejected, ...]]:
+    """Returns what to believe of `archives`, by the name of their job, and why the rest is rejected; raises nothing.
 
-    An archive that could not be downloaded is given as the reason. `jobs` are the workflow run's, as GitHub tells:
-    of a duel whose job did not succeed no run is complete, of one without a job nothing counts.
+    For an archive that could not be downloaded, pass the reason. `jobs` are the workflow run's, from GitHub: no run of a
+    job that did not succeed is complete, and nothing counts of a planned job that GitHub does not list.
     """
     cells: dict[Role, list[Cell]] = {}
-    refused: list[Refused] = []
+    rejected: list[Rejected] = []
     for duel in plan.duels:
         found, problems = _duel(duel, archives.get(duel.name), _conclusion(duel, jobs), limits)
-        refused += [Refused(duel.name, problem) for problem in problems]
+        rejected += [Rejected(duel.name, problem) for problem in problems]
         for role, cell in found.items():
             cells.setdefault(role, []).append(cell)
-    return {role: Run(tuple(cells[role])) for role in Role if role in cells}, tuple(refused)
+    return {role: Run(tuple(cells[role])) for role in Role if role in cells}, tuple(rejected)
 
 
 def _conclusion(duel: Duel, jobs: Iterable[JobResult]) -> str | None:
-    """How the duel's job ended: `success` only if every job of its name did so; None without one.
+    """Returns how the job ended: `success` only if every job of its name did so; None without one.
 
     GitHub shows a job of a reusable workflow as `caller / job`, of a matrix as `job (values)`.
     """
@@ -68,15 +69,15 @@ def _conclusion(duel: Duel, jobs: Iterable[JobResult]) -> str | None:
 
 
 def _duel(
-    duel: Duel, archive: bytes | Refused | None, conclusion: str | None, limits: Limits
+    duel: Duel, archive: bytes | Rejected | None, conclusion: str | None, limits: Limits
 ) -> tuple[dict[Role, Cell], list[Sentence]]:
     if conclusion in (None, "skipped"):
         return {}, [("its job did not run",)]
     problems = [] if conclusion == "success" else [_ended(conclusion or "")]
-    if archive is None or isinstance(archive, Refused):
+    if archive is None or isinstance(archive, Rejected):
         return {}, [*problems, archive.reason if archive else ("its job uploaded no results",)]
     try:
-        files = members(archive, limits)
+        files = read_members(archive, limits)
     except HostileError as error:
         return {}, [*problems, error.reason]
     cells, wrong = _cells(duel, files, limits)
@@ -97,9 +98,9 @@ def _cells(duel: Duel, files: Sequence[Member], limits: Limits) -> tuple[dict[Ro
     for file in files:
         shown = clip(f"{file.role}/{file.stem}.jsonl")
         try:
-            cells[file.role] = planned(strict_cell(file.content, limits), duel, file)
+            cells[file.role] = match_plan(parse_cell(file.content, limits), duel, file)
         except HostileError as error:
             problems.append((shown, " ", *error.reason))
-    told = {file.role for file in files}
-    absent = [side.role for side in duel.sides if side.role not in told | PARTS]
+    present = {file.role for file in files}
+    absent = [side.role for side in duel.sides if side.role not in present | PARTS]
     return cells, [*problems, *((f"it holds no results of the {role}",) for role in absent)]

@@ -1,4 +1,4 @@
-"""PURE. Records that contradict themselves: what the project's own probe never writes, and a stranger's code might.
+"""PURE. Finds records that contradict themselves: the project's own probe never writes them, a stranger's code might.
 
 PURE: no input or output.
 """
@@ -12,13 +12,13 @@ from matrix.verdicts import Verdict
 MOST_RUNS: Final = 100
 
 
-def contradiction(case: Case, world_size: int) -> str:
-    """The first thing that a case says against itself, in words; empty when there is none."""
+def find_contradiction(case: Case, world_size: int) -> str:
+    """Returns the first contradiction in a case, in words; empty when there is none."""
     return next((words for wrong, words in _claims(case, world_size) if wrong), "")
 
 
 def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
-    """Each thing that may not be, whether it is, in words."""
+    """Yields for each possible contradiction whether it is there, and its words."""
     k, n = case.confirmed
     tensors = (case.tensors.buffers, case.tensors.parameters, case.tensors.nonpersistent)
     missing = [finding.reported_missing for finding in case.findings]
@@ -51,7 +51,7 @@ def _odd(finding: Finding, world_size: int) -> bool:
 
 
 def ranks_exist(error: Failure | None, world_size: int) -> bool:
-    """Whether an error names each of its ranks once, in order, and only ranks of a world of that size."""
+    """Tests whether an error names each of its ranks once, in order, and only ranks of a world of that size."""
     return error is None or _exist(error.ranks, world_size)
 
 
@@ -59,6 +59,6 @@ def _exist(ranks: Sequence[int], world_size: int) -> bool:
     return list(ranks) == sorted(set(ranks) & set(range(world_size)))
 
 
-def possible(timing: Timing) -> bool:
-    """Whether no time and no memory is negative."""
+def is_possible(timing: Timing) -> bool:
+    """Tests whether no time and no memory is negative."""
     return min(timing.seconds, timing.import_seconds, timing.load_seconds, timing.rss_mb) >= 0

@@ -1,4 +1,4 @@
-"""PURE. The cell that a stranger's code claims to have measured, against what the plan asked for.
+"""PURE. Compares the cell that a stranger's code claims to have measured with the plan.
 
 PURE: no input or output.
 """
@@ -9,7 +9,7 @@ from typing import Final
 
 from bot.text import NAME_LIMIT, clip
 from bot.untrusted.archive import Member
-from bot.untrusted.consistency import contradiction, possible, ranks_exist
+from bot.untrusted.consistency import find_contradiction, is_possible, ranks_exist
 from bot.untrusted.strict_records import HostileError
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import Duel, Side
@@ -29,19 +29,19 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _NAMED: Final = ("python", *RECORDED)
 
 
-def planned(cell: Cell, duel: Duel, file: Member) -> Cell:
-    """`cell` as far as the plan asked for it; raises HostileError when it claims anything else, or contradicts itself."""
+def match_plan(cell: Cell, duel: Duel, file: Member) -> Cell:
+    """Returns `cell` as far as the plan asked for it; raises HostileError if it claims anything else or contradicts itself."""
     sides = {side.role: side for side in duel.sides}
     side = sides.get(_RERUNS.get(file.role, file.role))
     if side is None:
-        raise HostileError("is of a role that this duel does not have")
+        raise HostileError("is of a role that this job does not have")
     if words := _unlike(cell.environment, side, file.stem) or _odd(cell):
         raise HostileError(words)
     keys = {CaseKey(a, loader, check) for a in duel.architectures for loader in duel.loaders for check in duel.checks}
     for case in cell.cases:
         if case.key not in keys:
             raise HostileError("has a case that was not asked for: ", clip(str(case.key)))
-        if words := contradiction(case, cell.environment.world_size):
+        if words := find_contradiction(case, cell.environment.world_size):
             raise HostileError("contradicts itself about ", clip(str(case.key)), f": {words}")
     if file.role in PARTS:
         return replace(cell, planned=min(cell.planned, len(keys)))
@@ -51,9 +51,9 @@ def planned(cell: Cell, duel: Duel, file: Member) -> Cell:
 
 
 def _unlike(info: EnvironmentInfo, side: Side, stem: str) -> str:
-    """How an environment is not that of `side`, in words; empty when it is.
+    """Returns how an environment differs from that of `side`, in words; empty when it does not.
 
-    A commit is told by its label in the id, a release by the version that was found as well.
+    A commit is known by its label in the id, a release by the version that was found as well.
     """
     found = _ID.fullmatch(info.id)
     named = labels_of(found[1]) if found else {}
@@ -70,20 +70,20 @@ def _unlike(info: EnvironmentInfo, side: Side, stem: str) -> str:
             return f"was measured with another {name} than the plan's"
     texts = {name: vars(info)[name] for name in _NAMED}
     strange = [name for name, text in texts.items() if not _VERSION.fullmatch(text) and text != side.pins.get(name)]
-    return f"names no version of {strange[0]}" if strange else ""
+    return f"does not name a version of {strange[0]}" if strange else ""
 
 
 def _public(version: str) -> str:
-    """A version without the name of its build: 2.13.0 of 2.13.0+cpu."""
+    """Returns a version without the name of its build: 2.13.0 of 2.13.0+cpu."""
     return version.partition("+")[0]
 
 
 def _odd(cell: Cell) -> str:
-    """What in the frame of a cell this project does not write, in words; empty when nothing."""
+    """Returns what this project would not write in the frame of a cell, in words; empty when all is right."""
     hardware = cell.environment.hardware
     digests = all(map(_DIGEST.fullmatch, (cell.catalog, cell.probe)))
     if not (digests and _TIME.fullmatch(cell.started) and hardware.isprintable() and len(hardware) <= NAME_LIMIT):
         return "does not say what measured it, when and on what"
     if cell.error and (cell.cases or not ranks_exist(cell.error, cell.environment.world_size)):
         return "says that nothing could be measured, yet measured something"
-    return "" if possible(cell.timing) else "has a negative count or time"
+    return "" if is_possible(cell.timing) else "has a negative count or time"

@@ -1,6 +1,6 @@
-"""Results that strangers' code may have written, read without trust: bytes in, a cell out.
+"""Reads results that a stranger's code may have written, without trust: bytes in, a cell out.
 
-A record counts when it is, field by field, what this project would write of what it says.
+A record counts when this project would write the same, field by field, from the value that it holds.
 """
 
 import json
@@ -50,7 +50,7 @@ _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|([\[{])|([\]}])'
 
 
 class HostileError(MatrixError):
-    """An artifact that is not what this project writes; `reason` is in our own words, what it quotes is `Code`."""
+    """An artifact that this project did not write; `reason` is in our own words, and what it quotes is `Code`."""
 
     exit_code = INFRASTRUCTURE
 
@@ -59,8 +59,8 @@ class HostileError(MatrixError):
         super().__init__("".join(reason))
 
 
-def strict_cell(content: bytes, limits: Limits = LIMITS) -> Cell:
-    """The cell of a results file's `content`, of which every record is as this project writes it; raises HostileError."""
+def parse_cell(content: bytes, limits: Limits = LIMITS) -> Cell:
+    """Parses the `content` of a results file, every record of which is as this project writes it; raises HostileError."""
     values: list[Cell | Case | Timing] = []
     cases: dict[CaseKey, Case] = {}
     for number, record in enumerate(_records(content, limits), start=1):
@@ -83,7 +83,7 @@ def _value(record: dict[str, Any], number: int) -> Cell | Case | Timing:
 
 
 def _written(value: Cell | Case | Timing, cases: Iterable[Case]) -> dict[str, Any]:
-    """The record that this project writes of `value`, after `cases`."""
+    """Returns the record that this project writes of `value`, after `cases`."""
     if isinstance(value, Cell):
         line = header_record(value)
     else:
@@ -93,7 +93,7 @@ def _written(value: Cell | Case | Timing, cases: Iterable[Case]) -> dict[str, An
 
 
 def _records(content: bytes, limits: Limits) -> Iterator[dict[str, Any]]:
-    """The records of a results file; a last line without its end was cut off and does not count. Raises HostileError."""
+    """Returns the records of a results file; a last line without its end was cut off and does not count. Raises HostileError."""
     lines = content.split(b"\n")[:-1]
     if len(lines) > limits.rows:
         raise HostileError(f"has more than {count(limits.rows, 'line')}")
@@ -116,18 +116,18 @@ def _record(line: bytes, number: int, limits: Limits) -> dict[str, Any]:
 
 def _integer(text: str) -> int:
     if len(text) > DIGITS:
-        raise ValueError("no element of a tensor")
+        raise ValueError("not an element of a tensor")
     return int(text)
 
 
 def _finite(text: str) -> float:
     if len(text) > DIGITS or not isfinite(value := float(text)):
-        raise ValueError("no finite number")
+        raise ValueError("not a finite number")
     return value
 
 
 def _depth(text: str) -> int:
-    """How deep brackets nest in JSON text, told before a parser has to."""
+    """Returns how deep brackets nest in JSON text, before a parser has to find out."""
     steps = (bool(found[1]) - bool(found[2]) for found in _STRING_OR_BRACKET.finditer(text))
     return max(accumulate(steps), default=0)
 
@@ -140,7 +140,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _bounded(value: Any, limits: Limits) -> bool:
-    """Whether every string and every collection inside `value` is short enough."""
+    """Tests whether every string and every collection inside `value` is short enough."""
     if isinstance(value, str):
         return len(value) <= limits.string
     if not isinstance(value, dict | list):

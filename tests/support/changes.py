@@ -3,7 +3,7 @@
 from textwrap import dedent
 
 from bot.github.types import Change, ChangedFile, FileStatus
-from bot.loading_code.affected import Affected, affected
+from bot.loading_code.affected import Affected, find_affected
 from bot.loading_code.model_graph import ModelGraph
 
 CORE = "src/transformers/modeling_utils.py"
@@ -28,4 +28,4 @@ def change(
 
 def judge(path: str, patch: str, models: ModelGraph | None = GRAPH) -> Affected:
     """Returns what a change of this file of transformers affects."""
-    return affected(change(path, patch), models)
+    return find_affected(change(path, patch), models)

@@ -9,7 +9,7 @@ from bot.comment.outputs import check_run, digest, markdown, summary, view
 from bot.comment.shorten import CALM, SHORTENING
 from bot.comment.state import Headline
 from bot.text import Code, plain
-from bot.untrusted.artifacts import Refused
+from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Comparison, Culprit, Outcome, Role
 from matrix.comparison.plan import Side
 from matrix.model import Check, Kind, Run
@@ -102,13 +102,18 @@ def test_the_answer_is_one_sentence(cases: list[Any], headline: Headline, answer
     [
         (facts(), comparison(UNCHANGED, detector="the known bug was not found"), [], "the known bug was not found"),
         (facts(), LOST, [], "head could not be measured"),
-        (facts(), comparison(UNCHANGED), [Refused("models-1", ("its job did not run",))], "1 result could not be used"),
+        (
+            facts(),
+            comparison(UNCHANGED),
+            [Rejected("models-1", ("its job did not run",))],
+            "1 result could not be used",
+        ),
         (facts(failed_jobs=("cells",)), comparison(UNCHANGED), [], "1 job ended without a result"),
         (CONTROLLED, comparison(UNCHANGED), [], "the control, the last release with the bug, was not measured"),
     ],
 )
 def test_a_doubt_is_never_green_and_hides_no_regression(
-    known: Facts, found: Comparison, refused: list[Refused], why: str
+    known: Facts, found: Comparison, refused: list[Rejected], why: str
 ) -> None:
     assert told(view(known, found, refused)) == (
         Headline.UNCERTAIN,
@@ -164,7 +169,7 @@ def test_everything_not_measured_is_said_with_its_reason() -> None:
     shown = view(
         known,
         comparison(NOT_RUN, same, errors={Role.NEWEST: RESOLVER}, detector="no control"),
-        [Refused("models-1", (Code("head/x.jsonl"), " is not JSON"))],
+        [Rejected("models-1", (Code("head/x.jsonl"), " is not JSON"))],
     )
     assert [plain(gap.why) for gap in shown.gaps.items] == [
         "no control",

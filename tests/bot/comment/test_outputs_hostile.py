@@ -13,7 +13,7 @@ from bot.comment.outputs import check_run, markdown, summary, view
 from bot.comment.shorten import UTF16_LIMIT
 from bot.loading_code.affected import Touched
 from bot.text import Code
-from bot.untrusted.artifacts import Refused
+from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
 from matrix.comparison.plan import Side
 from matrix.model import Case, CaseKey, Check, EnvironmentInfo, Failure, Finding, Kind, Loader, Run, Tensors, What
@@ -208,13 +208,13 @@ FACTS = st.builds(
     failed_jobs=st.lists(TEXT, max_size=2).map(tuple),
     commands=st.booleans(),
 )
-REFUSED = st.lists(st.builds(Refused, duel=TEXT, reason=SENTENCES), max_size=2)
+REFUSED = st.lists(st.builds(Rejected, duel=TEXT, reason=SENTENCES), max_size=2)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(known=FACTS, found=COMPARISONS, refused=REFUSED, limit=st.sampled_from([60_000, 20_000, 8_000]))
 def test_m1_m2_m3_whatever_was_measured_the_comment_is_harmless_and_fits(
-    known: Facts, found: Comparison, refused: list[Refused], limit: int
+    known: Facts, found: Comparison, refused: list[Rejected], limit: int
 ) -> None:
     shown = view(known, found, refused)
     for body in (markdown(shown, limit), summary(shown, 65_535)):
@@ -240,7 +240,7 @@ def hostile(text: str, number: int) -> CommentView:
     known = facts(
         plan=plan(*sides), touched=(Touched(text, text, (1, 2), text),) * number, failed_jobs=(text,) * number
     )
-    return view(known, found, [Refused(text, (Code(text), text))] * number)
+    return view(known, found, [Rejected(text, (Code(text), text))] * number)
 
 
 LONG = ["\U0001d54f" * 9_000, "|" * 9_000, "\ud800" * 9_000, "\U000e0001" * 9_000]

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.github.types import Change, ChangedFile, FileStatus
-from bot.loading_code.affected import Affected, affected
+from bot.loading_code.affected import Affected, find_affected
 from matrix.errors import UnknownNameError
 from matrix.model import Check
 from tests.support.changes import CORE, GRAPH, LLAMA, change, judge
@@ -141,11 +141,11 @@ def test_a_header_that_may_name_a_nested_function_counts_where_only_listed_funct
 
 
 def judge_deepspeed(patch: str) -> Affected:
-    return affected(change("deepspeed/runtime/engine.py", patch, repository="deepspeedai/DeepSpeed"))
+    return find_affected(change("deepspeed/runtime/engine.py", patch, repository="deepspeedai/DeepSpeed"))
 
 
 def test_the_words_say_when_the_function_cannot_be_told() -> None:
-    assert "cannot be told" in judge(CORE, "@@ -5,1 +5,1 @@\n+        load(b)").touched[0].why
+    assert "does not show the enclosing function" in judge(CORE, "@@ -5,1 +5,1 @@\n+        load(b)").touched[0].why
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_words_say_when_the_function_cannot_be_told() -> None:
         "config.hidden_size,",
     ],
 )
-def test_a_tensor_or_module_in_a_models_constructor_is_about_the_model_and_its_heirs(line: str) -> None:
+def test_a_tensor_or_module_in_a_models_constructor_is_about_the_model_and_its_dependents(line: str) -> None:
     found = judge(LLAMA, f"@@ -5,1 +5,2 @@ def __init__(self, config):\n         x()\n+        {line}")
     assert (found.everything, found.models) == (False, ("llama", "mistral", "mixtral"))
 
@@ -224,22 +224,22 @@ def test_the_trainer_is_about_saving() -> None:
 
 @pytest.mark.parametrize("status", [FileStatus.RENAMED, FileStatus.COPIED])
 def test_the_previous_path_counts(status: FileStatus) -> None:
-    assert affected(change("src/transformers/elsewhere.py", None, status, previous=CORE)).everything
+    assert find_affected(change("src/transformers/elsewhere.py", None, status, previous=CORE)).everything
 
 
 def test_a_removed_loader_counts_and_says_so() -> None:
-    found = affected(change(CORE, "@@ -1,1 +0,0 @@\n-# gone", FileStatus.REMOVED))
+    found = find_affected(change(CORE, "@@ -1,1 +0,0 @@\n-# gone", FileStatus.REMOVED))
     assert found.touched[0].why.startswith("the file was removed")
 
 
 def test_a_patch_that_github_leaves_out_counts() -> None:
-    assert affected(change(CORE, None)).touched[0].lines is None
-    assert affected(change(LLAMA, None), GRAPH).models == ("llama", "mistral", "mixtral")
+    assert find_affected(change(CORE, None)).touched[0].lines is None
+    assert find_affected(change(LLAMA, None), GRAPH).models == ("llama", "mistral", "mixtral")
 
 
 def test_files_that_github_does_not_list_count() -> None:
     docs = ChangedFile("docs/index.md", FileStatus.MODIFIED)
-    found = affected(Change("huggingface/transformers", (docs,), total=3001))
+    found = find_affected(Change("huggingface/transformers", (docs,), total=3001))
     assert found.everything
     assert "1 of 3001" in found.touched[0].why
 
@@ -260,30 +260,30 @@ def test_files_that_github_does_not_list_count() -> None:
     ],
 )
 def test_neutral_paths_are_silent_whatever_changes_there(path: str) -> None:
-    assert not affected(change(path, None), GRAPH)
+    assert not find_affected(change(path, None), GRAPH)
     assert not judge(path, "@@ -1,1 +1,1 @@\n+self.x = nn.Buffer(y)")
 
 
 def test_an_unchanged_file_is_silent() -> None:
-    assert not affected(change(CORE, None, FileStatus.UNCHANGED))
+    assert not find_affected(change(CORE, None, FileStatus.UNCHANGED))
 
 
 @pytest.mark.parametrize("owner", ["microsoft", "deepspeedai", "somebody"])
 def test_a_repository_is_known_by_its_name(owner: str) -> None:
     path = "deepspeed/runtime/zero/partition_parameters.py"
-    assert affected(change(path, None, repository=f"{owner}/deepspeed")).everything
+    assert find_affected(change(path, None, repository=f"{owner}/deepspeed")).everything
 
 
 def test_the_project_knows_its_own_loading_code() -> None:
     ours = "somebody/zero3-matrix"
-    assert affected(change("matrix/probe/checks/loaders.py", repository=ours)).everything
-    assert affected(change("matrix/environments.toml", repository=ours)).everything
-    assert not affected(change("bot/report/build.py", repository=ours))
+    assert find_affected(change("matrix/probe/checks/loaders.py", repository=ours)).everything
+    assert find_affected(change("matrix/environments.toml", repository=ours)).everything
+    assert not find_affected(change("bot/report/build.py", repository=ours))
 
 
 def test_an_unknown_repository_is_an_error_not_a_no() -> None:
     with pytest.raises(UnknownNameError, match="unknown repository 'a/pytorch'"):
-        affected(change("x.py", repository="a/pytorch"))
+        find_affected(change("x.py", repository="a/pytorch"))
 
 
 def test_pins_of_the_other_packages_count() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.github.types import Change, ChangedFile, FileStatus
-from bot.loading_code.affected import Affected, affected
+from bot.loading_code.affected import Affected, find_affected
 from bot.loading_code.model_graph import ModelGraph
 
 FOLDER = Path(__file__).parents[2] / "data" / "changes"
@@ -36,7 +36,7 @@ class Recorded:
         return self.expected != "no"
 
     def judged(self) -> Affected:
-        return affected(self.change, ModelGraph())
+        return find_affected(self.change, ModelGraph())
 
 
 def recorded(line: dict[str, Any]) -> Recorded:
@@ -104,4 +104,4 @@ def without_headers(change: Change) -> Change:
 
 @pytest.mark.parametrize("entry", [entry for entry in CORPUS if entry.loads], ids=lambda entry: entry.name)
 def test_knowing_less_never_turns_a_yes_into_a_no(entry: Recorded) -> None:
-    assert affected(without_headers(entry.change), ModelGraph()), entry.why
+    assert find_affected(without_headers(entry.change), ModelGraph()), entry.why

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.loading_code.affected import affected
+from bot.loading_code.affected import find_affected
 from tests.support.changes import CORE, LLAMA, change, judge
 
 
@@ -125,7 +125,7 @@ RUST = "huggingface/safetensors"
 )
 def test_in_rust_only_the_arms_of_devices_that_are_not_measured_are_left_out(arm: str, counts: bool) -> None:  # noqa: FBT001
     patch = f"@@ -1,2 +1,5 @@\n match name {{\n+    {arm}\n+        Device::new(name)\n+    }}\n }}"
-    assert bool(affected(change("bindings/python/src/lib.rs", patch, repository=RUST))) is counts
+    assert bool(find_affected(change("bindings/python/src/lib.rs", patch, repository=RUST))) is counts
 
 
 def test_an_attention_on_another_base_counts() -> None:
@@ -134,4 +134,4 @@ def test_an_attention_on_another_base_counts() -> None:
 
 def test_a_bracket_alone_is_nothing_in_any_language() -> None:
     patch = "@@ -1,3 +1,3 @@\n-)\n+  },\n let x = 1;"
-    assert not affected(change("safetensors/src/tensor.rs", patch, repository=RUST))
+    assert not find_affected(change("safetensors/src/tensor.rs", patch, repository=RUST))

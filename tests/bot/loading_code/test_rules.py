@@ -2,12 +2,12 @@
 
 import re
 
-from bot.loading_code.rules import TABLE, repository
+from bot.loading_code.rules import TABLE, find_rules
 
 
 def test_no_symbol_of_the_table_is_both_loading_code_and_neutral() -> None:
     for name in ("transformers", "DeepSpeed", "accelerate", "safetensors", "zero3-matrix"):
-        for rule in repository(f"a/{name}").rules:
+        for rule in find_rules(f"a/{name}").rules:
             assert not rule.symbols & rule.neutral, rule.path.pattern
             assert rule.why
             assert not rule.why.endswith("."), "it goes on after a colon"

@@ -23,7 +23,7 @@ from bot.pull_requests.report_run import Reported, report_run
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Workflow
 from bot.settings import Budget, Settings
-from bot.untrusted.artifacts import runs_of
+from bot.untrusted.artifacts import read_runs
 from matrix.catalog.catalog import load_catalog
 from matrix.comparison.compare import Role, compare
 from matrix.comparison.plan import Duel, Side
@@ -293,6 +293,6 @@ BROKEN_PLAN = plan(Side(Role.BASE, {"transformers": "5.5.4"}), Side(Role.HEAD, {
 def test_what_cannot_be_read_blames_and_clears_nobody(uploaded: bytes | dict[str, bytes]) -> None:
     (duel,) = BROKEN_PLAN.duels
     archive = uploaded if isinstance(uploaded, bytes) else archived(uploaded)
-    runs, refused = runs_of({duel.name: archive}, BROKEN_PLAN, [JobResult(f"cells / {duel.name}", "success")])
+    runs, refused = read_runs({duel.name: archive}, BROKEN_PLAN, [JobResult(f"cells / {duel.name}", "success")])
     shown = view(Facts(BROKEN_PLAN), compare(runs, expected_keys(BROKEN_PLAN)[duel.name]), refused)
     assert (shown.headline, check_run(shown).conclusion) == (Headline.UNCERTAIN, "neutral")

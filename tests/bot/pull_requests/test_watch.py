@@ -16,7 +16,7 @@ from bot.github.client import GitHub
 from bot.github.errors import GitHubError
 from bot.github.retries import Patience
 from bot.github.types import Change, PullRequest, Revision
-from bot.loading_code.affected import affected
+from bot.loading_code.affected import find_affected
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Workflow
 from bot.pull_requests.tracking_issue import ENTRIES, JUDGED, MARKER, Cursor, Entry, TrackingState, tracking_body
@@ -46,7 +46,7 @@ def test_the_settings_of_the_project_are_read() -> None:
 
 @pytest.mark.parametrize("repository", load_settings().watch)
 def test_every_watched_repository_can_be_judged(repository: str) -> None:
-    assert not affected(Change(repository, (), 0))
+    assert not find_affected(Change(repository, (), 0))
 
 
 def test_all_mistakes_of_the_settings_are_told_at_once(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from bot.github.types import ArtifactInfo, JobResult
 from bot.text import Code, plain
-from bot.untrusted.artifacts import Refused, runs_of, wanted
-from bot.untrusted.consistency import contradiction
-from bot.untrusted.strict_records import LIMITS, HostileError, strict_cell
+from bot.untrusted.artifacts import Rejected, read_runs, select_artifacts
+from bot.untrusted.consistency import find_contradiction
+from bot.untrusted.strict_records import LIMITS, HostileError, parse_cell
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonPlan, Duel, Side
 from matrix.model import Case, Cell, Check, Device, Failure, Kind, Loader, Run, Tensors, Timing
@@ -64,7 +64,7 @@ def member(whole: Cell, role: str = "base") -> tuple[str, bytes]:
 
 
 def read(archive: bytes, jobs: list[JobResult] = DONE, plan: ComparisonPlan = PLAN) -> tuple[dict[Role, Run], str]:
-    runs, refused = runs_of({duel.name: archive for duel in plan.duels}, plan, jobs)
+    runs, refused = read_runs({duel.name: archive for duel in plan.duels}, plan, jobs)
     return runs, "; ".join(plain(one.reason) for one in refused)
 
 
@@ -107,12 +107,12 @@ def named(name: str, mode: int = 0o100644, dos: int = 0) -> bytes:
 def test_a1_a_name_out_of_place(name: str) -> None:
     runs, refused = read(named(name))
     assert not runs
-    assert refused.endswith(", which is no <role>/<name>.jsonl")
+    assert refused.endswith(", which is not a <role>/<name>.jsonl")
 
 
 @pytest.mark.parametrize(("mode", "dos"), [(0o120777, 0), (0o040755, 0), (0o020666, 0), (0o010644, 0), (0, 0x10)])
 def test_a1_no_plain_file(mode: int, dos: int) -> None:
-    assert "which is no plain file" in read(named("base/x.jsonl", mode, dos))[1]
+    assert "which is not a plain file" in read(named("base/x.jsonl", mode, dos))[1]
 
 
 def encrypted() -> bytes:
@@ -164,7 +164,7 @@ def test_a1_a_directory_of_thousands_is_not_even_listed() -> None:
 def test_a1_many_members_together_are_a_bomb_too() -> None:
     small = replace(LIMITS, total=2_500)
     archive = packed(*((f"{role}/x.jsonl", b"1234567890" * 100) for role in ("base", "head", "newest")))
-    _, (refused,) = runs_of({"change": archive}, PLAN, DONE, small)
+    _, (refused,) = read_runs({"change": archive}, PLAN, DONE, small)
     assert plain(refused.reason) == "its archive unpacks to more than results ever have, at newest/x.jsonl"
 
 
@@ -206,12 +206,12 @@ WRONG = case_record(case(ROUTER, Verdict.CORRUPT))
 def test_a1_what_is_no_record(lines: list[str], words: str) -> None:
     content = "".join(f"{line}\n" for line in lines).encode("latin-1" if lines == ["\xff"] else "utf-8")
     with pytest.raises(HostileError) as raised:
-        strict_cell(content)
+        parse_cell(content)
     assert words in str(raised.value)
 
 
 def test_a_half_written_last_line_is_not_read() -> None:
-    assert strict_cell(f"{HEADER}\n{FIRST}\n{FIRST[:50]}".encode()).cases == CASES[:1]
+    assert parse_cell(f"{HEADER}\n{FIRST}\n{FIRST[:50]}".encode()).cases == CASES[:1]
 
 
 FOUND = finding()
@@ -250,7 +250,7 @@ FOUND = finding()
 def test_a_case_that_contradicts_itself(claim: Case, words: str) -> None:
     if claim.verdict is Verdict.CORRUPT and claim.findings:
         both = (FOUND, finding(kind=Kind.DTYPE, reported_missing=False))
-        assert not contradiction(replace(claim, findings=both), 2)
+        assert not find_contradiction(replace(claim, findings=both), 2)
     runs, refused = read(packed(member(measured(BASE, claim)), member(measured(HEAD), "head")))
     assert list(runs) == [Role.HEAD]
     assert refused.endswith(f"contradicts itself about {claim.key}: {words}")
@@ -267,7 +267,7 @@ def other(**changes: Any) -> tuple[str, bytes]:
     ("file", "words"),
     [
         (member(measured(HEAD)), "is of another transformers than the plan's"),
-        (member(measured(BASE), "newest"), "is of a role that this duel does not have"),
+        (member(measured(BASE), "newest"), "is of a role that this job does not have"),
         (other(stem="x"), "is of an environment that does not know its own name"),
         (other(backend="nccl"), "is of an environment that does not know its own name"),
         (other(device=Device.CUDA, backend="nccl"), "is of an environment that does not know its own name"),
@@ -275,7 +275,7 @@ def other(**changes: Any) -> tuple[str, bytes]:
         (other(world_size=10**9), "has an impossible number of ranks"),
         (other(deepspeed="0.16.9"), "was measured with another deepspeed than the plan's"),
         (other(torch="2.11.0"), "was measured with another torch than the plan's"),
-        (other(transformers="5 <b>"), "names no version of transformers"),
+        (other(transformers="5 <b>"), "does not name a version of transformers"),
         (other(hardware="x\n# y"), "does not say what measured it, when and on what"),
         (other(hardware="x" * 201), "does not say what measured it, when and on what"),
         (member(measured(BASE, probe="mine")), "does not say what measured it, when and on what"),
@@ -312,7 +312,7 @@ def test_a2_safetensors_is_told_by_its_version() -> None:
 @pytest.mark.parametrize("hostile", ["@everyone <img src=x>", "`|\u202e[a](b)", "\x1b[31m" * 100])
 def test_what_a_refusal_quotes_is_marked_and_clipped(hostile: str) -> None:
     for archive in (named(hostile), packed(member(measured(BASE, case(hostile))))):
-        _, (refused, *_) = runs_of({"change": archive}, PLAN, DONE)
+        _, (refused, *_) = read_runs({"change": archive}, PLAN, DONE)
         assert not [part for part in refused.reason if hostile[:5] in part and not isinstance(part, Code)]
         assert max(map(len, refused.reason)) < 250
 
@@ -328,9 +328,9 @@ def test_a6_results_that_were_not_uploaded() -> None:
         {Role.HEAD: Run((measured(HEAD),))},
         "it holds no results of the base",
     )
-    assert runs_of({}, PLAN, DONE) == ({}, (Refused("change", ("its job uploaded no results",)),))
-    lost = Refused("change", ("its archive is too large",))
-    assert runs_of({"change": lost}, PLAN, DONE) == ({}, (lost,))
+    assert read_runs({}, PLAN, DONE) == ({}, (Rejected("change", ("its job uploaded no results",)),))
+    lost = Rejected("change", ("its archive is too large",))
+    assert read_runs({"change": lost}, PLAN, DONE) == ({}, (lost,))
 
 
 @pytest.mark.parametrize(
@@ -359,12 +359,12 @@ def test_a6_of_each_planned_duel_the_newest_artifact_is_wanted() -> None:
         ArtifactInfo(4, "zero3-change", 10, expired=True),
         ArtifactInfo(5, "zero3-other", 10),
     ]
-    assert wanted(listed, PLAN) == {"change": listed[0]}
+    assert select_artifacts(listed, PLAN) == {"change": listed[0]}
 
 
 def believable(archive: bytes) -> None:
     """Whatever an archive holds, it is refused in words or holds to everything that the plan and the probe promise."""
-    runs, refused = runs_of({"change": archive}, PLAN, DONE)
+    runs, refused = read_runs({"change": archive}, PLAN, DONE)
     assert set(runs) <= {Role.BASE, Role.HEAD, Role.BASE_AGAIN, Role.HEAD_AGAIN}
     assert len(set(runs) & {Role.BASE, Role.HEAD}) == 2 or refused
     keys = {one.key for one in CASES}
@@ -373,7 +373,7 @@ def believable(archive: bytes) -> None:
         sha = BASE if role in (Role.BASE, Role.BASE_AGAIN) else HEAD
         assert f"git.{sha[:12]}+" in whole.environment.id
         assert {one.key for one in whole.cases} <= keys
-        assert not any(contradiction(one, whole.environment.world_size) for one in whole.cases)
+        assert not any(find_contradiction(one, whole.environment.world_size) for one in whole.cases)
         assert not whole.complete or whole.error or len(whole.cases) >= whole.planned
 
 
