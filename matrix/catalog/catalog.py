@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,13 @@ def load_catalog(path: Path = PATH, lock: Path = LOCK, transformers: str = "") -
     return tuple(sorted(every, key=lambda one: (order.index(one.family), one.id)))
 
 
-def recipes_of(transformers: str, architectures: Sequence[Architecture]) -> tuple[Architecture, ...]:
-    """`architectures` with the recipes that the catalog has for a version of transformers; others stay as they are."""
+def recipes_of(transformers: str, names: Iterable[str]) -> tuple[Architecture, ...]:
+    """Returns the recipes of these architectures for a version of transformers, in their order.
+
+    One that the catalog does not have is made tiny by the rules alone.
+    """
     known = {one.id: one for one in load_catalog(transformers=transformers)}
-    newest = {one.id: one for one in load_catalog()}
-    return tuple(known[one.id] if newest.get(one.id) == one else one for one in architectures)
+    return tuple(known.get(name, Architecture(name, "other")) for name in names)
 
 
 def catalog_hash(*paths: Path) -> str:

@@ -12,7 +12,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.catalog.lockfile import Looked, read_lock
 from matrix.command_line import DEVICES, one_of
 from matrix.errors import CancelledError
-from matrix.measure.cell import Request
+from matrix.measure.request import Request
 from matrix.measure.tasks import plan
 from matrix.model import Check, Loader
 from matrix.own_model import measure as own
@@ -49,7 +49,6 @@ def check_model(
     with own.folder(out) as folder:
         request = Request(
             out=folder,
-            architectures=entries,
             tasks=plan(entries, [*Loader], [*Check]),
             interpreter=python or Path(sys.executable),
             device=device,

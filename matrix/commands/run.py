@@ -16,8 +16,9 @@ from matrix.catalog.select import select
 from matrix.command_line import DEVICES, Architectures, one_of
 from matrix.environments.spec import chosen_by_name, from_id, load_environments
 from matrix.errors import INFRASTRUCTURE, CancelledError
-from matrix.measure.cell import Request, measure
+from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
+from matrix.measure.request import Request
 from matrix.measure.tasks import choices, plan
 from matrix.model import Architecture, Cell, Check, Device, Loader
 from matrix.progress import TerminalProgress
@@ -73,7 +74,6 @@ def measure_cell(
     named = chosen_by_name(os.environ, known)
     request = Request(
         out=out,
-        architectures=architectures,
         tasks=tasks,
         environment=from_id(environment, (*known, *filter(None, [named]))) if environment else None,
         interpreter=None if environment else (python or Path(sys.executable)),

@@ -17,15 +17,13 @@ from matrix.environments.packages import PROJECT
 from matrix.environments.source_builds import checkout
 from matrix.environments.spec import Environment, pinned
 from matrix.errors import (
-    BadMessageError,
     BadPlanError,
-    EnvironmentFailedError,
-    ProbeDiedError,
     UnknownNameError,
 )
 from matrix.job import Task
-from matrix.measure.cell import Progress, Request, measure, salvage
+from matrix.measure.cell import UNFINISHED, measure, salvage
 from matrix.measure.probe_process import OURS, Setup
+from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan, remaining
 from matrix.model import Architecture, Case, CaseKey, Cell, Run
 from matrix.process.sandbox import Isolation, Sandbox, harmless
@@ -103,8 +101,7 @@ class _Session:
         told.step("begins")
         try:
             cell = measure(replace(request, setup=self._setup(side)), told)
-        except (EnvironmentFailedError, ProbeDiedError, BadMessageError) as error:
-            told.step(f"could not be measured to the end ({type(error).__name__}), see {request.logs}")
+        except UNFINISHED as error:
             cell = salvage(request, error, told)
         _tidy(request, cell)
         return Run((cell,))
@@ -112,7 +109,6 @@ class _Session:
     def _request(self, side: Side, role: Role, tasks: Sequence[Task]) -> Request:
         return Request(
             out=self.out / role,
-            architectures=self.means.architectures,
             tasks=tuple(tasks),
             environment=pinned(side.pins, self.means.known),
             venv=self._folder(side),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from packaging.version import Version
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from matrix.catalog.lockfile import CENSUS, DISCOVERY, Lock, inputs_digest
 from matrix.discovery.merge_versions import Answer, Discovery, Found, Gathering, chosen
@@ -17,14 +18,13 @@ from matrix.environments.spec import Environment
 from matrix.errors import ProbeDiedError
 from matrix.measure.probe_process import ask as ask_probe
 from matrix.measure.probe_process import last_line
-from matrix.process.messages import strictly
 from matrix.progress import TerminalProgress
 
 PROCESSES = 2
 
-_FOUND = TypeAdapter(Found)
 _ANSWER = TypeAdapter(Answer)
-_UNREACHED = TypeAdapter(tuple[str, ...])
+_Scanned = TypedDict("_Scanned", {"class": Found, "unreached": tuple[str, ...]}, total=False)
+_SCANNED = TypeAdapter(_Scanned)
 _DISCOVERY = TypeAdapter(Discovery)
 _ANSWERS: TypeAdapter[tuple[Answer, ...]] = TypeAdapter(tuple[Answer, ...])
 
@@ -35,14 +35,11 @@ def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: P
     """Every class of that version that bears buffers; raises ProbeDiedError when the probe does not come to its end."""
     found: list[Found] = []
     question = {"configs": configs, "processes": PROCESSES}
-    for message in ask_probe("scan", question, interpreter, log):
-        match message:
-            case {"class": values}:
-                found.append(strictly(_FOUND, values))
-            case {"unreached": sites}:
-                return Discovery(version, tuple(found), strictly(_UNREACHED, sites))
-            case _:
-                pass
+    for message in ask_probe("scan", question, interpreter, log, _SCANNED):
+        if "class" in message:
+            found.append(message["class"])
+        elif "unreached" in message:
+            return Discovery(version, tuple(found), message["unreached"])
     raise ProbeDiedError(f"transformers {version}", log, last_line(log))
 
 
@@ -54,10 +51,10 @@ def questions(asked: Sequence[Found], seeds: Gathering) -> list[dict[str, Any]]:
 def tiny(entries: Sequence[Mapping[str, Any]], interpreter: Path, log: Path) -> tuple[Answer, ...]:
     """How each architecture of the `questions` becomes tiny; raises ProbeDiedError."""
     question = {"architectures": entries, "processes": PROCESSES}
-    answers = [strictly(_ANSWER, values) for values in ask_probe("census", question, interpreter, log)]
+    answers = tuple(ask_probe("census", question, interpreter, log, _ANSWER))
     if len(answers) < len(entries):
         raise ProbeDiedError("the census", log, last_line(log))
-    return tuple(answers)
+    return answers
 
 
 def newest_first(environments: Sequence[Environment]) -> list[Environment]:

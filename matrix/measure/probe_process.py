@@ -6,13 +6,17 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from pydantic import TypeAdapter
 
 from matrix.environments.interpreter import find_interpreter
 from matrix.job import Job
-from matrix.process.messages import messages
+from matrix.process.messages import MESSAGE, Message, read_messages
 from matrix.process.run import ROOT, Command, running
 from matrix.process.sandbox import Sandbox
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,10 @@ _HUB: Final = dict.fromkeys(("HF_HUB_CACHE", "TRANSFORMERS_CACHE"), str(ROOT / "
 
 def run_job(
     job: Job, interpreter: Path, log: Path, launcher: Sequence[str] = (), setup: Setup = OURS
-) -> Generator[dict[str, Any]]:
+) -> Generator[Message]:
     """Runs `job` in `interpreter` and yields the probe's messages as they come; all its other output goes to `log`.
 
-    `matrix.probe.__main__` lists the messages. Closing the iterator, or Ctrl-C, ends the probe with all its ranks. A
+    Closing the iterator, or Ctrl-C, ends the probe with all its ranks. A
     `launcher` such as `-m torch.distributed.run` starts the ranks instead of the probe, and ends them. Raises
     BadMessageError for any other line.
     """
@@ -50,13 +54,15 @@ def run_job(
         arguments = _arguments(job, [str(find_interpreter(interpreter)), *launcher], folder, setup.sandbox)
         command = Command(arguments, folder, {**_variables(setup, folder), **({} if job.target else _HUB)})
         with running(command, stderr, limit=limit) as stdout:
-            yield from messages(stdout)
+            yield from read_messages(stdout, MESSAGE)
 
 
-def ask(topic: str, question: Mapping[str, Any], interpreter: Path, log: Path) -> Generator[dict[str, Any]]:
+def ask(
+    topic: str, question: Mapping[str, Any], interpreter: Path, log: Path, answers: TypeAdapter[_Answer]
+) -> Generator[_Answer]:
     """Asks the probe in `interpreter` a question about `topic` and yields its answers; its other output goes to `log`.
 
-    Ends early when the probe dies. Raises BadMessageError for a line that is not a JSON object.
+    Ends early when the probe dies. Raises BadMessageError for a line that is not one of these `answers`.
     """
     with TemporaryDirectory(prefix="zero3-job-") as name, log.open("a", encoding="utf-8") as stderr:
         folder = Path(name)
@@ -65,7 +71,7 @@ def ask(topic: str, question: Mapping[str, Any], interpreter: Path, log: Path) -
         arguments = [str(find_interpreter(interpreter)), "-m", "matrix.probe.discovery", topic]
         command = Command(arguments, folder, {**_variables(OURS, folder), **_HUB, **_DETERMINISTIC})
         with file.open() as stdin, running(command, stderr, stdin) as stdout:
-            yield from messages(stdout)
+            yield from read_messages(stdout, answers)
 
 
 def last_line(log: Path) -> str:

@@ -19,10 +19,12 @@ from matrix.environments.packages import RECORDED
 from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError, ProbeDiedError, ResultsError
 from matrix.job import Job
-from matrix.measure.cell import Progress, Request, measure
-from matrix.measure.probe_process import run_job
+from matrix.measure.cell import measure
+from matrix.measure.probe_process import last_line, run_job
+from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan
-from matrix.model import Architecture, Cell, Check, Device, Loader, Timing
+from matrix.model import Architecture, Case, CaseKey, Cell, Check, Device, Loader, Timing
+from matrix.process.messages import Message
 from matrix.verdicts import Verdict
 
 SEED: Final = 45402
@@ -77,27 +79,27 @@ class Launch:
         return self.wall / self.floor if self.floor else float("inf")
 
 
-def launched(name: str, wall: float, messages: Iterable[Mapping[str, Any]]) -> Launch:
-    """The launch that printed `messages` (see `matrix.probe.__main__`); the last message of a case counts."""
-    cases: dict[tuple[str, str, str], Mapping[str, Any]] = {}
-    others: dict[str, Any] = {}
+def launched(name: str, wall: float, messages: Iterable[Message]) -> Launch:
+    """Returns the launch that printed `messages`; the last message of a case counts."""
+    cases: dict[CaseKey, Case] = {}
+    others: Message = {}
     for message in messages:
-        if case := message.get("case"):
-            cases[case["architecture"], case["loader"], case["check"]] = case
+        if "case" in message:
+            cases[message["case"].key] = message["case"]
         else:
             others.update(message)
-    by_architecture: dict[str, list[str]] = {}
+    by_architecture: dict[str, list[Verdict]] = {}
     for case in cases.values():
-        by_architecture.setdefault(case["architecture"], []).append(case["verdict"])
+        by_architecture.setdefault(case.architecture, []).append(case.verdict)
     verdicts = [verdict for found in by_architecture.values() for verdict in found]
     return Launch(
         name=name,
         wall=wall,
-        timing=Timing(**others.get("end", {})),
+        timing=others.get("end", Timing()),
         verdicts={verdict: verdicts.count(verdict) for verdict in Verdict if verdict in verdicts},
         passed=tuple(sorted(a for a, found in by_architecture.items() if set(found) == {Verdict.PASS})),
         loaded=tuple(sorted(a for a, found in by_architecture.items() if Verdict.UNSUPPORTED not in found)),
-        environment=others.get("environment", {}),
+        environment=vars(others["environment"]) if "environment" in others else {},
     )
 
 
@@ -151,9 +153,9 @@ class Bench:
             messages = list(stream)
         wall = time.perf_counter() - started
         if failure := next((message["failure"] for message in messages if "failure" in message), None):
-            raise EnvironmentFailedError(str(self.interpreter), f"{failure['type']}: {failure['message']}")
+            raise EnvironmentFailedError(str(self.interpreter), f"{failure.type}: {failure.message}")
         if not messages or "end" not in messages[-1]:
-            raise ProbeDiedError(name, log, (log.read_text(errors="replace").splitlines() or ["(empty)"])[-1])
+            raise ProbeDiedError(name, log, last_line(log))
         return launched(name, wall, messages)
 
     def _job(self, architectures: Sequence[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]) -> Job:
@@ -190,8 +192,7 @@ def measured_set(environments: Sequence[Environment], bench: Bench) -> Goal:
     with TemporaryDirectory(prefix="set-", dir=bench.out) as name:
         folder = Path(name)
         requests = [
-            Request(folder, bench.architectures, tasks, environment=e, venv=folder / e.id, device=bench.device)
-            for e in environments
+            Request(folder, tasks, environment=e, venv=folder / e.id, device=bench.device) for e in environments
         ]
         cells = [measure(request, bench.progress) for request in requests]
         summed_set(cells, [e.id for e in environments], folder)

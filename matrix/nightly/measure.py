@@ -10,9 +10,9 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from matrix.errors import BadMessageError, EnvironmentFailedError, ProbeDiedError
-from matrix.measure.cell import Progress, Request, measure, salvage
+from matrix.measure.cell import UNFINISHED, measure, salvage
 from matrix.measure.probe_process import OURS
+from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan as tasks_of
 from matrix.model import Architecture, Check, Loader
 from matrix.nightly.plan import WORLD_SIZE, NightCell, NightPlan, read_night
@@ -51,7 +51,6 @@ def run(plan: NightPlan, shard: str, machine: Machine, progress: Progress) -> No
 def _request(plan: NightPlan, cell: NightCell, machine: Machine) -> Request:
     return Request(
         out=machine.out,
-        architectures=machine.architectures,
         tasks=tasks_of(machine.architectures, tuple(Loader), tuple(Check)),
         environment=cell.environment,
         venv=machine.venvs / cell.environment.id,
@@ -66,8 +65,7 @@ def _request(plan: NightPlan, cell: NightCell, machine: Machine) -> Request:
 def _measured(request: Request, progress: Progress) -> None:
     try:
         measure(request, progress)
-    except (EnvironmentFailedError, ProbeDiedError, BadMessageError) as error:
-        progress.step(f"could not be measured to the end ({type(error).__name__}), see {request.logs}")
+    except UNFINISHED as error:
         salvage(request, error, progress)
 
 

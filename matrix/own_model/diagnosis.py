@@ -12,26 +12,11 @@ from packaging.version import Version
 from matrix.advice.safety import Answer
 from matrix.catalog.lockfile import TINY, Looked
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, What
+from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
 
 BUFFERS_LOAD_SINCE = "5.6.0"
 """The transformers that loads buffers under ZeRO-3, https://github.com/huggingface/transformers/pull/45402."""
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """What the probe made of a target. `parameters` are those measured, `sites` the buffer sites among them.
-
-    `lost` are sites of the full-size model that the tiny one has not; None where `unknown` says why it could not be told,
-    and where the model kept its size.
-    """
-
-    id: str
-    parameters: int | None = None
-    sites: tuple[str, ...] = ()
-    full_parameters: int | None = None
-    lost: tuple[str, ...] | None = None
-    unknown: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,49 +4,20 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
-from pydantic import TypeAdapter
-
 from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.sources import knowledge
 from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RefusedTargetError
-from matrix.job import Job
-from matrix.measure.cell import Progress, Request, Sink, measure, prepare, run_probe
-from matrix.measure.device import resolve_device
-from matrix.measure.tasks import plan
-from matrix.model import Architecture, Cell, Check, Loader, Source
-from matrix.own_model.diagnosis import Resolved
-from matrix.process.messages import strictly
-from matrix.results.store import append, read_cell, set_aside
+from matrix.measure.cell import measure
+from matrix.measure.request import Progress, Request, Target
+from matrix.model import Cell, Source
+from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
-
-CASES = len(Loader) * len(Check)
-_RESOLVED = TypeAdapter(Resolved)
-
-
-@dataclass
-class _TargetSink(Sink):
-    """Where the messages about a target go, which says first what it is."""
-
-    source: Source = field(default_factory=Source)
-    resolved: Resolved | None = None
-
-    def identified(self, values: object) -> None:
-        """From here on the probe may decide the cases of this one architecture."""
-        self.resolved = strictly(_RESOLVED, values)
-        architectures = (Architecture(self.resolved.id, "own", source=self.source),)
-        self.request = replace(
-            self.request, architectures=architectures, tasks=plan(architectures, [*Loader], [*Check])
-        )
-
-    def refused(self, words: str) -> None:
-        """There is nothing to measure."""
-        raise RefusedTargetError(self.source.name or self.source.label, words)
 
 
 def identity(source: Source) -> str:
@@ -88,36 +59,19 @@ def safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
 
 
 def measure_own(source: Source | None, request: Request, progress: Progress) -> tuple[Cell, Resolved]:
-    """Measure every case of `source`, or of the architectures of `request`; the cell on disk, and what was measured.
+    """Measures every case of `source`, or the tasks of `request`; returns the cell on disk, and what was measured.
 
     Raises RefusedTargetError when there is no such model in the interpreter, EnvironmentFailedError when the packages
     cannot be imported or no ranks be started, and what else `matrix.measure.cell.measure` raises.
     """
+    target = Target(source) if source else None
     if source:
-        cell, resolved = _measure_target(source, replace(request, catalog=identity(source)), progress)
-    else:
-        cell, resolved = measure(request, progress), Resolved(", ".join(entry.id for entry in request.architectures))
+        request = replace(request, target=target, catalog=identity(source))
+    cell = measure(request, progress)
     if cell.error:
         raise EnvironmentFailedError(cell.environment.id, f"{cell.error.type}: {cell.error.message}")
     for case in cell.cases:
         if case.verdict is Verdict.UNSUPPORTED:
             raise RefusedTargetError(case.architecture, case.error.message if case.error else "there is no such class")
-    return cell, resolved
-
-
-def _measure_target(source: Source, request: Request, progress: Progress) -> tuple[Cell, Resolved]:
-    device = resolve_device(request.device, request.world_size)
-    interpreter, info = prepare(request, device, progress)
-    path = request.out / f"{info.id}.jsonl"
-    if path.exists():
-        progress.step(f"earlier results are kept as {set_aside(path).name}")
-    progress.begin(info.id, CASES)
-    job = Job((), (), device, request.world_size, request.timeout, request.confirmations, source)
-    with append(path) as writer:
-        sink = _TargetSink(request, info, writer, progress, path, None, source=source)
-        try:
-            run_probe(job, interpreter, sink)
-        except RefusedTargetError:
-            path.unlink()  # an empty file would be no results
-            raise
-    return read_cell(path), sink.resolved or Resolved("")
+    names = dict.fromkeys(task.architecture for task in request.tasks)
+    return cell, (target.resolved if target else None) or Resolved(", ".join(names))

@@ -1,50 +1,77 @@
-"""What the probe says on its stdout. The code under test can write there too, so every message counts as hostile.
+"""The messages of the probe, read from its stdout. The code under test can write there too, so every message is hostile.
 
-Whoever reads it believes the form, never that the probe wrote it: see `matrix.process.sandbox` on what can be promised.
+Whoever reads them believes their form, never that the probe wrote them: see `matrix.process.sandbox` for what can be
+promised.
 """
 
-import json
 from collections.abc import Iterator
-from typing import IO, Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import IO, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic brings it, and takes no other before Python 3.12
 
 from matrix.errors import BadMessageError
+from matrix.model import Case, EnvironmentInfo, Failure, Timing
 
 LONGEST: Final = 8 << 20
 """Characters of a message: a case with findings in thousands of tensors has about one million."""
 ALL: Final = 64 << 20
 """Characters of all messages of one probe: the whole catalog, broken everywhere, has about four million."""
 
-_Value = TypeVar("_Value")
+_Message = TypeVar("_Message")
 
 
-def messages(stream: IO[str]) -> Iterator[dict[str, Any]]:
-    """The JSON objects in the lines of `stream`; raises BadMessageError for any other line, and for too many."""
+@dataclass(frozen=True)
+class Resolved:
+    """What the probe made of a target. `parameters` are those measured, `sites` the buffer sites among them.
+
+    `lost` are sites of the full-size model that the tiny one has not; None where `unknown` says why it could not be told,
+    and where the model kept its size.
+    """
+
+    id: str
+    parameters: int | None = None
+    sites: tuple[str, ...] = ()
+    full_parameters: int | None = None
+    lost: tuple[str, ...] | None = None
+    unknown: str = ""
+
+
+class Message(TypedDict, total=False):
+    """A message of the probe that does a job: one of these, or `progress` with `at`, `done` and `of`, of any type."""
+
+    environment: EnvironmentInfo
+    target: Resolved
+    refused: str
+    progress: object
+    at: object
+    done: object
+    of: object
+    case: Case
+    failure: Failure
+    end: Timing
+
+
+MESSAGE: Final = TypeAdapter(Message)
+
+
+def read_messages(stream: IO[str], kind: TypeAdapter[_Message]) -> Iterator[_Message]:
+    """Parses each line of `stream` as a message of that `kind`; names that it does not know are ignored.
+
+    Raises BadMessageError for any other line, for numbers that no record can hold, and for too many lines.
+    """
     total = 0
     while line := stream.readline(LONGEST + 1):
         total += len(line)
         if len(line) > LONGEST or total > ALL:
             raise BadMessageError("more than a probe has to say")
-        yield _parsed(line)
+        yield _parse(line, kind)
 
 
-def _parsed(line: str) -> dict[str, Any]:
+def _parse(line: str, kind: TypeAdapter[_Message]) -> _Message:
     try:
-        message = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadMessageError("a line is not JSON") from error
-    if not isinstance(message, dict):
-        raise BadMessageError("a line is not a JSON object")
-    return message
-
-
-def strictly(adapter: TypeAdapter[_Value], values: object) -> _Value:
-    """What `values` describe; raises BadMessageError. Unknown names in them are ignored, NaN and infinities refused."""
-    try:
-        return adapter.validate_json(json.dumps(values, allow_nan=False), strict=True)
+        return kind.validate_json(line, strict=True)
     except ValidationError as error:
         problem = error.errors(include_input=False)[0]
         raise BadMessageError(f"{'.'.join(map(str, problem['loc']))[:100]}: {problem['type']}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadMessageError("a value that no record can hold") from error

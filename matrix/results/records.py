@@ -5,7 +5,7 @@ PURE: no input or output.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any, Final
 
 from matrix.model import Case, Cell, Timing
@@ -32,6 +32,9 @@ def case_record(case: Case) -> str:
 
 def end_record(cases: Iterable[Case], timing: Timing) -> str:
     """The last line of a cell's file: without it the cell is incomplete."""
-    return record(
-        "end", {"cases": len(list(cases)), **{name: round(value, 3) for name, value in asdict(timing).items()}}
-    )
+    return record("end", {"cases": len(list(cases)), **asdict(rounded(timing))})
+
+
+def rounded(timing: Timing) -> Timing:
+    """Returns `timing` as a record has it, to the millisecond."""
+    return Timing(*(round(value, 3) for value in astuple(timing)))

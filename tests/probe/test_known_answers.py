@@ -9,7 +9,8 @@ import pytest
 
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
-from matrix.measure.cell import Request, measure
+from matrix.measure.cell import measure
+from matrix.measure.request import Request
 from matrix.measure.tasks import plan
 from matrix.model import Case, CaseKey, Check, Loader
 from matrix.progress import TerminalProgress
@@ -31,7 +32,7 @@ Answers = dict[CaseKey, Case]
 def answers(interpreter: Path, out: Path) -> Answers:
     architectures = select(load_catalog(), ALL)
     tasks = plan(architectures, list(Loader), [Check.LOAD])
-    request = Request(out, architectures, tasks, interpreter=interpreter, device="cpu", confirmations=1)
+    request = Request(out, tasks, interpreter=interpreter, device="cpu", confirmations=1)
     return {case.key: case for case in measure(request, TerminalProgress()).cases}
 
 

@@ -15,7 +15,6 @@ from matrix.discovery.merge_versions import Answer, Discovery, Found, Gathering,
 from matrix.job import Job
 from matrix.measure.tasks import plan
 from matrix.model import Architecture, Check, Device, Loader
-from matrix.process.messages import strictly
 from matrix.process.run import ROOT
 
 pytestmark = pytest.mark.measured
@@ -168,6 +167,9 @@ def test_a_configuration_that_takes_apart_what_it_is_given_is_told_the_whole_aga
     assert (answer["missing"], answer["broken"]) == ([], "")
 
 
+_ANSWER = TypeAdapter(Answer)
+
+
 def asked(python: Path, processes: int) -> str:
     """The lock of a few folders of models, as the probe's answers make it."""
     question = {"configs": {}, "folders": ["odd", "resnet"]}
@@ -177,7 +179,7 @@ def asked(python: Path, processes: int) -> str:
     census = {"architectures": entries, "processes": processes}
     answers = probe(python, "matrix.probe.discovery", "census", question=census)
     gathering = Gathering()
-    gathering.add(found, [strictly(TypeAdapter(Answer), values) for values in answers])
+    gathering.add(found, [_ANSWER.validate_json(json.dumps(values), strict=True) for values in answers])
     return canonical(gathering.lock(""))
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from string import Template
 
-from matrix.measure.cell import Request
+from matrix.measure.request import Request
 from matrix.measure.tasks import plan
 from matrix.model import Architecture, Case, Check, Loader
 from tests.support.runs import info
@@ -122,4 +122,4 @@ def ask(folder: Path, stand_in: StandIn, *names: str) -> Request:
     """Returns a request to load these architectures with the stand-in, into `folder`."""
     architectures = tuple(Architecture(f"{name}:Model", "other") for name in names)
     tasks = plan(architectures, [Loader.STOCK], [Check.LOAD])
-    return Request(folder / "out", architectures, tasks, interpreter=stand_in.path, device="cpu", catalog="sha256:1")
+    return Request(folder / "out", tasks, interpreter=stand_in.path, device="cpu", catalog="sha256:1")

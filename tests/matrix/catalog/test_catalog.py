@@ -135,9 +135,15 @@ def test_a_recipe_is_of_the_version_that_is_measured(version: str, size: int) ->
     assert locked.config(version) == {"size": size}
 
 
-def test_a_recipe_that_is_not_the_catalogs_stays() -> None:
-    own = Architecture(CATALOG[0].id, CATALOG[0].family, {"hidden_size": 3})
-    assert recipes_of("4.40.2", [own]) == (own,)
+def test_recipes_are_those_of_the_version_in_the_order_asked_for() -> None:
+    names = [one.id for one in reversed(CATALOG)]
+    for version in ("4.40.2", "5.23.0"):
+        known = {one.id: one for one in load_catalog(transformers=version)}
+        assert recipes_of(version, names) == tuple(known[name] for name in names)
+
+
+def test_what_is_not_in_the_catalog_has_no_recipe() -> None:
+    assert [one.config for one in recipes_of("4.40.2", ["a:B"])] == [{}]
 
 
 def census(python: Path, *architectures: Architecture) -> list[dict[str, Any]]:

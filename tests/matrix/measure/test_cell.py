@@ -21,8 +21,9 @@ from matrix.errors import (
     ProbeDiedError,
     WorldSizeError,
 )
-from matrix.measure.cell import Request, measure
+from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
+from matrix.measure.request import Request
 from matrix.model import Case, Cell, Device
 from matrix.process.run import ROOT
 from matrix.results.store import append, read_cell

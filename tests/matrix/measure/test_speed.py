@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from matrix.errors import ResultsError
 from matrix.measure.speed import Goal, Launch, chosen, goals, launched, summed_set
-from matrix.model import Timing
+from matrix.model import Case, Check, Loader, Timing
+from matrix.process.messages import Message
+from matrix.verdicts import Verdict
 from tests.support import runs
 
 TIMING = Timing(seconds=39.0, import_seconds=10.0, load_seconds=15.0, rss_mb=2048.0)
@@ -18,8 +19,8 @@ def launch(wall: float, loaded: int = 40, timing: Timing = TIMING) -> Launch:
     return Launch("cell", wall, timing, {}, ("a",), tuple(map(str, range(loaded))), {})
 
 
-def reported(architecture: str, verdict: str, check: str = "load") -> dict[str, Any]:
-    return {"case": {"architecture": architecture, "loader": "stock", "check": check, "verdict": verdict}}
+def reported(architecture: str, verdict: Verdict, check: Check = Check.LOAD) -> Message:
+    return {"case": Case(architecture, Loader.STOCK, check, verdict)}
 
 
 def test_a_goal_is_met_on_its_limit_and_missed_beyond() -> None:
@@ -37,14 +38,14 @@ def test_ratios_within_one_run() -> None:
 
 
 def test_a_launch_counts_the_last_word_on_each_case() -> None:
-    messages = [
-        {"environment": {"torch": "2.13.0"}},
-        reported("a", "crash"),
-        reported("b", "pass"),
-        reported("b", "crash", "save"),
-        reported("c", "unsupported"),
-        reported("a", "pass"),
-        {"end": {"seconds": 3.0, "import_seconds": 1.0, "load_seconds": 1.0, "rss_mb": 9.0}},
+    messages: list[Message] = [
+        {"environment": runs.info()},
+        reported("a", Verdict.CRASH),
+        reported("b", Verdict.PASS),
+        reported("b", Verdict.CRASH, Check.SAVE),
+        reported("c", Verdict.UNSUPPORTED),
+        reported("a", Verdict.PASS),
+        {"end": Timing(seconds=3.0, import_seconds=1.0, load_seconds=1.0, rss_mb=9.0)},
     ]
     told = launched("cell", 4.0, messages)
     assert (told.passed, told.loaded) == (("a",), ("a", "b"))

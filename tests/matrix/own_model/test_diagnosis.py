@@ -8,8 +8,9 @@ import pytest
 from matrix.advice.safety import Answer
 from matrix.catalog.lockfile import Looked
 from matrix.model import Case, Cell, Check, Failure, Loader
-from matrix.own_model.diagnosis import Diagnosis, Resolved, diagnose, explained
+from matrix.own_model.diagnosis import Diagnosis, diagnose, explained
 from matrix.own_model.text import check_lines, check_values
+from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
 from tests.support.runs import ROUTER, case, cell, finding, info
 

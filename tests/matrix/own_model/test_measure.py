@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from matrix.errors import EnvironmentFailedError, ProbeDiedError, RefusedTargetError
-from matrix.measure.cell import Request, measure
+from matrix.measure.cell import measure
+from matrix.measure.request import Request
 from matrix.model import Cell, Check, Loader, Source, Timing
-from matrix.own_model.diagnosis import Resolved
 from matrix.own_model.measure import folder, identity, measure_own, safe_pairs
+from matrix.process.messages import Resolved
 from matrix.results.store import append, read_run
 from matrix.verdicts import Verdict
 from tests.support.command_line import matrix
@@ -26,7 +27,7 @@ WHOLE = f"environment(); tell('target', {{'id': 'mine:Mine', 'parameters': 7}});
 
 
 def check(where: Path, body: str, source: Source | None = SOURCE) -> tuple[Cell, Resolved]:
-    request = Request(where / "out", (), (), interpreter=StandIn(where, body).path, device="cpu")
+    request = Request(where / "out", (), interpreter=StandIn(where, body).path, device="cpu")
     return measure_own(source, request, Silent())
 
 

@@ -20,10 +20,10 @@ from matrix.environments.pip_config import uv_variables
 from matrix.environments.source_builds import checkout, install_confined, other_commits
 from matrix.environments.spec import Environment
 from matrix.errors import BadMessageError, EnvironmentFailedError, SandboxError
-from matrix.model import Case, Timing
+from matrix.model import Case
 from matrix.process import messages
 from matrix.process import run as runner
-from matrix.process.messages import strictly
+from matrix.process.messages import MESSAGE
 from matrix.process.sandbox import Isolation, Sandbox, allowed, detect, harmless
 from tests.support.stand_in_probe import all_end
 
@@ -219,8 +219,7 @@ def test_r2_no_words_command_the_log(words: str) -> None:
 )
 def test_r3_any_line_is_a_message_or_refused(line: bytes) -> None:
     try:
-        for message in messages.messages(io.TextIOWrapper(io.BytesIO(line), errors="replace")):
-            strictly(TypeAdapter(Case), message)
+        list(messages.read_messages(io.TextIOWrapper(io.BytesIO(line), errors="replace"), TypeAdapter(Case)))
     except BadMessageError as error:
         assert len(str(error)) < 400  # noqa: PT017  most lines are refused, but not all
 
@@ -231,12 +230,12 @@ def test_r3_any_line_is_a_message_or_refused(line: bytes) -> None:
 )  # fmt: skip
 def test_r3_a_hostile_line_is_refused(line: str) -> None:
     with pytest.raises(BadMessageError):
-        list(messages.messages(io.StringIO(line)))
+        list(messages.read_messages(io.StringIO(line), MESSAGE))
 
 
 def test_too_many_lines_are_refused() -> None:
     with pytest.raises(BadMessageError, match="more than a probe has to say"):
-        list(messages.messages(io.StringIO((" " * (1 << 20) + "{}\n") * 65)))
+        list(messages.read_messages(io.StringIO((" " * (1 << 20) + "{}\n") * 65), MESSAGE))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +243,7 @@ def test_too_many_lines_are_refused() -> None:
 )
 def test_values_that_no_record_holds_are_refused(values: object) -> None:
     with pytest.raises(BadMessageError):
-        strictly(TypeAdapter(Timing), values)
+        list(messages.read_messages(io.StringIO(json.dumps({"end": values})), MESSAGE))
 
 
 def repository(folder: Path) -> tuple[str, str]:
