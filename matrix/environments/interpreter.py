@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from matrix.environments.packages import RECORDED, REQUIRED
+from matrix.environments.packages import CROSSED, PINNED, RECORDED
 from matrix.errors import EnvironmentFailedError
 from matrix.process.run import run, run_confined
 from matrix.process.sandbox import Sandbox
@@ -27,13 +27,13 @@ _VERSIONS = TypeAdapter(dict[str, str])
 def describe(interpreter: Path, sandbox: Sandbox | None = None) -> dict[str, str]:
     """Returns the versions of python and of each of RECORDED that `interpreter` has; empty if missing.
 
-    Raises EnvironmentFailedError when it does not run at all, or has none of one of REQUIRED.
+    Raises EnvironmentFailedError when it does not run at all, or a package that every environment names is missing.
     """
     try:
         versions = _VERSIONS.validate_json(_ask_versions(interpreter, sandbox))
     except ValidationError as error:
         raise EnvironmentFailedError(str(interpreter), "it does not tell its versions") from error
-    if missing := [name for name in REQUIRED if not versions.get(name)]:
+    if missing := [name for name in (*PINNED, *CROSSED) if not versions.get(name)]:
         words = f"not installed there: {', '.join(missing)}"
         raise EnvironmentFailedError(str(interpreter), words)
     return versions
