@@ -17,6 +17,7 @@ import typer
 
 from bot.site.outputs.api import schema
 from bot.site.page_kinds import PAGE_KINDS
+from matrix.environments.packages import INSTALLABLE, PACKAGES
 from matrix.results.store import json_schema
 from matrix.verdicts import Verdict
 
@@ -56,6 +57,16 @@ def folders() -> str:
             (f"`{file.parent.relative_to(ROOT).as_posix()}`", text.partition("\n")[0])
             for file, text in zip(found, words, strict=True)
         ),
+    )
+
+
+@block
+def packages() -> str:
+    """Lists the packages that an environment may pin."""
+    shown = (package for package in PACKAGES.values() if package.name in INSTALLABLE)
+    return table(
+        ("package", "pull requests of", "variable", "tip measured every night"),
+        ((f"`{one.name}`", one.repository or "-", f"`{one.variable}`", "yes" if one.tip else "-") for one in shown),
     )
 
 
