@@ -1,6 +1,7 @@
-"""The command `python -m matrix` in a process of its own, as people run it."""
+"""Commands of this project in a process of their own, as people run them; also of a copy that a test adds something to."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,3 +25,21 @@ def matrix(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[s
     return subprocess.run(
         command(*arguments), cwd=ROOT, env=variables(**more), capture_output=True, text=True, check=False
     )
+
+
+def copy_tree(to: Path) -> Path:
+    """Copies the code, the tests and the documents into `to`, and returns it."""
+    for name in ("bot", "matrix", "tests", "docs"):
+        shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ROOT.glob("*.md"):
+        shutil.copy(file, to)
+    return to
+
+
+def python(tree: Path, *arguments: str) -> str:
+    """Runs Python with the code of `tree` and returns what it prints; raises CalledProcessError."""
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    run = subprocess.run(
+        [sys.executable, *arguments], cwd=tree, env=environment, check=True, capture_output=True, text=True
+    )
+    return run.stdout

@@ -1,15 +1,12 @@
 """A page is one module and one template: whatever else knows of it is derived from the folder."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bot.site.page_kinds import PAGE_KINDS
+from tests.support.command_line import copy_tree, python
 from tests.support.sites import Page, paths_of
 
 ROOT = Path(__file__).parents[3]
@@ -43,18 +40,10 @@ TEMPLATE = '{% extends "site/base.html.j2" %}{% block main %}{{ page.environment
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of this project with one page more."""
-    tree = tmp_path_factory.mktemp("tree")
-    for name in ("bot", "matrix", "tests", "docs"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "README.md", tree)
+    tree = copy_tree(tmp_path_factory.mktemp("tree"))
     (tree / "bot/site/pages/made_up.py").write_text(MODULE)
     (tree / "bot/templates/site/made_up.html.j2").write_text(TEMPLATE)
     return tree
-
-
-def python(tree: Path, *arguments: str) -> str:
-    run = subprocess.run([sys.executable, *arguments], cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, check=True, capture_output=True, text=True)  # fmt: skip
-    return run.stdout
 
 
 def test_a_new_page_is_on_the_site_and_in_its_navigation(tree: Path) -> None:
