@@ -11,7 +11,7 @@ from bot.site.build import Sources, site_of_history, site_of_results
 from bot.site.data.publisher import ADDRESS, NOBODY, Publisher
 from bot.site.data.urls import START
 from bot.text import count
-from matrix.history.files import database_of
+from matrix.history.files import default_database
 
 app = typer.Typer()
 
@@ -49,7 +49,7 @@ def dashboard(
     if results and not history:
         written = site_of_results(results, out, family_names(), tell)
     elif history and not results:
-        kept = database or database_of(history)
+        kept = database or default_database(history)
         written = site_of_history(Sources(history, kept, Publisher(authority, address)), out, family_names(), tell)
     else:
         raise typer.BadParameter("name either --history or --results")

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from bot.site.build import Sources, site_of_history
-from matrix.history.files import packed
+from matrix.history.reader import pack
 from matrix.model import (
     KINDS,
     Case,
@@ -102,7 +102,7 @@ def _write_file(history: Path, cell: Cell, lines: list[str]) -> None:
     folder = history / cell.started[:10]
     folder.mkdir(parents=True, exist_ok=True)
     content = "\n".join([header_record(cell), *lines, end_record((), Timing(60.0, 8.5, 25.0, 900.0)), ""])
-    (folder / f"{cell.environment.id}.jsonl.gz").write_bytes(packed(content.encode()))
+    (folder / f"{cell.environment.id}.jsonl.gz").write_bytes(pack(content.encode()))
 
 
 def _cell(year: Year, number: int, night: int) -> Cell:

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from pydantic import ConfigDict
 
-from matrix.history.trends import Course, Verdicts
+from matrix.history.changes import VerdictHistory, Verdicts
 from matrix.model import CaseKey, Check, Loader
 from matrix.verdicts import Verdict
 
@@ -55,7 +55,7 @@ def worse(before: Verdict, after: Verdict) -> bool:
     return after.wrong_values and after.rank < before.rank
 
 
-def turns(courses: Mapping[tuple[str, CaseKey], Course], recent: date) -> Turns:
+def turns(courses: Mapping[tuple[str, CaseKey], VerdictHistory], recent: date) -> Turns:
     """What turned wrong and is not right again, at any time, and what turned right again or is gone since the night `recent`."""
     told = ((_turn(cell, key, course.verdicts), course.ended) for (cell, key), course in courses.items())
     found = [(*turn, ended) for turn, ended in told if turn]

@@ -17,8 +17,8 @@ from typing import Final
 from bot.nightly.candidates import matching
 from bot.nightly.inputs import Digests, changes
 from matrix.environments.spec import Environment
+from matrix.history.attempts import Attempt
 from matrix.history.files import State
-from matrix.history.trends import Attempt
 from matrix.model import Device
 from matrix.nightly.plan import NightCell, NightPlan, Why
 

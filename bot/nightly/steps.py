@@ -21,11 +21,11 @@ from bot.settings import Settings
 from matrix.catalog.catalog import catalog_hash, load_catalog
 from matrix.environments.packages import CROSSED, PACKAGES, TIPS
 from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError
-from matrix.history.archive import publish
-from matrix.history.database import History, build, opened
-from matrix.history.files import HALF, State, database_of
-from matrix.history.merge import holds, merge
-from matrix.history.trends import attempts, seconds
+from matrix.history.archive import has_cell, merge, publish
+from matrix.history.attempts import query_attempts, read_duration
+from matrix.history.build import build_database
+from matrix.history.database import History, open_database
+from matrix.history.files import HALF, State, default_database
 from matrix.measure.fingerprint import probe_hash
 from matrix.model import Check, Loader
 from matrix.nightly.plan import NightPlan
@@ -78,20 +78,20 @@ def asked(context: Context, settings: Settings, moment: datetime) -> Asked:
 @contextmanager
 def history_in(records: Path) -> Iterator[History]:
     """The history of the folder `records`, to be asked; the database lies beside it. Raises what building raises."""
-    database = database_of(records)
-    build(records, database)
-    with opened(database) as history:
+    database = default_database(records)
+    build_database(records, database)
+    with open_database(database) as history:
         yield history
 
 
 def past_in(records: Path) -> Past:
     """What the record files in a folder know; nothing where there are none."""
     with history_in(records) as history:
-        known = attempts(history)
+        known = query_attempts(history)
     complete = {
         name: next((one for one in tried if one.state is State.COMPLETE), None) for name, tried in known.items()
     }
-    return Past(known, {name: seconds(records, one) for name, one in complete.items() if one})
+    return Past(known, {name: read_duration(records, one) for name, one in complete.items() if one})
 
 
 def downloaded(github: GitHub, context: Context, plan: NightPlan) -> dict[str, bytes | str]:
@@ -118,7 +118,7 @@ def keep(plan: NightPlan, found: Gathered, label: str, history: Path) -> tuple[P
         for believed, content in found.believed.items():
             (run / f"{believed}.jsonl").write_bytes(content)
         for cell in plan.cells:
-            if plan.name(cell) not in found.believed and not holds(history, plan.night, plan.name(cell)):
+            if plan.name(cell) not in found.believed and not has_cell(history, plan.night, plan.name(cell)):
                 with append(run / f"{plan.name(cell)}.jsonl") as writer:
                     writer.header(plan.unmeasured(cell))
         kept = merge(run, history, plan.night, label) if any(run.iterdir()) else ()

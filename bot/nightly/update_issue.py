@@ -8,9 +8,9 @@ from bot.github.client import GitHub
 from bot.github.thread import Thread
 from bot.nightly.changes import turns
 from bot.nightly.issue import MARKER, TITLE, Ledger, Step, ledger, next_step
+from matrix.history.changes import query_verdict_histories
 from matrix.history.database import History
-from matrix.history.queries import nights
-from matrix.history.trends import courses
+from matrix.history.queries import query_nightly_runs
 
 LATE: Final = timedelta(days=2)
 """How old the newest night may be."""
@@ -24,12 +24,12 @@ WORKFLOW: Final = "nightly.yml"
 
 def known_of(history: History, today: date, oldest: int) -> Ledger | None:
     """What the history says today; None before the first night. No night leaves out what is `oldest` days old."""
-    told = nights(history)
+    told = query_nightly_runs(history)
     if not told:
         return None
     last = told[-1]
-    found = turns(courses(history, oldest), last.day - RECENT)
-    known = ledger(last.day, (last.complete, last.failed, last.incomplete, last.refused), found)
+    found = turns(query_verdict_histories(history, oldest), last.day - RECENT)
+    known = ledger(last.day, (last.complete, last.failed, last.incomplete, last.rejected), found)
     return replace(known, late=_late(last.day, today))
 
 

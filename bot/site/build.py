@@ -16,9 +16,13 @@ from bot.site.publish import publish
 from bot.text import count
 from matrix.advice.known import load_known
 from matrix.catalog.lockfile import read_lock
-from matrix.history.database import build, opened
-from matrix.history.queries import nights, refused, strips, withdrawn
-from matrix.history.snapshot import Board, board, board_of
+from matrix.history.build import build_database
+from matrix.history.case_history import query_case_histories
+from matrix.history.changes import count_retracted
+from matrix.history.database import open_database
+from matrix.history.queries import query_nightly_runs, query_rejected_files
+from matrix.history.snapshot import Snapshot
+from matrix.history.take_snapshot import snapshot_of_run, take_snapshot
 from matrix.results.store import read_run
 
 Families = Mapping[str, str]
@@ -27,7 +31,7 @@ Tell = Callable[[str], None]
 
 def site_of_results(results: Path, out: Path, families: Families, tell: Tell) -> int:
     """Writes the site of the results of one run, which has no history; returns how many files it has."""
-    return publish(_site_index(board_of(read_run(results)), families), out, tell)
+    return publish(_site_index(snapshot_of_run(read_run(results)), families), out, tell)
 
 
 @dataclass(frozen=True)
@@ -40,26 +44,26 @@ class Sources:
 
 
 def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> int:
-    """Writes the site of a history, whose database is brought up to date first; returns how many files it has."""
+    """Builds the database of a history and writes its site; returns how many files the site has."""
     with _lasting():
-        built = build(sources.records, sources.database)
-        tell(f"{built.read} of {built.files} record files read into {sources.database}")
-        with opened(sources.database) as history:
-            _tell_refused(sources, len(refused(history)), tell)
+        files = build_database(sources.records, sources.database)
+        tell(f"{count(files, 'record file')} read into {sources.database}")
+        with open_database(sources.database) as history:
+            _tell_refused(sources, len(query_rejected_files(history)), tell)
             site = replace(
-                _site_index(board(history), families),
+                _site_index(take_snapshot(history), families),
                 publisher=sources.publisher,
-                nights=nights(history),
+                nights=query_nightly_runs(history),
                 recent=recent(history),
-                withdrawn=withdrawn(history),
+                withdrawn=count_retracted(history),
                 case_histories=partial(_case_histories, sources.database),
             )
     return publish(site, out, tell)
 
 
 def _case_histories(database: Path, environment: str, nights: Sequence[date]) -> CaseHistories:
-    with opened(database, sound=True) as history:
-        return strips(history, environment, nights)
+    with open_database(database, trusted=True) as history:
+        return query_case_histories(history, environment, nights)
 
 
 def _tell_refused(sources: Sources, number: int, tell: Tell) -> None:
@@ -81,7 +85,7 @@ def _lasting() -> Iterator[None]:
         gc.enable()
 
 
-def _site_index(snapshot: Board, families: Families) -> SiteIndex:
+def _site_index(snapshot: Snapshot, families: Families) -> SiteIndex:
     lock = read_lock()
     sites = {one.id: tuple(one.sites_in()) for one in lock.architectures}
     return SiteIndex(snapshot, families, sites, load_known(), lock=lock)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from matrix.errors import INFRASTRUCTURE
-from matrix.history.snapshot import Pair, Reading, too_old
+from matrix.history.snapshot import Pair, Reading, is_too_old
 from matrix.model import KINDS, Check, Device, Loader, keys_of
 from matrix.verdicts import Verdict
 
@@ -102,7 +102,7 @@ def _tried(reading: Reading, architecture: str) -> Tried:
 
 def aged(tried: Iterable[Tried], today: date) -> tuple[Tried, ...]:
     """What was `tried`, as it is to be taken `today`: stale where it was measured too long ago."""
-    return tuple(replace(one, stale=one.stale or too_old(one.night, today)) for one in tried)
+    return tuple(replace(one, stale=one.stale or is_too_old(one.night, today)) for one in tried)
 
 
 def together(tried: Iterable[Tried], loader: Loader) -> Answer:

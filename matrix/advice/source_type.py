@@ -6,7 +6,7 @@ from typing import Final
 
 from matrix.advice.advice_file import PATH
 from matrix.errors import NoKnowledgeError, ResultsError
-from matrix.history.files import night_of
+from matrix.history.files import parse_night
 
 _SQLITE: Final = b"SQLite format 3\0"
 """How a database begins: https://www.sqlite.org/fileformat.html."""
@@ -37,7 +37,7 @@ def given(source: str) -> Given:
 
 def _is_night(folder: Path) -> bool:
     try:
-        night_of(folder.name)
+        parse_night(folder.name)
     except ResultsError:
         return False
     return True

@@ -10,9 +10,11 @@ from matrix.advice.safety import Tried, tried_in
 from matrix.advice.source_type import Given, given
 from matrix.environments.packages import UNCROSSED
 from matrix.errors import UnknownNameError
-from matrix.history.database import build, opened
-from matrix.history.files import database_of
-from matrix.history.snapshot import Board, board, board_of
+from matrix.history.build import build_database
+from matrix.history.database import open_database
+from matrix.history.files import default_database
+from matrix.history.snapshot import Snapshot
+from matrix.history.take_snapshot import snapshot_of_run, take_snapshot
 from matrix.results.store import read_run
 
 
@@ -37,7 +39,7 @@ class Knowledge(Protocol):
 class Measured:
     """What a board says."""
 
-    def __init__(self, told: Board) -> None:
+    def __init__(self, told: Snapshot) -> None:
         self.night = told.night
         self._readings = {reading.cell.environment.id: reading for reading in told.readings}
 
@@ -59,7 +61,7 @@ class Measured:
 def knowledge(source: str) -> Knowledge:
     """What `source` knows: an address, a history or its database, or a folder of results.
 
-    The database of a history is beside its folder, as for the dashboard, and brought up to date first. Raises
+    The database of a history is next to its folder, as for the dashboard, and built first. Raises
     NoKnowledgeError for what is none of them, and what reading it raises: ResultsError, HistoryError, HistoryBusyError,
     OutputError, AddressError, DownloadError.
     """
@@ -68,18 +70,18 @@ def knowledge(source: str) -> Knowledge:
         case Given.SITE:
             return Published(source)
         case Given.RESULTS:
-            return Measured(board_of(read_run(path)))
+            return Measured(snapshot_of_run(read_run(path)))
         case Given.DATABASE:
             return _of_database(path)
         case Given.HISTORY:
-            database = database_of(path)
-            build(path, database)
+            database = default_database(path)
+            build_database(path, database)
             return _of_database(database)
 
 
 def _of_database(database: Path) -> Measured:
-    with opened(database) as history:
-        return Measured(board(history))
+    with open_database(database) as history:
+        return Measured(take_snapshot(history))
 
 
 def named(name: str, names: Sequence[str]) -> str:

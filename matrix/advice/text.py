@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from matrix.advice.advice import Advice, Age, Ask
 from matrix.advice.safety import Answer, Tried, answers
-from matrix.history.snapshot import TRUSTED, too_old
+from matrix.history.snapshot import TRUSTED, is_too_old
 from matrix.model import Check, Loader
 from matrix.text import printable
 
@@ -82,7 +82,9 @@ def _where(advice: Advice) -> str:
 
 def _old(age: Age) -> str:
     words = f"the data is {age.days} days old, of {age.night}: what was released since was not measured"
-    return f"{words}, and after {TRUSTED.days} days nothing is called safe" if too_old(age.night, age.today) else words
+    return (
+        f"{words}, and after {TRUSTED.days} days nothing is called safe" if is_too_old(age.night, age.today) else words
+    )
 
 
 _UNCERTAIN: Final = (

@@ -1,24 +1,40 @@
 """`python -m matrix history`: builds the database of a history and lists its nights."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from matrix.errors import NoHistoryError
-from matrix.history import queries
-from matrix.history.database import build, opened
-from matrix.history.text import built_line, history_lines
+from matrix.history.build import build_database
+from matrix.history.database import open_database
+from matrix.history.queries import NightlyRun, RejectedFile, query_nightly_runs, query_rejected_files
+from matrix.text import printable
 
 
 def show_history(
     records: Annotated[Path, typer.Argument(metavar="DIR", help="A history: a folder of record files per night.")],
     database: Annotated[Path, typer.Option(help="The SQLite file that is built from them.")],
 ) -> None:
-    """Bring the database of a history up to date, then show its nights and every file that does not count."""
+    """Build the database of a history, then show its nights and every file that does not count."""
     if not records.is_dir():
         raise NoHistoryError(records)
-    typer.echo(built_line(build(records, database)), err=True)
-    with opened(database) as history:
-        for line in history_lines(queries.nights(history), queries.refused(history)):
+    typer.echo(f"{build_database(records, database)} record files read", err=True)
+    with open_database(database) as history:
+        for line in history_lines(query_nightly_runs(history), query_rejected_files(history)):
             typer.echo(line)
+
+
+def history_lines(runs: Iterable[NightlyRun], rejected: Iterable[RejectedFile]) -> Iterator[str]:
+    """Yields a line for every nightly run with how its cells ended, then every file that was rejected and why."""
+    for run in runs:
+        counts = {
+            "complete": run.complete,
+            "failed": run.failed,
+            "incomplete": run.incomplete,
+            "rejected": run.rejected,
+        }
+        yield f"{run.day}: " + ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    for file in rejected:
+        yield f"rejected: {printable(file.reason)}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from matrix import clock
-from matrix.history.merge import merge
+from matrix.history.archive import merge
 
 
 def merge_runs(

@@ -1,15 +1,18 @@
-"""Keeping the results of a run in a night of a history: whole files, once, by one process at a time."""
+"""Keeps the results of a run in a night of a history: whole files, once, written by one process at a time."""
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, TextIO
 
 from matrix.errors import INFRASTRUCTURE, BusyError, MatrixError, NoResultsError, OutputError, ResultsError
-from matrix.history.files import HALF, packed, unpacked
+from matrix.history.files import HALF
+from matrix.history.reader import pack, unpack
 
 LOCK: Final = ".lock"
 """The file in the folder of a history that its only writer holds."""
@@ -25,7 +28,7 @@ class HistoryBusyError(MatrixError):
 
 
 class AlreadyKeptError(MatrixError):
-    """The night holds another measurement of the same cells; every one is named."""
+    """The night holds another measurement of the same cells; the message names every one."""
 
     def __init__(self, files: tuple[Path, ...]) -> None:
         self.files = files
@@ -38,7 +41,7 @@ class AlreadyKeptError(MatrixError):
 
 @contextmanager
 def locked(folder: Path, *, wait: bool) -> Iterator[None]:
-    """Be the only writer of the history in `folder`: after waiting for another one, or HistoryBusyError."""
+    """Makes this process the only writer of the history in `folder`; waits for another one, or raises HistoryBusyError."""
     with _lock_file(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -56,9 +59,9 @@ def _lock_file(folder: Path) -> TextIO:
 
 
 def archive(run: Path, history: Path, night: date, *, wait: bool = True) -> tuple[Path, ...]:
-    """Keep every results file of the finished `run` in the `night`; returns where each is kept, in order of names.
+    """Keeps every results file of the finished `run` in the `night`; returns where each is kept, in order of names.
 
-    Whole files only: what an interruption leaves out, the same call adds. Raises NoResultsError, BusyError when the run
+    After an interruption the same call adds what is missing. Raises NoResultsError, BusyError when the run
     is not finished, AlreadyKeptError, HistoryBusyError, OutputError.
     """
     files = sorted(run.glob("*.jsonl"))
@@ -67,10 +70,33 @@ def archive(run: Path, history: Path, night: date, *, wait: bool = True) -> tupl
     folder = history / night.isoformat()
     with locked(history, wait=wait):
         contents = {_place(folder, file.name): _finished(file) for file in files}
-        _refuse_other(contents)
+        _reject_other(contents)
         for place, content in contents.items():
             _keep(place, content)
     return tuple(contents)
+
+
+def merge(run: Path, history: Path, night: date, label: str) -> tuple[Path, ...]:
+    """Keeps the results files of `run` in a `night` that may hold the same cells; returns where each is kept.
+
+    Where the night has a file of the same name with another content, both are kept, the new one with `label` in its name:
+    the history counts the better one. The same call again adds nothing. Raises what `archive` raises.
+    """
+    try:
+        return archive(run, history, night)
+    except AlreadyKeptError as error:
+        taken = {file.name.removesuffix(".gz") for file in error.files}
+    with TemporaryDirectory(prefix="zero3-merge-") as name:
+        renamed = Path(name)
+        for file in sorted(run.glob("*.jsonl")):
+            shutil.copy2(file, renamed / (f"{file.stem}.{label}.jsonl" if file.name in taken else file.name))
+        return archive(renamed, history, night)
+
+
+def has_cell(history: Path, night: date, cell: str) -> bool:
+    """Returns whether the `night` has a file of the `cell` of that name."""
+    folder = history / night.isoformat()
+    return any(folder.glob(f"{cell}.jsonl*")) or any(folder.glob(f"{cell}.*.jsonl*"))
 
 
 def _place(folder: Path, name: str) -> Path:
@@ -79,7 +105,7 @@ def _place(folder: Path, name: str) -> Path:
 
 
 def _finished(file: Path) -> bytes:
-    """The bytes of a results file that nobody writes."""
+    """Returns the bytes of a results file that nobody writes."""
     try:
         with file.open("rb") as opened:
             fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -90,7 +116,7 @@ def _finished(file: Path) -> bytes:
         raise ResultsError(file, error.strerror or str(error)) from error
 
 
-def _refuse_other(contents: dict[Path, bytes]) -> None:
+def _reject_other(contents: dict[Path, bytes]) -> None:
     other = tuple(place for place, content in contents.items() if place.exists() and _kept(place) != content)
     if other:
         raise AlreadyKeptError(other)
@@ -98,7 +124,7 @@ def _refuse_other(contents: dict[Path, bytes]) -> None:
 
 def _kept(place: Path) -> bytes | None:
     try:
-        return unpacked(place.read_bytes(), place)
+        return unpack(place.read_bytes(), place)
     except (OSError, ResultsError):
         return None
 
@@ -109,14 +135,14 @@ def _keep(place: Path, content: bytes) -> None:
     half = place.with_name(f"{place.name}{HALF}")
     try:
         place.parent.mkdir(exist_ok=True)
-        half.write_bytes(packed(content))
+        half.write_bytes(pack(content))
         publish(half, place)
     except OSError as error:
         raise OutputError(place, error) from error
 
 
 def publish(half: Path, place: Path) -> None:
-    """Make the written file `half` appear at `place` at once; on disk before this returns."""
+    """Moves the written file `half` to `place` at once; both are on disk before this returns."""
     _to_disk(half)
     half.replace(place)
     _to_disk(place.parent)

@@ -1,11 +1,10 @@
 """Work in several processes."""
 
 import os
-from functools import partial
 
 import pytest
 
-from matrix.parallel import beside, spread
+from matrix.parallel import spread
 
 
 def process_and_square(number: int) -> tuple[int, int]:
@@ -31,15 +30,3 @@ def test_a_single_thing_is_done_here() -> None:
 def test_an_error_in_another_process_is_raised_here() -> None:
     with pytest.raises(ZeroDivisionError), spread(inverse, [1, 0, 2]) as found:
         list(found)
-
-
-def test_what_is_done_beside_is_done_by_another_process() -> None:
-    with beside(partial(process_and_square, 3)) as done:
-        process, square = done()
-    assert square == 9
-    assert (process == os.getpid()) == (len(os.sched_getaffinity(0)) == 1)
-
-
-def test_an_error_beside_is_raised_where_the_result_is_asked_for() -> None:
-    with beside(partial(inverse, 0)) as done, pytest.raises(ZeroDivisionError):
-        done()

@@ -10,7 +10,7 @@ from bot.site.data.site_index import SiteIndex
 from bot.site.page_kinds import PAGE_KINDS
 from bot.site.publish import publish
 from matrix.advice.known import load_known
-from matrix.history.snapshot import board_of
+from matrix.history.take_snapshot import snapshot_of_run
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Failure, Loader, Run, Tensors
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, finding, info
@@ -24,7 +24,7 @@ HOSTILE = (
 
 def site_index(*cells: Cell, **other: Any) -> SiteIndex:
     """The site of a run."""
-    told = board_of(Run(cells))
+    told = snapshot_of_run(Run(cells))
     return SiteIndex(told, known=load_known(), **other)
 
 

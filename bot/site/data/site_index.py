@@ -17,8 +17,10 @@ from bot.site.failures.group import UpstreamFailure, failures
 from bot.text import Code, clip
 from matrix.advice.known import Known
 from matrix.catalog.lockfile import Lock
-from matrix.history.queries import Mark, Night, Transition
-from matrix.history.snapshot import TRUSTED, Board, Reading, Stale
+from matrix.history.case_history import NightVerdict
+from matrix.history.changes import VerdictChange
+from matrix.history.queries import NightlyRun
+from matrix.history.snapshot import TRUSTED, Reading, Snapshot, Stale
 from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo
 from matrix.verdicts import Verdict
 
@@ -31,7 +33,7 @@ def version_of(info: EnvironmentInfo, axis: Axis) -> str:
     return getattr(info, axis) or "?"
 
 
-CaseHistories = Mapping[CaseKey, tuple[Mark, ...]]
+CaseHistories = Mapping[CaseKey, tuple[NightVerdict, ...]]
 """What each nightly run said of a case, the oldest first."""
 CaseHistoriesOf = Callable[[str, Sequence[date]], CaseHistories]
 """Returns the histories of the cases of an environment in some nightly runs."""
@@ -73,12 +75,12 @@ class SiteIndex:
     newest of them), `withdrawn` and `case_histories` are of the history, if there is one. The feed says who the `publisher` is.
     """
 
-    board: Board
+    board: Snapshot
     families: Mapping[str, str] = field(default_factory=dict)
     sites: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known: Sequence[Known] = ()
-    nights: tuple[Night, ...] = ()
-    recent: tuple[Transition, ...] = ()
+    nights: tuple[NightlyRun, ...] = ()
+    recent: tuple[VerdictChange, ...] = ()
     withdrawn: int | None = None
     lock: Lock | None = None
     publisher: Publisher = NOBODY

@@ -12,7 +12,7 @@ from bot.site.failures.causes import Cause, causes
 from bot.site.failures.rules import Measured, Point, Seen, explanation, in_words
 from bot.text import Sentence
 from matrix.advice.known import Known
-from matrix.history.snapshot import Board
+from matrix.history.snapshot import Snapshot
 from matrix.model import Case, EnvironmentInfo
 from matrix.verdicts import Verdict
 
@@ -41,7 +41,7 @@ class UpstreamFailure:
 
 
 def failures(
-    board: Board, known: Sequence[Known], families: Mapping[str, str] | None = None
+    board: Snapshot, known: Sequence[Known], families: Mapping[str, str] | None = None
 ) -> tuple[UpstreamFailure, ...]:
     """The failures of a board, the worst first, then those that hit the most architectures.
 
@@ -82,7 +82,7 @@ def _rank(failure: UpstreamFailure) -> tuple[int, int, int, str]:
     return failure.verdict.rank, -len(architectures), -len(failure.places), failure.slug
 
 
-def _places(board: Board) -> Iterator[Place]:
+def _places(board: Snapshot) -> Iterator[Place]:
     """Every case of the board, without saves that never began."""
     for reading in board.readings:
         cases = [dated.case for dated in reading.cases.values()]

@@ -15,7 +15,7 @@ from bot.site.failures.rules import version_key
 from bot.text import count, visible
 from matrix.advice.advice import released
 from matrix.advice.safety import Answer, Tried, together, tried_in
-from matrix.history.snapshot import Board, Pair, Reading
+from matrix.history.snapshot import Pair, Reading, Snapshot
 from matrix.model import Loader
 from matrix.verdicts import Verdict
 
@@ -46,7 +46,7 @@ def _short(text: str) -> str:
     return shown if len(shown) <= LIMIT and len(text) <= LIMIT else f"{shown[: LIMIT - 1]}…"
 
 
-def badges(board: Board) -> dict[str, Badge]:
+def badges(board: Snapshot) -> dict[str, Badge]:
     """Every badge by its path from the root of the site: of the project, and of each environment, pair and architecture.
 
     They tell of the stock loader. The project's and an architecture's are about the newest pair of releases.

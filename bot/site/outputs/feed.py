@@ -13,8 +13,9 @@ from typing import Final
 from bot.site.data import urls as links
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.text import Code, clip, count, one_line
+from matrix.history.changes import VerdictChange, query_changes
 from matrix.history.database import History
-from matrix.history.queries import Transition, days, transitions
+from matrix.history.queries import query_days
 from matrix.verdicts import Verdict
 
 ENTRIES: Final = 50
@@ -58,15 +59,15 @@ class Feed:
     entries: tuple[Entry, ...]
 
 
-def recent(history: History, number: int = NIGHTS) -> tuple[Transition, ...]:
+def recent(history: History, number: int = NIGHTS) -> tuple[VerdictChange, ...]:
     """What changed in each of the newest `number` nights of a history."""
-    newest = (date.min, *days(history))[-number - 1 :]
-    return tuple(change for before, after in pairwise(newest) for change in transitions(history, before, after))
+    newest = (date.min, *query_days(history))[-number - 1 :]
+    return tuple(change for before, after in pairwise(newest) for change in query_changes(history, before, after))
 
 
-def feed(changes: Iterable[Transition], night: date, publisher: Publisher = NOBODY) -> Feed:
+def feed(changes: Iterable[VerdictChange], night: date, publisher: Publisher = NOBODY) -> Feed:
     """The feed of `changes`, as of a `night`."""
-    alike: dict[tuple[date, Verdict | None, Verdict], list[Transition]] = defaultdict(list)
+    alike: dict[tuple[date, Verdict | None, Verdict], list[VerdictChange]] = defaultdict(list)
     for change in changes:
         alike[change.night, change.before, change.after].append(change)
     entries = sorted(((kind, _entry(kind, found, publisher)) for kind, found in alike.items()), key=_order)
@@ -89,7 +90,7 @@ def _order(found: tuple[_Kind, Entry]) -> tuple[int, bool, int, int]:
     return -night.toordinal(), before is None, after.rank, before.rank if before else 0
 
 
-def _entry(kind: _Kind, changes: Sequence[Transition], publisher: Publisher) -> Entry:
+def _entry(kind: _Kind, changes: Sequence[VerdictChange], publisher: Publisher) -> Entry:
     night, before, after = kind
     lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for change in changes:

@@ -76,7 +76,7 @@ def _tally(site: SiteIndex, flaky: int) -> Tally:
         first=site.nights[0].day if site.nights else None,
         flaky=flaky,
         withdrawn=site.withdrawn,
-        refused=site.nights[-1].refused if site.nights else 0,
+        refused=site.nights[-1].rejected if site.nights else 0,
     )
 
 

@@ -16,8 +16,8 @@ from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import CaseHistories, SiteIndex
 from bot.site.data.views import EnvironmentLink, FailureLink, Link
 from bot.text import Code, clip
-from matrix.history.queries import Mark
-from matrix.history.snapshot import Dated, Reading
+from matrix.history.case_history import NightVerdict
+from matrix.history.snapshot import DatedCase, Reading
 from matrix.model import CaseKey, Check, EnvironmentInfo, Loader, Tensors, keys_of
 from matrix.verdicts import Verdict
 
@@ -116,7 +116,7 @@ def _page(site: SiteIndex, reading: Reading, architecture: str, histories: _Hist
 
 
 def _entry(
-    reading: Reading, dated: Dated, failures: tuple[FailureLink, ...], history: tuple[Segment, ...]
+    reading: Reading, dated: DatedCase, failures: tuple[FailureLink, ...], history: tuple[Segment, ...]
 ) -> CaseEntry:
     case, info = dated.case, reading.cell.environment
     found = _found(Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size))
@@ -147,7 +147,7 @@ def _found(signature: Signature) -> Evidence:
     return evidence(signature, (), TENSORS_SHOWN)
 
 
-def cut_history(history: Sequence[Mark]) -> tuple[Segment, ...]:
+def cut_history(history: Sequence[NightVerdict]) -> tuple[Segment, ...]:
     """Returns the nightly runs of a history, those in a row that say the same together."""
     runs = ((verdict, list(run)) for verdict, run in groupby(history, key=attrgetter("verdict")))
     return tuple(Segment(verdict, run[0].night, run[-1].night, len(run)) for verdict, run in runs)

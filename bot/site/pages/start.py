@@ -14,7 +14,7 @@ from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink
 from bot.site.parts.answer_box import Answers, build_answers
 from bot.site.parts.heat_map import Heat, heat_map, positions
 from bot.text import clip
-from matrix.history.queries import Transition
+from matrix.history.changes import VerdictChange
 from matrix.verdicts import Verdict
 
 CASES_NAMED: Final = 12
@@ -75,7 +75,7 @@ def build(site: SiteIndex) -> StartPage:
 
 def _changes(site: SiteIndex) -> Iterator[Change]:
     """Cases of an environment that changed alike together, what became worse first."""
-    alike: dict[tuple[str, Verdict | None, Verdict], list[Transition]] = defaultdict(list)
+    alike: dict[tuple[str, Verdict | None, Verdict], list[VerdictChange]] = defaultdict(list)
     for transition in site.board.changes:
         alike[transition.environment, transition.before, transition.after].append(transition)
     for (name, before, after), group in sorted(alike.items(), key=lambda item: _worse_first(*item[0])):
@@ -89,7 +89,7 @@ def _worse_first(environment: str, before: Verdict | None, after: Verdict) -> tu
     return kind, after.rank, environment
 
 
-def _case(transition: Transition) -> CaseLink:
+def _case(transition: VerdictChange) -> CaseLink:
     key = transition.key
     page = links.case(transition.environment, key)
     return CaseLink(clip(key.architecture), key.loader, key.check, transition.after, page)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from bot.dev.planned_year import MEMORY_MIB, SECONDS, Measured, Year, measure, write_year
-from matrix.history.database import build, opened
-from matrix.history.queries import nights, refused
+from matrix.history.build import build_database
+from matrix.history.database import open_database
+from matrix.history.queries import query_nightly_runs, query_rejected_files
 
 SMALL = Year(environments=3, architectures=5, nights=31, always=1)
 
@@ -19,10 +20,12 @@ def test_a_year_is_the_same_every_time_and_every_file_counts(tmp_path: Path) -> 
     files = [write_year(SMALL, tmp_path / name) for name in ("one", "two")]
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert files == [len(contents(tmp_path / "one"))] * 2
-    build(tmp_path / "one", tmp_path / "history.sqlite")
-    with opened(tmp_path / "history.sqlite") as history:
-        assert refused(history) == ()
-        assert [run.complete for run in nights(history)] == [3, *[1] * 29, 3], "others only when the catalog changes"
+    build_database(tmp_path / "one", tmp_path / "history.sqlite")
+    with open_database(tmp_path / "history.sqlite") as history:
+        assert query_rejected_files(history) == ()
+        assert [run.complete for run in query_nightly_runs(history)] == [3, *[1] * 29, 3], (
+            "others only when the catalog changes"
+        )
 
 
 def test_database_and_site_of_a_year_are_measured(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from bot.nightly.plan import Asked, Past, plan
 from bot.nightly.steps import keep
 from matrix.__main__ import app
 from matrix.environments.spec import Environment
-from matrix.history.archive import archive
-from matrix.history.database import build, opened
+from matrix.history.archive import archive, merge
+from matrix.history.build import build_database
+from matrix.history.database import open_database
 from matrix.history.files import State
-from matrix.history.merge import merge
-from matrix.history.queries import Night, environments, nights, refused
+from matrix.history.queries import NightlyRun, query_environments, query_nightly_runs, query_rejected_files
 from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Loader, Tensors
 from matrix.nightly.plan import NightPlan
 from tests.support.history.folder import lines
@@ -135,9 +135,9 @@ def kept(history: Path, archives: Mapping[str, bytes | str], attempt: int = 1, o
 
 def states(history: Path) -> dict[str, State]:
     database = history.with_name("history.sqlite")
-    build(history, database)
-    with opened(database) as asked:
-        return {one.name: one.newest.state for one in environments(asked)}
+    build_database(history, database)
+    with open_database(database) as asked:
+        return {one.name: one.newest.state for one in query_environments(asked)}
 
 
 def test_a_night_has_a_record_of_every_planned_cell(tmp_path: Path) -> None:
@@ -190,9 +190,9 @@ def test_what_is_not_believed_is_kept_as_it_is_and_counts_for_nothing(tmp_path: 
     aside = tmp_path / f"h/2026-11-22/{name(OLD)}.7-1.jsonl.refused"
     assert aside.read_bytes() == forged
     assert states(tmp_path / "h")[name(OLD)] is State.INCOMPLETE
-    with opened(tmp_path / "history.sqlite") as asked:
-        assert [one.path for one in refused(asked)] == [f"2026-11-22/{aside.name}"]
-        assert nights(asked) == (Night(date(2026, 11, 22), 0, 0, 2, 1),)
+    with open_database(tmp_path / "history.sqlite") as asked:
+        assert [one.path for one in query_rejected_files(asked)] == [f"2026-11-22/{aside.name}"]
+        assert query_nightly_runs(asked) == (NightlyRun(date(2026, 11, 22), 0, 0, 2, 1),)
 
 
 def test_a_night_merges_into_one_that_was_archived_by_hand(tmp_path: Path) -> None:

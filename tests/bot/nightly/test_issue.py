@@ -19,7 +19,7 @@ from bot.nightly.issue import MARKER, SHOWN, Ledger, body, ledger
 from bot.nightly.update_issue import known_of, track, track_age
 from bot.pull_requests.tracking_issue import TrackingState, tracking_body
 from bot.pull_requests.watch import read_state
-from matrix.history.trends import Course
+from matrix.history.changes import VerdictHistory
 from matrix.model import CaseKey, Check, Loader
 from matrix.verdicts import Verdict
 from tests.support.github.faults import Fault
@@ -43,8 +43,8 @@ def turned(*verdicts: Verdict, recent: int = 0) -> Turns:
     return turns({(CELL, KEY): course(*verdicts)}, day(recent))
 
 
-def course(*verdicts: Verdict, ended: date | None = None) -> Course:
-    return Course(tuple((day(n), verdict) for n, verdict in enumerate(verdicts)), ended)
+def course(*verdicts: Verdict, ended: date | None = None) -> VerdictHistory:
+    return VerdictHistory(tuple((day(n), verdict) for n, verdict in enumerate(verdicts)), ended)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from bot.nightly.inputs import changes
 from bot.nightly.plan import Asked, Night, Past, plan, sharded
 from matrix.environments.spec import Environment
 from matrix.errors import UnknownNameError
+from matrix.history.attempts import Attempt
 from matrix.history.files import State
-from matrix.history.trends import Attempt
 from matrix.nightly.plan import BadNightPlanError, NightCell, NightPlan, Why, night_from_json, night_to_json
 from tests.support.nightly.plans import ASKED, DIGESTS, EARLIER, KNOWN, TIP
 from tests.support.runs import cell, info

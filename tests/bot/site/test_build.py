@@ -23,8 +23,8 @@ from bot.site.folder import NotASiteError
 from bot.site.page_kinds import NAVIGATION, PAGE_KINDS
 from bot.site.pages import start
 from matrix.errors import OutputError
-from matrix.history.database import opened
-from matrix.history.queries import withdrawn
+from matrix.history.changes import count_retracted
+from matrix.history.database import open_database
 from matrix.verdicts import Verdict
 from tests.support.history.folder import NEW, Folder, day
 from tests.support.runs import BERT, ROUTER, case, cell
@@ -263,8 +263,8 @@ def test_a_verdict_is_not_withdrawn_when_the_inputs_changed(tmp_path: Path) -> N
     kept.keep(0, cell(case(ROUTER, Verdict.CORRUPT), environment=NEW))
     kept.keep(1, replace(cell(case(ROUTER), environment=NEW), probe="sha256:other"))
     kept.build()
-    with opened(kept.database) as history:
-        assert withdrawn(history) == 0
+    with open_database(kept.database) as history:
+        assert count_retracted(history) == 0
 
 
 def test_a_site_before_its_first_night_shows_no_date(tmp_path: Path) -> None:

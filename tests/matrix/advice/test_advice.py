@@ -19,7 +19,7 @@ from matrix.advice.sources import Measured, named
 from matrix.advice.text import advice_lines
 from matrix.errors import NoKnowledgeError, UnknownNameError
 from matrix.history.archive import archive
-from matrix.history.snapshot import board_of
+from matrix.history.take_snapshot import snapshot_of_run
 from matrix.model import Check, Device, Loader, Run
 from matrix.verdicts import Verdict
 from tests.support.advice import PASS, TODAY, advise, broken, tried
@@ -202,7 +202,7 @@ def test_an_id_is_meant_before_anything_else_of_that_name() -> None:
 
 def test_only_environments_with_a_verdict_of_an_architecture_count_for_it() -> None:
     cells = (cell(case(ROUTER)), cell(case("bert:BertModel"), environment=info("5.6.0")))
-    known = Measured(board_of(Run(cells)))
+    known = Measured(snapshot_of_run(Run(cells)))
     assert [(name, len(known.tried(name))) for name in known.names] == [("bert:BertModel", 1), (ROUTER, 1)]
 
 

@@ -12,29 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.errors import BusyError, NoResultsError, OutputError, ResultsError
+from matrix.errors import BusyError, NoResultsError, OutputError
 from matrix.history import archive as history_archive
 from matrix.history import database as history
-from matrix.history import files as history_records
-from matrix.history import reader_told as history_told
+from matrix.history import reader as history_reader
 from matrix.history.archive import AlreadyKeptError, HistoryBusyError, archive, locked
-from matrix.history.database import Built, HistoryError, build, opened
-from matrix.history.files import LIMITS, Limits, State, recorded
+from matrix.history.build import build_database
+from matrix.history.case_history import NightVerdict, query_case_histories
+from matrix.history.changes import VerdictChange, query_changes, query_first_nights
+from matrix.history.database import HistoryError, open_database
+from matrix.history.files import State
 from matrix.history.queries import (
-    Mark,
-    Night,
-    Transition,
-    days,
-    environments,
-    evidence,
-    nights,
-    records,
-    refused,
-    since,
-    strips,
-    transitions,
+    NightlyRun,
+    query_days,
+    query_environments,
+    query_evidence,
+    query_nightly_runs,
+    query_rejected_files,
 )
-from matrix.history.reader import Reader, case_in, case_lines
+from matrix.history.reader import LIMITS, Limits, parse_case, read_record_file
 from matrix.model import Case, Cell, Loader
 from matrix.results.records import case_record
 from matrix.results.store import append
@@ -68,7 +64,7 @@ def test_an_archived_run_is_read_back_whole(folder: Folder) -> None:
     whole = cell(CORRUPT, case(BERT))
     (kept,) = archive(folder.measure(whole), folder.records, FIRST)
     assert kept == folder.records / "2026-11-22" / f"{name(whole)}.gz"
-    assert recorded(folder.records, f"2026-11-22/{kept.name}") == whole
+    assert read_record_file(folder.records, f"2026-11-22/{kept.name}") == whole
 
 
 def test_archiving_again_changes_nothing(folder: Folder) -> None:
@@ -109,9 +105,9 @@ def test_an_interrupted_archive_is_no_record_and_the_same_call_finishes_it(
         patch.setattr(history_archive, "publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             archive(run, folder.records, FIRST)
-    assert folder.build() == Built(0, 0, "is not there")
+    assert folder.build() == 0
     archive(run, folder.records, FIRST)
-    assert folder.build().read == 2
+    assert folder.build() == 2
     assert folder.database.read_bytes() == folder.rebuilt()
 
 
@@ -158,7 +154,7 @@ STEPS = st.lists(
 
 @settings(deadline=None, max_examples=40)
 @given(STEPS, st.sampled_from([b"", b"\x1f\x8b"]))
-def test_a_night_at_a_time_gives_the_bytes_of_all_at_once(
+def test_each_night_is_answered_as_its_records_say(
     tmp_path_factory: pytest.TempPathFactory, steps: list[list[Cell]], damaged: bytes
 ) -> None:
     folder = Folder(tmp_path_factory.mktemp("history"))
@@ -166,13 +162,12 @@ def test_a_night_at_a_time_gives_the_bytes_of_all_at_once(
         folder.keep(number, *cells)
         if damaged:
             folder.put(f"{day(number)}/damaged.jsonl.gz", damaged)
-        assert number == 0 or not folder.build().anew
         folder.build()
     assert folder.database.read_bytes() == folder.rebuilt()
-    with opened(folder.database) as answers:
-        for night in days(answers):
+    with open_database(folder.database) as answers:
+        for night in query_days(answers):
             stands = {(one.environment, one.key): one.since for one in standings(answers, night)}
-            told = since(answers, night)
+            told = query_first_nights(answers, night)
             assert {(name, key): day for name, found in told.items() for key, day in found.items()} == stands
 
 
@@ -180,9 +175,11 @@ def test_several_processes_give_the_bytes_of_one(folder: Folder, monkeypatch: py
     for number, measured in enumerate([CORRUPT, CORRUPT, PASS]):
         folder.keep(number, cell(measured, case(BERT)), cell(PASS, environment=NEW))
         folder.put(f"{day(number)}/damaged.jsonl.gz", b"\x1f")
-    alone = folder.rebuilt()
-    monkeypatch.setattr(history_told, "FEW", 1)
-    assert folder.rebuilt() == alone
+    found = []
+    for processors in ({0}, {0, 1}):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, processors=processors: processors)
+        found.append(folder.rebuilt())
+    assert found[0] == found[1]
 
 
 def test_what_is_no_folder_of_records_counts_for_nothing(folder: Folder) -> None:
@@ -190,15 +187,7 @@ def test_what_is_no_folder_of_records_counts_for_nothing(folder: Folder) -> None
     (folder.records / day(1).isoformat()).symlink_to("gone")
     (folder.records / day(2).isoformat()).symlink_to(day(2).isoformat())
     (folder.records / "README.md").write_text("plain")
-    assert folder.build().files == 1
-
-
-def test_only_new_nights_are_read(folder: Folder) -> None:
-    folder.keep(0, cell(PASS))
-    assert folder.build() == Built(1, 1, "is not there")
-    folder.keep(1, cell(CORRUPT), cell(PASS, environment=NEW))
-    assert folder.build() == Built(2, 3)
-    assert folder.build() == Built(0, 3)
+    assert folder.build() == 1
 
 
 def later_in_the_same_night(folder: Folder) -> None:
@@ -223,13 +212,13 @@ def other_and_a_new_night(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("change", [later_in_the_same_night, earlier, gone, other, other_and_a_new_night])
-def test_what_cannot_be_added_is_built_anew(folder: Folder, change: object) -> None:
+def test_whatever_changes_the_database_is_that_of_the_files_there_are(folder: Folder, change: object) -> None:
     folder.keep(0, cell(PASS))
     folder.keep(2, cell(PASS))
     folder.build()
     assert callable(change)
     change(folder)
-    assert folder.build().anew
+    folder.build()
     assert folder.database.read_bytes() == folder.rebuilt()
 
 
@@ -258,15 +247,18 @@ def older(database: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip_page, cut, garbage, empty, older, Path.unlink])
-def test_a_damaged_or_older_database_is_told_to_readers_and_built_anew(folder: Folder, damage: object) -> None:
+def test_readers_reject_a_damaged_or_older_database_and_a_build_replaces_it(folder: Folder, damage: object) -> None:
     folder.keep(0, cell(CORRUPT))
     folder.build()
     good = folder.database.read_bytes()
     assert callable(damage)
     damage(folder.database)
-    with pytest.raises(HistoryError, match="build it from the record files again"), opened(folder.database) as answers:
+    with (
+        pytest.raises(HistoryError, match="build it from the record files again"),
+        open_database(folder.database) as answers,
+    ):
         standings(answers)
-    assert folder.build().anew
+    folder.build()
     assert folder.database.read_bytes() == good
 
 
@@ -280,7 +272,7 @@ def test_an_interrupted_build_leaves_the_database_as_it_was(folder: Folder, monk
         with pytest.raises(KeyboardInterrupt):
             folder.build()
     assert folder.database.read_bytes() == before
-    assert folder.build() == Built(1, 2)
+    assert folder.build() == 2
     assert folder.database.read_bytes() == folder.rebuilt()
 
 
@@ -289,7 +281,7 @@ def test_a_second_writer_is_told_or_waits(folder: Folder) -> None:
     second = threading.Thread(target=folder.build)
     with locked(folder.records, wait=False):
         with pytest.raises(HistoryBusyError, match="wait for it"):
-            build(folder.records, folder.database, wait=False)
+            build_database(folder.records, folder.database, wait=False)
         with pytest.raises(HistoryBusyError):
             archive(folder.measure(cell(PASS)), folder.records, FIRST, wait=False)
         second.start()
@@ -310,7 +302,7 @@ def test_two_runs_archived_at_once_are_both_kept(folder: Folder) -> None:
         assert not (folder.records / str(FIRST)).exists()
     for writer in writers:
         writer.join()
-    assert folder.build() == Built(2, 2, "is not there")
+    assert folder.build() == 2
 
 
 def test_building_changes_no_record_good_or_bad(folder: Folder) -> None:
@@ -328,13 +320,13 @@ def test_a_reader_keeps_its_answers_while_a_build_goes_on(folder: Folder) -> Non
     with folder.asked() as answers:
         folder.keep(1, cell(CORRUPT))
         folder.build()
-        assert [found.day for found in nights(answers)] == [day(0)]
+        assert [found.day for found in query_nightly_runs(answers)] == [day(0)]
 
 
 def test_a_database_that_cannot_be_written_is_told(folder: Folder) -> None:
     folder.keep(0, cell(PASS))
     with pytest.raises(OutputError):
-        build(folder.records, folder.records / str(FIRST) / f"{name(cell())}.gz" / "history.sqlite")
+        build_database(folder.records, folder.records / str(FIRST) / f"{name(cell())}.gz" / "history.sqlite")
 
 
 # What does not count
@@ -358,8 +350,8 @@ def test_a_database_that_cannot_be_written_is_told(folder: Folder) -> None:
         ("2026-11-22/a.jsonl", bytes(LIMITS.size + 1), "has more than 64 MiB"),
         ("2026-11-22/a.txt", lines(cell()), "neither .jsonl nor .jsonl.gz"),
         ("2026-11-22/a.jsonl/b", b"", "Is a directory"),
-        ("20261122/a.jsonl", lines(cell()), "is no night"),
-        ("notes/a.jsonl", lines(cell()), "is no night"),
+        ("20261122/a.jsonl", lines(cell()), "is not a night"),
+        ("notes/a.jsonl", lines(cell()), "is not a night"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_kept_with_its_reason(
@@ -368,7 +360,7 @@ def test_a_file_that_cannot_be_read_is_kept_with_its_reason(
     folder.keep(0, cell(CORRUPT, environment=NEW))
     folder.put(path, content)
     with folder.asked() as answers:
-        (bad,) = refused(answers)
+        (bad,) = query_rejected_files(answers)
         assert bad.path == "/".join(path.split("/")[:2])
         assert reason in bad.reason
         assert [found.environment for found in standings(answers)] == [NEW.id]
@@ -376,9 +368,9 @@ def test_a_file_that_cannot_be_read_is_kept_with_its_reason(
 
 def test_a_file_with_more_lines_than_results_have_is_refused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.keep(0, cell(PASS, case(BERT)), cell(PASS, environment=NEW))
-    monkeypatch.setattr(history_records, "LIMITS", Limits(lines=3))
+    monkeypatch.setattr(history_reader, "LIMITS", Limits(lines=3))
     with folder.asked() as answers:
-        assert [found.reason.partition(".gz: ")[2] for found in refused(answers)] == [
+        assert [found.reason.partition(".gz: ")[2] for found in query_rejected_files(answers)] == [
             "has more than 3 lines, which no results have"
         ]
         assert [found.environment for found in standings(answers)] == [NEW.id]
@@ -390,25 +382,25 @@ def test_files_beyond_what_a_night_has_are_refused_and_nothing_else(folder: Fold
     folder.put(f"{FIRST}/zzz.jsonl", lines(cell(PASS)))
     folder.keep(1, cell(CORRUPT))
     with folder.asked() as answers:
-        assert len(refused(answers)) == LIMITS.files_of_a_night + 1
-        assert "zzz.jsonl: its night has more than 1000 files" in refused(answers)[-1].reason
+        assert len(query_rejected_files(answers)) == LIMITS.files_of_a_night + 1
+        assert "zzz.jsonl: its night has more than 1000 files" in query_rejected_files(answers)[-1].reason
         assert [known.night for known in standings(answers)] == [day(1)]
 
 
 def test_a_file_whose_name_is_no_unicode_is_told(folder: Folder) -> None:
     folder.put(os.fsdecode(b"2026-11-22/\xff.jsonl"), lines(cell(PASS)))
     with folder.asked() as answers:
-        assert [found.path for found in refused(answers)] == [r"2026-11-22/\udcff.jsonl"]
+        assert [found.path for found in query_rejected_files(answers)] == [r"2026-11-22/\udcff.jsonl"]
 
 
 def test_the_same_cell_twice_in_a_night_counts_once(folder: Folder) -> None:
     folder.keep(0, cell(PASS))
     folder.put(f"{FIRST}/{name(cell())}", lines(cell(PASS)))
     with folder.asked() as answers:
-        assert [found.reason for found in refused(answers)] == [
+        assert [found.reason for found in query_rejected_files(answers)] == [
             f"{FIRST}/{name(cell())}: the same cell as {FIRST}/{name(cell())}.gz"
         ]
-        assert nights(answers) == (Night(FIRST, 1, 0, 0, 1),)
+        assert query_nightly_runs(answers) == (NightlyRun(FIRST, 1, 0, 0, 1),)
 
 
 @pytest.mark.parametrize(
@@ -424,25 +416,25 @@ def test_of_two_measurements_of_a_cell_the_newest_finished_one_counts(folder: Fo
     folder.put(f"{FIRST}/{first}.jsonl", lines(worse))
     with folder.asked() as answers:
         assert [found.verdict for found in standings(answers)] == [Verdict.PASS]
-        assert [found.path for found in refused(answers)] == [f"{FIRST}/{first}.jsonl"]
+        assert [found.path for found in query_rejected_files(answers)] == [f"{FIRST}/{first}.jsonl"]
 
 
 def test_an_incomplete_cell_is_flagged_and_says_nothing_of_its_cases(folder: Folder) -> None:
     folder.keep(0, cell(PASS))
     folder.keep(1, cell(CORRUPT, complete=False))
     with folder.asked() as answers:
-        (found,) = environments(answers)
+        (found,) = query_environments(answers)
         assert found.measured
         assert (found.newest.state, found.newest.cases, found.measured.night) == (State.INCOMPLETE, 1, day(0))
         assert [(known.verdict, known.night) for known in standings(answers)] == [(Verdict.PASS, day(0))]
-        assert nights(answers)[1] == Night(day(1), 0, 0, 1, 0)
+        assert query_nightly_runs(answers)[1] == NightlyRun(day(1), 0, 0, 1, 0)
 
 
 def test_a_failed_cell_is_measured_and_leaves_earlier_verdicts(folder: Folder) -> None:
     folder.keep(0, cell(PASS))
     folder.keep(1, cell(planned=1, error=RESOLVER, complete=False))
     with folder.asked() as answers:
-        (found,) = environments(answers)
+        (found,) = query_environments(answers)
         assert found.measured == found.newest
         assert (found.newest.state, found.newest.header.error) == (State.FAILED, RESOLVER)
         assert [known.night for known in standings(answers)] == [day(0)]
@@ -468,7 +460,7 @@ def test_an_earlier_night_is_answered_as_it_was(folder: Folder) -> None:
         folder.keep(number, replace(cell(known), started=f"{day(number)}T02:00:00Z"))
     with folder.asked() as answers:
         assert [(one.verdict, one.since) for one in standings(answers, day(0))] == [(Verdict.PASS, day(0))]
-        (then,) = environments(answers, day(0))
+        (then,) = query_environments(answers, day(0))
         assert (then.newest.night, then.newest.header.started) == (day(0), "2026-11-22T02:00:00Z")
 
 
@@ -490,41 +482,43 @@ def test_a_strip_has_a_mark_for_every_night_and_names_the_records(folder: Folder
     for number, verdict in enumerate((Verdict.PASS, Verdict.PASS, Verdict.CORRUPT, None, Verdict.PASS)):
         folder.keep(number, *([cell(case(ROUTER, verdict))] if verdict else [cell(case(BERT))]))
     with folder.asked() as answers:
-        marks = strips(answers, OLD.id, days(answers)[-4:], architecture=ROUTER)[PASS.key]
+        marks = query_case_histories(answers, OLD.id, query_days(answers)[-4:], architecture=ROUTER)[PASS.key]
         assert [mark.verdict for mark in marks] == [Verdict.PASS, Verdict.CORRUPT, None, Verdict.PASS]
-        assert marks[2] == Mark(day(3), None, None)
-        assert recorded(folder.records, marks[1].path or "").cases == (CORRUPT,)
+        assert marks[2] == NightVerdict(day(3), None, None)
+        assert read_record_file(folder.records, marks[1].path or "").cases == (CORRUPT,)
         path = f"{FIRST}/{name(cell())}.gz"
-        assert strips(answers, OLD.id, days(answers, day(0))) == {PASS.key: (Mark(day(0), Verdict.PASS, path),)}
-        assert set(strips(answers, OLD.id, days(answers))) == {PASS.key, case(BERT).key}
-        assert strips(answers, NEW.id, days(answers)) == {}
+        assert query_case_histories(answers, OLD.id, query_days(answers, day(0))) == {
+            PASS.key: (NightVerdict(day(0), Verdict.PASS, path),)
+        }
+        assert set(query_case_histories(answers, OLD.id, query_days(answers))) == {PASS.key, case(BERT).key}
+        assert query_case_histories(answers, NEW.id, query_days(answers)) == {}
 
 
 def test_a_strip_says_the_same_of_a_night_however_long_it_is(folder: Folder) -> None:
     for number, verdict in enumerate([Verdict.PASS, Verdict.CORRUPT, Verdict.CRASH, Verdict.CRASH, Verdict.PASS]):
         folder.keep(number, cell(case(ROUTER, verdict)))
     with folder.asked() as answers:
-        whole = strips(answers, OLD.id, days(answers))[PASS.key]
+        whole = query_case_histories(answers, OLD.id, query_days(answers))[PASS.key]
         for number in range(1, 5):
-            assert strips(answers, OLD.id, days(answers)[-number:])[PASS.key] == whole[-number:]
+            assert query_case_histories(answers, OLD.id, query_days(answers)[-number:])[PASS.key] == whole[-number:]
 
 
 def test_a_history_without_records_answers_nothing(folder: Folder) -> None:
     with folder.asked() as answers:
-        assert (nights(answers), environments(answers), standings(answers)) == ((), (), ())
-        assert strips(answers, OLD.id, days(answers)) == {}
+        assert (query_nightly_runs(answers), query_environments(answers), standings(answers)) == ((), (), ())
+        assert query_case_histories(answers, OLD.id, query_days(answers)) == {}
 
 
 def test_transitions_are_what_differs_between_two_nights(folder: Folder) -> None:
     for number, verdict in enumerate((Verdict.PASS, Verdict.CORRUPT, Verdict.CRASH, Verdict.PASS)):
         folder.keep(number, cell(case(ROUTER, verdict), *[case(BERT)] * (number > 1)))
     with folder.asked() as answers:
-        assert transitions(answers, day(0), day(2)) == (
-            Transition(OLD.id, case(BERT).key, None, Verdict.PASS, day(2)),
-            Transition(OLD.id, PASS.key, Verdict.PASS, Verdict.CRASH, day(2)),
+        assert query_changes(answers, day(0), day(2)) == (
+            VerdictChange(OLD.id, case(BERT).key, None, Verdict.PASS, day(2)),
+            VerdictChange(OLD.id, PASS.key, Verdict.PASS, Verdict.CRASH, day(2)),
         )
-        assert [found.key.architecture for found in transitions(answers, day(0), day(3))] == [BERT]
-        assert transitions(answers, day(3), day(9)) == ()
+        assert [found.key.architecture for found in query_changes(answers, day(0), day(3))] == [BERT]
+        assert query_changes(answers, day(3), day(9)) == ()
 
 
 def test_evidence_is_that_of_the_newest_measurement(folder: Folder) -> None:
@@ -534,28 +528,17 @@ def test_evidence_is_that_of_the_newest_measurement(folder: Folder) -> None:
         folder.build()
     folder.keep(3, cell(case(BERT)))
     with folder.asked() as answers:
-        bert, found = evidence(answers, OLD.id)
+        bert, found = query_evidence(answers, OLD.id)
         assert (found.case, found.night, bert.night) == (newest, day(2), day(3))
-        assert recorded(folder.records, found.path).cases[0] == newest
-        assert evidence(answers, OLD.id, architecture=BERT) == (bert,)
-        assert evidence(answers, NEW.id) == ()
+        assert read_record_file(folder.records, found.path).cases[0] == newest
+        assert query_evidence(answers, OLD.id, architecture=BERT) == (bert,)
+        assert query_evidence(answers, NEW.id) == ()
 
 
 @pytest.mark.parametrize("seconds", [0.0, 2.5, 1e-7, 1e40])
 def test_evidence_has_the_times_of_its_own_line(seconds: float) -> None:
     for measured in (replace(CORRUPT, seconds=seconds, load_seconds=seconds / 2), replace(CORRUPT, seconds=1.5)):
-        assert case_in(case_record(measured).encode()) == measured
-
-
-def test_the_digest_of_records_tells_what_they_say_apart(folder: Folder) -> None:
-    told = []
-    for measured in (PASS, replace(PASS, confirmed=(2, 3)), PASS):
-        folder.keep(0, cell(measured), cell(PASS, environment=NEW))
-        with folder.asked() as answers:
-            told.append(records(answers))
-    assert told[0] == told[2]
-    assert told[0][OLD.id] != told[1][OLD.id]
-    assert told[0][NEW.id] == told[1][NEW.id]
+        assert parse_case(case_record(measured).encode()) == measured
 
 
 @pytest.mark.parametrize(
@@ -567,51 +550,8 @@ def test_hostile_names_come_back_as_they_are(folder: Folder, text: str) -> None:
     with folder.asked() as answers:
         (known,) = standings(answers, environment=text, architecture=text)
         assert known.key == hostile.key
-        assert [found.case for found in evidence(answers, text, architecture=text)] == [hostile]
-        assert environments(answers)[0].newest.header.environment.id == text
-
-
-# What a night repeats
-
-
-SLOW = replace(CORRUPT, seconds=9.5, load_seconds=4.25)
-REPEATS = st.lists(
-    st.lists(st.sampled_from([PASS, CORRUPT, SLOW, case(BERT), replace(case(BERT), seconds=1.5), replace(PASS, seconds=10**40)]), min_size=1, max_size=4),
-    min_size=2,
-    max_size=4,
-)  # fmt: skip
-
-
-@settings(deadline=None)
-@given(REPEATS, st.booleans(), st.integers(0, 3))
-def test_a_file_says_the_same_whatever_was_read_before_it(nights: list[list[Case]], ended: bool, cut: int) -> None:  # noqa: FBT001
-    reader = Reader()
-    for measured in nights:
-        content = lines(cell(*measured, planned=2, complete=ended))[: -cut or None]
-        told = reader.cell("2026-11-22/a.jsonl", content)
-        assert told == Reader().cell("2026-11-22/a.jsonl", content)
-        found = map(case_in, case_lines("a.jsonl", content, reader.numbers("2026-11-22/a.jsonl")))
-        assert [(known.key, known.verdict) for known in found] == [(known.key, known.verdict) for known in told.cases]
-
-
-def test_what_differs_only_in_its_times_is_not_judged_again() -> None:
-    reader = Reader()
-    first, numbers = reader.cell("a/a.jsonl", lines(cell(CORRUPT, case(BERT)))), reader.numbers("a/a.jsonl")
-    second = reader.cell("b/a.jsonl", lines(cell(SLOW, case(BERT))))
-    assert first.cases is second.cases
-    assert reader.numbers("b/a.jsonl") is numbers
-    changed = reader.cell("c/a.jsonl", lines(cell(PASS, case(BERT))))
-    assert changed.cases[1] is first.cases[1]
-    assert reader.numbers("c/a.jsonl") is numbers, "a year of nights is in memory"
-    assert changed.cases[0].verdict is Verdict.PASS
-
-
-def test_an_end_that_looks_like_a_case_s_has_its_own_times() -> None:
-    reader = Reader()
-    for seconds in (1.0, 2.0):
-        end = b'{"record": "end", "cases": 1, "seconds": %.1f, "load_seconds": 0.5}\n' % seconds
-        content = lines(cell(PASS, complete=False)) + end
-        assert reader.cell("2026-11-22/a.jsonl", content).timing.seconds == seconds
+        assert [found.case for found in query_evidence(answers, text, architecture=text)] == [hostile]
+        assert query_environments(answers)[0].newest.header.environment.id == text
 
 
 @pytest.mark.parametrize(
@@ -624,9 +564,9 @@ def test_an_end_that_looks_like_a_case_s_has_its_own_times() -> None:
         (b'{"record": "end", ', b'{"record": "END", '),
     ],
 )
-def test_what_follows_a_good_night_is_judged_no_less(old: bytes, new: bytes) -> None:
-    reader, good = Reader(), lines(cell(CORRUPT, case(BERT)))
-    reader.cell("a/a.jsonl", good)
-    with pytest.raises(ResultsError):
-        reader.cell("b/a.jsonl", good.replace(old, new))
-    assert reader.cell("c/a.jsonl", good).complete
+def test_a_file_with_one_bad_line_does_not_count(folder: Folder, old: bytes, new: bytes) -> None:
+    good = lines(cell(CORRUPT, case(BERT)))
+    assert old in good
+    folder.put(f"{FIRST}/a.jsonl", good.replace(old, new))
+    with folder.asked() as answers:
+        assert [found.path for found in query_rejected_files(answers)] == [f"{FIRST}/a.jsonl"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.history.trends import courses
+from matrix.history.changes import query_verdict_histories
 from matrix.model import Cell
 from matrix.verdicts import Verdict
 from tests.support.history.folder import NEW, OLD, Folder, day
@@ -27,7 +27,7 @@ def ended(folder: Folder, *nights: Cell) -> date | None:
     for number, whole in enumerate((PASS, CORRUPT, *nights)):
         folder.keep(number, whole)
     with folder.asked() as history:
-        ((name, key), course), *_ = courses(history, IDLE).items()
+        ((name, key), course), *_ = query_verdict_histories(history, IDLE).items()
     assert (name, key.architecture) == (OLD.id, ROUTER)
     assert course.verdicts[:2] == ((day(0), Verdict.PASS), (day(1), Verdict.CORRUPT))
     return course.ended

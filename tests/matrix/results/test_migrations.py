@@ -9,9 +9,9 @@ import pytest
 from matrix.errors import OlderSchemaError, OtherSchemaError, ResultsError
 from matrix.history import database as history
 from matrix.history import reader as history_reading
-from matrix.history.database import build, opened
-from matrix.history.queries import evidence
-from matrix.history.reader import Reader
+from matrix.history.build import build_database
+from matrix.history.database import HistoryError, open_database
+from matrix.history.queries import query_days, query_evidence
 from matrix.model import Kind
 from matrix.results import migrations, records, store
 from matrix.results.migrations import migrated, newest
@@ -122,22 +122,12 @@ def test_a_history_of_three_schemas_is_one_history(tmp_path: Path) -> None:
         keep(tmp_path / f"history/2026-11-2{schema}/{NOW.environment.id}.jsonl", written(schema))
     database = tmp_path / "history.sqlite"
     for _ in range(2):
-        build(tmp_path / "history", database)
+        build_database(tmp_path / "history", database)
         keep(tmp_path / f"history/2026-11-24/{NOW.environment.id}.jsonl", written(1))
-    with opened(database) as answers:
-        assert [found.case for found in evidence(answers, NOW.environment.id)] == [NOW.cases[1], NOW.cases[0]]
-    build(tmp_path / "history", tmp_path / "again.sqlite")
+    with open_database(database) as answers:
+        assert [found.case for found in query_evidence(answers, NOW.environment.id)] == [NOW.cases[1], NOW.cases[0]]
+    build_database(tmp_path / "history", tmp_path / "again.sqlite")
     assert database.read_bytes() == (tmp_path / "again.sqlite").read_bytes()
-
-
-@pytest.mark.usefixtures("third")
-def test_the_same_line_in_another_schema_is_judged_anew() -> None:
-    header, _, hang, end = written(2)
-    reader, told = Reader(), []
-    for first in (header, header_record(NOW), header):
-        content = "".join(f"{line}\n" for line in (first, hang, end)).encode()
-        told.append(reader.cell("2026-11-22/cell.jsonl", content).cases[0].verdict)
-    assert told == [Verdict.HANG, Verdict.CRASH, Verdict.HANG]
 
 
 @pytest.mark.usefixtures("third")
@@ -169,12 +159,17 @@ def test_a_stranger_s_record_has_to_be_of_this_schema() -> None:
         typed({**header, "schema": 0}, Path("cell.jsonl"), 1)
 
 
-def test_another_version_s_database_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep(tmp_path / f"history/2026-11-22/{NOW.environment.id}.jsonl", written(1))
-    database = tmp_path / "history.sqlite"
-    build(tmp_path / "history", database)
-    assert not build(tmp_path / "history", database).anew
-    monkeypatch.setattr(history, "VERSION", history.VERSION + 1000)
-    assert (
-        build(tmp_path / "history", database).anew == f"is of version {history.VERSION - 1000}, not {history.VERSION}"
+def test_another_version_s_database_has_to_be_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(
+        tmp_path / f"history/2026-11-22/{NOW.environment.id}.jsonl",
+        [header_record(NOW), *map(case_record, NOW.cases), end_record(NOW.cases, NOW.timing)],
     )
+    database = tmp_path / "history.sqlite"
+    build_database(tmp_path / "history", database)
+    monkeypatch.setattr(history, "VERSION", history.VERSION + 1000)
+    message = f"is of version {history.VERSION - 1000}, not {history.VERSION}: build it"
+    with pytest.raises(HistoryError, match=message), open_database(database):
+        pass
+    build_database(tmp_path / "history", database)
+    with open_database(database) as answers:
+        assert query_days(answers)

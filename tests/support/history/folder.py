@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
-from matrix.history.database import Built, History, build, opened
+from matrix.history.build import build_database
+from matrix.history.database import History, open_database
 from matrix.model import Cell
 from matrix.results.records import case_record, end_record, header_record
 from tests.support.runs import info
@@ -56,20 +57,20 @@ class Folder:
             (self.run / name(whole)).write_bytes(lines(whole))
         return self.run
 
-    def build(self) -> Built:
+    def build(self) -> int:
         """Builds the database from the records."""
-        return build(self.records, self.database)
+        return build_database(self.records, self.database)
 
     def rebuilt(self) -> bytes:
         """What the records alone give."""
         other = self.database.with_name("other.sqlite")
         other.unlink(missing_ok=True)
-        build(self.records, other)
+        build_database(self.records, other)
         return other.read_bytes()
 
     @contextmanager
     def asked(self) -> Iterator[History]:
         """Builds the database and opens it."""
         self.build()
-        with opened(self.database) as answers:
+        with open_database(self.database) as answers:
             yield answers

@@ -3,7 +3,8 @@
 from functools import cache
 from pathlib import Path
 
-from matrix.history.files import listing, recorded
+from matrix.history.files import list_record_paths
+from matrix.history.reader import read_record_file
 from matrix.model import Run
 
 HISTORY = Path(__file__).parents[2] / "data" / "site" / "history"
@@ -12,4 +13,4 @@ HISTORY = Path(__file__).parents[2] / "data" / "site" / "history"
 @cache
 def real_run() -> Run:
     """The cells of the night that is kept there."""
-    return Run(tuple(recorded(HISTORY, path) for path in listing(HISTORY)))
+    return Run(tuple(read_record_file(HISTORY, path) for path in list_record_paths(HISTORY)))

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from matrix.history.changes import MEASURED
 from matrix.history.database import History, case_key
-from matrix.history.trends import MEASURED
 from matrix.model import CaseKey
 from matrix.verdicts import Verdict
 

@@ -10,7 +10,7 @@ from bot.site.failures.group import UpstreamFailure, failures
 from bot.text import plain
 from matrix.advice.known import load_known
 from matrix.catalog.catalog import load_catalog
-from matrix.history.snapshot import board_of
+from matrix.history.take_snapshot import snapshot_of_run
 from matrix.model import Case, Cell, Check, Failure, Kind, Loader, Run, What
 from matrix.verdicts import Verdict
 from tests.support.history.real_runs import real_run
@@ -24,12 +24,12 @@ def crash(architecture: str, message: str = "weight 9 is 0", frame: str = "m.py:
 
 
 def told(*cells: Cell) -> tuple[UpstreamFailure, ...]:
-    return failures(board_of(Run(cells)), ())
+    return failures(snapshot_of_run(Run(cells)), ())
 
 
 @pytest.fixture(scope="module")
 def real() -> dict[str, UpstreamFailure]:
-    return {failure.slug: failure for failure in failures(board_of(real_run()), load_known(), FAMILIES)}
+    return {failure.slug: failure for failure in failures(snapshot_of_run(real_run()), load_known(), FAMILIES)}
 
 
 def test_the_buffers_bug_of_5_5_is_one_failure_with_the_rule_that_people_know(real: dict[str, UpstreamFailure]) -> None:

@@ -15,8 +15,8 @@ from bot.render import atom
 from bot.site.data.publisher import Publisher
 from bot.site.outputs.feed import ENTRIES, LISTED, Feed, feed, recent
 from matrix.errors import USAGE
-from matrix.history.database import opened
-from matrix.history.queries import Transition
+from matrix.history.changes import VerdictChange
+from matrix.history.database import open_database
 from matrix.model import CaseKey, Check, Loader
 from matrix.verdicts import Verdict
 from tests.support.history.folder import FIRST, NEW, OLD, Folder, day
@@ -34,8 +34,8 @@ def change(
     after: Verdict = Verdict.CRASH,
     night: date = FIRST,
     environment: str = OLD.id,
-) -> Transition:
-    return Transition(environment, CaseKey(architecture, Loader.STOCK, Check.LOAD), before, after, night)
+) -> VerdictChange:
+    return VerdictChange(environment, CaseKey(architecture, Loader.STOCK, Check.LOAD), before, after, night)
 
 
 def parsed(told: Feed) -> ET.Element:
@@ -147,7 +147,7 @@ def test_each_night_of_a_history_is_told_apart(tmp_path: Path) -> None:
     folder.keep(1, cell(case(ROUTER, Verdict.CORRUPT), environment=NEW))
     folder.keep(2, cell(case(ROUTER), environment=NEW))
     folder.build()
-    with opened(folder.database) as history:
+    with open_database(folder.database) as history:
         every, last = recent(history), recent(history, 1)
     assert [(one.night, one.before, one.after) for one in every if one.before] == [
         (day(1), Verdict.PASS, Verdict.CORRUPT), (day(2), Verdict.CORRUPT, Verdict.PASS)]  # fmt: skip

@@ -16,8 +16,10 @@ from bot.site.parts.answer_box import build_answers
 from bot.site.parts.heat_map import count_share, heat_map
 from bot.site.parts.version_ranges import version_ranges
 from bot.text import clip
-from matrix.history.queries import Mark, Night, Transition
-from matrix.history.snapshot import SHOWN, Board, Stale
+from matrix.history.case_history import NightVerdict
+from matrix.history.changes import VerdictChange
+from matrix.history.queries import NightlyRun
+from matrix.history.snapshot import SHOWN, Snapshot, Stale
 from matrix.model import CaseKey, Check, Device, Failure, Loader
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, finding
@@ -215,7 +217,7 @@ def test_a_case_page_says_what_was_not_measured() -> None:
 
 def test_a_strip_is_told_in_runs() -> None:
     verdicts = [Verdict.PASS, Verdict.PASS, None, Verdict.CORRUPT]
-    marks = [Mark(NIGHT + timedelta(days=day), verdict, None) for day, verdict in enumerate(verdicts)]
+    marks = [NightVerdict(NIGHT + timedelta(days=day), verdict, None) for day, verdict in enumerate(verdicts)]
     assert cut_history(marks) == (
         Segment(Verdict.PASS, NIGHT, NIGHT + timedelta(days=1), 2),
         Segment(None, NIGHT + timedelta(days=2), NIGHT + timedelta(days=2), 1),
@@ -238,9 +240,9 @@ def test_the_answers_do_not_know_what_is_untested() -> None:
     assert failed.verdicts == "." * 8
 
 
-def changed(board: Board, *changes: tuple[Verdict | None, Verdict]) -> Board:
+def changed(board: Snapshot, *changes: tuple[Verdict | None, Verdict]) -> Snapshot:
     name = board.readings[0].cell.environment.id
-    return replace(board, changes=tuple(Transition(name, LOAD, before, after, NIGHT) for before, after in changes))
+    return replace(board, changes=tuple(VerdictChange(name, LOAD, before, after, NIGHT) for before, after in changes))
 
 
 def test_changes_for_the_worse_come_first_and_new_cases_last() -> None:
@@ -262,7 +264,7 @@ def test_many_changes_that_are_alike_are_one() -> None:
 
 
 def test_the_start_page_names_the_night_before_where_there_is_one() -> None:
-    nights = tuple(Night(NIGHT + timedelta(days=day), 1, 0, 0, 0) for day in range(3))
+    nights = tuple(NightlyRun(NIGHT + timedelta(days=day), 1, 0, 0, 0) for day in range(3))
     told = [start.build(replace(small(), nights=nights[:number])).before for number in range(4)]
     assert told == [None, None, NIGHT, NIGHT + timedelta(days=1)]
 
