@@ -24,6 +24,7 @@ from bot.text import (
     visible,
 )
 from bot.verdict_words import WHATS
+from matrix.checks import CHECKS
 from matrix.verdicts import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")
@@ -91,7 +92,7 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
         "once": _once,
     }
     environment.tests["code"] = _is_code
-    environment.globals |= {"Verdict": Verdict, "WHATS": WHATS}
+    environment.globals |= {"CHECKS": CHECKS, "Verdict": Verdict, "WHATS": WHATS}
     return environment
 
 

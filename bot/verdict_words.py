@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from bot.text import count, listed
 from matrix import text as wording
+from matrix.checks import CHECKS
 from matrix.model import Check, Tensors, What
 from matrix.verdicts import Verdict
 
@@ -15,13 +16,11 @@ WHATS: Mapping[What, str] = {
 
 KINDS = wording.KINDS
 
-_ACTS = {Check.LOAD: ("load", "loading"), Check.SAVE: ("save", "saving")}
-
 
 def does(verdict: Verdict, check: Check, number: int) -> str:
     """What `number` architectures with `verdict` do in `check`: `crashes while saving`, `load wrong values silently`."""
-    load, loading = _ACTS[check]
-    verb, _, rest = verdict.row.does.format(load=load, loading=loading).partition(" ")
+    words = CHECKS[check].words
+    verb, _, rest = verdict.row.does.format(load=words.verb, loading=words.doing).partition(" ")
     if number == 1:
         verb = "has" if verb == "have" else f"{verb}es" if verb.endswith("sh") else f"{verb}s"
     return f"{verb} {rest}"

@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROBE = sorted((ROOT / "matrix/probe").rglob("*.py"))
-MATRIX = [file for file in sorted((ROOT / "matrix").rglob("*.py")) if file not in PROBE]
+CHECKS = sorted((ROOT / "matrix/checks").rglob("*.py"))
+MATRIX = [file for file in sorted((ROOT / "matrix").rglob("*.py")) if file not in (*PROBE, *CHECKS)]
 BOT = sorted((ROOT / "bot").rglob("*.py"))
 MEASURED = {"torch", "transformers", "deepspeed", "safetensors"}
 IO = {"io", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "sys", "tempfile", "time", "urllib"}
@@ -37,14 +38,14 @@ def packages(file: Path) -> set[str]:
 
 
 def importers(package: str, *folders: str) -> set[str]:
-    below = {"matrix": MATRIX, "matrix/probe": PROBE, "bot": BOT}
+    below = {"matrix": MATRIX, "matrix/probe": PROBE, "matrix/checks": CHECKS, "bot": BOT}
     files = [file for folder in folders for file in below[folder]]
     return {file.relative_to(ROOT).as_posix() for file in files if any(
         name == package or name.startswith(f"{package}.") for name in imports(file))}  # fmt: skip
 
 
 def test_matrix_never_imports_bot() -> None:
-    assert not importers("bot", "matrix", "matrix/probe")
+    assert not importers("bot", "matrix", "matrix/probe", "matrix/checks")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,18 @@ def test_a_job_imports_only_the_model() -> None:
 def test_the_probe_needs_only_what_is_measured(file: Path) -> None:
     assert packages(file) <= {"matrix", *MEASURED}
     ours = {name for name in imports(file) if name.startswith("matrix.")}
-    assert all(name.startswith(("matrix.verdicts.", "matrix.model.", "matrix.job.", "matrix.probe.")) for name in ours)
+    below = ("verdicts", "model", "job", "checks", "probe")
+    assert {name.split(".")[1] for name in ours} <= set(below)
+
+
+@pytest.mark.parametrize("file", CHECKS, ids=shown)
+def test_a_check_imports_only_the_model_until_it_runs(file: Path) -> None:
+    assert packages(file) <= {"matrix", *MEASURED}
+    assert all(name.startswith("matrix.model.") for name in imports(file) if name.startswith("matrix."))
+    tree = ast.parse(file.read_bytes())
+    at_once = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    at_once |= {str(node.module) for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in at_once} <= {"matrix", *sys.stdlib_module_names}
 
 
 def test_the_fixed_loader_stands_on_its_own() -> None:

@@ -17,6 +17,7 @@ import typer
 
 from bot.site.outputs.api import schema
 from bot.site.page_kinds import PAGE_KINDS
+from matrix.checks import CHECKS
 from matrix.environments.packages import INSTALLABLE, PACKAGES
 from matrix.results.store import json_schema
 from matrix.verdicts import Verdict
@@ -74,6 +75,13 @@ def packages() -> str:
 def pages() -> str:
     """Lists the kinds of pages of the site."""
     return table(("address", "says"), ((f"`{kind.address}`", kind.says) for kind in PAGE_KINDS.values()))
+
+
+@block
+def checks() -> str:
+    """Lists the checks, in the order in which they run."""
+    rows = ((f"`{check}`", one.words.meaning, "yes" if one.needed_for_safe else "no") for check, one in CHECKS.items())
+    return table(("check", "what is done", "needed for safe"), rows)
 
 
 def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:

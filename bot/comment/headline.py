@@ -12,6 +12,7 @@ from bot.comment.state import Headline
 from bot.comment.words import ROLES, own
 from bot.text import Code, Sentence, count, listed
 from bot.untrusted.artifacts import Rejected
+from matrix.checks import CHECKS
 from matrix.comparison.compare import Compared, Comparison, Outcome, Role
 from matrix.model import Check
 from matrix.verdicts import Verdict
@@ -74,7 +75,7 @@ def tally(comparison: Comparison) -> Tally:
         outcomes=Counter(worst),
         measured=len({one.key.architecture for one in measured}),
         expected=len(by_architecture),
-        checks=tuple(check for check in Check if any(one.key.check is check for one in measured)),
+        checks=tuple(check for check in CHECKS if any(one.key.check is check for one in measured)),
     )
 
 

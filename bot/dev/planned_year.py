@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from bot.site.build import Sources, site_of_history
+from matrix.checks import LOADERS_AND_CHECKS
 from matrix.history.reader import pack
 from matrix.model import (
-    KINDS,
     Case,
     Cell,
     Device,
@@ -108,7 +108,7 @@ def _write_file(history: Path, cell: Cell, lines: list[str]) -> None:
 def _cell(year: Year, number: int, night: int) -> Cell:
     started = f"{FIRST + timedelta(days=night)}T02:{number % 60:02}:00Z"
     inputs = f"sha256:{night // CHANGE:064}"
-    return Cell(_environment(number), inputs, inputs, started, len(KINDS) * year.architectures)
+    return Cell(_environment(number), inputs, inputs, started, len(LOADERS_AND_CHECKS) * year.architectures)
 
 
 def _environment(number: int) -> EnvironmentInfo:
@@ -131,7 +131,7 @@ def _environment(number: int) -> EnvironmentInfo:
 
 def _cases(year: Year, number: int) -> Iterator[Case]:
     for model in range(year.architectures):
-        for loader, check in KINDS:
+        for loader, check in LOADERS_AND_CHECKS:
             case = Case(f"model_{model}:Model{model}ForCausalLM", loader, check, Verdict.PASS, Tensors(54, 167, 2))
             if model % 5 == 1:
                 yield replace(case, verdict=Verdict.CRASH, error=ERROR, confirmed=(3, 3))

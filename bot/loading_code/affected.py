@@ -18,6 +18,7 @@ from bot.loading_code.enclosing_symbols import UNKNOWN
 from bot.loading_code.hunks import LONGEST, ChangedLine, find_changed_lines, find_new_entries, parse_hunks
 from bot.loading_code.model_graph import ModelGraph
 from bot.loading_code.rules import RepositoryRules, Rule, find_rules
+from matrix.checks import CHECKS
 from matrix.model import Check
 
 _SIGNATURE_OR_MESSAGE: Final = re.compile(r"\s*(def |raise |logger\.|warnings\.|\**\w+: [^=]*(= [^=]+)?,$)")
@@ -37,7 +38,7 @@ class Touched:
     lines: tuple[int, int] | None
     why: str
     model: str = ""
-    checks: tuple[Check, ...] = (Check.LOAD, Check.SAVE)
+    checks: tuple[Check, ...] = tuple(CHECKS)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def find_affected(change: Change, models: ModelGraph | None = None) -> Affected:
         touched=tuple(touched),
         everything=any(not place.model for place in touched) or (models is None and bool(folders)),
         models=tuple(sorted(folders | (models.dependents(folders) if models else set()))),
-        checks=tuple(check for check in Check if any(check in place.checks for place in touched)),
+        checks=tuple(check for check in CHECKS if any(check in place.checks for place in touched)),
     )
 
 

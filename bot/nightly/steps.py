@@ -19,6 +19,7 @@ from bot.nightly.package_index import PackageIndexError, releases
 from bot.nightly.plan import Asked, Past
 from bot.settings import Settings
 from matrix.catalog.catalog import catalog_hash, load_catalog
+from matrix.checks import CHECKS
 from matrix.environments.packages import CROSSED, PACKAGES, TIPS
 from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError
 from matrix.history.archive import has_cell, merge, publish
@@ -27,7 +28,7 @@ from matrix.history.build import build_database
 from matrix.history.database import History, open_database
 from matrix.history.files import HALF, State, default_database
 from matrix.measure.fingerprint import probe_hash
-from matrix.model import Check, Loader
+from matrix.model import Loader
 from matrix.nightly.plan import NightPlan
 from matrix.results.store import append
 
@@ -69,7 +70,7 @@ def upstream(github: GitHub) -> News:
 def asked(context: Context, settings: Settings, moment: datetime) -> Asked:
     """What is wanted of the night that begins at `moment`, in UTC: the whole catalog, both loaders, both checks."""
     nightly = settings.nightly
-    cases = len(load_catalog()) * len(Loader) * len(Check)
+    cases = len(load_catalog()) * len(Loader) * len(CHECKS)
     digests = Digests(catalog_hash(), probe_hash())
     globs = tuple(context.ids.split())
     return Asked(moment, nightly.device, digests, cases, nightly.shards, nightly.oldest, globs, context.force)

@@ -13,7 +13,8 @@ from packaging.version import Version
 from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected
 from bot.text import clip, listed, one_line
-from matrix.comparison.compare import Role
+from matrix.checks import CHECKS
+from matrix.comparison.compare import DETECTING, Role
 from matrix.comparison.plan import ComparisonPlan, Duel, Side
 from matrix.environments.packages import CROSSED, PACKAGES, PROJECT
 from matrix.environments.spec import Environment, of_set
@@ -87,7 +88,7 @@ def plan(
     duels: tuple[Duel, ...] = ()
     if affected:
         measured = tuple(architecture.id for architecture in catalog if _wanted(architecture, affected))
-        duels = tuple(_duels(pull_request, environments, sources, measured, affected.checks or tuple(Check)))
+        duels = tuple(_duels(pull_request, environments, sources, measured, affected.checks or tuple(CHECKS)))
     base, head = pull_request.base.sha, pull_request.head.sha
     return ComparisonPlan(pull_request.repository, pull_request.number, base, head, duels)
 
@@ -162,7 +163,7 @@ def _duels(
     newest = Side(Role.NEWEST, {**_pins(environments[0]), **own})
     yield Duel("newest", (newest,), architectures, checks=checks)
     last_broken = Side(Role.LAST_BROKEN, {**_pins(_last_broken(environments)), **own})
-    yield Duel("last-broken", (last_broken,), architectures, checks=(Check.LOAD,))
+    yield Duel("last-broken", (last_broken,), architectures, checks=(DETECTING,))
 
 
 def _sides(

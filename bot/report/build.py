@@ -26,6 +26,7 @@ from bot.text import Code, clip, one_line
 from bot.verdict_words import tensors_in_words
 from matrix.catalog.coverage import LEFT_OUT, coverage
 from matrix.catalog.lockfile import Lock
+from matrix.checks import CHECKS
 from matrix.model import Case, Cell, Check, Loader, Run
 from matrix.verdicts import Verdict
 
@@ -52,7 +53,7 @@ def report(run: Run, families: Mapping[str, str] = MappingProxyType({}), lock: L
         for case in cell.cases
     ]
     occurring = Counter(case.case.verdict for case in placed)
-    checks = tuple(check for check in Check if any(case.case.check is check for case in placed))
+    checks = tuple(check for check in CHECKS if any(case.case.check is check for case in placed))
     columns = tuple(_columns(run.cells, environments))
     rows = _rows(placed, anchors, columns, checks)
     return Report(
@@ -98,7 +99,7 @@ def environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = N
 
 def _placed(cell: Cell, case: Case, environment: EnvironmentView, anchors: Mapping[str, str]) -> Placed:
     view = CaseView(
-        anchor=f"{anchors[case.architecture]}-{environment.anchor}-{case.loader[0]}{case.check[0]}",
+        anchor=f"{anchors[case.architecture]}-{environment.anchor}-{case.loader}-{case.check}",
         environment=environment,
         architecture=clip(case.architecture),
         loader=case.loader,

@@ -4,12 +4,13 @@ PURE: no input or output.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.report.context import CaseView, Statement
 from bot.text import Code, Sentence, clip, count, listed, one_line, ranks_in_words, values
 from bot.verdict_words import KINDS, does, reported_in_words
+from matrix.checks import CHECKS
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding
 from matrix.verdicts import Verdict
 
@@ -53,19 +54,20 @@ def statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
     return tuple(_statement(groups, environments) for groups in folded)
 
 
-def never_began(cases: Iterable[Case]) -> set[CaseKey]:
-    """The saves of an environment that never began, because the load before them raised: that is one failure, not two."""
-    known = list(cases)
-    raised = {(case.architecture, case.loader): case.error for case in known if case.check is Check.LOAD}
+def never_began(cases: Iterable[Case]) -> Mapping[CaseKey, CaseKey]:
+    """Returns the cases of an environment that never began, each with the one before it that raised: one failure, not two."""
+    known = {case.key: case for case in cases}
+    before = {key: [key._replace(check=Check(name)) for name in CHECKS[key.check].after] for key in known}
     return {
-        case.key
-        for case in known
-        if case.check is Check.SAVE and case.error and raised.get((case.architecture, case.loader)) == case.error
+        key: earlier
+        for key, case in known.items()
+        for earlier in before[key]
+        if case.error and earlier in known and known[earlier].error == case.error
     }
 
 
 def _reached(cases: Sequence[Placed]) -> Iterator[Placed]:
-    """Without the saves that never began."""
+    """Returns those that began."""
     environments: dict[Hashable, list[Case]] = defaultdict(list)
     for placed in cases:
         environments[placed.view.environment.anchor].append(placed.case)

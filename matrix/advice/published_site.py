@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
 from matrix.advice.download import DownloadError, fetched
 from matrix.advice.safety import Tried
+from matrix.checks import LOADERS_AND_CHECKS
 from matrix.environments.packages import UNCROSSED
-from matrix.model import KINDS
 
 
 class Published:
@@ -37,7 +37,7 @@ class Published:
 
     def _tried(self, one: AdviceEnvironment, name: str) -> Tried:
         cases = self._file.verdicts[name].get(one.id, {})
-        known = ((kind, cases.get("-".join(kind))) for kind in KINDS)
+        known = ((kind, cases.get("-".join(kind))) for kind in LOADERS_AND_CHECKS)
         verdicts = {kind: verdict for kind, verdict in known if verdict}
         return Tried(
             one.id, one.transformers, one.deepspeed, one.device, one.night, verdicts, stale=one.stale, flaky=one.flaky

@@ -10,9 +10,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from matrix.checks import LOADERS_AND_CHECKS, NEEDED_FOR_SAFE, case_keys
 from matrix.errors import INFRASTRUCTURE
 from matrix.history.snapshot import Pair, Reading, is_too_old
-from matrix.model import KINDS, Check, Device, Loader, keys_of
+from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 
 RACE: Final = 5
@@ -64,17 +65,18 @@ class Tried:
         """Whether a pass may be luck: the other loader is flaky here, or so many models are that it is the loading itself."""
         return self.flaky >= RACE or Verdict.FLAKY in self.verdicts.values()
 
-    def told(self, loader: Loader) -> tuple[Verdict | None, ...]:
-        """The verdict of every check with `loader`, None where it was not measured."""
-        return tuple(self.verdicts.get((loader, check)) for check in Check)
+    def measured(self, loader: Loader) -> Mapping[Check, Verdict]:
+        """Returns the verdict of each check that was measured with `loader`."""
+        return {check: verdict for (used, check), verdict in self.verdicts.items() if used is loader}
 
     def passed(self, loader: Loader) -> bool:
-        """Whether every check was measured with `loader`, and passed."""
-        return all(verdict is Verdict.PASS for verdict in self.told(loader))
+        """Whether every check that safe needs was measured with `loader`, and all that were measured passed."""
+        found = self.measured(loader)
+        return found.keys() >= NEEDED_FOR_SAFE and all(verdict is Verdict.PASS for verdict in found.values())
 
     def answer(self, loader: Loader) -> Answer:
-        """Safe when every check passed with `loader`, lately and not by luck; unsafe when one did not pass, however old."""
-        if any(verdict not in (None, Verdict.PASS, Verdict.ENVIRONMENT) for verdict in self.told(loader)):
+        """Safe when the checks passed with `loader`, lately and reproducibly; unsafe when one did not pass, however old."""
+        if any(verdict not in (Verdict.PASS, Verdict.ENVIRONMENT) for verdict in self.measured(loader).values()):
             return Answer.UNSAFE
         return Answer.SAFE if self.passed(loader) and not self.racy and not self.stale else Answer.UNKNOWN
 
@@ -87,7 +89,7 @@ def tried_in(readings: Iterable[Reading], architecture: str) -> tuple[Tried, ...
 
 def _tried(reading: Reading, architecture: str) -> Tried:
     info = reading.cell.environment
-    found = zip(KINDS, map(reading.cases.get, keys_of(architecture)), strict=True)
+    found = zip(LOADERS_AND_CHECKS, map(reading.cases.get, case_keys(architecture)), strict=True)
     return Tried(
         info.id,
         info.transformers,

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from matrix.advice.advice import Advice, Age, Ask
 from matrix.advice.safety import Answer, Tried, answers
+from matrix.checks import CHECKS
 from matrix.history.snapshot import TRUSTED, is_too_old
-from matrix.model import Check, Loader
+from matrix.model import Loader
 from matrix.text import printable
 
 SHOWN: Final = 5
@@ -102,7 +103,7 @@ def _told(tried: Tried, loader: Loader) -> str:
         return f"not known: it could not be measured (last tried {tried.night})"
     answer = tried.answer(loader)
     word = {Answer.SAFE: "safe", Answer.UNSAFE: "not safe", Answer.UNKNOWN: "not known"}[answer]
-    verdicts = ((check, tried.verdicts.get((loader, check))) for check in Check)
+    verdicts = ((check, tried.verdicts.get((loader, check))) for check in CHECKS)
     words = ", ".join(
         f"{check} {verdict.replace('_', ' ') if verdict else 'not tested'}" for check, verdict in verdicts
     )

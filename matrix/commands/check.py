@@ -10,11 +10,12 @@ import typer
 from matrix import clock
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.lockfile import Looked, read_lock
+from matrix.checks import CHECKS
 from matrix.command_line import DEVICES, one_of
 from matrix.errors import CancelledError
 from matrix.measure.request import Request
 from matrix.measure.tasks import plan
-from matrix.model import Check, Loader
+from matrix.model import Loader
 from matrix.own_model import measure as own
 from matrix.own_model import target as targets
 from matrix.own_model.diagnosis import diagnose, explained
@@ -49,7 +50,7 @@ def check_model(
     with own.folder(out) as folder:
         request = Request(
             out=folder,
-            tasks=plan(entries, [*Loader], [*Check]),
+            tasks=plan(entries, [*Loader], [*CHECKS]),
             interpreter=python or Path(sys.executable),
             device=device,
             world_size=world_size,

@@ -13,6 +13,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.catalog.coverage import selection
 from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
+from matrix.checks import CHECKS
 from matrix.command_line import DEVICES, Architectures, one_of
 from matrix.environments.spec import chosen_by_name, from_id, load_environments
 from matrix.errors import INFRASTRUCTURE, CancelledError
@@ -20,7 +21,7 @@ from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
 from matrix.measure.request import Request
 from matrix.measure.tasks import choices, plan
-from matrix.model import Architecture, Cell, Check, Device, Loader
+from matrix.model import Architecture, Cell, Device, Loader
 from matrix.progress import TerminalProgress
 
 PARTS = ("auto", "full", "sites")
@@ -55,7 +56,7 @@ def measure_cell(
         str, typer.Option(help="full, or sites: an architecture for each buffer site at least; auto: full on GPUs.")
     ] = "auto",
     loader: Annotated[str, typer.Option(help="stock, fixed or both.")] = "stock,fixed",
-    check: Annotated[str, typer.Option(help="load, save or both.")] = "load,save",
+    check: Annotated[str, typer.Option(help=f"Any of {', '.join(CHECKS)}.")] = ",".join(CHECKS),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a case hangs.")] = 120.0,
@@ -69,7 +70,7 @@ def measure_cell(
     one_of("device", device, DEVICES)
     one_of("catalog", catalog, PARTS)
     architectures = choose_architectures(architecture or [], catalog, resolve_device(device, world_size))
-    tasks = plan(architectures, choices("loader", Loader, loader), choices("check", Check, check))
+    tasks = plan(architectures, choices("loader", Loader, loader), choices("check", CHECKS, check))
     known = load_environments()
     named = chosen_by_name(os.environ, known)
     request = Request(

@@ -6,12 +6,14 @@ PURE: no input or output.
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from matrix.comparison.outcome import Culprit, Measured, Outcome, classify, culprit, red, signature
 from matrix.model import Case, CaseKey, Check, Failure, Loader, Run
 from matrix.verdicts import Verdict
 
 __all__ = [
+    "DETECTING",
     "Compared",
     "Comparison",
     "Culprit",
@@ -23,6 +25,10 @@ __all__ = [
     "pairs",
     "suspects",
 ]
+
+
+DETECTING: Final = Check("load")
+"""The check that must find the known bug, buffers lost while loading, in the last release that has it."""
 
 
 class Role(StrEnum):
@@ -163,7 +169,7 @@ def _detector(run: Run | None) -> str:
     """Why no green result can be believed: the bug that is known to be in the last broken release was not found."""
     if run is None or not run.cells or not all(cell.complete and cell.error is None for cell in run.cells):
         return ""
-    loads = [case for case in _cases(run).values() if (case.loader, case.check) == (Loader.STOCK, Check.LOAD)]
+    loads = [case for case in _cases(run).values() if (case.loader, case.check) == (Loader.STOCK, DETECTING)]
     bearing = [case for case in loads if case.tensors.buffers]
     if any(case.verdict in (Verdict.CORRUPT, Verdict.REPORTED) for case in bearing):
         return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from matrix.catalog import catalog
+from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.environments.packages import PACKAGES
 from matrix.environments.spec import ADDRESS, is_version
@@ -39,7 +40,7 @@ class Duel:
     sides: tuple[Side, ...]
     architectures: tuple[str, ...]
     loaders: tuple[Loader, ...] = (Loader.STOCK,)
-    checks: tuple[Check, ...] = (Check.LOAD, Check.SAVE)
+    checks: tuple[Check, ...] = tuple(CHECKS)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from matrix.catalog.catalog import recipes_of
+from matrix.checks import LOADERS_AND_CHECKS
 from matrix.environments.spec import planned_info
 from matrix.errors import (
     BadMessageError,
@@ -24,7 +25,7 @@ from matrix.measure.recorder import Recorder, new_cell
 from matrix.measure.request import Progress, Request
 from matrix.measure.resume import read_earlier
 from matrix.measure.tasks import remaining
-from matrix.model import KINDS, Cell, Device, Failure, Timing
+from matrix.model import Cell, Device, Failure, Timing
 from matrix.results.store import append, read_cell, set_aside, with_cases
 
 UNFINISHED: Final = (EnvironmentFailedError, ProbeDiedError, BadMessageError)
@@ -48,7 +49,7 @@ def measure(request: Request, progress: Progress) -> Cell:
     path = request.out / f"{prepared.id}.jsonl"
     earlier = read_earlier(path, request, progress)
     tasks = _remaining(request, earlier)
-    progress.begin(prepared.id, len(KINDS) if request.target else sum(len(task.checks) for task in tasks))
+    progress.begin(prepared.id, len(LOADERS_AND_CHECKS) if request.target else sum(len(task.checks) for task in tasks))
     if earlier and not tasks:
         progress.step(f"already measured {earlier.started}")
         return earlier if earlier.complete else _finish(path, earlier)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,14 +36,10 @@ _HUB: Final = dict.fromkeys(("HF_HUB_CACHE", "TRANSFORMERS_CACHE"), str(ROOT / "
 """Replaces a hub: the catalog's verdicts must not depend on what somebody's cache holds. 4.x prefers the second."""
 
 
-def run_job(
-    job: Job, interpreter: Path, log: Path, launcher: Sequence[str] = (), setup: Setup = OURS
-) -> Generator[Message]:
+def run_job(job: Job, interpreter: Path, log: Path, setup: Setup = OURS) -> Generator[Message]:
     """Runs `job` in `interpreter` and yields the probe's messages as they come; all its other output goes to `log`.
 
-    Closing the iterator, or Ctrl-C, ends the probe with all its ranks. A
-    `launcher` such as `-m torch.distributed.run` starts the ranks instead of the probe, and ends them. Raises
-    BadMessageError for any other line.
+    Closing the iterator, or Ctrl-C, ends the probe with all its ranks. Raises BadMessageError for any other line.
     """
     limit = min(3600, 600 + job.timeout * len(job.tasks)) if setup.sandbox else None
     with (
@@ -51,7 +47,7 @@ def run_job(
         log.open("a", encoding="utf-8") as stderr,
     ):
         folder = Path(name)
-        arguments = _arguments(job, [str(find_interpreter(interpreter)), *launcher], folder, setup.sandbox)
+        arguments = _arguments(job, interpreter, folder, setup.sandbox)
         command = Command(arguments, folder, {**_variables(setup, folder), **({} if job.target else _HUB)})
         with running(command, stderr, limit=limit) as stdout:
             yield from read_messages(stdout, MESSAGE)
@@ -82,11 +78,11 @@ def last_line(log: Path) -> str:
     return lines[-1] if lines else "(empty)"
 
 
-def _arguments(job: Job, interpreter: Sequence[str], folder: Path, sandbox: Sandbox | None) -> list[str]:
+def _arguments(job: Job, interpreter: Path, folder: Path, sandbox: Sandbox | None) -> list[str]:
     """Writes the job to `folder` and returns the arguments that do it, confined by `sandbox`."""
     file = folder / "job.json"
     file.write_text(json.dumps(asdict(job)))
-    arguments = [*interpreter, "-m", "matrix.probe", str(file)]
+    arguments = [str(find_interpreter(interpreter)), "-m", "matrix.probe", str(file)]
     if sandbox is None:
         return arguments
     sandbox.give(folder)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from matrix import clock
+from matrix.checks import CHECKS
 from matrix.environments.spec import Environment, planned_info
 from matrix.errors import EnvironmentFailedError, RefusedTargetError
 from matrix.job import Task
@@ -11,7 +12,7 @@ from matrix.measure.fingerprint import probe_hash
 from matrix.measure.prepare import Prepared
 from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan
-from matrix.model import Architecture, Case, CaseKey, Cell, Check, EnvironmentInfo, Failure, Loader, Timing
+from matrix.model import Architecture, Case, CaseKey, Cell, EnvironmentInfo, Failure, Loader, Timing
 from matrix.process.messages import Message, Resolved
 from matrix.results.records import rounded
 from matrix.results.store import CellWriter, with_cases
@@ -86,7 +87,7 @@ class Recorder:
         """From here on the probe may decide the cases of the target; where none was asked for, no message adds to them."""
         if target := self.request.target:
             target.resolved = resolved
-            self._ask(plan([Architecture(resolved.id, "own")], [*Loader], [*Check]))
+            self._ask(plan([Architecture(resolved.id, "own")], [*Loader], [*CHECKS]))
 
     def _refuse(self, words: str) -> None:
         if target := self.request.target:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from matrix.checks import CHECKS
 from matrix.environments.packages import RECORDED
 from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError, ProbeDiedError, ResultsError
@@ -28,7 +29,7 @@ from matrix.process.messages import Message
 from matrix.verdicts import Verdict
 
 SEED: Final = 45402
-TORCHRUN: Final = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
+FIRST: Final = next(iter(CHECKS))
 SPEED_UP, FLOORS, MEMORY_GB, DEFAULT_SET_MINUTES = 15.0, 2.0, 3.0, 15.0
 
 
@@ -114,7 +115,7 @@ def goals(load: Launch, full: Launch, singles: Sequence[Launch]) -> list[Goal]:
     speed_up = per_launch / (load.wall / len(load.loaded))
     memory = max(load.timing.rss_mb, full.timing.rss_mb) / 1024
     return [
-        Goal("speed-up over one torchrun launch per architecture", speed_up, SPEED_UP, at_least=True),
+        Goal("speed-up over one launch per architecture", speed_up, SPEED_UP, at_least=True),
         Goal(f"cell over its floor, {load.name}", load.floors, FLOORS),
         Goal(f"cell over its floor, {full.name}", full.floors, FLOORS),
         Goal("most memory of a rank", memory, MEMORY_GB, "GiB"),
@@ -144,12 +145,12 @@ class Bench:
     progress: Progress
     world_size: int = 2
 
-    def launch(self, name: str, job: Job, launcher: Sequence[str] = ()) -> Launch:
+    def launch(self, name: str, job: Job) -> Launch:
         """Run `job` once; raises EnvironmentFailedError or ProbeDiedError when it comes to no end."""
         self.progress.step(f"measuring {name}")
         log = self.out / "bench.log"
         started = time.perf_counter()
-        with closing(run_job(job, self.interpreter, log, launcher)) as stream:
+        with closing(run_job(job, self.interpreter, log)) as stream:
             messages = list(stream)
         wall = time.perf_counter() - started
         if failure := next((message["failure"] for message in messages if "failure" in message), None):
@@ -166,10 +167,10 @@ class Bench:
         return self.launch(name, self._job(self.architectures, loaders, checks))
 
     def single(self, architecture: str) -> Launch:
-        """One torchrun launch that does what `cell` does, stock and check load, with one architecture."""
+        """Does what `cell` does with one architecture, the stock loader and the first check."""
         one = [entry for entry in self.architectures if entry.id == architecture]
-        job = self._job(one, [Loader.STOCK], [Check.LOAD])
-        return self.launch(f"torchrun {architecture}", job, (*TORCHRUN, str(self.world_size)))
+        job = self._job(one, [Loader.STOCK], [FIRST])
+        return self.launch(f"launch of {architecture}", job)
 
 
 def measure_goals(bench: Bench, sample: int) -> tuple[list[Launch], list[Goal]]:
@@ -177,17 +178,17 @@ def measure_goals(bench: Bench, sample: int) -> tuple[list[Launch], list[Goal]]:
 
     Raises EnvironmentFailedError when none passes the check that the launches have to do.
     """
-    load = bench.cell("cell, stock, load", [Loader.STOCK], [Check.LOAD])
+    load = bench.cell(f"cell, stock, {FIRST}", [Loader.STOCK], [FIRST])
     if not load.passed:
         raise EnvironmentFailedError(str(bench.interpreter), "no architecture passes, so there is nothing to compare")
     singles = [bench.single(architecture) for architecture in chosen(load.passed, sample)]
-    full = bench.cell("cell, both loaders, load and save", list(Loader), list(Check))
+    full = bench.cell(f"cell, both loaders, {' and '.join(CHECKS)}", list(Loader), list(CHECKS))
     return [load, *singles, full], goals(load, full, singles)
 
 
 def measured_set(environments: Sequence[Environment], bench: Bench) -> Goal:
     """Install the environments from the package caches and measure each, as the default command does."""
-    tasks = plan(bench.architectures, list(Loader), list(Check))
+    tasks = plan(bench.architectures, list(Loader), list(CHECKS))
     started = time.perf_counter()
     with TemporaryDirectory(prefix="set-", dir=bench.out) as name:
         folder = Path(name)

@@ -4,27 +4,26 @@ PURE: no input or output.
 """
 
 from collections.abc import Iterable, Sequence
-from enum import Enum
 from typing import TypeVar
 
 from matrix.errors import UnknownNameError
 from matrix.job import Task
 from matrix.model import Architecture, CaseKey, Check, Loader
 
-_Choice = TypeVar("_Choice", bound=Enum)
+_Choice = TypeVar("_Choice", bound=str)
 
 
-def choices(what: str, kind: type[_Choice], text: str) -> tuple[_Choice, ...]:
-    """The members of an enum that a comma-separated `text` names, each once; raises UnknownNameError for all others."""
+def choices(what: str, known: Iterable[_Choice], text: str) -> tuple[_Choice, ...]:
+    """Returns those of `known` that a comma-separated `text` names, each once; raises UnknownNameError for all others."""
     names = [name.strip() for name in text.split(",") if name.strip()]
-    known = [str(member.value) for member in kind]
-    if unknown := [name for name in names if name not in known] or ([] if names else [text]):
-        raise UnknownNameError(what, unknown, known)
-    return tuple(dict.fromkeys(kind(name) for name in names))
+    by_name = {str(choice): choice for choice in known}
+    if unknown := [name for name in names if name not in by_name] or ([] if names else [text]):
+        raise UnknownNameError(what, unknown, list(by_name))
+    return tuple(dict.fromkeys(by_name[name] for name in names))
 
 
 def plan(architectures: Iterable[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]) -> tuple[Task, ...]:
-    """Every architecture with every loader, both checks in one go: they look at the same loaded model."""
+    """Returns every architecture with every loader, all checks in one task: they look at the same loaded model."""
     return tuple(Task(architecture.id, loader, tuple(checks)) for architecture in architectures for loader in loaders)
 
 

@@ -10,11 +10,12 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from matrix.checks import CHECKS
 from matrix.measure.cell import UNFINISHED, measure, salvage
 from matrix.measure.probe_process import OURS
 from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan as tasks_of
-from matrix.model import Architecture, Check, Loader
+from matrix.model import Architecture, Loader
 from matrix.nightly.plan import WORLD_SIZE, NightCell, NightPlan, read_night
 from matrix.process.sandbox import Sandbox
 
@@ -51,7 +52,7 @@ def run(plan: NightPlan, shard: str, machine: Machine, progress: Progress) -> No
 def _request(plan: NightPlan, cell: NightCell, machine: Machine) -> Request:
     return Request(
         out=machine.out,
-        tasks=tasks_of(machine.architectures, tuple(Loader), tuple(Check)),
+        tasks=tasks_of(machine.architectures, tuple(Loader), tuple(CHECKS)),
         environment=cell.environment,
         venv=machine.venvs / cell.environment.id,
         device=plan.device,

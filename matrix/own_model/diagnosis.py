@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from matrix.advice.safety import Answer
 from matrix.catalog.lockfile import TINY, Looked
+from matrix.checks import CHECKS, NEEDED_FOR_SAFE
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, What
 from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
@@ -75,7 +76,7 @@ def explained(found: Diagnosis, looked: Looked) -> Diagnosis:
     failing = {
         case.architecture
         for case in found.stock
-        if case.check is Check.LOAD and case.verdict is Verdict.BASELINE_BROKEN
+        if not CHECKS[case.check].needs_saved and case.verdict is Verdict.BASELINE_BROKEN
     }
     unchecked = {
         name: f"it is not checked: {why}"
@@ -104,13 +105,13 @@ def _of(cell: Cell, loader: Loader) -> tuple[Case, ...]:
 
 
 def _right(cases: Sequence[Case]) -> bool:
-    return {case.check for case in cases} == set(Check) and all(case.verdict is Verdict.PASS for case in cases)
+    return {case.check for case in cases} >= NEEDED_FOR_SAFE and all(case.verdict is Verdict.PASS for case in cases)
 
 
 def _gives_back(cases: Sequence[Case]) -> bool:
     """Whether all passed that could: what fails in one process too, without a wrong value, is nothing that a loader helps."""
     told = [case for case in cases if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
-    made = {case.check for case in cases} == set(Check)
+    made = {case.check for case in cases} >= NEEDED_FOR_SAFE
     return made and bool(told) and all(case.verdict is Verdict.PASS for case in told)
 
 

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from matrix.advice.safety import Answer
-from matrix.model import Case, Check
+from matrix.checks import CHECKS
+from matrix.model import Case
 from matrix.own_model.diagnosis import Diagnosis, Wrong, unseen
 from matrix.text import KINDS, printable
 from matrix.verdicts import Verdict
@@ -16,7 +17,6 @@ from matrix.verdicts import Verdict
 FIXED_LOADER: Final = "matrix/probe/zero3_buffers.py"
 _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}
 _SHOWN: Final = 8
-_CALLS: Final = {Check.LOAD: "from_pretrained", Check.SAVE: "save_pretrained"}
 
 
 def check_lines(found: Diagnosis) -> Iterator[str]:
@@ -31,7 +31,7 @@ def check_lines(found: Diagnosis) -> Iterator[str]:
     yield from map(printable, _measured(found))
     for case in found.stock:
         which = f"{case.architecture} " if ", " in names else ""
-        yield printable(f"{which}{_CALLS[case.check]}: {_said(case)}")
+        yield printable(f"{which}{CHECKS[case.check].words.call}: {_said(case)}")
         key = (case.architecture, case.check)
         yield from map(printable, _sites([wrong for wrong in found.wrong if (wrong.architecture, wrong.check) == key]))
     yield from what_to_do(found)
@@ -103,7 +103,7 @@ def what_to_do(found: Diagnosis) -> Iterator[str]:
         with_version = f"{name} with transformers {found.environment.transformers}"
         yield printable(f"- known of {with_version}: {' '.join(why.split())}")
     broken = {case.check for case in found.stock if _unexplained(case, found)}
-    if Check.LOAD in broken:
+    if any(not CHECKS[check].needs_saved for check in broken):
         yield "- look at the model first: save_pretrained and from_pretrained do not give it back without ZeRO-3 either"
     elif broken:
         yield "- look at what save_pretrained says first: without ZeRO-3 it does not give the model back either"

@@ -1,9 +1,8 @@
-"""`python -m matrix.probe JOB`: measure, in this interpreter, what the JSON file JOB asks for.
+"""`python -m matrix.probe JOB`: measures, in this interpreter, what the JSON file JOB asks for.
 
 Prints JSON lines on stdout: {"environment": {...}} first, then {"progress": ...} and {"case": {...}} as they come, and
-{"end": {...}} last, or {"failure": {...}} when a package cannot be imported. Of a job's target it tells {"target": {...}}
-before the cases, or {"refused": why} last. Everything upstream prints goes to stderr.
-Started by torchrun, srun or deepspeed (RANK is set), it is one rank of their group instead of the zygote of its own.
+{"end": {...}} last, or {"failure": {...}} when a package cannot be imported. For a job with a target it prints
+{"target": {...}} before the cases, or {"refused": why} last. Everything upstream prints goes to stderr.
 """
 
 import json
@@ -17,17 +16,20 @@ from typing import Any
 
 from matrix.job import Job
 from matrix.model import Device
-from matrix.probe.startup import claim_stdout, quieten
+from matrix.probe.startup import claim_stdout, set_variables
 
-quieten()  # before torch is imported
+set_variables()  # before torch is imported
 
 
 def main(job_file: str) -> int:
-    """Measure the job; 0 when everything was measured, 2 when there is no such target, 3 when the packages cannot be imported."""
+    """Measures the job and returns the exit code.
+
+    0 when everything was measured, 2 when there is no such target, 3 when the packages cannot be imported.
+    """
     started = time.perf_counter()
     records = claim_stdout()
 
-    def tell(message: dict[str, Any]) -> None:
+    def emit(message: dict[str, Any]) -> None:
         records.write(json.dumps(message) + "\n")
         records.flush()
 
@@ -36,17 +38,14 @@ def main(job_file: str) -> int:
     if job.device is Device.CPU:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
-        from matrix.probe.ranks import external_launcher as outer
         from matrix.probe.ranks import zygote
     except Exception as error:  # whatever the import of a mismatched package raises
         from matrix.probe.exceptions import failure
 
-        tell({"failure": asdict(failure(error))})
+        emit({"failure": asdict(failure(error))})
         return 3
     with tempfile.TemporaryDirectory(prefix="zero3-") as root:
-        if "RANK" in os.environ:
-            return outer.measure(job, Path(root), tell)
-        return zygote.measure(job, Path(root), tell, started)
+        return zygote.measure(job, Path(root), emit, started)
 
 
 if __name__ == "__main__":

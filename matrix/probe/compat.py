@@ -4,15 +4,12 @@ import importlib
 import importlib.metadata
 import inspect
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
 import torch
-
-from matrix.model import Architecture
-from matrix.probe.tiny import recipes
 
 ZERO3 = {
     "train_micro_batch_size_per_gpu": 1,  # never train_batch_size: it is asserted before the ranks are known
@@ -49,13 +46,6 @@ def preload() -> None:
         importlib.import_module(name)
     for name in _LAZY:
         _import(name)
-
-
-def preload_models(architectures: Iterable[Architecture]) -> None:
-    """Import the module of every architecture, so that no forked process has to; what cannot be imported is told later."""
-    for architecture in architectures:
-        with suppress(Exception):
-            recipes.model_class(architecture)
 
 
 def preload_deepspeed() -> None:

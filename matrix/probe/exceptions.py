@@ -5,15 +5,18 @@ from pathlib import Path
 
 from matrix.model import Failure
 
+_OURS = Path(__file__).parents[1]
 UPSTREAM = ("transformers", "deepspeed", "accelerate", "safetensors")
 MESSAGE_LIMIT = 2000
 
 
 def _location(filename: str) -> str | None:
     """The path from the upstream package on, or None when the file belongs to no upstream package."""
+    if Path(filename).is_relative_to(_OURS):  # wherever this project is installed
+        return None
     parts = Path(filename).parts
     roots = [index for index, part in enumerate(parts) if part in UPSTREAM]
-    return "/".join(parts[roots[-1] :]) if roots and "probe" not in parts else None
+    return "/".join(parts[roots[-1] :]) if roots else None
 
 
 def deepest_frame(frames: list[tuple[str, int, str]]) -> str:

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import TextIO
 
-QUIET = {
+VARIABLES = {
     "OMP_NUM_THREADS": "1",  # a thread pool does not survive a fork
     "MKL_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -13,16 +13,16 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
 }
-"""Environment variables that must be set; what the user has set stays."""
+"""Environment variables that the measured packages need, so that they start no threads and ask no hub."""
 
 
-def quieten() -> None:
-    """Set these variables, where the user has not."""
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+def set_variables() -> None:
+    """Sets `VARIABLES`, except those that the user has set."""
+    os.environ.update({name: value for name, value in VARIABLES.items() if name not in os.environ})
 
 
 def claim_stdout() -> TextIO:
-    """Keep the real stdout for records, and let everything that upstream prints go to stderr, in forked ranks too."""
+    """Returns the real stdout, for records. Everything that upstream prints goes to stderr, in forked ranks too."""
     records = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr

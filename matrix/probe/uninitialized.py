@@ -1,4 +1,4 @@
-"""Nothing is right by luck: memory that nobody has written to holds nothing that could be mistaken."""
+"""Fills uninitialised memory, so that what nobody wrote is not taken for a right value."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ import torch
 
 
 @contextmanager
-def without_luck() -> Iterator[None]:
-    """Memory that torch hands out unwritten holds NaN, or the largest number, for as long as the context lasts.
+def poisoned_memory() -> Iterator[None]:
+    """Fills memory that torch hands out unwritten with NaN, or the largest number, for as long as the context lasts.
 
     What was freed comes back with its old values, which would look like a right load, or like what a constructor gave.
     Not for `deepspeed.initialize`: it asks for gigabytes that it never touches, and filling them takes seconds.

@@ -80,7 +80,7 @@ def _ended(process: subprocess.Popen[str], limit: float | None) -> Iterator[None
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
-    """Ends a process and all that it forked; a launcher is asked first, since its ranks are in sessions of their own."""
+    """Ends a process and all that it forked: asks first, then kills."""
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=10)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matrix.checks import CHECKS
 from matrix.job import Job, Task
-from matrix.model import Architecture, Check, Device, Loader, Source
+from matrix.model import Architecture, Device, Loader, Source
 from matrix.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
     max_leaves=5,
 )
-tasks = st.builds(Task, names, st.sampled_from(Loader), st.lists(st.sampled_from(Check), max_size=2).map(tuple))
+tasks = st.builds(Task, names, st.sampled_from(Loader), st.lists(st.sampled_from(list(CHECKS)), max_size=2).map(tuple))
 tables = st.dictionaries(names, json_values, max_size=3)
 sources = st.none() | st.builds(
     Source, names, tables, names, st.lists(names, max_size=2).map(tuple), names, st.booleans()

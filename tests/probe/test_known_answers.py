@@ -31,7 +31,7 @@ Answers = dict[CaseKey, Case]
 
 def answers(interpreter: Path, out: Path) -> Answers:
     architectures = select(load_catalog(), ALL)
-    tasks = plan(architectures, list(Loader), [Check.LOAD])
+    tasks = plan(architectures, list(Loader), [Check("load")])
     request = Request(out, tasks, interpreter=interpreter, device="cpu", confirmations=1)
     return {case.key: case for case in measure(request, TerminalProgress()).cases}
 
@@ -53,7 +53,7 @@ def told_by_newest(newest: Path, tmp_path_factory: pytest.TempPathFactory) -> An
 
 def stock(told: Answers, architecture: str) -> tuple[Verdict, set[tuple[int, ...]]]:
     """The verdict of the stock loader, and on which ranks tensors are wrong."""
-    case = told[CaseKey(architecture, Loader.STOCK, Check.LOAD)]
+    case = told[CaseKey(architecture, Loader.STOCK, Check("load"))]
     return case.verdict, {finding.ranks for finding in case.findings}
 
 
@@ -90,7 +90,7 @@ def test_fixed_loader_loads_everything(era: str, request: pytest.FixtureRequest)
 
 
 def test_values_compared_are_all_there_are(told_by_newest: Answers) -> None:
-    tensors = told_by_newest[CaseKey(ROUTER, Loader.STOCK, Check.LOAD)].tensors
+    tensors = told_by_newest[CaseKey(ROUTER, Loader.STOCK, Check("load"))].tensors
     assert tensors.buffers >= 1
     assert tensors.parameters > 10
     assert tensors.nonpersistent >= 1

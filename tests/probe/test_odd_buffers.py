@@ -11,10 +11,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from matrix.catalog.lockfile import canonical
+from matrix.checks import CHECKS
 from matrix.discovery.merge_versions import Answer, Discovery, Found, Gathering, chosen
 from matrix.job import Job
 from matrix.measure.tasks import plan
-from matrix.model import Architecture, Check, Device, Loader
+from matrix.model import Architecture, Device, Loader
 from matrix.process.run import ROOT
 
 pytestmark = pytest.mark.measured
@@ -53,12 +54,12 @@ Judged = dict[str, dict[str, Any]]
 def judge(python: Path, folder: Path) -> Judged:
     """By architecture, the case of the stock loader's load; that of its save by "ARCHITECTURE save"."""
     architectures = tuple(Architecture(name, "other") for name in IDS.values())
-    job = Job(architectures, plan(architectures, [Loader.STOCK], list(Check)), Device.CPU, confirmations=0)
+    job = Job(architectures, plan(architectures, [Loader.STOCK], list(CHECKS)), Device.CPU, confirmations=0)
     file = folder / "job.json"
     file.write_text(json.dumps(asdict(job)))
     messages = probe(python, "matrix.probe", str(file))
     cases = [message["case"] for message in messages if "case" in message]
-    assert len(cases) == len(architectures) * len(Check), "each once"
+    assert len(cases) == len(architectures) * len(CHECKS), "each once"
     return {case["architecture"] + (" save" if case["check"] == "save" else ""): case for case in cases}
 
 

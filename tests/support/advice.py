@@ -7,13 +7,14 @@ from typing import Any
 from matrix.advice.advice import Advice, Age, Ask
 from matrix.advice.advice import advise as advise_on
 from matrix.advice.safety import Tried
+from matrix.checks import CHECKS
 from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 from tests.support.runs import info
 
 TODAY = date(2026, 11, 25)
 """The newest night of the records, and the day on which these tests ask."""
-PASS = {(loader, check): Verdict.PASS for loader in Loader for check in Check}
+PASS = {(loader, check): Verdict.PASS for loader in Loader for check in CHECKS}
 
 
 def tried(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> Tried:
@@ -25,7 +26,7 @@ def tried(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> Tried:
 
 def broken(transformers: str, verdict: Verdict = Verdict.CORRUPT, **other: Any) -> Tried:
     """Returns an environment in which loading with the stock loader gives `verdict`."""
-    return tried(transformers, stock={Check.LOAD: verdict}, **other)
+    return tried(transformers, stock={Check("load"): verdict}, **other)
 
 
 def advise(architecture: str, known: Iterable[Tried], ask: Ask, days: int = 0) -> Advice:

@@ -15,6 +15,7 @@ UPSTREAM = "git+https://github.com/huggingface/transformers@"
 RED = {Outcome.REGRESSED, Outcome.NEW_BROKEN, Outcome.STILL_BROKEN, Outcome.FLAKY}
 
 
+LOAD = Check("load")
 PLACE = Touched("src/transformers/modeling_utils.py", "_load_pretrained_model", (10, 20), "it loads a model")
 
 
@@ -32,7 +33,7 @@ def facts(**other: Any) -> Facts:
     )
 
 
-def compared(outcome: Outcome, architecture: str = ROUTER, check: Check = Check.LOAD, **other: Any) -> Compared:
+def compared(outcome: Outcome, architecture: str = ROUTER, check: Check = LOAD, **other: Any) -> Compared:
     """A case with that outcome, and verdicts that fit it."""
     red = other.pop("red", Verdict.CORRUPT)
     error = Failure("TypeError", "no", "modeling_utils.py:1 in load", (1,)) if red is Verdict.CRASH else None

@@ -17,7 +17,7 @@ HOSTILE = (
 
 def a_report() -> Report:
     """Returns a report with a wrong value, a pass, unfinished cases, a failed environment and gaps in coverage."""
-    stock = (case(verdict=Verdict.CORRUPT), case(BERT), case(BERT, check=Check.SAVE))
+    stock = (case(verdict=Verdict.CORRUPT), case(BERT), case(BERT, check=Check("save")))
     failed = cell(planned=4, error=RESOLVER, environment=info("9.9.9"))
     lock = Lock("", {"5.5.4": Looked({"t:Timm": "needs timm"}, unreached=("Codebook.embed", "Loss.weight"))}, ())
     return report(Run((cell(*stock, planned=9, complete=False), failed)), {ROUTER: "router"}, lock)
@@ -28,7 +28,7 @@ def hostile_report() -> Report:
     wrong = finding(HOSTILE, site=HOSTILE, expected=(HOSTILE,), actual=(HOSTILE,), detail=HOSTILE)
     cases = [
         case(HOSTILE, Verdict.CORRUPT, findings=(wrong,)),
-        case(HOSTILE, Verdict.CRASH, check=Check.SAVE, error=Failure(HOSTILE, HOSTILE, HOSTILE)),
+        case(HOSTILE, Verdict.CRASH, check=Check("save"), error=Failure(HOSTILE, HOSTILE, HOSTILE)),
     ]
     names: dict[str, Any] = dict.fromkeys(("id", "python", "torch", "deepspeed", "accelerate", "hardware"), HOSTILE)
     environment = info(HOSTILE, packages={HOSTILE: HOSTILE}, **names)

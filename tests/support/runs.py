@@ -24,7 +24,7 @@ def finding(tensor: str = "model.layers.0.mlp.gate.bias", **other: Any) -> Findi
 
 
 def case(architecture: str = ROUTER, verdict: Verdict = Verdict.PASS, **other: Any) -> Case:
-    values: dict[str, Any] = {"loader": Loader.STOCK, "check": Check.LOAD, "tensors": Tensors(2, 33, 2)}
+    values: dict[str, Any] = {"loader": Loader.STOCK, "check": Check("load"), "tensors": Tensors(2, 33, 2)}
     if verdict is Verdict.CORRUPT:
         values["findings"] = (finding(),)
     return Case(architecture, verdict=verdict, **{**values, **other})

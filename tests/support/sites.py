@@ -10,6 +10,7 @@ from bot.site.data.site_index import SiteIndex
 from bot.site.page_kinds import PAGE_KINDS
 from bot.site.publish import publish
 from matrix.advice.known import load_known
+from matrix.checks import CHECKS
 from matrix.history.take_snapshot import snapshot_of_run
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Failure, Loader, Run, Tensors
 from matrix.verdicts import Verdict
@@ -39,12 +40,12 @@ def four(architecture: str = ROUTER, load: Verdict = Verdict.PASS) -> tuple[Case
     return tuple(
         case(
             architecture,
-            load if (loader, check) == (Loader.STOCK, Check.LOAD) else Verdict.PASS,
+            load if (loader, check) == (Loader.STOCK, Check("load")) else Verdict.PASS,
             loader=loader,
             check=check,
         )
         for loader in Loader
-        for check in Check
+        for check in CHECKS
     )
 
 
@@ -62,7 +63,7 @@ def hostile() -> SiteIndex:
     error = Failure(HOSTILE, HOSTILE, HOSTILE)
     cases = (
         case(HOSTILE, Verdict.CORRUPT, findings=(wrong,)),
-        case(HOSTILE, Verdict.CRASH, check=Check.SAVE, error=error, tensors=Tensors(), seconds=float("inf")),
+        case(HOSTILE, Verdict.CRASH, check=Check("save"), error=error, tensors=Tensors(), seconds=float("inf")),
         case("..", Verdict.PASS),
         case("\ud800", Verdict.PASS),
     )

@@ -21,7 +21,7 @@ from matrix.history.case_history import NightVerdict
 from matrix.history.changes import VerdictChange
 from matrix.history.queries import NightlyRun
 from matrix.history.snapshot import TRUSTED, Reading, Snapshot, Stale
-from matrix.model import Case, CaseKey, Check, Device, EnvironmentInfo
+from matrix.model import Case, CaseKey, Device, EnvironmentInfo
 from matrix.verdicts import Verdict
 
 Axis = Literal["transformers", "deepspeed"]
@@ -196,7 +196,7 @@ class SiteIndex:
 
     @cached_property
     def failures_of(self) -> Mapping[tuple[str, CaseKey], tuple[FailureLink, ...]]:
-        """The failures that each case is a place of; a save that never began has those of the load before it."""
+        """The failures that each case is a place of; a case that never began has those of the one before it."""
         found: dict[tuple[str, CaseKey], tuple[FailureLink, ...]] = {}
         for failure in self.failures:
             link = failure_link(failure)
@@ -205,8 +205,8 @@ class SiteIndex:
                 found[where] = (*found.get(where, ()), link)
         for reading in self.board.readings:
             name = reading.cell.environment.id
-            for key in never_began([dated.case for dated in reading.cases.values()]):
-                found[name, key] = found.get((name, key._replace(check=Check.LOAD)), ())
+            for key, earlier in never_began([dated.case for dated in reading.cases.values()]).items():
+                found[name, key] = found.get((name, earlier), ())
         return found
 
     def of(self, reading: Reading) -> EnvironmentLink:

@@ -12,7 +12,8 @@ from typing import Final
 
 from bot.text import Sentence, clip, one_line
 from matrix.advice.known import Known, Ranks
-from matrix.model import Case, Check, EnvironmentInfo, Failure, Finding, Kind, What
+from matrix.checks import CHECKS
+from matrix.model import Case, EnvironmentInfo, Failure, Finding, Kind, What
 from matrix.verdicts import Verdict
 
 
@@ -118,8 +119,9 @@ def _wrong(finding: Finding, case: Case, environment: EnvironmentInfo) -> Cause:
 
 
 def _where(finding: Finding, case: Case, environment: EnvironmentInfo) -> str:
-    if case.check is Check.SAVE:  # a plain load in one process tells
-        return "after saving"
+    description = CHECKS[case.check]
+    if description.in_one_process:  # which ranks are wrong says nothing
+        return f"after {description.words.doing}"
     return _RANKS[Ranks.of(finding.ranks, environment.world_size)]
 
 

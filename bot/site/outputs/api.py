@@ -14,8 +14,9 @@ from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex
 from bot.text import clip, json_text, plain
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
+from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
-from matrix.model import Check, Device, Loader, keys_of
+from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 
 VERSION: Final = 1
@@ -161,7 +162,7 @@ def _architecture(site: SiteIndex, name: str) -> ArchitectureFile:
 
 def _cases(site: SiteIndex, reading: Reading, name: str) -> Iterator[CaseEntry]:
     environment = reading.cell.environment.id
-    for key in keys_of(name):
+    for key in case_keys(name):
         if dated := reading.cases.get(key):
             case, failures = dated.case, site.failures_of.get((environment, key), ())
             yield CaseEntry(

@@ -132,8 +132,8 @@ def _unsafe(label: str, tried: Sequence[Tried]) -> Badge:
 
 def _verdicts(tried: Iterable[Tried]) -> list[Verdict]:
     """What was measured with the stock loader."""
-    found = (verdict for one in tried for verdict in one.told(Loader.STOCK))
-    return [verdict for verdict in found if verdict and not verdict.infrastructure]
+    found = (verdict for one in tried for verdict in one.measured(Loader.STOCK).values())
+    return [verdict for verdict in found if not verdict.infrastructure]
 
 
 def _lacking(tried: Iterable[Tried]) -> bool:

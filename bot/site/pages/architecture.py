@@ -16,8 +16,9 @@ from bot.site.parts.architecture_lines import Cell, case_cell
 from bot.site.parts.version_ranges import VersionRange, version_ranges
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, answers, tried_in
+from matrix.checks import CHECKS, case_keys
 from matrix.history.snapshot import Reading
-from matrix.model import CaseKey, Check, Device, Loader, keys_of
+from matrix.model import CaseKey, Device, Loader
 from matrix.verdicts import Verdict
 
 _Edge = tuple[Loader, str]
@@ -107,7 +108,7 @@ def build(site: SiteIndex, name: str) -> ArchitecturePage:
     ranges = version_ranges(site, name)
     good, others = _judged(site, name)
     safe = {reading.cell.environment.id for reading in good}
-    verdicts = Counter(verdict_of(reading, key) for reading in site.readings for key in keys_of(name))
+    verdicts = Counter(verdict_of(reading, key) for reading in site.readings for key in case_keys(name))
     found = _failures(site, name)
     return ArchitecturePage(
         path=links.architecture(name),
@@ -141,7 +142,7 @@ def _failures(site: SiteIndex, name: str) -> list[UpstreamFailure]:
     pages = {
         link.page
         for reading in site.readings
-        for key in keys_of(name)
+        for key in case_keys(name)
         for link in site.failures_of.get((reading.cell.environment.id, key), ())
     }
     return [failure for failure in site.failures if links.finding(failure.slug) in pages]
@@ -153,7 +154,7 @@ def _sites(site: SiteIndex, name: str) -> Sites:
     named = {
         finding.site
         for reading in site.readings
-        for key in keys_of(name)
+        for key in case_keys(name)
         if key in reading.cases
         for finding in reading.cases[key].case.findings
         if finding.what != "parameter"
@@ -173,7 +174,7 @@ def _grids(site: SiteIndex, name: str, ranges: Sequence[VersionRange]) -> Iterat
     for device in site.devices:
         crossed = site.crossed[device]
         for loader in Loader:
-            keys = [CaseKey(name, loader, check) for check in Check]
+            keys = [CaseKey(name, loader, check) for check in CHECKS]
             rows = tuple(
                 GridRow(clip(version), tuple(_place(site, readings, keys, edges) for readings in places))
                 for version, places in crossed.rows

@@ -16,9 +16,10 @@ from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import CaseHistories, SiteIndex
 from bot.site.data.views import EnvironmentLink, FailureLink, Link
 from bot.text import Code, clip
+from matrix.checks import case_keys
 from matrix.history.case_history import NightVerdict
 from matrix.history.snapshot import DatedCase, Reading
-from matrix.model import CaseKey, Check, EnvironmentInfo, Loader, Tensors, keys_of
+from matrix.model import CaseKey, Check, EnvironmentInfo, Loader, Tensors
 from matrix.verdicts import Verdict
 
 TENSORS_SHOWN: Final = 60
@@ -97,7 +98,7 @@ def _segments_of(histories: CaseHistories) -> _Histories:
 
 def _page(site: SiteIndex, reading: Reading, architecture: str, histories: _Histories) -> CasesPage:
     link, title = site.of(reading), clip(architecture)
-    found = [(key, reading.cases.get(key)) for key in keys_of(architecture)]
+    found = [(key, reading.cases.get(key)) for key in case_keys(architecture)]
     failures = site.failures_of
     return CasesPage(
         path=links.cases(reading.cell.environment.id, architecture),

@@ -7,6 +7,8 @@ from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
 from bot.site.parts.heat_map import Heat, Position, heat_map, positions
+from bot.text import listed
+from matrix.checks import CHECKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class HeatPage(Page):
 def build(site: SiteIndex, position: Position) -> HeatPage:
     """Builds the heat map of a position of the switch."""
     device, loader, check = position
-    title = f"Share of the catalog that passes: {check or 'load and save'}, {loader} loader, {device}"
+    title = f"Share of the catalog that passes: {check or listed(list(CHECKS))}, {loader} loader, {device}"
     shown = heat_map(site, position)
     return HeatPage(path=links.heat(*position), title=title, crumbs=(), night=site.night, heat=shown)
 

@@ -13,8 +13,9 @@ from bot.site.data.views import FailureLink, Words
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, tried_in
 from matrix.advice.safety import answers as answers_of
+from matrix.checks import LOADERS_AND_CHECKS, case_keys
 from matrix.history.snapshot import Reading
-from matrix.model import KINDS, CaseKey, Device, Loader, keys_of
+from matrix.model import CaseKey, Device, Loader
 from matrix.verdicts import Verdict
 
 UNTESTED: Final = "."
@@ -85,7 +86,7 @@ def build_answers(site: SiteIndex) -> Answers:
     numbers = {links.finding(failure.slug): number for number, failure in enumerate(site.failures)}
     letters = _letters(site)
     return Answers(
-        cases=tuple(f"{loader} {check}" for loader, check in KINDS),
+        cases=tuple(f"{loader} {check}" for loader, check in LOADERS_AND_CHECKS),
         verdicts=tuple(
             AnswerVerdict(verdict, verdict.row.word, verdict.row.meaning, verdict.wrong_values) for verdict in Verdict
         ),
@@ -102,7 +103,7 @@ def _environment(
     site: SiteIndex, reading: Reading, numbers: dict[str, int], letters: Mapping[str, str]
 ) -> AnswerEnvironment:
     link, name = site.of(reading), reading.cell.environment.id
-    keys = [key for architecture in site.architectures for key in keys_of(architecture)]
+    keys = [key for architecture in site.architectures for key in case_keys(architecture)]
     return AnswerEnvironment(
         id=link.id,
         label=link.label,

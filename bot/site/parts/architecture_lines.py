@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex, verdict_of, worst
 from bot.text import Code, clip
+from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
-from matrix.model import CaseKey, Check, Loader, keys_of
+from matrix.model import CaseKey, Check, Loader
 from matrix.verdicts import Verdict
 
 
@@ -45,7 +46,7 @@ def families(lines: Iterable[ArchitectureLine]) -> tuple[Code, ...]:
 
 def architecture_line(site: SiteIndex, reading: Reading, architecture: str) -> ArchitectureLine:
     """Returns an architecture in the environment of `reading`."""
-    cells = tuple(case_cell(reading, key) for key in keys_of(architecture))
+    cells = tuple(case_cell(reading, key) for key in case_keys(architecture))
     return ArchitectureLine(
         anchor="",
         architecture=clip(architecture),

@@ -3,17 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex, worst
 from bot.site.data.views import EnvironmentLink
 from bot.text import Code, clip
+from matrix.checks import CHECKS
 from matrix.history.snapshot import Reading, Stale
 from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 
 Position = tuple[Device, Loader, Check | None]
-CHECKS: tuple[Check | None, ...] = (None, *Check)
+SWITCHED: Final = (None, *CHECKS)
+"""The positions of the switch of checks; None is all of them."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Heat:
 
 def positions(site: SiteIndex) -> tuple[Position, ...]:
     """Returns every position of the switch, that of the start page first."""
-    return tuple((device, loader, check) for device in site.devices for loader in Loader for check in CHECKS)
+    return tuple((device, loader, check) for device in site.devices for loader in Loader for check in SWITCHED)
 
 
 def heat_map(site: SiteIndex, position: Position) -> Heat:
@@ -97,7 +100,7 @@ def heat_map(site: SiteIndex, position: Position) -> Heat:
 
 def count_share(site: SiteIndex, reading: Reading, loader: Loader, check: Check | None = None) -> Share:
     """Returns the share of the catalog that passes in an environment; the catalog is every architecture of the board."""
-    wanted = [check] if check else list(Check)
+    wanted = [check] if check else list(CHECKS)
     found = Counter(
         dated.case.verdict for key, dated in reading.cases.items() if key.loader is loader and key.check in wanted
     )
@@ -128,7 +131,7 @@ def _switches(site: SiteIndex, on: Position) -> tuple[tuple[Switch, ...], ...]:
     device, loader, check = on
     return (
         tuple(_switch("loader", str(one), (device, one, check), on) for one in Loader),
-        tuple(_switch("check", str(one or "all"), (device, loader, one), on) for one in CHECKS),
+        tuple(_switch("check", str(one or "all"), (device, loader, one), on) for one in SWITCHED),
         tuple(_switch("device", str(one), (one, loader, check), on) for one in site.devices),
     )
 

@@ -10,7 +10,8 @@ from operator import itemgetter
 from bot.site.data.site_index import OTHER, Axis, SiteIndex, verdict_of
 from bot.site.data.views import Words, words
 from bot.text import Code, clip, listed
-from matrix.model import KINDS, CaseKey, Check, Device, Loader
+from matrix.checks import LOADERS_AND_CHECKS
+from matrix.model import CaseKey, Check, Device, Loader
 from matrix.verdicts import Verdict
 
 
@@ -56,7 +57,7 @@ def version_ranges(site: SiteIndex, architecture: str) -> tuple[VersionRange, ..
     return tuple(
         found
         for device in site.devices
-        for loader, check in KINDS
+        for loader, check in LOADERS_AND_CHECKS
         for axis in OTHER
         for found in _version_ranges_of(site, device, CaseKey(architecture, loader, check), axis)
     )

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from matrix.model import Check, Failure, Kind, What
-from matrix.probe.checkpoint.judge import Flaw, Reference, judge
+from matrix.checks import CHECKS
+from matrix.model import Check, Failure, Flaw, Kind, What
+from matrix.probe.checkpoint.judge import Reference, judge
 from matrix.verdicts import Verdict
 
 Model = Any
@@ -41,7 +42,7 @@ class Fixture:
     def foreseen(self, check: Check) -> Verdict:
         """The verdict of `check` without ZeRO-3: `pass` where it has to be made."""
         unsaved = self.verdict is Verdict.PASS and self.error is not None
-        return Verdict.BASELINE_BROKEN if unsaved and check is Check.SAVE else self.verdict
+        return Verdict.BASELINE_BROKEN if unsaved and CHECKS[check].needs_saved else self.verdict
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Fixture":
@@ -149,7 +150,7 @@ def reference_of(model: Model, initial: dict[str, Tensor], checkpoint: Path) -> 
     """What each tensor of a `model` full of sentinels, saved to `checkpoint`, should hold from now on.
 
     A value is read from the written file. Where the file holds a tensor under another name or in another layout (weight
-    conversions of transformers 5), it is the sentinel itself, and the control shows that the file carries it.
+    conversions of transformers 5), it is the sentinel itself, and the baseline shows that the file carries it.
     """
     filled = state(model)  # tied tensors share the sentinel that was written last
     nonpersistent = {n: b.detach().clone() for n, b in model.named_buffers(remove_duplicate=False) if n not in filled}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from matrix.model import SHOWN_VALUES, Kind, Scalar
+from matrix.model import SHOWN_VALUES, Flaw, Kind, Scalar
 
 RTOL = 2e-3
 """Relative tolerance for non-persistent buffers: RoPE computed on a GPU is up to 2e-3 off (transformers #28685)."""
@@ -27,17 +27,6 @@ class Reference:
     nonpersistent: dict[str, Tensor]
     parameters: frozenset[str]
     sites: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Flaw:
-    """One way in which one tensor of one rank is wrong; the fields are those of `matrix.model.Finding`."""
-
-    kind: Kind
-    expected: tuple[Scalar, ...] = ()
-    actual: tuple[Scalar, ...] = ()
-    elements: tuple[int, int] = (0, 0)
-    detail: str = ""
 
 
 def scalar(value: complex) -> Scalar:

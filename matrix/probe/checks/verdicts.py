@@ -7,7 +7,7 @@ from typing import Any
 from matrix.job import Task
 from matrix.model import Case, Check, Failure, Finding, Kind, Tensors, What
 from matrix.probe.checkpoint.fixture import Fixture
-from matrix.probe.ranks.group import Observation
+from matrix.probe.checks.observation import Observation
 from matrix.verdicts import Verdict
 
 Message = Mapping[str, Any]

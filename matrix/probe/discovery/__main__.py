@@ -4,13 +4,13 @@ import importlib
 import json
 import sys
 
-from matrix.probe.startup import claim_stdout, quieten
+from matrix.probe.startup import claim_stdout, set_variables
 
 
 def main(name: str) -> None:
     """Answer one question. Whatever upstream prints goes to stderr, also while it is imported."""
     records = claim_stdout()
-    quieten()
+    set_variables()
     question = json.load(sys.stdin)
     for answer in importlib.import_module(f"matrix.probe.discovery.{name}").answers(question):
         records.write(json.dumps(answer) + "\n")

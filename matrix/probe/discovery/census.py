@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from matrix.model import Architecture
-from matrix.probe.checkpoint.control import build_fixture
+from matrix.probe.checkpoint.baseline import build_fixture
 from matrix.probe.exceptions import explain
 from matrix.probe.ranks.ipc import each
 from matrix.probe.tiny import recipes, search
@@ -45,7 +45,7 @@ def measured(entry: Values) -> Values:
     `broken` says why it cannot be loaded in one process, empty where it can.
     """
     cls = recipes.model_class(Architecture(entry["id"], ""))
-    recipe, broken = controlled(entry["id"], cls, entry.get("config", {}), entry.get("seed"))
+    recipe, broken = shrink_loadable(entry["id"], cls, entry.get("config", {}), entry.get("seed"))
     model = recipes.build(Architecture(entry["id"], "", recipe.config))
     parameters = [parameter.numel() for parameter in model.parameters()]
     size = sum(parameters) + sum(buffer.numel() for buffer in model.buffers())
@@ -64,22 +64,22 @@ def measured(entry: Values) -> Values:
     }
 
 
-def controlled(name: str, cls: Any, given: Values, seed: Values | None) -> tuple[search.Recipe, str]:
-    """How `cls` becomes tiny, and why one process cannot load that, empty where it can. Raises what `search.settle` does.
+def shrink_loadable(name: str, cls: Any, given: Values, seed: Values | None) -> tuple[search.Recipe, str]:
+    """How `cls` becomes tiny, and why one process cannot load that, empty where it can. Raises what `search.shrink` does.
 
     Conversions of transformers 5 count on sizes that its constructors do not ask for: what is written is cut into heads.
     So where something is wrong with a size that is odd, or that did elsewhere, the plain rules are tried.
     """
-    recipe = uneven(cls, search.settle(cls, given, seed))
-    right, why = control(name, recipe)
+    recipe = uneven(cls, search.shrink(cls, given, seed))
+    right, why = try_plain_load(name, recipe)
     with contextlib.suppress(Exception):
-        even = recipe if right else search.settle(cls, given)
-        if even.config != recipe.config and even.lost == recipe.lost and control(name, even)[0]:
+        even = recipe if right else search.shrink(cls, given)
+        if even.config != recipe.config and even.lost == recipe.lost and try_plain_load(name, even)[0]:
             return even, ""
     return recipe, why
 
 
-def control(name: str, recipe: search.Recipe) -> tuple[bool, str]:
+def try_plain_load(name: str, recipe: search.Recipe) -> tuple[bool, str]:
     """Whether one process gets back all that it saved of the model; why it cannot load it at all, empty where it can.
 
     Raises ValueError for a model that is not tiny.

@@ -8,13 +8,13 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from matrix.job import Job, Task
 from matrix.model import Check, Failure
+from matrix.probe.checks.observation import Observation
 from matrix.probe.exceptions import deepest_frame
 from matrix.probe.ranks import rank as worker
 from matrix.probe.ranks.ipc import Child, Message, fork
@@ -44,28 +44,6 @@ class StartError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
-
-
-@dataclass
-class Observation:
-    """What the ranks told about one task: by check, each rank's `seen` or `failure` message, None where it told nothing.
-
-    `ended` says how ranks that told nothing ended: by rank, a signal or exit, or the frame in which it hung.
-    """
-
-    outcomes: dict[Check, list[dict[str, Any] | None]]
-    ended: dict[int, Failure] = field(default_factory=dict)
-
-    @property
-    def raised(self) -> bool:
-        """Whether any rank raised in any check."""
-        return any(told and "failure" in told for outcomes in self.outcomes.values() for told in outcomes)
-
-    @property
-    def symmetric(self) -> bool:
-        """Whether every rank raised the same at the same place."""
-        failures = [[told and told.get("failure") for told in outcomes] for outcomes in self.outcomes.values()]
-        return all(told == ranks[0] for ranks in failures for told in ranks)
 
 
 class Group:

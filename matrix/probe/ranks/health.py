@@ -3,7 +3,7 @@
 import deepspeed
 import torch
 
-from matrix.probe import compat as eras
+from matrix.probe import compat
 
 _TOKEN = 42.0
 
@@ -18,7 +18,7 @@ def _agree(device: str) -> bool:
 
 def _shards() -> bool:
     """Whether ZeRO-3 still partitions a new module and gathers what was put into it."""
-    with deepspeed.zero.Init(config_dict_or_path=eras.ZERO3):
+    with deepspeed.zero.Init(config_dict_or_path=compat.ZERO3):
         weight = torch.nn.Linear(3, 5, bias=False).weight
     with deepspeed.zero.GatheredParameters([weight], modifier_rank=0), torch.no_grad():
         weight.fill_(_TOKEN)
@@ -28,7 +28,7 @@ def _shards() -> bool:
 
 def healthy() -> bool:
     """Whether this rank is as good as new. Every rank of the group asks at the same time; may hang if one is not."""
-    if not eras.pristine() or torch.get_default_dtype() is not torch.float32:
+    if not compat.pristine() or torch.get_default_dtype() is not torch.float32:
         return False
     device = deepspeed.accelerator.get_accelerator().current_device_name()
-    return _agree(device) and _shards() and eras.pristine()
+    return _agree(device) and _shards() and compat.pristine()

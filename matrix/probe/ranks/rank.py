@@ -15,7 +15,7 @@ import torch
 
 from matrix.job import Job, Task
 from matrix.model import Architecture, Device
-from matrix.probe import compat as eras
+from matrix.probe import compat
 from matrix.probe.exceptions import failure
 from matrix.probe.ranks.ipc import Channel
 
@@ -30,9 +30,9 @@ def join(device: Device, init_method: str | None = None) -> None:
     """
     if device is Device.CUDA:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    eras.preload_deepspeed()
+    compat.preload_deepspeed()
     if device is Device.CPU:
-        eras.without_shm_op()
+        compat.without_shm_op()
     import deepspeed
 
     deepspeed.init_distributed(dist_backend=device.backend, init_method=init_method, verbose=False)

@@ -12,19 +12,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from matrix.checks import CHECKS
 from matrix.job import Job, Task
-from matrix.model import Architecture, Check, Loader, Source
+from matrix.model import Architecture, Loader, Source
 from matrix.probe.ranks.ipc import Channel, Child, fork
-from matrix.probe.tiny import fit_user_model as fitting
-from matrix.probe.tiny import recipes
-from matrix.probe.tiny import user_model as targets
-from matrix.probe.tiny.fit_user_model import FAMILY, Tiny
+from matrix.probe.tiny import recipes, shrink_user_model, user_model
+from matrix.probe.tiny.shrink_user_model import FAMILY, Tiny
 from matrix.probe.tiny.user_model import TargetError, explained
 
 
-def identified(source: Source) -> Architecture:
+def identify(source: Source) -> Architecture:
     """The architecture that `source` is: `model_type:ClassName`, and its label behind an @. Raises TargetError."""
-    cls = targets.model_class(source)
+    cls = user_model.model_class(source)
     model_type = getattr(cls.config_class, "model_type", "") or cls.__module__
     label = f"@{source.label}" if source.label else ""
     return Architecture(f"{model_type}:{cls.__name__}{label}", FAMILY, source=source)
@@ -35,7 +34,7 @@ def _why(source: Source, refused: Exception) -> str:
     if isinstance(refused, recipes.UnsupportedError):
         return f"a package is missing in {sys.executable}: {refused}"
     try:
-        fitting.drawn(source)
+        shrink_user_model.sketch(source)
     except Exception as error:
         return f"it cannot be built in any size: {explained(error)}"
     return f"it cannot be made tiny: {explained(refused)}; --full takes it as it is"
@@ -44,7 +43,7 @@ def _why(source: Source, refused: Exception) -> str:
 def _fitted(source: Source) -> Tiny:
     """The first tiny model of `source` that can be built. Raises TargetError."""
     try:
-        return fitting.fitted(source)
+        return shrink_user_model.shrink(source)
     except Exception as error:
         raise TargetError(_why(source, error)) from error
 
@@ -60,21 +59,21 @@ def _compared(source: Source, tiny: Tiny) -> Iterator[dict[str, Any]]:
     Where it lacks some, another tiny model that may have them.
     """
     try:
-        full = fitting.drawn(source)
+        full = shrink_user_model.sketch(source)
     except Exception as error:
         yield {"unknown": explained(error)}
         return
     wanted = frozenset(full.sites)
     yield {"full_parameters": full.parameters, "lost": sorted(wanted - {*tiny.sites})}
     if not wanted <= {*tiny.sites}:
-        better = fitting.fitted(source, wanted)
+        better = shrink_user_model.shrink(source, wanted)
         yield {**_told_of(better), "lost": sorted(wanted - {*better.sites})}
 
 
 def _resolve(source: Source, channel: Channel) -> None:
     try:
-        architecture = identified(source)
-        targets.full_config(source)
+        architecture = identify(source)
+        user_model.full_config(source)
         channel.send({"id": architecture.id})
         if source.full:
             return
@@ -99,7 +98,7 @@ def _told(child: Child, timeout: float) -> dict[str, Any]:
     return told
 
 
-def resolved(job: Job) -> tuple[Job, dict[str, Any]]:
+def resolve(job: Job) -> tuple[Job, dict[str, Any]]:
     """`job` with the architecture and the tasks of its target, and what `matrix.own_model.diagnosis.Resolved` holds of it.
 
     Raises TargetError when there is nothing to measure.
@@ -116,5 +115,5 @@ def resolved(job: Job) -> tuple[Job, dict[str, Any]]:
     tiny = told.pop("tiny", {})
     source = replace(job.target, tiny=tiny, full=True)
     architecture = Architecture(told["id"], FAMILY, source=source)
-    tasks = tuple(Task(architecture.id, loader, tuple(Check)) for loader in Loader)
+    tasks = tuple(Task(architecture.id, loader, tuple(CHECKS)) for loader in Loader)
     return replace(job, architectures=(architecture,), tasks=tasks), told

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from matrix.probe import compat as eras
+from matrix.probe import compat
 
 
 def _linspace_on_cpu(*arguments: Any, **options: Any) -> torch.Tensor:
@@ -25,13 +25,13 @@ def without_memory() -> Iterator[None]:
     """
     torch.linspace = _linspace_on_cpu
     try:
-        with torch.device("meta"), eras.no_init_weights():
+        with torch.device("meta"), compat.no_init_weights():
             yield
     finally:
         torch.linspace = _LINSPACE
 
 
-def sketch(cls: type[PreTrainedModel], config: PretrainedConfig) -> PreTrainedModel:
+def build_on_meta(cls: type[PreTrainedModel], config: PretrainedConfig) -> PreTrainedModel:
     """The model that `cls` makes of `config`, full-size or not, without memory. Raises what its constructor raises."""
     with without_memory():
         return cls(config)

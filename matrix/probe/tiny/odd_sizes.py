@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PretrainedConfig, PreTrainedModel
 
 from matrix.probe.tiny import recipes
-from matrix.probe.tiny.buffer_sites import buffer_sites, sketch
+from matrix.probe.tiny.buffer_sites import buffer_sites, build_on_meta
 from matrix.probe.tiny.search import NO_WIDTHS, Recipe, Values, nested, whole_numbers
 
 _INNER, _WIDTHS = (frozenset(recipes.SIZES[rule].split()) for rule in (24, 32))
@@ -19,13 +19,13 @@ _HEADS = frozenset(name for name in recipes.LARGEST if name.endswith(("heads", "
 def uneven(cls: type[PreTrainedModel], recipe: Recipe) -> Recipe:
     """`recipe`, with sizes by which its model gets a parameter of odd numel and keeps its buffer sites, if any tried do."""
     tiny = recipes.tiny_config(cls, recipe.config)
-    even = sketch(cls, tiny)
+    even = build_on_meta(cls, tiny)
     if _uneven(even):
         return recipe
     for sizes in _sizes(tiny):
         with suppress(Exception):
             values = recipes.merge(recipe.config, sizes)
-            model = sketch(cls, recipes.tiny_config(cls, values))
+            model = build_on_meta(cls, recipes.tiny_config(cls, values))
             if _uneven(model) and buffer_sites(model) == buffer_sites(even):
                 return replace(recipe, config=values, parameters=sum(p.numel() for p in model.parameters()))
     return recipe

@@ -5,6 +5,7 @@ import functools
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -12,8 +13,7 @@ import transformers
 from transformers import PretrainedConfig, PreTrainedModel
 
 from matrix.model import Architecture, Source
-from matrix.probe.tiny import classes
-from matrix.probe.tiny import user_model as targets
+from matrix.probe.tiny import classes, user_model
 
 VOCAB = 67
 """Odd, so that embeddings, heads and their biases do not split evenly between two ranks."""
@@ -93,7 +93,7 @@ def model_class(architecture: Architecture) -> type[PreTrainedModel]:
     A user's own class comes from its source; raises TargetError.
     """
     if architecture.source:
-        return targets.model_class(architecture.source)
+        return user_model.model_class(architecture.source)
     try:
         found = classes.find(architecture.class_name)
     except ImportError as error:
@@ -105,6 +105,13 @@ def model_class(architecture: Architecture) -> type[PreTrainedModel]:
     if (model_type := classes.model_type(found)) != architecture.model_type:
         raise UnsupportedError(f"the model_type of {architecture.class_name} is {model_type} here")
     return found
+
+
+def import_classes(architectures: Iterable[Architecture]) -> None:
+    """Imports the modules of the architectures, so that no forked process has to. Errors show when one is built."""
+    for architecture in architectures:
+        with suppress(Exception):
+            model_class(architecture)
 
 
 def full_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
@@ -169,8 +176,8 @@ def accompanied(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def own_config(source: Source) -> PretrainedConfig:
     """A user's configuration, shrunk by the rules unless its full size is asked for. Raises TargetError."""
-    full = targets.full_config(source)
-    return full if source.full else type(full).from_dict(with_sizes(full, targets.values(source), shrink(full)))
+    full = user_model.full_config(source)
+    return full if source.full else type(full).from_dict(with_sizes(full, user_model.values(source), shrink(full)))
 
 
 def with_sizes(config: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:

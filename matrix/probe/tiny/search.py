@@ -11,7 +11,7 @@ from typing import Any
 from transformers import PretrainedConfig, PreTrainedModel
 
 from matrix.probe.tiny import recipes
-from matrix.probe.tiny.buffer_sites import buffer_sites, sketch
+from matrix.probe.tiny.buffer_sites import buffer_sites, build_on_meta
 
 Values = dict[str, Any]
 Path = tuple[str, ...]
@@ -60,9 +60,9 @@ Build = Callable[[Values], Sketch]
 """Makes the tiny model of what its configuration is told beyond the rules. Raises what its constructor raises."""
 
 
-def drawn(cls: type[PreTrainedModel], config: PretrainedConfig) -> Sketch:
+def sketch(cls: type[PreTrainedModel], config: PretrainedConfig) -> Sketch:
     """The sketch of `cls` with `config`. Raises what its constructor raises."""
-    model = sketch(cls, config)
+    model = build_on_meta(cls, config)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Sketch(
         config, buffer_sites(model), parameters, sorted({type(module).__name__ for module in model.modules()})
@@ -75,12 +75,12 @@ def complete(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> tuple[Valu
     Raises what the constructor raises of the default when no completion helps.
     """
     try:
-        return {}, drawn(cls, recipes.full_config(cls, given))
+        return {}, sketch(cls, recipes.full_config(cls, given))
     except Exception as error:
         refused = error
     for completion in completions(cls, given):
         with suppress(Exception):
-            return completion, drawn(cls, recipes.full_config(cls, recipes.merge(completion, given)))
+            return completion, sketch(cls, recipes.full_config(cls, recipes.merge(completion, given)))
     raise refused
 
 
@@ -125,7 +125,7 @@ def unset(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any
             yield (*path, name), recipes.LARGEST[name]
 
 
-def settle(cls: type[PreTrainedModel], given: Mapping[str, Any], seed: Mapping[str, Any] | None = None) -> Recipe:
+def shrink(cls: type[PreTrainedModel], given: Mapping[str, Any], seed: Mapping[str, Any] | None = None) -> Recipe:
     """How `cls` becomes tiny with every buffer site of the full-size model, `given` being told by hand.
 
     `seed` is a configuration that did elsewhere, tried first. Raises what the constructor raises when nothing helps.
@@ -134,7 +134,7 @@ def settle(cls: type[PreTrainedModel], given: Mapping[str, Any], seed: Mapping[s
     config = recipes.merge(recipes.shrunk(completion), given)
 
     def build(values: Values) -> Sketch:
-        return drawn(cls, recipes.tiny_config(cls, values))
+        return sketch(cls, recipes.tiny_config(cls, values))
 
     found = _again(build, recipes.merge(config, seed), full) if seed else None
     values, tiny = found or _smallest(build, config, full)

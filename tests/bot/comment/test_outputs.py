@@ -85,7 +85,7 @@ def told(shown: CommentView) -> tuple[Headline, str]:
         ),
         ([FIXED], Headline.GREEN, "This change fixes 1 of 1 architecture under ZeRO-3 and breaks none: load measured."),
         (
-            [UNCHANGED, compared(Outcome.UNCHANGED, BERT, Check.SAVE)],
+            [UNCHANGED, compared(Outcome.UNCHANGED, BERT, Check("save"))],
             Headline.GREEN,
             "Nothing changes under ZeRO-3: 1 architecture measured (load and save).",
         ),
@@ -133,7 +133,7 @@ def test_a_measured_control_is_no_doubt() -> None:
 def test_a_row_says_who_what_where_and_whose_doing() -> None:
     wrong = (finding(), finding("b.bias"), finding("c.weight", site="Gate.weight", kind=Kind.GARBAGE, ranks=(1,)))
     cases = {Role.BASE: case(), Role.HEAD: case(verdict=Verdict.CORRUPT, findings=wrong)}
-    save = compared(Outcome.REGRESSED, check=Check.SAVE, cases=cases, culprit=Culprit.TOGETHER)
+    save = compared(Outcome.REGRESSED, check=Check("save"), cases=cases, culprit=Culprit.TOGETHER)
     shown = view(facts(), comparison(compared(Outcome.REGRESSED, cases=cases, culprit=Culprit.TOGETHER), save))
     (row,) = shown.regressed.items
     cause = "only this change and deepspeed together"

@@ -14,6 +14,7 @@ from bot.comment.shorten import UTF16_LIMIT
 from bot.loading_code.affected import Touched
 from bot.text import Code
 from bot.untrusted.artifacts import Rejected
+from matrix.checks import CHECKS
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
 from matrix.comparison.plan import Side
 from matrix.model import Case, CaseKey, Check, EnvironmentInfo, Failure, Finding, Kind, Loader, Run, Tensors, What
@@ -154,7 +155,7 @@ FINDINGS = st.builds(
     detail=TEXT,
 )
 FAILURES = st.builds(Failure, type=TEXT, message=TEXT, frame=TEXT, ranks=RANKS)
-KEYS = st.builds(CaseKey, architecture=TEXT, loader=st.sampled_from(Loader), check=st.sampled_from(Check))
+KEYS = st.builds(CaseKey, architecture=TEXT, loader=st.sampled_from(Loader), check=st.sampled_from(list(CHECKS)))
 
 
 @st.composite
@@ -230,9 +231,9 @@ def hostile(text: str, number: int) -> CommentView:
     failure = Failure(text, text, text, (0,))
 
     def one(index: int, outcome: Outcome) -> Compared:
-        case = Case(text, Loader.FIXED, Check.LOAD, Verdict.CORRUPT, Tensors(), (wrong,) * (index % 2), failure)
+        case = Case(text, Loader.FIXED, Check("load"), Verdict.CORRUPT, Tensors(), (wrong,) * (index % 2), failure)
         measured = {} if outcome is Outcome.NOT_RUN else {Role.BASE: case, Role.HEAD: case}
-        return Compared(CaseKey(f"{index}{text}", Loader.FIXED, Check.LOAD), outcome, f"{index}{text}", measured)
+        return Compared(CaseKey(f"{index}{text}", Loader.FIXED, Check("load")), outcome, f"{index}{text}", measured)
 
     compared = tuple(one(index, outcome) for outcome in Outcome for index in range(number))
     found = Comparison(compared, {role: run(info(text)) for role in Role}, dict.fromkeys(Role, failure), text)

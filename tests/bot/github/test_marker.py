@@ -18,7 +18,7 @@ from matrix.verdicts import Verdict
 
 A, B, C = (letter * 40 for letter in "abc")
 RUN = "https://github.com/own/zero3/actions/runs/7"
-TURN = Turn("a <b> é", "m:C", Loader.STOCK, Check.LOAD, Verdict.PASS, Verdict.CORRUPT, date(2026, 11, 22))
+TURN = Turn("a <b> é", "m:C", Loader.STOCK, Check("load"), Verdict.PASS, Verdict.CORRUPT, date(2026, 11, 22))
 KNOWN = [
     (
         COMMENT,

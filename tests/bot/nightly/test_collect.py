@@ -17,13 +17,19 @@ from bot.nightly.inputs import Digests
 from bot.nightly.plan import Asked, Past, plan
 from bot.nightly.steps import keep
 from matrix.__main__ import app
+from matrix.checks import CHECKS
 from matrix.environments.spec import Environment
 from matrix.history.archive import archive, merge
 from matrix.history.build import build_database
 from matrix.history.database import open_database
 from matrix.history.files import State
-from matrix.history.queries import NightlyRun, query_environments, query_nightly_runs, query_rejected_files
-from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Loader, Tensors
+from matrix.history.queries import (
+    NightlyRun,
+    query_environments,
+    query_nightly_runs,
+    query_rejected_files,
+)
+from matrix.model import Case, Cell, Device, EnvironmentInfo, Loader, Tensors
 from matrix.nightly.plan import NightPlan
 from tests.support.history.folder import lines
 from tests.support.runs import cell as a_cell
@@ -35,7 +41,7 @@ DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)
 MOMENT = datetime(2026, 11, 22, 1, 37, tzinfo=UTC)
 ASKED = Asked(MOMENT, Device.CUDA, DIGESTS, cases=2, shards=2, oldest=30)
 PLAN = plan([OLD, NEW], Past(), ASKED).plan
-CASES = tuple(Case("bert:BertModel", Loader.STOCK, check, "pass", Tensors(1, 1, 0)) for check in Check)  # type: ignore[arg-type]
+CASES = tuple(Case("bert:BertModel", Loader.STOCK, check, "pass", Tensors(1, 1, 0)) for check in CHECKS)  # type: ignore[arg-type]
 
 
 def name(environment: Environment) -> str:

@@ -29,7 +29,7 @@ from tests.support.history.folder import NEW, OLD, Folder
 from tests.support.runs import ROUTER, case, cell
 
 FIRST = date(2026, 11, 1)
-KEY = CaseKey("mimi:MimiModel", Loader.STOCK, Check.LOAD)
+KEY = CaseKey("mimi:MimiModel", Loader.STOCK, Check("load"))
 CELL = "transformers-main+deepspeed-0.19.8+torch-2.13.0+cuda"
 V = Verdict
 
@@ -114,7 +114,7 @@ GONE = ledger(day(5), (9, 1, 0, 0), turns({(CELL, KEY): course(V.PASS, V.PASS, V
 def test_a_ledger_is_read_back_from_its_text_and_fits() -> None:
     for one in (CALM, WRONG, RIGHT, GONE, replace(WRONG, late=True), Ledger(None, late=True)):
         assert MARKER.parse(body(one)) == one
-    turn = Turn("+" * 400, "`|" * 300 + ":X", Loader.STOCK, Check.LOAD, V.BASELINE_BROKEN, V.NOT_PARTITIONED, FIRST)
+    turn = Turn("+" * 400, "`|" * 300 + ":X", Loader.STOCK, Check("load"), V.BASELINE_BROKEN, V.NOT_PARTITIONED, FIRST)
     many = tuple(replace(turn, since=day(number)) for number in range(SHOWN + 9))
     full = ledger(FIRST, (99, 99, 99, 99), Turns(many, many, many))
     assert (len(full.wrong), full.more, full.more_gone) == (SHOWN, 9, 9)

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.__main__ import app
-from matrix.model import Case, Check, Device, Loader, Tensors
+from matrix.checks import CHECKS
+from matrix.model import Case, Device, Loader, Tensors
 from matrix.nightly.plan import NightPlan, night_from_json, night_to_json
 from matrix.verdicts import Verdict
 from tests.support.github.server import GitHubServer, serving
@@ -64,7 +65,7 @@ class Night:
     def uploads(self, plan: NightPlan, verdict: Verdict = Verdict.PASS) -> None:
         """The machine that measures `ID` uploads its results."""
         (asked,) = [one for one in plan.cells if one.environment.id == ID]
-        cases = [Case("bert:BertModel", Loader.STOCK, check, verdict, Tensors(1, 1, 0)) for check in Check]
+        cases = [Case("bert:BertModel", Loader.STOCK, check, verdict, Tensors(1, 1, 0)) for check in CHECKS]
         if verdict is Verdict.NOT_PARTITIONED:
             cases = [replace(case, confirmed=(3, 3)) for case in cases]
         whole = cell(*cases, environment=info("5.5.4", Device.CUDA), planned=len(cases))

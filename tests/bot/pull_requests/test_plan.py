@@ -19,6 +19,7 @@ from bot.pull_requests.plan import (
     unplanned,
 )
 from matrix.catalog.catalog import load_catalog
+from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonPlan, Duel
 from matrix.environments.spec import Environment, load_environments, requirement
@@ -32,7 +33,7 @@ NEWEST = {"transformers": "5.23.0", "deepspeed": "0.19.8"}
 TOUCHED = (Touched("src/transformers/modeling_utils.py", "from_pretrained", (1, 9), "it loads"),)
 
 
-def affected(*models: str, everything: bool = False, checks: tuple[Check, ...] = tuple(Check)) -> Affected:
+def affected(*models: str, everything: bool = False, checks: tuple[Check, ...] = tuple(CHECKS)) -> Affected:
     return Affected(touched=TOUCHED, everything=everything, models=models, checks=checks)
 
 
@@ -183,8 +184,8 @@ def test_no_loading_code_no_duels() -> None:
 
 def test_the_cases_of_each_duel_are_those_of_the_affected_checks() -> None:
     tiny = [Architecture(SENTINELS[0], "router")]
-    comparison = plan(pull_request(), affected(checks=(Check.SAVE,)), tiny, ENVIRONMENTS)
-    save, load = (CaseKey(SENTINELS[0], Loader.STOCK, check) for check in (Check.SAVE, Check.LOAD))
+    comparison = plan(pull_request(), affected(checks=(Check("save"),)), tiny, ENVIRONMENTS)
+    save, load = (CaseKey(SENTINELS[0], Loader.STOCK, check) for check in (Check("save"), Check("load")))
     assert expected_keys(comparison) == {"pair": (save,), "newest": (save,), "last-broken": (load,)}
 
 

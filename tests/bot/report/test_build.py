@@ -7,6 +7,7 @@ from bot.report.build import report
 from bot.report.labels import command
 from bot.text import plain
 from bot.verdict_words import KINDS, does
+from matrix.checks import CHECKS
 from matrix.model import Check, Device, Failure, Kind, Loader, Run
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
@@ -22,7 +23,7 @@ def test_columns_count_the_verdicts_of_each_environment_and_loader() -> None:
 
 
 def test_a_heat_cell_is_the_worst_over_its_checks() -> None:
-    row = report(Run((cell(case(), case(check=Check.SAVE, verdict=Verdict.CORRUPT)),))).architectures[0]
+    row = report(Run((cell(case(), case(check=Check("save"), verdict=Verdict.CORRUPT)),))).architectures[0]
     assert row.cells[0].worst is Verdict.CORRUPT
     assert [view and view.verdict for view in row.cells[0].cases] == [Verdict.PASS, Verdict.CORRUPT]
 
@@ -169,20 +170,20 @@ def test_every_verdict_and_kind_is_shown_in_its_own_way() -> None:
 
 
 def test_one_architecture_and_several_read_as_english() -> None:
-    assert does(Verdict.CORRUPT, Check.SAVE, 1) == "saves wrong values silently"
-    assert does(Verdict.CRASH, Check.LOAD, 1) == "crashes while loading"
-    assert does(Verdict.CRASH, Check.LOAD, 2) == "crash while loading"
+    assert does(Verdict.CORRUPT, Check("save"), 1) == "saves wrong values silently"
+    assert does(Verdict.CRASH, Check("load"), 1) == "crashes while loading"
+    assert does(Verdict.CRASH, Check("load"), 2) == "crash while loading"
 
 
 def test_a_save_that_never_began_is_not_a_second_failure() -> None:
     error = Failure("ValueError", "no", "transformers/models/a.py:1 in f", (0, 1))
-    both = tuple(case(verdict=Verdict.CRASH, error=error, check=check) for check in Check)
+    both = tuple(case(verdict=Verdict.CRASH, error=error, check=check) for check in CHECKS)
     assert len(report(Run((cell(*both),))).findings) == 1
 
 
 def test_a_save_that_fails_by_itself_is_told_beside_the_load() -> None:
-    errors = {check: Failure("ValueError", str(check), "transformers/models/a.py:1 in f", (0, 1)) for check in Check}
-    both = tuple(case(verdict=Verdict.CRASH, error=errors[check], check=check) for check in Check)
+    errors = {check: Failure("ValueError", str(check), "transformers/models/a.py:1 in f", (0, 1)) for check in CHECKS}
+    both = tuple(case(verdict=Verdict.CRASH, error=errors[check], check=check) for check in CHECKS)
     assert len(report(Run((cell(*both),))).findings) == 2
 
 

@@ -18,9 +18,10 @@ from bot.text import Code, plain
 from bot.untrusted.artifacts import Rejected, read_runs, select_artifacts
 from bot.untrusted.consistency import find_contradiction
 from bot.untrusted.strict_records import LIMITS, HostileError, parse_cell
+from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonPlan, Duel, Side
-from matrix.model import Case, Cell, Check, Device, Failure, Kind, Loader, Run, Tensors, Timing
+from matrix.model import Case, Cell, Device, Failure, Kind, Loader, Run, Tensors, Timing
 from matrix.results.records import case_record, end_record, header_record
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
@@ -36,7 +37,7 @@ DUEL = Duel("change", (Side(Role.BASE, pins(BASE)), Side(Role.HEAD, pins(HEAD)))
 NEWEST = Duel("newest", (Side(Role.NEWEST, {"transformers": "5.23.0", "deepspeed": "0.19.8"}),), (ROUTER,))
 PLAN = ComparisonPlan("huggingface/transformers", 7, BASE, HEAD, (DUEL,))
 DONE = [JobResult("cells / change", "success")]
-CASES = tuple(case(name, check=check) for name in (ROUTER, BERT) for check in Check)
+CASES = tuple(case(name, check=check) for name in (ROUTER, BERT) for check in CHECKS)
 CRASH = Failure("ValueError", "no", "transformers/x.py:1 in f", (0, 1))
 
 
@@ -396,7 +397,7 @@ def test_a_spoilt_archive_never_surprises(data: st.DataObject) -> None:
 
 LINES = [HEADER, WRONG, case_record(case(BERT, Verdict.CRASH, error=CRASH)), *map(case_record, CASES[1:3]), END]
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from([*Verdict, *Kind, *Check]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from([*Verdict, *Kind, *CHECKS]),
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5), inside, max_size=3),
     max_leaves=5,
 )  # fmt: skip

@@ -91,8 +91,8 @@ def test_a_safe_pair_that_was_asked_for_is_what_to_use() -> None:
     [
         tried("5.6.0", stale=True),
         tried("5.6.0", flaky=RACE),
-        tried("5.6.0", verdicts={(Loader.STOCK, Check.LOAD): Verdict.PASS}),
-        tried("5.6.0", verdicts={**PASS, (Loader.FIXED, Check.LOAD): Verdict.FLAKY}),
+        tried("5.6.0", verdicts={(Loader.STOCK, Check("load")): Verdict.PASS}),
+        tried("5.6.0", verdicts={**PASS, (Loader.FIXED, Check("load")): Verdict.FLAKY}),
         broken("5.6.0", Verdict.ENVIRONMENT),
     ],
     ids=["stale", "racy", "in part", "lucky", "not installed"],
@@ -279,7 +279,7 @@ def test_a_history_and_its_database_answer_the_same_and_which_it_is_is_said(resu
 def test_a_night_that_a_history_got_since_counts(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     for number, (verdict, safe) in enumerate([(Verdict.PASS, 1), (Verdict.CRASH, 0)]):
-        folder.keep(number, cell(case(verdict=verdict), case(check=Check.SAVE)))
+        folder.keep(number, cell(case(verdict=verdict), case(check=Check("save"))))
         told = run("--from", folder.records, "--architecture", ROUTER)
         assert f"{safe} of 1 measured pairs are safe" in told.stdout
 

@@ -17,7 +17,8 @@ from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.published_site import Published
 from matrix.advice.safety import Answer
 from matrix.advice.sources import Knowledge, Measured
-from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Failure, Loader
+from matrix.checks import CHECKS
+from matrix.model import Case, Cell, Device, EnvironmentInfo, Failure, Loader
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, info
 from tests.support.site_server import serving
@@ -49,7 +50,7 @@ def measured(draw: st.DrawFn) -> Cell:
     cases = [
         case(ROUTER, verdict, loader=loader, check=check)
         for loader in Loader
-        for check in Check
+        for check in CHECKS
         if (verdict := draw(verdicts))
     ]
     lucky = case(BERT, draw(st.sampled_from([Verdict.PASS, Verdict.FLAKY])), loader=Loader.FIXED)

@@ -72,7 +72,7 @@ def test_where_nothing_is_safe_that_is_said_once(known: list[Tried], asked: dict
         (tried("5.6.0", flaky=20), "not known: load pass, save pass (measured 2026-11-25, but reruns disagree there)"),
         (broken("5.6.0", flaky=20), "not safe: load corrupt, save pass (measured 2026-11-25)"),
         (
-            tried("5.6.0", verdicts={(Loader.STOCK, Check.SAVE): Verdict.PASS}),
+            tried("5.6.0", verdicts={(Loader.STOCK, Check("save")): Verdict.PASS}),
             "not known: load not tested, save pass (measured 2026-11-25)",
         ),
         (broken("5.6.0", Verdict.NOT_PARTITIONED), "not safe: load not partitioned, save pass (measured 2026-11-25)"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from matrix.__main__ import app
+from matrix.checks import CHECKS
 from matrix.comparison.compare import Comparison, Culprit, Outcome, Role, compare, culprit, pairs, suspects
 from matrix.comparison.outcome import Measured, classify, red, signature
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Kind, Loader, Run, Tensors
@@ -18,7 +19,7 @@ from matrix.results.store import append
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, finding, info
 
-LOAD = CaseKey(ROUTER, Loader.STOCK, Check.LOAD)
+LOAD = CaseKey(ROUTER, Loader.STOCK, Check("load"))
 BROKEN = Failure("ImportError", "@everyone cannot import name 'x'")
 PASS, CORRUPT, CRASH, FLAKY = Verdict.PASS, Verdict.CORRUPT, Verdict.CRASH, Verdict.FLAKY
 BASELINE, UNSUPPORTED, ENVIRONMENT = Verdict.BASELINE_BROKEN, Verdict.UNSUPPORTED, Verdict.ENVIRONMENT
@@ -240,8 +241,8 @@ def confirmed(base: Case, head: Case, **others: Run) -> Comparison:
 
 
 def test_cases_come_once_in_the_order_of_the_plan_and_others_are_ignored() -> None:
-    save, absent = CaseKey(BERT, Loader.STOCK, Check.SAVE), CaseKey("x:X", Loader.STOCK, Check.LOAD)
-    both = run_of(case(), case(BERT, check=Check.SAVE), case("extra:Extra", CRASH))
+    save, absent = CaseKey(BERT, Loader.STOCK, Check("save")), CaseKey("x:X", Loader.STOCK, Check("load"))
+    both = run_of(case(), case(BERT, check=Check("save")), case("extra:Extra", CRASH))
     compared = comparison(absent, save, LOAD, save, base=both, head=both)
     assert [(entry.key, entry.outcome) for entry in compared.compared] == [
         (absent, Outcome.NOT_RUN), (save, Outcome.UNCHANGED), (LOAD, Outcome.UNCHANGED)
@@ -304,7 +305,7 @@ def test_the_detector_must_find_the_known_bug_where_it_is() -> None:
     "elsewhere",
     [
         case(verdict=CORRUPT, loader=Loader.FIXED),
-        case(verdict=CORRUPT, check=Check.SAVE),
+        case(verdict=CORRUPT, check=Check("save")),
         case(verdict=CORRUPT, tensors=Tensors(parameters=3)),
         case(verdict=CRASH),
     ],
@@ -326,14 +327,14 @@ def test_runs_of_several_environments_are_compared_by_id() -> None:
 
 
 names = st.sampled_from(["a:A", "b:B", "c:C"])
-cases = st.builds(case, names, st.sampled_from(Verdict), check=st.sampled_from(Check))
+cases = st.builds(case, names, st.sampled_from(Verdict), check=st.sampled_from(list(CHECKS)))
 runs = st.builds(lambda found, error: run_of(*found, error=error), st.lists(cases), st.sampled_from([None, BROKEN]))
 
 
 @settings(deadline=None, derandomize=True)
 @given(st.dictionaries(st.sampled_from(Role), runs), st.lists(names))
 def test_whatever_is_measured_every_expected_case_is_answered(measured: Mapping[Role, Run], wanted: list[str]) -> None:
-    keys = [CaseKey(name, Loader.STOCK, Check.LOAD) for name in wanted]
+    keys = [CaseKey(name, Loader.STOCK, Check("load")) for name in wanted]
     compared = compare(measured, keys)
     assert [entry.key for entry in compared.compared] == list(dict.fromkeys(keys))
     assert all(entry.reason for entry in compared.compared)

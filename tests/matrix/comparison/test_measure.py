@@ -43,7 +43,7 @@ PAIR = Duel(
         Side(Role.HEAD_OTHER, older(NEW)),
     ),
     NAMES,
-    checks=(Check.LOAD,),
+    checks=(Check("load"),),
 )
 PLAN = ComparisonPlan("huggingface/transformers", 7, OLD, NEW, (PAIR,))
 LLAMA_IS = "environment(); [case(key, '{}' if 'llama' in key[0] else 'pass', (3, 3)) for key in keys]; end()"
@@ -297,7 +297,9 @@ def test_the_command_says_what_is_wrong_and_measures_nothing(tmp_path: Path) -> 
 
 def test_the_command_measures(tmp_path: Path) -> None:
     catalog_name = "llama:LlamaForCausalLM"
-    reference = Duel("newest", (Side(Role.NEWEST, {"transformers": "5.23.0"}),), (catalog_name,), checks=(Check.LOAD,))
+    reference = Duel(
+        "newest", (Side(Role.NEWEST, {"transformers": "5.23.0"}),), (catalog_name,), checks=(Check("load"),)
+    )
     machine = Machine(tmp_path, Sandbox(Isolation.NONE), reference)
     machine.sides[Role.NEWEST].keeps_no_notes()
     plan = plan_to_json(replace(PLAN, duels=(reference,)))

@@ -19,8 +19,8 @@ def launch(wall: float, loaded: int = 40, timing: Timing = TIMING) -> Launch:
     return Launch("cell", wall, timing, {}, ("a",), tuple(map(str, range(loaded))), {})
 
 
-def reported(architecture: str, verdict: Verdict, check: Check = Check.LOAD) -> Message:
-    return {"case": Case(architecture, Loader.STOCK, check, verdict)}
+def reported(architecture: str, verdict: Verdict, check: str = "load") -> Message:
+    return {"case": Case(architecture, Loader.STOCK, Check(check), verdict)}
 
 
 def test_a_goal_is_met_on_its_limit_and_missed_beyond() -> None:
@@ -42,7 +42,7 @@ def test_a_launch_counts_the_last_word_on_each_case() -> None:
         {"environment": runs.info()},
         reported("a", Verdict.CRASH),
         reported("b", Verdict.PASS),
-        reported("b", Verdict.CRASH, Check.SAVE),
+        reported("b", Verdict.CRASH, Check("save")),
         reported("c", Verdict.UNSUPPORTED),
         reported("a", Verdict.PASS),
         {"end": Timing(seconds=3.0, import_seconds=1.0, load_seconds=1.0, rss_mb=9.0)},

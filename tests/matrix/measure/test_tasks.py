@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix.catalog.select import select
+from matrix.checks import CHECKS
 from matrix.errors import UnknownNameError, closest
 from matrix.job import Task
 from matrix.measure.tasks import choices, plan, remaining
@@ -19,7 +20,7 @@ BART, BERT, LLAMA = (
     for name in ("bart:BartForConditionalGeneration", "bert:BertModel", "llama:LlamaForCausalLM")
 )
 CATALOG = (BART, BERT, LLAMA)
-BOTH = (Check.LOAD, Check.SAVE)
+BOTH = (Check("load"), Check("save"))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_no_choice_or_one_in_another_case_is_unknown(text: str) -> None:
 
 def test_every_unknown_choice_is_reported() -> None:
     with pytest.raises(UnknownNameError) as raised:
-        choices("check", Check, "laod,save,sav")
+        choices("check", CHECKS, "laod,save,sav")
     assert str(raised.value) == "unknown check 'laod': did you mean load?\nunknown check 'sav': did you mean save?"
 
 
@@ -88,7 +89,9 @@ def test_a_plan_loads_each_architecture_once_per_loader() -> None:
     )
 
 
-keys = st.builds(CaseKey, st.sampled_from([a.id for a in CATALOG]), st.sampled_from(Loader), st.sampled_from(Check))
+keys = st.builds(
+    CaseKey, st.sampled_from([a.id for a in CATALOG]), st.sampled_from(Loader), st.sampled_from(list(CHECKS))
+)
 
 
 @settings(deadline=None)

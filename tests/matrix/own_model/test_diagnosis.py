@@ -21,7 +21,7 @@ TINY = Resolved(MINE, 35_232, ("Router.bias",), 671_026_404_352, ())
 def measured(stock: Verdict, fixed: Verdict = Verdict.PASS, name: str = MINE, transformers: str = "5.5.4") -> Cell:
     """A cell with `stock` and `fixed` as the verdicts of the load, and a right save."""
     loads = [case(name, verdict, loader=loader) for loader, verdict in zip(Loader, (stock, fixed), strict=True)]
-    saves = [case(name, loader=loader, check=Check.SAVE) for loader in Loader]
+    saves = [case(name, loader=loader, check=Check("save")) for loader in Loader]
     return cell(*loads, *saves, environment=info(transformers))
 
 
@@ -83,7 +83,7 @@ def test_a_newer_transformers_is_not_promised_to_help_where_the_fix_does_not() -
 def unsaved() -> Cell:
     """A load that only the fixed loader gets right, and a save that fails in one process too."""
     whole = measured(Verdict.CORRUPT)
-    saves = [case(MINE, Verdict.BASELINE_BROKEN, loader=loader, check=Check.SAVE) for loader in Loader]
+    saves = [case(MINE, Verdict.BASELINE_BROKEN, loader=loader, check=Check("save")) for loader in Loader]
     return replace(whole, cases=(*whole.cases[:2], *saves))
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from matrix.checks import CHECKS
 from matrix.errors import EnvironmentFailedError, ProbeDiedError, RefusedTargetError
 from matrix.measure.cell import measure
 from matrix.measure.request import Request
-from matrix.model import Cell, Check, Loader, Source, Timing
+from matrix.model import Cell, Loader, Source, Timing
 from matrix.own_model.measure import folder, identity, measure_own, safe_pairs
 from matrix.process.messages import Resolved
 from matrix.results.store import append, read_run
@@ -83,7 +84,7 @@ def test_records_that_nobody_wants_are_gone_but_for_a_log_that_a_message_names()
 
 
 def measured(architecture: str, verdict: Verdict, transformers: str) -> Cell:
-    cases = [case(architecture, verdict, check=check, loader=loader) for check in Check for loader in Loader]
+    cases = [case(architecture, verdict, check=check, loader=loader) for check in CHECKS for loader in Loader]
     return cell(*cases, environment=info(transformers))
 
 

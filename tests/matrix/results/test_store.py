@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from matrix.checks import CHECKS
 from matrix.errors import BusyError, NoResultsError, OtherSchemaError, OutputError, ResultsError
-from matrix.model import Case, Cell, Check, Failure, Finding, Kind, Loader, Tensors, Timing, What
+from matrix.model import Case, Cell, Failure, Finding, Kind, Loader, Tensors, Timing, What
 from matrix.results.records import case_record, end_record, header_record
 from matrix.results.store import CellWriter, append, json_schema, read_cell, read_run, set_aside
 from matrix.verdicts import Verdict
@@ -34,7 +35,7 @@ findings = st.builds(
 )  # fmt: skip
 cases = st.builds(
     Case,
-    text, st.sampled_from(Loader), st.sampled_from(Check), st.sampled_from(Verdict),
+    text, st.sampled_from(Loader), st.sampled_from(list(CHECKS)), st.sampled_from(Verdict),
     st.builds(Tensors, counts, counts, counts), st.lists(findings, max_size=2).map(tuple), st.none() | failures,
     st.tuples(counts, counts), st.floats(0, 1e3), st.floats(0, 1e3),
 )  # fmt: skip

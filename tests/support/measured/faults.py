@@ -15,9 +15,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from matrix.probe.startup import QUIET, claim_stdout
+from matrix.probe.startup import VARIABLES, claim_stdout
 
-os.environ.update(QUIET)
+os.environ.update(VARIABLES)
 
 import torch
 import transformers
@@ -25,9 +25,9 @@ from transformers.integrations import deepspeed as integration
 
 from matrix.job import Job, Task
 from matrix.model import Architecture, Check, Device, Loader
-from matrix.probe import compat as eras
 from matrix.probe.ranks import zygote
-from matrix.probe.ranks.sweep import sweep
+from matrix.probe.ranks.scheduler import run_job
+from matrix.probe.tiny import recipes
 
 BROKEN = Architecture("levit:LevitForImageClassification", "batchnorm")
 UNTOUCHED = Architecture("llama:LlamaForCausalLM", "control")
@@ -191,20 +191,20 @@ def measure(job: Job, way: str) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as root:
         state.update(way=way, folder=root)
-        sweep(job, Path(root), tell)
+        run_job(job, Path(root), tell)
     return {"broken": cases[BROKEN.id], "untouched": cases[UNTOUCHED.id]}
 
 
 def main() -> None:
     out = claim_stdout()
-    tasks = tuple(Task(a.id, Loader.STOCK, (Check.LOAD,)) for a in (BROKEN, UNTOUCHED))
+    tasks = tuple(Task(a.id, Loader.STOCK, (Check("load"),)) for a in (BROKEN, UNTOUCHED))
     job = Job((BROKEN, UNTOUCHED), tasks, Device.CPU, timeout=3.0, confirmations=1)
     zygote.warm_up(job)
-    eras.preload_models(job.architectures)  # its time is not the timeout's
+    recipes.import_classes(job.architectures)  # its time is not the timeout's
     break_from_pretrained()
     break_loader()
     break_save()
-    saving = replace(job, tasks=tuple(replace(task, checks=(Check.SAVE,)) for task in tasks), timeout=60.0)
+    saving = replace(job, tasks=tuple(replace(task, checks=(Check("save"),)) for task in tasks), timeout=60.0)
     again = dict.fromkeys(("zero", "raise_on_both", "first_time_only"), replace(job, confirmations=2))
     jobs = dict.fromkeys(WAYS, job) | again | {"lose_on_save": saving}
     out.write(json.dumps({way: measure(jobs[way], way) for way in WAYS}))

@@ -14,16 +14,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from matrix.probe.startup import QUIET, claim_stdout
+from matrix.probe.startup import VARIABLES, claim_stdout
 
-os.environ.update(QUIET)
+os.environ.update(VARIABLES)
 
 import torch
 
 from matrix.catalog.catalog import load_catalog
 from matrix.job import Job
 from matrix.model import Device, Loader
-from matrix.probe import compat as eras
+from matrix.probe import compat
 from matrix.probe.checks.loaders import loader
 from matrix.probe.ranks import rank as worker
 from matrix.probe.ranks import zygote
@@ -42,7 +42,7 @@ def rank(number: int, root: Path, channel: Channel) -> None:
     worker.become(number, 2, Device.CPU)
     worker.join(Device.CPU, f"file://{root}/meeting?rank={number}&world_size=2")
     for which in Loader:
-        with eras.zero3_config(eras.ZERO3), loader(which):
+        with compat.zero3_config(compat.ZERO3), loader(which):
             model = recipes.model_class(GEMMA4).from_pretrained(root / "checkpoint")
         seen = {name: sorted({float(buffer) for buffer in buffers(model, name)}) for name in VALUES}
         channel.send({which: seen})

@@ -85,7 +85,7 @@ def test_every_red_case_that_began_is_in_some_failure(real: dict[str, UpstreamFa
     there = {(place.environment.id, place.case.key) for failure in real.values() for place in failure.places}
     for measured in real_run().cells:
         for red in measured.cases:
-            if red.verdict.wrong_values and red.check is Check.LOAD:
+            if red.verdict.wrong_values and red.check is Check("load"):
                 assert (measured.environment.id, red.key) in there
 
 
@@ -104,8 +104,8 @@ def test_another_message_function_or_verdict_is_another_failure(other: dict[str,
 
 
 def test_a_save_that_never_began_is_no_place_of_its_own() -> None:
-    (failure,) = told(cell(crash(ROUTER), crash(ROUTER, check=Check.SAVE)))
-    assert [place.case.check for place in failure.places] == [Check.LOAD]
+    (failure,) = told(cell(crash(ROUTER), crash(ROUTER, check=Check("save"))))
+    assert [place.case.check for place in failure.places] == [Check("load")]
 
 
 def test_a_slug_does_not_depend_on_what_is_hit() -> None:
@@ -125,7 +125,7 @@ def test_wrong_values_differ_by_what_they_are_and_where_not_by_what_is_left_in_t
 
 
 def test_what_is_wrong_after_saving_is_no_matter_of_ranks() -> None:
-    lost = case(verdict=Verdict.CORRUPT, check=Check.SAVE, findings=(finding(ranks=(0,), reported_missing=False),))
+    lost = case(verdict=Verdict.CORRUPT, check=Check("save"), findings=(finding(ranks=(0,), reported_missing=False),))
     (cause,) = causes(lost, info(), ())
     assert plain(cause.title) == "persistent buffers wrong after saving, in silence"
 

@@ -25,7 +25,7 @@ def told(*cells: Cell) -> dict[str, Badge]:
 
 
 def both(architecture: str = ROUTER, load: Verdict = Verdict.PASS, save: Verdict = Verdict.PASS) -> tuple[Case, Case]:
-    return case(architecture, load), case(architecture, save, check=Check.SAVE)
+    return case(architecture, load), case(architecture, save, check=Check("save"))
 
 
 def test_real_records_have_a_badge_of_each_kind() -> None:

@@ -35,7 +35,7 @@ def change(
     night: date = FIRST,
     environment: str = OLD.id,
 ) -> VerdictChange:
-    return VerdictChange(environment, CaseKey(architecture, Loader.STOCK, Check.LOAD), before, after, night)
+    return VerdictChange(environment, CaseKey(architecture, Loader.STOCK, Check("load")), before, after, night)
 
 
 def parsed(told: Feed) -> ET.Element:

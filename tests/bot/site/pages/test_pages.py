@@ -16,6 +16,7 @@ from bot.site.parts.answer_box import build_answers
 from bot.site.parts.heat_map import count_share, heat_map
 from bot.site.parts.version_ranges import version_ranges
 from bot.text import clip
+from matrix.checks import CHECKS
 from matrix.history.case_history import NightVerdict
 from matrix.history.changes import VerdictChange
 from matrix.history.queries import NightlyRun
@@ -26,7 +27,7 @@ from tests.support.runs import BERT, ROUTER, case, cell, finding
 from tests.support.sites import four, pair, site_index, small
 
 NIGHT = date(2026, 11, 22)
-LOAD = CaseKey(ROUTER, Loader.STOCK, Check.LOAD)
+LOAD = CaseKey(ROUTER, Loader.STOCK, Check("load"))
 
 
 def test_versions_are_in_their_order_and_what_is_none_comes_first() -> None:
@@ -35,7 +36,7 @@ def test_versions_are_in_their_order_and_what_is_none_comes_first() -> None:
 
 def test_a_share_is_of_all_cases_that_the_versions_have() -> None:
     partly = cell(case(BERT), environment=pair("5.6.0"))
-    lacking = cell(*four(BERT), *(case(ROUTER, Verdict.UNSUPPORTED, check=check) for check in Check))
+    lacking = cell(*four(BERT), *(case(ROUTER, Verdict.UNSUPPORTED, check=check) for check in CHECKS))
     site = site_index(partly, lacking)
     newest, older = (count_share(site, reading, Loader.STOCK) for reading in site.readings)
     assert (newest.percent, newest.passed, newest.total, newest.untested) == (25, 1, 4, 3)
@@ -45,7 +46,7 @@ def test_a_share_is_of_all_cases_that_the_versions_have() -> None:
 def test_a_share_is_a_hundred_only_when_all_pass() -> None:
     many = [case(f"m:M{number}") for number in range(999)]
     site = site_index(cell(*many, case(ROUTER, Verdict.CRASH)))
-    assert count_share(site, site.readings[0], Loader.STOCK, Check.LOAD).percent == 99
+    assert count_share(site, site.readings[0], Loader.STOCK, Check("load")).percent == 99
 
 
 def test_the_heat_map_has_the_newest_first_and_says_what_was_not_measured() -> None:
@@ -64,7 +65,7 @@ def test_a_heat_map_explains_the_letters_that_are_in_it_the_worst_first() -> Non
     failed = cell(planned=4, error=Failure("ResolutionError", "no such version"), environment=pair("9.9.9"))
     told = heat_map(site_index(*cells, failed), (Device.CPU, Loader.STOCK, None))
     assert told.verdicts == (Verdict.CORRUPT, Verdict.CRASH, Verdict.ENVIRONMENT, Verdict.PASS)
-    saved = heat_map(site_index(*cells), (Device.CPU, Loader.STOCK, Check.SAVE))
+    saved = heat_map(site_index(*cells), (Device.CPU, Loader.STOCK, Check("save")))
     assert saved.verdicts == (Verdict.PASS,)
 
 
@@ -88,7 +89,7 @@ def test_a_version_range_has_the_first_good_and_the_first_bad_version() -> None:
     ]
     site = site_index(*(cell(*four(load=verdict), environment=pair(version)) for version, verdict in measured))
     (turn,) = [
-        turn for turn in version_ranges(site, ROUTER) if turn.loader is Loader.STOCK and turn.check is Check.LOAD
+        turn for turn in version_ranges(site, ROUTER) if turn.loader is Loader.STOCK and turn.check is Check("load")
     ]
     assert [(span.outcome, span.first, span.last) for span in turn.spans] == [
         ("wrong", "5.3.0", "5.4.0"),
@@ -105,7 +106,7 @@ def test_what_is_neither_right_nor_wrong_is_called_neither(verdict: Verdict, wor
     measured = {"5.5.4": Verdict.CORRUPT, "5.6.0": verdict, "5.7.0": Verdict.PASS, "5.8.0": verdict}
     site = site_index(*(cell(*four(load=one), environment=pair(version)) for version, one in measured.items()))
     turn = next(
-        turn for turn in version_ranges(site, ROUTER) if turn.loader is Loader.STOCK and turn.check is Check.LOAD
+        turn for turn in version_ranges(site, ROUTER) if turn.loader is Loader.STOCK and turn.check is Check("load")
     )
     told = f"wrong in transformers 5.5.4, {word} in 5.6.0, right in 5.7.0, {word} from 5.8.0 on"
     assert str(turn.text) == f"with deepspeed 0.19.8: {told}"
@@ -121,13 +122,13 @@ def test_version_ranges_that_are_alike_are_told_once() -> None:
         for version, verdict in [("5.5.4", Verdict.CORRUPT), ("5.6.0", Verdict.PASS)]
         for deepspeed in ("0.16.9", "0.19.8")
     ]
-    told = [str(turn.text) for turn in version_ranges(site_index(*cells), ROUTER) if turn.check is Check.LOAD]
+    told = [str(turn.text) for turn in version_ranges(site_index(*cells), ROUTER) if turn.check is Check("load")]
     assert told[0] == "with deepspeed 0.16.9 and 0.19.8: wrong in transformers 5.5.4, right from 5.6.0 on"
     assert len(told) == 2  # the other one is of the fixed loader: along deepspeed nothing turns
 
 
 def test_what_says_nothing_of_zero3_is_no_side_of_a_version_range() -> None:
-    nothing = cell(case(ROUTER, Verdict.UNSUPPORTED), case(ROUTER, Verdict.BASELINE_BROKEN, check=Check.SAVE))
+    nothing = cell(case(ROUTER, Verdict.UNSUPPORTED), case(ROUTER, Verdict.BASELINE_BROKEN, check=Check("save")))
     assert version_ranges(site_index(nothing), ROUTER) == ()
 
 

@@ -10,8 +10,7 @@ from transformers import PretrainedConfig
 
 from matrix.model import Architecture, Source
 from matrix.probe.tiny import buffer_sites as sites
-from matrix.probe.tiny import recipes, search
-from matrix.probe.tiny import user_model as targets
+from matrix.probe.tiny import recipes, search, user_model
 
 FAMILY = "own"
 MOST_PARAMETERS = 64_000_000
@@ -27,7 +26,7 @@ class Tiny:
     parameters: int
 
 
-def fitted(source: Source, wanted: frozenset[str] = frozenset()) -> Tiny:
+def shrink(source: Source, wanted: frozenset[str] = frozenset()) -> Tiny:
     """The first that can be built and keeps the buffer sites `wanted`; where none does, that which keeps most of them.
 
     Raises what refused the first where none can be built, and UnsupportedError.
@@ -56,8 +55,8 @@ def _candidates(source: Source) -> Iterator[Source]:
     What was derived from larger values no longer fits. Then every size is made smaller, or more of what is equal or
     large in the full-size model stays so.
     """
-    full = targets.full_config(source)
-    values = targets.values(source)
+    full = user_model.full_config(source)
+    values = user_model.values(source)
     yield _with(source, full, values, {})
     stated = recipes.stated(full, values)
     yield from _squeezed(source, full, stated)
@@ -78,10 +77,10 @@ def _without_layer_lists(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _squeezed(source: Source, full: PretrainedConfig, values: Mapping[str, Any]) -> Iterator[Source]:
     """`source` with sizes made smaller that have no rule, where the rules alone leave too much."""
-    cls = targets.model_class(source)
+    cls = user_model.model_class(source)
 
     def build(sizes: Mapping[str, Any]) -> search.Sketch:
-        return search.drawn(cls, targets.full_config(_with(source, full, values, sizes)))
+        return search.sketch(cls, user_model.full_config(_with(source, full, values, sizes)))
 
     with suppress(Exception):
         tiny = build({})
@@ -105,13 +104,13 @@ def _built(source: Source) -> Tiny:
 def _small_enough(source: Source) -> None:
     """Raises ValueError for a model that is still so large that building it would be a nuisance."""
     try:
-        parameters = drawn(source).parameters
+        parameters = sketch(source).parameters
     except Exception:
         return  # it will say so when it is built
     if parameters > MOST_PARAMETERS:
         raise ValueError(f"no rule makes it smaller than {parameters:,} parameters")
 
 
-def drawn(source: Source) -> search.Sketch:
+def sketch(source: Source) -> search.Sketch:
     """The model of that source without its memory. Raises what its constructor raises, and TargetError."""
-    return search.drawn(targets.model_class(source), targets.full_config(source))
+    return search.sketch(user_model.model_class(source), user_model.full_config(source))

@@ -1,4 +1,4 @@
-"""The zygote's work: fixtures, then every task through rank groups, then reruns of what was red."""
+"""Schedules a job: fixtures first, then every task on a worker's rank groups, then reruns of failing cases."""
 
 import gc
 import os
@@ -12,24 +12,24 @@ from typing import Any
 
 from matrix.job import Job, Task
 from matrix.model import Architecture, Case, CaseKey, Failure
-from matrix.probe import compat as eras
-from matrix.probe.checkpoint.control import build_fixture
+from matrix.probe.checkpoint.baseline import build_fixture
 from matrix.probe.checkpoint.fixture import Fixture, described
 from matrix.probe.checks.verdicts import cases, confirm, ready, undecided
 from matrix.probe.ranks.group import Group, StartError, reap_leaving
 from matrix.probe.ranks.ipc import Channel, Child, each, fork, merged
+from matrix.probe.tiny import recipes
 from matrix.verdicts import Verdict
 
-Tell = Callable[[dict[str, Any]], None]
+Emit = Callable[[dict[str, Any]], None]
 
-LANES = 3
-"""Sweeps that go on side by side. Ranks wait for each other about half of the time: two lanes leave 2 cores idle."""
+WORKERS = 3
+"""How many work at the same time. Ranks wait for each other about half of the time: two workers leave 2 cores idle."""
 
 _described = cache(described)
 
 
-def build_fixtures(job: Job, root: Path, tell: Tell) -> dict[str, Fixture]:
-    """Build every fixture in as many processes as there are ranks; one that ends its builder is `baseline_broken`."""
+def build_fixtures(job: Job, root: Path, emit: Emit) -> dict[str, Fixture]:
+    """Builds every fixture in as many processes as there are ranks; one that ends its builder is `baseline_broken`."""
     fixtures: dict[str, Fixture] = {}
 
     def build(architecture: Architecture) -> dict[str, Any]:
@@ -40,13 +40,13 @@ def build_fixtures(job: Job, root: Path, tell: Tell) -> dict[str, Fixture]:
         broken = Fixture(architecture.id, Verdict.BASELINE_BROKEN, died)
         fixtures[architecture.id] = Fixture.from_dict(answer) if answer else broken
         done = {"done": len(fixtures), "of": len(job.architectures), "at": architecture.id}
-        tell({"progress": "fixture", **done})
+        emit({"progress": "fixture", **done})
     return fixtures
 
 
 @dataclass
-class Sweep:
-    """Tasks on their way through rank groups. A group serves until something goes wrong in it; then a spare takes over."""
+class Worker:
+    """Does tasks on rank groups. A group serves until something goes wrong in it; then a spare takes over."""
 
     job: Job
     root: Path
@@ -55,7 +55,7 @@ class Sweep:
     _ready: deque[Group] = field(default_factory=deque)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, list[Case]]]:
-        """The cases of each task, as they are decided. Every call works with groups of its own."""
+        """Yields the cases of each task, as they are decided. Every call works with groups of its own."""
         try:
             for position, task in enumerate(tasks):
                 group = self._group(len(tasks) - position)
@@ -67,7 +67,7 @@ class Sweep:
             reap_leaving(wait=True)
 
     def _group(self, tasks_left: int) -> Group:
-        """The group to use next, with a spare behind it: joining takes a rank seconds on a GPU."""
+        """Returns the group to use next, and starts a spare: joining takes a rank seconds on a GPU."""
         if self._ready and not self._ready[0].alive:
             self._ready.popleft()
         while len(self._ready) < min(2, tasks_left):
@@ -83,83 +83,83 @@ class Sweep:
         return [case if case.seconds else replace(case, seconds=seconds) for case in decided]
 
 
-def _tell_cases(decided: Iterable[Case], tell: Tell) -> None:
+def _emit_cases(decided: Iterable[Case], emit: Emit) -> None:
     for case in decided:
-        tell({"case": asdict(case)})
+        emit({"case": asdict(case)})
 
 
-def _passes(through: Sweep, tasks: Sequence[Task], tell: Tell) -> float:
-    """All tasks once, then the red ones again until they are believed; the seconds spent loading."""
+def _run_until_believed(worker: Worker, tasks: Sequence[Task], emit: Emit) -> float:
+    """Runs all tasks once, then the failing ones until they are believed. Returns the seconds spent loading."""
     runs: dict[CaseKey, list[Case]] = {}
-    for _ in range(1 + through.job.confirmations):
-        red = []
-        for task, decided in through.run(tasks):
+    for _ in range(1 + worker.job.confirmations):
+        failing = []
+        for task, decided in worker.run(tasks):
             for case in decided:
                 runs.setdefault(case.key, []).append(case)
             seen = [confirm(runs[case.key]) for case in decided]
-            _tell_cases(seen, tell)
-            checks = tuple(case.check for case in seen if not case.believed(through.job.confirmations))
-            red += [replace(task, checks=checks)] if checks else []
+            _emit_cases(seen, emit)
+            checks = tuple(case.check for case in seen if not case.believed(worker.job.confirmations))
+            failing += [replace(task, checks=checks)] if checks else []
         # Other neighbours in a rerun: a verdict that depends on what ran before it shows as flaky.
-        tasks = red[::-1]
+        tasks = failing[::-1]
     return sum(case.load_seconds for cases_of_one in runs.values() for case in cases_of_one)
 
 
-def _lane(job: Job, root: Path, fixtures: dict[str, Fixture], tasks: Sequence[Task], channel: Channel) -> None:
-    """A forked process that takes its tasks through groups of its own, and tells of them on `channel`.
+def _work(job: Job, root: Path, fixtures: dict[str, Fixture], tasks: Sequence[Task], channel: Channel) -> None:
+    """Does `tasks` in a forked process with groups of its own, and sends the cases on `channel`.
 
-    It imports the models of no other lane: each time it builds one, deepspeed patches every module class that there is.
+    It imports the models of no other worker: each time it builds one, deepspeed patches every module class that there is.
     """
     mine = {task.architecture for task in tasks}
-    eras.preload_models(architecture for architecture in job.architectures if architecture.id in mine)
+    recipes.import_classes(architecture for architecture in job.architectures if architecture.id in mine)
     gc.collect()
     gc.freeze()
-    through = Sweep(job, root, fixtures)
+    worker = Worker(job, root, fixtures)
     try:
-        loading = _passes(through, tasks, channel.send)
+        loading = _run_until_believed(worker, tasks, channel.send)
     except StartError as error:
         channel.send({"unable": asdict(error.failure)})
     else:
-        channel.send({"lane": {"load_seconds": loading, "rss_mb": through.rss_mb}})
+        channel.send({"worker": {"load_seconds": loading, "rss_mb": worker.rss_mb}})
 
 
 def _shares(tasks: Sequence[Task]) -> list[list[Task]]:
-    """The tasks of each lane, all of one architecture in the same."""
+    """Returns the tasks of each worker, all of one architecture in the same."""
     names = list(dict.fromkeys(task.architecture for task in tasks))
-    return [[task for task in tasks if task.architecture in names[lane::LANES]] for lane in range(LANES)]
+    return [[task for task in tasks if task.architecture in names[number::WORKERS]] for number in range(WORKERS)]
 
 
-def _finished(lanes: list[Child], tell: Tell) -> list[dict[str, float]]:
-    """Pass on what the lanes tell, until all have ended, and return what each measured of itself."""
+def _collect(workers: list[Child], emit: Emit) -> list[dict[str, float]]:
+    """Passes on what the workers send, until all have ended, and returns what each measured of itself."""
     measured = []
-    for message in merged([lane.channel for lane in lanes]):
+    for message in merged([worker.channel for worker in workers]):
         if "unable" in message:
             raise StartError(Failure(**message["unable"]))
-        if "lane" in message:
-            measured.append(message["lane"])
+        if "worker" in message:
+            measured.append(message["worker"])
         else:
-            tell(message)
-    for lane in lanes:
-        lane.channel.close()
-        os.waitpid(lane.pid, 0)
-    if len(measured) < len(lanes):
-        raise RuntimeError("a lane of the sweep ended early")
+            emit(message)
+    for worker in workers:
+        worker.channel.close()
+        os.waitpid(worker.pid, 0)
+    if len(measured) < len(workers):
+        raise RuntimeError("a worker ended early")
     return measured
 
 
-def sweep(job: Job, root: Path, tell: Tell) -> dict[str, float]:
-    """Do the whole job, telling each case as it is decided; seconds and megabytes for the benchmark.
+def run_job(job: Job, root: Path, emit: Emit) -> dict[str, float]:
+    """Does the whole job, emitting each case as it is decided. Returns seconds and megabytes for the benchmark.
 
-    `load_seconds` is the time inside from_pretrained and save_pretrained on the longest way through: the slowest lane's,
+    `load_seconds` is the time inside from_pretrained and save_pretrained on the longest path: the slowest worker's,
     after the slower builder's.
     """
-    fixtures = build_fixtures(job, root, tell)
+    fixtures = build_fixtures(job, root, emit)
     for task in job.tasks:
-        _tell_cases(undecided(task, fixtures[task.architecture]), tell)
+        _emit_cases(undecided(task, fixtures[task.architecture]), emit)
     left = [ready(task, fixtures[task.architecture]) for task in job.tasks]
     shares = _shares([task for task in left if task.checks])
-    lanes = [fork(partial(_lane, job, root, fixtures, share)) for share in shares if share]
-    measured = _finished(lanes, tell)
+    workers = [fork(partial(_work, job, root, fixtures, share)) for share in shares if share]
+    measured = _collect(workers, emit)
     building = sum(fixture.load_seconds for fixture in fixtures.values()) / job.world_size
-    loading = max((lane["load_seconds"] for lane in measured), default=0.0)
-    return {"load_seconds": building + loading, "rss_mb": max((lane["rss_mb"] for lane in measured), default=0.0)}
+    loading = max((one["load_seconds"] for one in measured), default=0.0)
+    return {"load_seconds": building + loading, "rss_mb": max((one["rss_mb"] for one in measured), default=0.0)}

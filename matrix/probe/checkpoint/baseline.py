@@ -1,4 +1,4 @@
-"""The control: what does a plain load, in one process, give back of a tiny checkpoint full of sentinels?"""
+"""The baseline: what a plain load, in one process, gives back of a tiny checkpoint full of sentinels."""
 
 import shutil
 import time
@@ -27,14 +27,16 @@ from matrix.probe.checkpoint.sentinels import sentinels
 from matrix.probe.exceptions import failure
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
-from matrix.probe.uninitialized import without_luck
+from matrix.probe.uninitialized import poisoned_memory
 from matrix.verdicts import Verdict
 
 Baseline = tuple[tuple[str, Kind], ...]
 
 
-def write(model: Model, path: Path) -> None:
-    """A checkpoint as older releases wrote it, for what this one cannot save: all of the configuration, and torch's own format.
+def write_without_saving(model: Model, path: Path) -> None:
+    """Writes a checkpoint as older releases did, for models that this one cannot save.
+
+    It has all of the configuration, and torch's own format.
 
     4.x refuses to save RealmForOpenQA with safetensors and cannot read complex numbers back from one; 4.50 and 4.51 cannot write
     jukebox's configuration.
@@ -47,8 +49,8 @@ def write(model: Model, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Control:
-    """A `model` full of sentinels, whose tensors its constructor made `initial`, and the folder of its fixture."""
+class PlainLoad:
+    """A `model` full of sentinels, whose tensors were `initial` when it was constructed, and the folder of its fixture."""
 
     model: Model
     initial: dict[str, Tensor]
@@ -56,34 +58,34 @@ class Control:
     watch: Stopwatch
 
     def run(self, keep: Callable[[Model, Path], None]) -> Baseline:
-        """What a plain load gets wrong of the model, as `keep` puts it into the folder. Raises what either raises."""
+        """Returns what a plain load gets wrong of the model that `keep` wrote into the folder. Raises what either raises."""
         checkpoint = self.path / "checkpoint"
         with self.watch.running():
             keep(self.model, checkpoint)
         reference = reference_of(self.model, self.initial, checkpoint)
-        with without_luck(), self.watch.running():
+        with poisoned_memory(), self.watch.running():
             loaded = type(self.model).from_pretrained(checkpoint)
         torch.save(reference, self.path / "reference.pt")
         wrong = flaws(named_tensors(loaded), reference, {**reference.expected, **reference.nonpersistent})
         return tuple((name, flaw.kind) for name, found in wrong.items() for flaw in found)
 
 
-def _controlled(control: Control) -> tuple[Baseline, Failure | None]:
-    """What a plain load gets wrong, and what is wrong with `save_pretrained`. Raises that where nothing can be loaded either."""
+def _compare_plain_load(loading: PlainLoad) -> tuple[Baseline, Failure | None]:
+    """Returns what a plain load gets wrong, and why `save_pretrained` fails. Raises that where nothing can be loaded either."""
     try:
-        return control.run(save), None
+        return loading.run(save), None
     except Exception as error:
         refused = error
     with suppress(Exception):
-        return control.run(write), failure(refused)
+        return loading.run(write_without_saving), failure(refused)
     raise refused
 
 
 def build_fixture(architecture: Architecture, root: Path) -> Fixture:
-    """Build, save and plainly load `architecture` under `root`; what goes wrong is told, not raised."""
+    """Builds, saves and plainly loads `architecture` under `root`. What goes wrong is in the fixture, not raised."""
     started = time.perf_counter()
     try:
-        with without_luck():
+        with poisoned_memory():
             model = recipes.build(architecture)
     except recipes.UnsupportedError as error:
         return Fixture(architecture.id, Verdict.UNSUPPORTED, failure(error))
@@ -93,7 +95,7 @@ def build_fixture(architecture: Architecture, root: Path) -> Fixture:
     try:
         initial = state(model)
         fill(model, sentinels(initial))
-        baseline, unsaved = _controlled(Control(model, initial, folder(root, architecture.id), watch))
+        baseline, unsaved = _compare_plain_load(PlainLoad(model, initial, folder(root, architecture.id), watch))
     except Exception as error:
         return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
     return Fixture(architecture.id, Verdict.PASS, unsaved, baseline, time.perf_counter() - started, watch.seconds)

@@ -1,0 +1,28 @@
+"""What the ranks of a group reported of one task."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from matrix.model import Check, Failure
+
+
+@dataclass
+class Observation:
+    """By check, each rank's `seen` or `failure` message, None where it sent nothing.
+
+    `ended` says how ranks that sent nothing ended: by rank, a signal or exit, or the frame in which it hung.
+    """
+
+    outcomes: dict[Check, list[dict[str, Any] | None]]
+    ended: dict[int, Failure] = field(default_factory=dict)
+
+    @property
+    def raised(self) -> bool:
+        """Whether any rank raised in any check."""
+        return any(told and "failure" in told for outcomes in self.outcomes.values() for told in outcomes)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether every rank raised the same at the same place."""
+        failures = [[told and told.get("failure") for told in outcomes] for outcomes in self.outcomes.values()]
+        return all(told == ranks[0] for ranks in failures for told in ranks)
