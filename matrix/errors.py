@@ -224,10 +224,10 @@ class GitError(MatrixError):
 
 
 class BadPlanError(MatrixError):
-    """A plan of a comparison that nothing may be measured by."""
+    """A plan that nothing may be measured by."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"this is no plan of a comparison: {problem}; `python -m bot plan` writes one")
+    def __init__(self, name: str, problem: str, command: str) -> None:
+        super().__init__(f"not a valid {name}: {problem}; `{command}` writes one")
 
 
 class NoSuchTargetError(MatrixError):

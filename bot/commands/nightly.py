@@ -1,7 +1,6 @@
 """The commands of the workflow `nightly`, `python -m bot nightly ...`: each is one step, from records to records."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +53,7 @@ def plan_command() -> None:
 def keep_command(plan_file: PlanFile = "-") -> None:
     """Read what the machines of a night uploaded, and push it to the branch of records, with what none of them began."""
     context = actions.context()
-    night = read_night(plan_file, sys.stdin.read() if plan_file == "-" else "")
+    night = read_night(plan_file)
     found = gathered(night, downloaded(connect(context, load_settings().login), context, night))
     label = f"{context.run}-{context.attempt}"
     pushed = records_of(context).add(lambda history: keep(night, found, label, history), f"night of {night.night}")

@@ -8,6 +8,7 @@ import typer
 from matrix.catalog.catalog import load_catalog
 from matrix.command_line import DEVICES, Architectures, one_of
 from matrix.comparison import measure as duels
+from matrix.comparison.plan import read_plan
 from matrix.environments.spec import load_environments
 from matrix.errors import CancelledError
 from matrix.process.run import choose_sandbox
@@ -28,7 +29,7 @@ def measure_duel(
     ] = "auto",
 ) -> None:
     """Measure what one machine measures of a comparison, going on from what is in --out; exit code 0 whatever it finds."""
-    chosen = duels.named(duels.read_plan(plan_file), name)
+    chosen = duels.named(read_plan(plan_file), name)
     architectures = duels.selected(chosen, load_catalog(), architecture or [])
     one_of("device", device, DEVICES)
     one_of("sandbox", sandbox, ("auto", "off"))

@@ -4,7 +4,6 @@ Results are OUT/<role>/<environment id>.jsonl and nothing else; logs are kept be
 probe's messages come from a process that runs the code under test: `matrix.process.sandbox` says what can be believed.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +11,11 @@ from pathlib import Path
 from matrix.catalog.select import select
 from matrix.comparison.compare import Role, compare, suspects
 from matrix.comparison.outcome import Outcome
-from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json
+from matrix.comparison.plan import ComparisonPlan, Duel, Side
 from matrix.environments.packages import PROJECT
 from matrix.environments.source_builds import checkout
 from matrix.environments.spec import Environment, pinned
-from matrix.errors import (
-    BadPlanError,
-    UnknownNameError,
-)
+from matrix.errors import UnknownNameError
 from matrix.job import Task
 from matrix.measure.cell import UNFINISHED, measure, salvage
 from matrix.measure.probe_process import OURS, Setup
@@ -38,14 +34,6 @@ class Means:
     venvs: Path
     device: str = "auto"
     sandbox: Sandbox | None = None
-
-
-def read_plan(file: str) -> ComparisonPlan:
-    """The plan in `file`, `-` for stdin; raises BadPlanError."""
-    try:
-        return plan_from_json(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadPlanError(f"{file} cannot be read: {error}") from error
 
 
 def named(comparison: ComparisonPlan, name: str) -> Duel:

@@ -1,20 +1,18 @@
 """What a comparison measures: base and head of one package, and the references beside them; written as JSON."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Final
 
 from matrix.catalog import catalog
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.environments.packages import PACKAGES
 from matrix.environments.spec import ADDRESS, is_version
-from matrix.errors import BadPlanError
 from matrix.model import Check, Loader
+from matrix.plans import PlanFormat
 
 
 @dataclass(frozen=True)
@@ -54,31 +52,8 @@ class ComparisonPlan:
     duels: tuple[Duel, ...]
 
 
-_PLAN = TypeAdapter(ComparisonPlan)
 _NAME = re.compile(r"[a-z0-9][a-zA-Z0-9._-]{0,99}")
 _SHA = re.compile(r"[0-9a-f]{40}")
-
-
-def plan_to_json(comparison: ComparisonPlan) -> str:
-    """`comparison` as `plan_from_json` reads it."""
-    return json.dumps(asdict(comparison))
-
-
-def plan_from_json(text: str) -> ComparisonPlan:
-    """The plan that `plan_to_json` wrote as `text`; raises BadPlanError for anything else, missing and unknown names included."""
-    try:
-        comparison = _PLAN.validate_json(text, strict=True)
-        same = json.loads(text) == json.loads(plan_to_json(comparison))
-    except ValidationError as error:
-        problem = error.errors(include_input=False)[0]
-        raise BadPlanError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadPlanError("it is not JSON") from error
-    if not same:
-        raise BadPlanError("names are missing, or unknown")
-    if problem_found := next(_problems(comparison), None):
-        raise BadPlanError(problem_found)
-    return comparison
 
 
 def _problems(comparison: ComparisonPlan) -> Iterator[str]:
@@ -110,3 +85,7 @@ def _duel_problems(duel: Duel) -> Iterator[str]:
 
 def _known_pin(pin: str) -> bool:
     return is_version(pin) or bool(ADDRESS.fullmatch(pin)) or ("://" not in pin and Path(pin).is_dir())
+
+
+FORMAT: Final = PlanFormat(ComparisonPlan, "comparison plan", "python -m bot plan", _problems)
+plan_to_json, plan_from_json, read_plan = FORMAT.to_json, FORMAT.from_json, FORMAT.read

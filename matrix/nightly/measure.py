@@ -6,7 +6,6 @@ a machine needs the disk of one.
 """
 
 import shutil
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from matrix.measure.probe_process import OURS
 from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan as tasks_of
 from matrix.model import Architecture, Loader
-from matrix.nightly.plan import WORLD_SIZE, NightCell, NightPlan, read_night
+from matrix.nightly.plan import WORLD_SIZE, NightCell, NightPlan
 from matrix.process.sandbox import Sandbox
 
 
@@ -28,11 +27,6 @@ class Machine:
     venvs: Path
     out: Path
     sandbox: Sandbox | None = None
-
-
-def read_plan(file: str) -> NightPlan:
-    """The plan in `file`, `-` for stdin; raises BadNightPlanError."""
-    return read_night(file, sys.stdin.read() if file == "-" else "")
 
 
 def run(plan: NightPlan, shard: str, machine: Machine, progress: Progress) -> None:

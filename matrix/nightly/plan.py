@@ -1,19 +1,16 @@
 """What a night measures: cells with the reason for each, spread over machines, written as JSON."""
 
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
-
 from matrix.environments.spec import ADDRESS, Environment, is_version, planned_info
-from matrix.errors import MatrixError, UnknownNameError
+from matrix.errors import UnknownNameError
 from matrix.model import Cell, Device
+from matrix.plans import PlanFormat
 
 
 class Why(StrEnum):
@@ -82,38 +79,8 @@ class NightPlan:
 
 
 WORLD_SIZE: Final = 2
-_PLAN: Final = TypeAdapter(NightPlan)
 _SHARD: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-class BadNightPlanError(MatrixError):
-    """A plan of a night that nothing may be measured by."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"this is no plan of a night: {problem}; `python -m bot nightly plan` writes one")
-
-
-def night_to_json(plan: NightPlan) -> str:
-    """`plan` as `night_from_json` reads it."""
-    return json.dumps(asdict(plan), default=str, separators=(",", ":"))
-
-
-def night_from_json(text: str) -> NightPlan:
-    """The plan that `night_to_json` wrote as `text`; raises BadNightPlanError for anything else."""
-    try:
-        plan = _PLAN.validate_json(text, strict=True)
-        same = json.loads(text) == json.loads(night_to_json(plan))
-    except ValidationError as error:
-        problem = error.errors(include_input=False)[0]
-        raise BadNightPlanError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadNightPlanError("it is not JSON") from error
-    if not same:
-        raise BadNightPlanError("names are missing, or unknown")
-    if found := next(_problems(plan), None):
-        raise BadNightPlanError(found)
-    return plan
 
 
 def _problems(plan: NightPlan) -> Iterator[str]:
@@ -135,9 +102,5 @@ def _pins(environment: Environment) -> tuple[str, ...]:
     return (*pins, environment.accelerate) if environment.accelerate else pins
 
 
-def read_night(text_file: str, stdin: str) -> NightPlan:
-    """The plan in a file, or in `stdin` where that is named `-`; raises BadNightPlanError."""
-    try:
-        return night_from_json(stdin if text_file == "-" else Path(text_file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadNightPlanError(f"{text_file} cannot be read: {error}") from error
+FORMAT: Final = PlanFormat(NightPlan, "nightly plan", "python -m bot nightly plan", _problems)
+night_to_json, night_from_json, read_night = FORMAT.to_json, FORMAT.from_json, FORMAT.read

@@ -11,10 +11,10 @@ from bot.nightly.candidates import News, candidates
 from bot.nightly.inputs import changes
 from bot.nightly.plan import Asked, Night, Past, plan, sharded
 from matrix.environments.spec import Environment
-from matrix.errors import UnknownNameError
+from matrix.errors import BadPlanError, UnknownNameError
 from matrix.history.attempts import Attempt
 from matrix.history.files import State
-from matrix.nightly.plan import BadNightPlanError, NightCell, NightPlan, Why, night_from_json, night_to_json
+from matrix.nightly.plan import NightCell, NightPlan, Why, night_from_json, night_to_json
 from tests.support.nightly.plans import ASKED, DIGESTS, EARLIER, KNOWN, TIP
 from tests.support.runs import cell, info
 
@@ -271,7 +271,7 @@ def test_a_plan_is_read_back_and_fits_into_a_variable_of_a_process() -> None:
 def test_no_other_plan_is_measured(old: str, new: str, said: str) -> None:
     text = night_to_json(whole())
     assert old in text
-    with pytest.raises(BadNightPlanError, match=said):
+    with pytest.raises(BadPlanError, match=said):
         night_from_json(text.replace(old, new))
 
 

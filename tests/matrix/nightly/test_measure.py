@@ -13,11 +13,11 @@ from bot.nightly.plan import Past, plan
 from matrix.__main__ import app
 from matrix.catalog.catalog import catalog_hash
 from matrix.environments.spec import Environment
-from matrix.errors import UnknownNameError
+from matrix.errors import BadPlanError, UnknownNameError
 from matrix.measure.fingerprint import probe_hash
 from matrix.model import Architecture, Device
-from matrix.nightly.measure import Machine, read_plan, run
-from matrix.nightly.plan import BadNightPlanError, NightPlan, night_to_json
+from matrix.nightly.measure import Machine, run
+from matrix.nightly.plan import NightPlan, night_to_json, read_night
 from matrix.process.sandbox import Isolation, Sandbox
 from matrix.results.store import read_cell
 from tests.support.nightly.plans import ASKED, EARLIER, KNOWN, TIP
@@ -107,5 +107,5 @@ def test_the_command_reads_the_plan_from_its_input(tmp_path: Path, monkeypatch: 
 
 
 def test_a_plan_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadNightPlanError, match="cannot be read"):
-        read_plan(str(tmp_path / "none.json"))
+    with pytest.raises(BadPlanError, match="cannot be read"):
+        read_night(str(tmp_path / "none.json"))
