@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,6 @@ from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell
 PASS, CORRUPT = cell(case(ROUTER), environment=OLD), cell(case(ROUTER, Verdict.CORRUPT), environment=OLD)
 OTHER = cell(case(BERT), environment=OLD)
 IDLE = 3
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def ended(folder: Folder, *nights: Cell) -> date | None:

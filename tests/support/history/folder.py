@@ -10,10 +10,12 @@ from matrix.history.build import build_database
 from matrix.history.database import History, open_database
 from matrix.model import Cell
 from matrix.results.records import case_record, end_record, header_record
-from tests.support.runs import info
+from matrix.verdicts import Verdict
+from tests.support.runs import ROUTER, case, info
 
 FIRST = date(2026, 11, 22)
 OLD, NEW = info("5.5.4"), info("5.23.0")
+CORRUPT, PASS = case(ROUTER, Verdict.CORRUPT), case(ROUTER)
 
 
 def day(number: int) -> date:
@@ -74,3 +76,8 @@ class Folder:
         self.build()
         with open_database(self.database) as answers:
             yield answers
+
+
+def interrupted(*_: object) -> None:
+    """Ends whatever it replaces, as Ctrl-C does."""
+    raise KeyboardInterrupt
