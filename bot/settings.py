@@ -1,4 +1,4 @@
-"""What the bot follows and where it may write, from `settings.toml`."""
+"""Reads the bot's settings, `settings.toml`: which repositories it watches and where it may write."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from matrix.model import Device
 
 SETTINGS: Final = Path(__file__).with_name("settings.toml")
 SLACK: Final = timedelta(days=14)
-"""For how long nights may fail before what they measured in turn is not relied on any more."""
+"""How long nightly runs may fail before their older results no longer count."""
 
 WATCHED: Final = tuple(package.repository for package in PACKAGES.values() if package.repository)
 """The repositories that are watched where the settings name none: those of all packages."""
@@ -28,7 +28,7 @@ _Count = Annotated[int, Field(ge=1, le=5000)]
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that one watch run does: pull requests judged, comparisons started, and requests to GitHub."""
+    """The most that one watch run does: pull requests assessed, comparisons started, and requests to GitHub."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -39,7 +39,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Nightly:
-    """How a night is measured: on what `device`, by at most `shards` machines, and nothing is older than `oldest` days."""
+    """How a nightly run measures: on `device`, on at most `shards` machines, so that no result is older than `oldest` days."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -52,7 +52,7 @@ class Nightly:
 
 @dataclass(frozen=True)
 class Settings:
-    """Who the bot is, the repositories it watches, and those besides its own where it may comment."""
+    """The bot's account, the repositories it watches, and those besides its own where it may comment."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -63,12 +63,12 @@ class Settings:
     nightly: Nightly = Nightly()
 
     def may_comment(self, repository: str, project: str) -> bool:
-        """Whether the bot of `project` may comment in `repository`; GitHub does not tell names apart by case."""
+        """Tests whether the bot of `project` may comment in `repository`; GitHub ignores the case of names."""
         return repository.lower() in {name.lower() for name in (project, *self.comment)}
 
 
 def load_settings(path: Path = SETTINGS) -> Settings:
-    """The settings in `path`; raises DataFileError with all of the file's mistakes."""
+    """Reads the settings in `path`; raises DataFileError with all of the file's mistakes."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         return TypeAdapter(Settings).validate_json(json.dumps({"watch": WATCHED, **data}, default=str))

@@ -37,7 +37,7 @@ PlanFile = Annotated[str, typer.Option("--plan", help="The plan that `nightly pl
 @app.command(name="plan")
 def plan_command() -> None:
     """Plan a night from what is new and what the history holds, and set the outputs `plan`, `matrix` and `any`."""
-    context, settings = actions.context(), load_settings()
+    context, settings = actions.read_context(), load_settings()
     branch, news = records_of(context), upstream(connect(context, settings.login))
     branch.fetch()
     environments = candidates(load_environments(), context.environments, news)
@@ -46,20 +46,20 @@ def plan_command() -> None:
     actions.set_output(context, "plan", night_to_json(night.plan))
     actions.set_output(context, "matrix", json.dumps({"include": [{"shard": shard} for shard in shards]}))
     actions.set_output(context, "any", json.dumps(bool(shards)))
-    actions.step_summary(context, nightly_words.planned(night))
+    actions.write_summary(context, nightly_words.planned(night))
 
 
 @app.command(name="keep")
 def keep_command(plan_file: PlanFile = "-") -> None:
     """Read what the machines of a night uploaded, and push it to the branch of records, with what none of them began."""
-    context = actions.context()
+    context = actions.read_context()
     night = read_night(plan_file)
     found = gathered(night, downloaded(connect(context, load_settings().login), context, night))
     label = f"{context.run}-{context.attempt}"
     pushed = records_of(context).add(lambda history: keep(night, found, label, history), f"night of {night.night}")
     missing = len(night.cells) - len(found.believed)
     states = ["uploaded"] * len(found.believed) + ["without results"] * missing + ["refused"] * len(found.refused)
-    actions.step_summary(context, nightly_words.kept(states, found.words, pushed=pushed))
+    actions.write_summary(context, nightly_words.kept(states, found.words, pushed=pushed))
 
 
 @app.command(name="fetch")
@@ -69,7 +69,7 @@ def fetch_command(
     ] = RECORDS,
 ) -> None:
     """Fetch the records of every night."""
-    branch = records_of(actions.context(), history)
+    branch = records_of(actions.read_context(), history)
     if not branch.fetch():
         raise NoRecordsError(branch)
 
@@ -86,10 +86,10 @@ def pack_command(
 @app.command(name="track")
 def track_command() -> None:
     """Tell what changed in the issue `Nightly: what changed`."""
-    context, settings, today = actions.context(), load_settings(), clock.today()
+    context, settings, today = actions.read_context(), load_settings(), clock.today()
     github = connect(context, settings.login)
     branch = records_of(context)
     branch.fetch()
     with history_in(branch.folder) as history:
         now = known_of(history, today, settings.nightly.oldest)
-    actions.verbatim(track(github, context.project, now) if now else "There is no night yet.")
+    actions.log_verbatim(track(github, context.project, now) if now else "There is no night yet.")

@@ -22,7 +22,7 @@ class Facts:
     `since` is the head of the first push with the present headline, `notes` say what was not planned and why,
     `failed_jobs` names jobs that ended without a result. `commands` is whether the repository takes `/zero3` comments,
     `selector` what the run was narrowed to, if it was. `project_url` is where this project lives.
-    `uncovered` is whether nothing but sentinels stands for the change, `own_workflows` whether it edits workflows.
+    `uncovered` is whether only canaries cover the change, `own_workflows` whether it edits workflows.
     """
 
     plan: ComparisonPlan

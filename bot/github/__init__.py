@@ -1,1 +1,1 @@
-"""The door to GitHub: the REST client, events, and the Actions environment."""
+"""Talks to GitHub: the REST client, events, threads and their hidden markers, and the Actions environment."""

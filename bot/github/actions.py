@@ -1,4 +1,4 @@
-"""The only door to the CI environment: its variables, the event, outputs, step summaries and the log.
+"""Reads and writes the CI environment, the only door to it: variables, the event, outputs, step summaries and the log.
 
 Formats: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.github.events import DispatchEvent, Event, EventError, Home, parse_event
+from bot.github.events import DispatchEvent, Event, EventError, HomeRepository, parse_event
 from bot.github.types import (
     EnvironmentSelector,
     Link,
@@ -48,19 +48,19 @@ class EnvironmentVariableError(MatrixError):
 
 
 class OutputTooLargeError(MatrixError):
-    """An output beyond what GitHub takes from a job."""
+    """An output is larger than GitHub takes from a job."""
 
     def __init__(self, name: str, size: int) -> None:
         super().__init__(f"output {name!r} takes {size:,} bytes as UTF-16, GitHub takes {OUTPUT_LIMIT:,} from a job")
 
 
 @dataclass(frozen=True)
-class Context:
-    """What the job that runs the bot knows. Either `token` is there, or all three of the app's.
+class JobContext:
+    """The environment of the job that runs the bot. Either `token` is there, or all three of the app's.
 
     `branch` is what the workflow runs on; a scheduled one always runs on the default branch. `workflow` is the file of
     the workflow that measures. `under_test`, `number`, `base` and `head` name a pull request where no event does.
-    `environments` chooses a set of environments, `ids` some of them, and with `force` each is measured, for a night.
+    `environments` chooses the set of environments of a nightly run, `ids` some of them; with `force` each is measured.
     """
 
     repository: RepositoryName
@@ -91,17 +91,17 @@ class Context:
 
     @property
     def selector(self) -> tuple[str, ...]:
-        """Globs of the architectures to measure; all of them where there is none."""
+        """Returns globs of the architectures to measure; none for all."""
         return tuple(self.globs.split())
 
     @property
     def project(self) -> str:
-        """Where this project itself lives and runs: not `repository` when that one calls its workflows."""
+        """Returns the repository of this project itself: not `repository` when that one calls its workflows."""
         return self.elsewhere or self.repository
 
     @property
     def url(self) -> str:
-        """The page of this workflow run."""
+        """Returns the page of this workflow run."""
         return f"{self.server_url}/{self.repository}/actions/runs/{self.run}"
 
 
@@ -138,12 +138,12 @@ _APP: Final = ("app", "app_key", "installation")
 _DISPATCHED: Final = ("number", "base", "head")
 
 
-def context(variables: Mapping[str, str] = os.environ) -> Context:
-    """What `variables` say; raises EnvironmentVariableError with every one that is missing or unusable."""
+def read_context(variables: Mapping[str, str] = os.environ) -> JobContext:
+    """Reads the job's context from `variables`; raises EnvironmentVariableError with all that are missing or unusable."""
     values = {name: variables[variable] for name, variable in _VARIABLES.items() if variables.get(variable)}
     missing = set(_missing(values))
     try:
-        found = TypeAdapter(Context).validate_python(values)
+        found = TypeAdapter(JobContext).validate_python(values)
     except ValidationError as error:
         raise _unusable(missing | {str(problem["loc"][0]) for problem in error.errors()}) from None  # it quotes values
     if missing:
@@ -155,20 +155,20 @@ def _unusable(names: Collection[str]) -> EnvironmentVariableError:
     return EnvironmentVariableError(variable for name, variable in _VARIABLES.items() if name in names)
 
 
-def _missing(given: Collection[str]) -> Iterator[str]:
-    """What has to be there beside what is: all of an app, all of a dispatch, and a token where there is no app."""
-    if any(name in given for name in _APP):
-        yield from (name for name in _APP if name not in given)
-    elif "token" not in given:
+def _missing(found: Collection[str]) -> Iterator[str]:
+    """Yields what has to be there and is not: all of an app, all of a dispatch, and a token where there is no app."""
+    if any(name in found for name in _APP):
+        yield from (name for name in _APP if name not in found)
+    elif "token" not in found:
         yield "token"
-    if "under_test" in given:
-        yield from (name for name in _DISPATCHED if name not in given)
+    if "under_test" in found:
+        yield from (name for name in _DISPATCHED if name not in found)
 
 
-def event(context: Context) -> Event:
-    """The event that started this job; raises EventError."""
+def read_event(context: JobContext) -> Event:
+    """Reads the event that started this job; raises EventError."""
     if context.event_name == "schedule":  # its payload has no repository: docker/metadata-action#184
-        return DispatchEvent(Home(1, context.repository, context.branch))
+        return DispatchEvent(HomeRepository(1, context.repository, context.branch))
     try:
         payload = context.event_path.read_bytes()
     except OSError as error:
@@ -176,8 +176,8 @@ def event(context: Context) -> Event:
     return parse_event(context.event_name, payload)
 
 
-def set_output(context: Context, name: str, value: str) -> None:
-    """Set an output of this step; raises OutputTooLargeError. Without a file for outputs it goes to the terminal."""
+def set_output(context: JobContext, name: str, value: str) -> None:
+    """Sets an output of this step; raises OutputTooLargeError. Without a file for outputs it goes to the terminal."""
     if (size := len(value.encode("utf-16-le", "surrogatepass"))) > OUTPUT_LIMIT:
         raise OutputTooLargeError(name, size)
     end = f"end-{secrets.token_hex(16)}"  # what nobody can guess, no value can end early
@@ -188,8 +188,8 @@ def set_output(context: Context, name: str, value: str) -> None:
         _append(context.output, text)
 
 
-def step_summary(context: Context, text: str) -> None:
-    """Add Markdown to this step's summary, as far as it still takes some; without one it goes to the terminal."""
+def write_summary(context: JobContext, text: str) -> None:
+    """Adds Markdown to this step's summary, as far as there is room; without a summary it goes to the terminal."""
     if context.summary is None:
         sys.stdout.write(visible(f"{text}\n"))
         return
@@ -212,7 +212,7 @@ def _append(path: Path, text: str) -> None:
         raise OutputError(path, error) from error
 
 
-def verbatim(text: str) -> None:
-    """Log text from outside: the runner obeys no command in it, and a terminal no escape sequence."""
+def log_verbatim(text: str) -> None:
+    """Logs text from outside: the runner obeys no command in it, and a terminal no escape sequence."""
     end = secrets.token_hex(16)
     sys.stdout.write(f"::stop-commands::{end}\n{visible(text)}\n::{end}::\n")

@@ -1,4 +1,4 @@
-"""Artifact archives: GitHub names a place at another host, which must never see the token."""
+"""Downloads artifact archives: GitHub redirects to another host, which must never see the token."""
 
 import json
 
@@ -12,10 +12,10 @@ _TIMEOUT = 60
 _CHUNK = 1 << 16
 
 
-def artifact_zip(requester: Requester, url: str, limit: int) -> bytes:
-    """The bytes behind the API address `url`.
+def download_zip(requester: Requester, url: str, limit: int) -> bytes:
+    """Returns the bytes behind the API address `url`.
 
-    PyGithub refuses the redirect (the archive's host is not GitHub's), so its Location is read and got without
+    PyGithub rejects the redirect (the archive's host is not GitHub's), so its Location is read here, and fetched without
     Authorization: https://docs.github.com/en/rest/actions/artifacts#download-an-artifact
     Raises TooLargeError beyond `limit` bytes, and what PyGithub and requests raise.
     """
@@ -36,12 +36,12 @@ def _plain_get(location: str, limit: int) -> bytes:
 
 
 def _capped(response: requests.Response, limit: int) -> bytes:
-    told = response.headers.get("Content-Length", "0")
-    if told.isdigit() and int(told) > limit:
-        raise TooLargeError(_DOING, f"it has {int(told):,} bytes, the limit is {limit:,}")
+    claimed = response.headers.get("Content-Length", "0")
+    if claimed.isdigit() and int(claimed) > limit:
+        raise TooLargeError(_DOING, f"it has {int(claimed):,} bytes, the limit is {limit:,}")
     content = bytearray()
     for chunk in response.iter_content(_CHUNK):
         content += chunk
         if len(content) > limit:
-            raise TooLargeError(_DOING, f"it goes on after {limit:,} bytes, which is the limit")
+            raise TooLargeError(_DOING, f"it has more than {limit:,} bytes, which is the limit")
     return bytes(content)

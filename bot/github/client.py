@@ -1,6 +1,7 @@
-"""The only door to HTTP: what the bot asks of GitHub, and what it writes there, through PyGithub.
+"""The GitHub client, with everything that the bot writes; the only door to the API, through PyGithub.
 
-Every call may raise a `bot.github.errors.GitHubError`. Every write can be repeated: what an earlier try did is found first.
+Every call may raise a `bot.github.errors.GitHubError`. Every write can be repeated: it first looks for the effect of an
+earlier try.
 """
 
 import math
@@ -15,7 +16,7 @@ from github.IssueComment import IssueComment
 from github.Repository import Repository
 
 from bot.github import convert
-from bot.github.actions import Context
+from bot.github.actions import JobContext
 from bot.github.errors import NotFoundError, WrongLoginError
 from bot.github.reader import GitHubReader
 from bot.github.retries import StaleReadError
@@ -28,14 +29,14 @@ APP_PERMISSIONS: Final = {
     "issues": "write",
     "pull_requests": "write",
 }
-"""What a token of the app may do: PyGithub asks for nothing at all unless it is told what to ask for."""
+"""Permissions of a token of the app: PyGithub asks for none by default."""
 
 
 class GitHub(GitHubReader):
     """GitHub as the account `login`, with everything the bot writes."""
 
     def create_comment(self, repository: str, number: int, body: str, marker: str) -> Comment:
-        """A new comment, never two: before a second try the first is looked for.
+        """Writes a new comment, never two: before a second try it looks for the first.
 
         `marker` is a part of `body` that no earlier comment of ours holds.
         """
@@ -45,7 +46,7 @@ class GitHub(GitHubReader):
             return convert.comment(repo.get_issue(number).create_comment(body))
 
         def find() -> Comment | None:
-            return self._own(self.comments(repository, number), marker)
+            return self._own(self.list_comments(repository, number), marker)
 
         def withdraw(comment: Comment) -> None:
             _comment(repo, comment.id).delete()
@@ -53,55 +54,55 @@ class GitHub(GitHubReader):
         return self._create(f"commenting on {repository}#{number}", post, find, withdraw)
 
     def edit_comment(self, repository: str, comment: int, body: str) -> Comment:
-        """Replace the text of a comment, and read it back. Raises a GitHubError when GitHub shows another text."""
+        """Replaces the text of a comment, and reads it back. Raises a GitHubError when GitHub shows another text."""
         repo = self._repository(repository)
 
         def edit() -> Comment:
-            self._waiting.before_write()
+            self._retries.before_write()
             _comment(repo, comment).edit(body)
             return _held(convert.comment(_comment(repo, comment).complete()), body)
 
-        return self._waiting.call(f"editing comment {comment} of {repository}", edit)
+        return self._retries.call(f"editing comment {comment} of {repository}", edit)
 
     def put_check_run(self, repository: str, check: CheckRun) -> str:
-        """Create the check run, or update the one of the same name and external id. Returns its address."""
+        """Creates the check run, or updates the one of the same name and external id. Returns its address."""
         repo, doing = self._repository(repository), f"writing the check run of {repository}@{check.head_sha}"
 
         def write() -> str:
-            self._waiting.before_write()
+            self._retries.before_write()
             return _write_check_run(repo, check)
 
         steps = max(1, math.ceil(len(check.annotations) / convert.ANNOTATIONS))
-        return [self._waiting.call(doing, write) for _ in range(steps)][-1]
+        return [self._retries.call(doing, write) for _ in range(steps)][-1]
 
     def rerun(self, repository: str, run: int) -> None:
-        """Run every job of a finished workflow run again, once."""
-        repo, before = self._repository(repository), self.workflow_run(repository, run).attempt
+        """Runs every job of a finished workflow run again, once."""
+        repo, before = self._repository(repository), self.fetch_workflow_run(repository, run).attempt
 
         def post() -> None:
             if repo.get_workflow_run(run).run_attempt == before:
-                self._waiting.before_write()
+                self._retries.before_write()
                 repo.requester.requestJsonAndCheck("POST", f"{repo.url}/actions/runs/{run}/rerun")
 
-        self._waiting.call(f"rerunning workflow run {run} of {repository}", post)
+        self._retries.call(f"rerunning workflow run {run} of {repository}", post)
 
     def dispatch(self, repository: str, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """Start `workflow` (its file's name) at `ref`.
+        """Starts `workflow` (its file's name) at `ref`.
 
-        Sent again only when GitHub certainly refused it: nothing tells a second run from the first.
+        Sent again only when GitHub certainly rejected it: a second run looks just like the first.
         """
         found = self._repository(repository).get_workflow(workflow)
 
         def post() -> None:
-            self._waiting.before_write()
+            self._retries.before_write()
             found.create_dispatch(ref, dict(inputs), throw=True)
 
-        self._waiting.call(f"starting {workflow} of {repository}", post, repeatable=False)
+        self._retries.call(f"starting {workflow} of {repository}", post, repeatable=False)
 
     def create_issue(self, repository: str, title: str, body: str, marker: str) -> int:
-        """The number of a new issue, never two: before a second try the first is looked for by `marker`.
+        """Opens an issue, never two, and returns its number: before a second try it looks for the first by `marker`.
 
-        Where somebody else opened one of ours in the same moment, the older of them is the one.
+        Where another job of ours opened one at the same moment, the older one is kept and the newer one closed.
         """
         repo = self._repository(repository)
 
@@ -109,7 +110,7 @@ class GitHub(GitHubReader):
             return convert.issue(repo.create_issue(title, body))
 
         def find() -> Comment | None:
-            return self.issue_with(repository, marker)
+            return self.find_issue(repository, marker)
 
         def withdraw(issue: Comment) -> None:
             repo.get_issue(issue.id).edit(state="closed", state_reason="not_planned")
@@ -118,24 +119,24 @@ class GitHub(GitHubReader):
         created = self._create(doing, post, find, withdraw)
         first = find() or created
         if first.id != created.id:
-            self._waiting.call(doing, lambda: withdraw(created))
+            self._retries.call(doing, lambda: withdraw(created))
         return first.id
 
     def edit_issue(self, repository: str, number: int, body: str, state: str = "") -> None:
-        """Replace the text of an issue, and read it back: GitHub drops one that is too long without a word.
+        """Replaces the text of an issue, and reads it back: GitHub silently drops one that is too long.
 
-        `state` opens or closes it as well: `open` or `closed`.
+        `state`, `open` or `closed`, opens or closes it as well.
         """
         repo = self._repository(repository)
 
         def edit() -> None:
-            self._waiting.before_write()
+            self._retries.before_write()
             repo.get_issue(number).edit(body=body, state=state or NotSet)
             written = _held(convert.issue(repo.get_issue(number).complete()), body)
             if state and written.open is not (state == "open"):
                 raise StaleReadError
 
-        self._waiting.call(f"editing {repository}#{number}", edit)
+        self._retries.call(f"editing {repository}#{number}", edit)
 
     def _create(
         self,
@@ -144,9 +145,9 @@ class GitHub(GitHubReader):
         find: Callable[[], Comment | None],
         withdraw: Callable[[Comment], None],
     ) -> Comment:
-        """What `post` made, or what an earlier try made although its answer was lost.
+        """Returns the result of `post`, or of an earlier try whose answer was lost.
 
-        Should that one only show up after a second `post`, the second is withdrawn.
+        If that one only shows up after a second `post`, the second is withdrawn.
         """
         tried = False
 
@@ -155,26 +156,26 @@ class GitHub(GitHubReader):
             again, tried = tried, True
             if again and (found := find()):
                 return found
-            self._waiting.before_write()
+            self._retries.before_write()
             created = post()
             if created.author.lower() != self.login.lower():
                 raise WrongLoginError(doing, f"it was written as {created.author!r}, not as {self.login!r}")
             first = (find() if again else None) or created
             if first.id != created.id:
                 with suppress(NotFoundError):
-                    self._waiting.call(doing, lambda: withdraw(created))
+                    self._retries.call(doing, lambda: withdraw(created))
             return first
 
-        return self._waiting.call(doing, attempt)
+        return self._retries.call(doing, attempt)
 
 
 def _comment(repo: Repository, comment: int) -> IssueComment:
-    """A comment of which nothing is read yet."""
+    """Returns a comment without reading anything of it."""
     return IssueComment(repo.requester, url=f"{repo.url}/issues/comments/{comment}")
 
 
 def _held(written: Comment, body: str) -> Comment:
-    """`written`, when it holds `body`. GitHub may change line ends."""
+    """Returns `written`, when it holds `body`; raises StaleReadError otherwise. GitHub may change line ends."""
     if written.body.split() != body.split():
         raise StaleReadError
     return written
@@ -200,7 +201,7 @@ def _find_check_run(repo: Repository, check: CheckRun) -> GitHubCheckRun | None:
     return next((run for run in named if (run.external_id or "") == check.external_id), None)
 
 
-def connect(context: Context, login: str) -> GitHub:
+def connect(context: JobContext, login: str) -> GitHub:
     """Returns the client of the app, where one is set up, else of the token's account; `login` is its usual name."""
     login = context.login or login
     if context.app:

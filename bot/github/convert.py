@@ -43,12 +43,12 @@ https://docs.github.com/en/rest/checks/runs#update-a-check-run"""
 
 
 def moment(when: datetime | None) -> str:
-    """`when` as GitHub writes it, such as 2026-11-22T12:00:00Z."""
+    """Returns `when` as GitHub writes it, such as 2026-11-22T12:00:00Z."""
     return when.strftime("%Y-%m-%dT%H:%M:%SZ") if when else ""
 
 
 def pull_request(pull: GitHubPullRequest, changed_files: int = 0) -> PullRequest:
-    """A pull request under its repository's present name. `changed_files` is in no listing."""
+    """Returns a pull request under its repository's present name. Listings do not have `changed_files`."""
     return PullRequest(
         repository=pull.base.repo.full_name,
         number=int(pull.number),
@@ -64,12 +64,12 @@ def pull_request(pull: GitHubPullRequest, changed_files: int = 0) -> PullRequest
 
 
 def _revision(sha: str, repository: Repository | None) -> Revision:
-    """The head of a pull request from a deleted fork has no repository any more."""
+    """Returns a revision; without a name where the fork of the pull request was deleted."""
     return Revision(repository.full_name, sha, repository.id) if repository else Revision("", sha)
 
 
 def _account(user: NamedUser | Organization | None) -> tuple[str, str]:
-    """The login and type of an account."""
+    """Returns the login and type of an account."""
     return (user.login, user.type) if user else (GHOST, "User")
 
 
@@ -78,19 +78,19 @@ def _slug(app: GithubApp | None) -> str:
 
 
 def changed_file(file: File) -> ChangedFile:
-    """A file of a change; an unknown status counts as changed."""
+    """Returns a file of a change; an unknown status counts as changed."""
     known = file.status in set(FileStatus)
     status = FileStatus(file.status) if known else FileStatus.CHANGED
     return ChangedFile(file.filename, status, file.previous_filename or None, file.patch)
 
 
 def comment(written: IssueComment) -> Comment:
-    """A comment with who wrote it: account, its type, and the App it came through."""
+    """Returns a comment with its author: account, type, and the App it came through."""
     return _text(written, int(written.id), _slug(written.performed_via_github_app))
 
 
 def issue(written: Issue) -> Comment:
-    """An issue's first text; its id is the issue's number."""
+    """Returns an issue's first text; its id is the issue's number."""
     return replace(_text(written, int(written.number)), open=written.state == "open")
 
 
@@ -108,7 +108,7 @@ def _text(written: IssueComment | Issue, number: int, app: str = "") -> Comment:
 
 
 def workflow_run(run: GitHubWorkflowRun) -> WorkflowRun:
-    """A workflow run; the repository of a deleted fork is empty."""
+    """Returns a workflow run; the repository of a deleted fork is empty."""
     head = _revision(run.head_sha, run.head_repository)
     return WorkflowRun(
         id=int(run.id),
@@ -126,22 +126,22 @@ def workflow_run(run: GitHubWorkflowRun) -> WorkflowRun:
 
 
 def workflow(found: GitHubWorkflow) -> Workflow:
-    """A workflow; one that GitHub itself stopped after 60 days without a commit is not disabled: nobody wanted that."""
+    """Returns a workflow; one that GitHub itself stopped, after 60 days without a commit, does not count as disabled."""
     return Workflow(found.state in {"active", "disabled_inactivity"}, found.created_at.date())
 
 
 def job(result: WorkflowJob) -> JobResult:
-    """A job with its conclusion, empty while it runs."""
+    """Returns a job with its conclusion, empty while it runs."""
     return JobResult(result.name, result.conclusion or "")
 
 
 def artifact(info: Artifact) -> ArtifactInfo:
-    """An artifact, unread."""
+    """Returns an artifact, without its content."""
     return ArtifactInfo(int(info.id), info.name, int(info.size_in_bytes), info.digest or "", bool(info.expired))
 
 
 def check_run_values(check: CheckRun, there: int) -> dict[str, Any]:
-    """What PyGithub sends for a check run: all its texts, and the annotations that follow the first `there`."""
+    """Returns what PyGithub sends for a check run: all its texts, and the annotations that follow the first `there`."""
     batch = check.annotations[there : there + ANNOTATIONS]
     texts = {"title": check.title, "summary": check.summary, "text": check.text}
     output = {name: value for name, value in texts.items() if value or name == "summary"}

@@ -1,4 +1,4 @@
-"""What can go wrong between the bot and GitHub: one class per cause, each with what to do next."""
+"""The errors between the bot and GitHub: one class per cause, each with advice what to do."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from matrix.errors import INFRASTRUCTURE, MatrixError
 
 
 class GitHubError(MatrixError):
-    """GitHub said no, or something that the bot cannot go on from. `doing` says what the bot was about to do."""
+    """GitHub rejected a request, or its answer is of no use. `doing` says what the bot was about to do."""
 
     exit_code = INFRASTRUCTURE
     advice: ClassVar[str] = "if https://www.githubstatus.com has nothing on it, this is a bug of the bot: report it"
@@ -23,19 +23,19 @@ class RateLimitedError(GitHubError):
 
 
 class WrongLoginError(GitHubError):
-    """What the bot wrote is not from who it takes itself for: it would not find it again, and write it anew each time."""
+    """The bot wrote under another name than it expects: it would not find its comment, and write another each time."""
 
     advice = "set the variable ZERO3_LOGIN, or `login` in bot/settings.toml, to the name that the comment has"
 
 
 class NotFoundError(GitHubError):
-    """404 or 410: no such thing, a deleted one, or one that this token may not know of."""
+    """404 or 410: it does not exist, was deleted, or this token has no access to it."""
 
     advice = "check the name and number; a private or deleted one looks the same to a token without access"
 
 
 class ForbiddenError(GitHubError):
-    """403 that is no rate limit: a locked conversation, a missing permission."""
+    """403 without a rate limit: a locked conversation, a missing permission."""
 
     advice = "unlock the conversation, or give the token the permission that docs/install.md lists"
 
@@ -55,7 +55,7 @@ class ExpiredTokenError(GitHubError):
 
 
 class UnreachableError(GitHubError):
-    """5xx, a timeout or a dropped connection, again and again. A write may or may not have arrived."""
+    """5xx, a timeout or a dropped connection, in every try. A write may or may not have arrived."""
 
     advice = "see https://www.githubstatus.com, then run this job again: the bot finds what it had already written"
 
@@ -63,4 +63,4 @@ class UnreachableError(GitHubError):
 class TooLargeError(GitHubError):
     """An artifact is larger than the bot is willing to read."""
 
-    advice = "only what the duel writes belongs into its artifact"
+    advice = "an artifact may only hold what the comparison job writes"

@@ -1,4 +1,4 @@
-"""PURE. The events that start the bot, read strictly from what GitHub sends; of the payload only what is listed here.
+"""PURE. Parses the events that start the bot, strictly; of the payload only the fields that are listed here.
 
 Fields carry GitHub's own names (https://docs.github.com/webhooks/webhook-events-and-payloads). Text in them is hostile.
 
@@ -17,14 +17,14 @@ from matrix.errors import MatrixError
 
 
 class EventError(MatrixError):
-    """The payload is not that of the event it should be; says what is wrong, without its values."""
+    """The payload does not fit its event; says what is wrong, without its values."""
 
     def __init__(self, name: str, problems: str) -> None:
         super().__init__(f"the payload of the event {visible(name)!r} cannot be used: {problems}")
 
 
 @dataclass(frozen=True)
-class Repository:
+class EventRepository:
     """A repository; its id stays when its name changes."""
 
     id: Number
@@ -32,28 +32,28 @@ class Repository:
 
 
 @dataclass(frozen=True)
-class Home(Repository):
+class HomeRepository(EventRepository):
     """The repository that the event happened in."""
 
     default_branch: str
 
 
 @dataclass(frozen=True)
-class Branch:
-    """One side of a pull request; `repo` is None where the fork is gone."""
+class EventBranch:
+    """Base or head of a pull request; `repo` is None where the fork was deleted."""
 
     ref: str
     sha: Sha
-    repo: Repository | None
+    repo: EventRepository | None
 
 
 @dataclass(frozen=True)
-class Proposal:
+class EventPullRequest:
     """The pull request of a `pull_request` event."""
 
     number: Number
-    base: Branch
-    head: Branch
+    base: EventBranch
+    head: EventBranch
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class PullRequestEvent:
     """A pull request was opened, pushed to, or reopened."""
 
     action: str
-    pull_request: Proposal
-    repository: Home
+    pull_request: EventPullRequest
+    repository: HomeRepository
 
 
 @dataclass(frozen=True)
-class Finished:
+class EventWorkflowRun:
     """The run of a `workflow_run` event. `path` is its workflow file: names can be taken by anybody."""
 
     id: Number
@@ -75,7 +75,7 @@ class Finished:
     event: str
     head_sha: Sha
     head_branch: str | None
-    head_repository: Repository | None
+    head_repository: EventRepository | None
     conclusion: str | None
 
 
@@ -84,21 +84,21 @@ class WorkflowRunEvent:
     """A workflow run began or ended."""
 
     action: str
-    workflow_run: Finished
-    repository: Home
+    workflow_run: EventWorkflowRun
+    repository: HomeRepository
 
 
 @dataclass(frozen=True)
-class Account:
-    """Who did it; `type` is `User` or `Bot`."""
+class EventAccount:
+    """The account that did it; `type` is `User` or `Bot`."""
 
     login: Login
     type: str
 
 
 @dataclass(frozen=True)
-class Issue:
-    """What was commented on; `pull_request` is there when it is one."""
+class EventIssue:
+    """The issue that was commented on; `pull_request` is there when it is one."""
 
     number: Number
     state: str
@@ -106,12 +106,12 @@ class Issue:
 
 
 @dataclass(frozen=True)
-class Written:
-    """The comment of an `issue_comment` event; `user` is None where the account is gone."""
+class EventComment:
+    """The comment of an `issue_comment` event; `user` is None where the account was deleted."""
 
     id: Number
     body: str
-    user: Account | None
+    user: EventAccount | None
 
 
 @dataclass(frozen=True)
@@ -119,16 +119,16 @@ class CommentEvent:
     """Somebody commented on an issue or a pull request."""
 
     action: str
-    issue: Issue
-    comment: Written
-    repository: Home
+    issue: EventIssue
+    comment: EventComment
+    repository: HomeRepository
 
 
 @dataclass(frozen=True)
 class DispatchEvent:
-    """Somebody, or the bot, started a workflow by hand, or it was time for it: then there are no inputs."""
+    """Somebody, or the bot, started a workflow by hand, or its schedule did: then there are no inputs."""
 
-    repository: Home
+    repository: HomeRepository
     inputs: Mapping[str, str] | None = field(default_factory=dict)
 
 
@@ -143,7 +143,7 @@ _EVENTS: Final[Mapping[str, type[Event]]] = {
 
 
 def parse_event(name: str, payload: bytes) -> Event:
-    """The event `name` with `payload` as GitHub sent it; raises EventError with everything that is wrong."""
+    """Parses the `payload` of the event `name` as GitHub sent it; raises EventError with everything that is wrong."""
     if name not in _EVENTS:
         raise EventError(name, f"known events are {', '.join(_EVENTS)}")
     try:

@@ -1,4 +1,4 @@
-"""How long the bot waits for GitHub and how often it asks again. Knows failures, not requests.
+"""The retry policy: how long the bot waits for GitHub and how often it asks again. Knows failures, not requests.
 
 PyGithub's own retries are switched off: they repeat POST but never PATCH, sleep for as long as a header says, and miss
 a 429 without Retry-After. Here every wait is GitHub's rule, within a bound:
@@ -53,14 +53,14 @@ _BEYOND_UNDERSTANDING = (
     TypeError,
     ValueError,
 )
-"""What PyGithub raises on an answer that is no GitHub's: a page link to another host, HTML, cut off JSON."""
+"""Errors of PyGithub for an answer that is not GitHub's: a page link to another host, HTML, truncated JSON."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How often and how long to try: seconds, `longest` for one wait, `budget` for all waits of one door together.
+class RetryPolicy:
+    """How often and how long to try: seconds, `longest` for one wait, `budget` for all waits of one client together.
 
-    `pause` lies between two writes, as GitHub asks for. `clock` gives seconds since the epoch.
+    `pause` is between two writes, as GitHub asks for. `clock` gives seconds since the epoch.
     """
 
     attempts: int = 5
@@ -71,18 +71,18 @@ class Patience:
     clock: Callable[[], float] = time.time
 
 
-class Waiting:
-    """Applies a `Patience` to one request after another and keeps count of the seconds spent."""
+class Retries:
+    """Applies a `RetryPolicy` to one request after another and counts the seconds spent."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
         self._spent = 0.0
         self._written = 0.0
 
     def call(self, doing: str, request: Callable[[], T], *, repeatable: bool = True) -> T:
-        """What `request` returns, asked for again after a failure that may pass.
+        """Returns the result of `request`, which is repeated after a failure that may pass.
 
-        With `repeatable` false it is only sent again when GitHub certainly refused it. Raises a GitHubError.
+        With `repeatable` false it is only repeated when GitHub certainly rejected it. Raises a GitHubError.
         """
         attempt = 0
         while True:
@@ -95,39 +95,39 @@ class Waiting:
                 raise GitHubError(doing, f"an answer that makes no sense ({type(error).__name__})") from error
 
     def before_write(self) -> None:
-        """Wait until the last write is `pause` seconds past."""
-        pause = self._written + self._patience.pause - self._patience.clock()
+        """Waits until `pause` seconds have passed since the last write."""
+        pause = self._written + self._policy.pause - self._policy.clock()
         if pause > 0:
-            self._patience.sleep(pause)
-        self._written = self._patience.clock()
+            self._policy.sleep(pause)
+        self._written = self._policy.clock()
 
     def _wait(self, doing: str, failure: _Failure, attempt: int, *, repeatable: bool) -> None:
         limited = _limited(failure)
         worth_it = limited or (repeatable and _may_pass(failure))
         wait = self._seconds(failure, attempt)
-        too_long = wait > self._patience.longest or self._spent + wait > self._patience.budget
-        if not worth_it or too_long or attempt >= self._patience.attempts:
-            raise explained(doing, failure, wait if limited else 0.0) from None
+        too_long = wait > self._policy.longest or self._spent + wait > self._policy.budget
+        if not worth_it or too_long or attempt >= self._policy.attempts:
+            raise to_github_error(doing, failure, wait if limited else 0.0) from None
         self._spent += wait
-        self._patience.sleep(wait)
+        self._policy.sleep(wait)
 
     def _seconds(self, failure: _Failure, attempt: int) -> float:
         headers = _headers(failure)
         if headers.get("retry-after", "").isdigit():
             return float(headers["retry-after"])
         if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
-            return max(0.0, float(headers["x-ratelimit-reset"]) - self._patience.clock()) + 1
+            return max(0.0, float(headers["x-ratelimit-reset"]) - self._policy.clock()) + 1
         first = _SECONDARY_WAIT if _limited(failure) else 1.0
         return first * 2.0 ** (attempt - 1)
 
 
-def explained(doing: str, failure: _Failure, wait: float = 0.0) -> GitHubError:
-    """`failure` in our words, as the class of its cause; `wait` is what a rate limit asked for.
+def to_github_error(doing: str, failure: _Failure, wait: float = 0.0) -> GitHubError:
+    """Returns `failure` in our words, as the class of its cause; `wait` is what a rate limit asked for.
 
-    Holds no address and no header: those of an artifact are signed, and a header may hold the token.
+    It holds no address and no header: those of an artifact are signed, and a header may hold the token.
     """
     if isinstance(failure, StaleReadError):
-        return GitHubError(doing, "it still shows something else than what was written")
+        return GitHubError(doing, "it still shows something else than was written")
     if isinstance(failure, RequestException):
         return UnreachableError(doing, f"no answer ({type(failure).__name__})")
     said = f"{_message(failure)} ({failure.status})"
@@ -145,12 +145,12 @@ def _may_pass(failure: _Failure) -> bool:
 
 
 def _limited(failure: _Failure) -> bool:
-    """429 always is a rate limit; 403 is one when it says so in a header or in words."""
+    """Tests for a rate limit: 429 always is one, 403 when it says so in a header or in words."""
     if not isinstance(failure, GithubException) or failure.status not in {403, 429}:
         return False
     headers = _headers(failure)
-    told = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
-    return failure.status == 429 or told or Requester.isRateLimitError(_message(failure))
+    marked = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
+    return failure.status == 429 or marked or Requester.isRateLimitError(_message(failure))
 
 
 def _headers(failure: _Failure) -> dict[str, str]:

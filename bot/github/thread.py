@@ -17,7 +17,7 @@ class Thread:
 
     def comments(self) -> list[Comment]:
         """Returns every comment; raises GitHubError."""
-        return self.github.comments(self.repository, self.number)
+        return self.github.list_comments(self.repository, self.number)
 
     def holds(self, marker: str) -> bool:
         """Tests whether a comment of ours has `marker`; raises GitHubError."""

@@ -1,4 +1,4 @@
-"""PURE. A pull request, its change and what GitHub tells about them, as the bot sees it: no PyGithub objects beyond the door.
+"""PURE. GitHub's objects as the bot sees them, and the patterns of their fields; no PyGithub outside of bot/github.
 
 PURE: no input or output.
 """
@@ -19,7 +19,7 @@ RepositoryName = Annotated[
 """`owner/name`, which no path such as `owner/..` is."""
 
 Login = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\[bot\])?$")]
-"""Who writes: a user, or an app, whose logins alone may end with `[bot]`."""
+"""The name of an account: a user, or an app, whose logins alone may end with `[bot]`."""
 
 Number = Annotated[int, Field(ge=1, le=2**53)]
 """An id or a number that GitHub counts up; 2**53 is as far as every JSON reader goes."""
@@ -49,7 +49,7 @@ SetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 
 
 class FileStatus(StrEnum):
-    """What happened to a file, in the words of GitHub's `diff-entry`."""
+    """The status of a changed file, in the words of GitHub's `diff-entry`."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -71,13 +71,13 @@ class ChangedFile:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Every path that this file has or had."""
+        """Returns every path that this file has or had."""
         return tuple(path for path in (self.path, self.previous) if path)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a pull request changes. GitHub lists at most 3,000 files, `total` counts all."""
+    """The files that a pull request changes. GitHub lists at most 3,000, `total` counts all."""
 
     repository: str
     files: tuple[ChangedFile, ...]
@@ -85,7 +85,7 @@ class Change:
 
     @property
     def complete(self) -> bool:
-        """Whether every changed file is listed."""
+        """Tests whether every changed file is listed."""
         return len(self.files) >= self.total
 
 
@@ -100,7 +100,7 @@ class Revision:
 
 @dataclass(frozen=True)
 class PullRequest:
-    """A pull request at one moment. `base.sha` is the tip of the branch that it wants to go into."""
+    """A pull request at one moment. `base.sha` is the tip of the branch that it is for."""
 
     repository: str
     number: int
@@ -118,7 +118,7 @@ class PullRequest:
 class Comment:
     """A comment on a pull request or an issue; `app` is the slug of the GitHub App that wrote it, if one did.
 
-    The first text of an issue is one too: `open` tells whether the issue is.
+    The first text of an issue is one too: `open` is whether the issue is.
     """
 
     id: int
@@ -137,7 +137,7 @@ class Comment:
 
 @dataclass(frozen=True)
 class WorkflowRun:
-    """A workflow run as GitHub tells it, never as its artifacts do. `path` is the workflow's file."""
+    """A workflow run from GitHub's data, never from its artifacts. `path` is the workflow's file."""
 
     id: int
     attempt: int
@@ -154,7 +154,7 @@ class WorkflowRun:
 
 @dataclass(frozen=True)
 class Workflow:
-    """A workflow of a repository: whether it is `enabled`, and the day `since` which the repository has it."""
+    """A workflow of a repository: whether it is `enabled`, and `since` which day the repository has it."""
 
     enabled: bool
     since: date
@@ -170,7 +170,7 @@ class JobResult:
 
 @dataclass(frozen=True)
 class ArtifactInfo:
-    """An artifact of a workflow run before anything of it is read; `size` in bytes as it was uploaded."""
+    """An artifact of a workflow run, without its content; `size` in bytes as it was uploaded."""
 
     id: int
     name: str
@@ -181,7 +181,7 @@ class ArtifactInfo:
 
 @dataclass(frozen=True)
 class Annotation:
-    """A remark on lines of a changed file, for a check run."""
+    """A message about lines of a changed file, in a check run."""
 
     path: str
     start: int
@@ -192,7 +192,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class CheckRun:
-    """What a check run says. `conclusion` is one of GitHub's: success, failure, neutral ..."""
+    """A check run. `conclusion` is one of GitHub's: success, failure, neutral ..."""
 
     name: str
     head_sha: str

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
-from bot.github.actions import Context
+from bot.github.actions import JobContext
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
 from bot.github.types import ArtifactInfo
@@ -45,7 +45,7 @@ class NoRecordsError(MatrixError):
         super().__init__(f"{branch.address} has no branch {branch.name}: run the workflow `nightly` first, it makes it")
 
 
-def records_of(context: Context, folder: Path = RECORDS) -> HistoryBranch:
+def records_of(context: JobContext, folder: Path = RECORDS) -> HistoryBranch:
     """The branch with the records of this project; written by whoever the job's token is."""
     address = f"{context.server_url}/{context.project}.git"
     return HistoryBranch(address, folder, token=context.token, author=context.login or "github-actions[bot]")
@@ -63,11 +63,11 @@ def upstream(github: GitHub) -> News:
             return []
 
     found = {package: versions for package in CROSSED for versions in answered(releases, package)}
-    tips = {package: tip for package in TIPS for tip in answered(github.tip, PACKAGES[package].repository)}
+    tips = {package: tip for package in TIPS for tip in answered(github.fetch_tip, PACKAGES[package].repository)}
     return News(found, tips, tuple(problems))
 
 
-def asked(context: Context, settings: Settings, moment: datetime) -> Asked:
+def asked(context: JobContext, settings: Settings, moment: datetime) -> Asked:
     """What is wanted of the night that begins at `moment`, in UTC: the whole catalog, both loaders, both checks."""
     nightly = settings.nightly
     cases = len(load_catalog()) * len(Loader) * len(CHECKS)
@@ -95,16 +95,16 @@ def past_in(records: Path) -> Past:
     return Past(known, {name: read_duration(records, one) for name, one in complete.items() if one})
 
 
-def downloaded(github: GitHub, context: Context, plan: NightPlan) -> dict[str, bytes | str]:
+def downloaded(github: GitHub, context: JobContext, plan: NightPlan) -> dict[str, bytes | str]:
     """The archive of each shard of this workflow run, or why there is none; raises GitHubError when none can be listed."""
 
     def archive(artifact: ArtifactInfo) -> bytes | str:
         try:
-            return github.download(context.repository, artifact.id, LIMITS.archive)
+            return github.download_artifact(context.repository, artifact.id, LIMITS.archive)
         except GitHubError as error:
             return f"its results cannot be downloaded: {error}"
 
-    uploaded = newest(github.artifacts(context.repository, context.run), plan)
+    uploaded = newest(github.list_artifacts(context.repository, context.run), plan)
     return {shard: archive(artifact) for shard, artifact in uploaded.items()}
 
 

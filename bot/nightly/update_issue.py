@@ -39,7 +39,7 @@ def _late(newest: date, today: date) -> bool:
 
 def track(github: GitHub, project: str, now: Ledger) -> str:
     """Tell what is known `now`, and say in words what became of it; raises GitHubError."""
-    issue = github.issue_with(project, MARKER.start, closed=True)
+    issue = github.find_issue(project, MARKER.start, closed=True)
     step = next_step(issue, now)
     if step is None:
         return "The issue needs no change."
@@ -61,7 +61,7 @@ def track_age(github: GitHub, project: str, newest: date | None, today: date) ->
 
     None at all is told where nights are wanted: see `_missed`. Raises GitHubError.
     """
-    issue = github.issue_with(project, MARKER.start, closed=True)
+    issue = github.find_issue(project, MARKER.start, closed=True)
     before = (MARKER.parse(issue.body) if issue else None) or Ledger(newest)
     newest = newest or before.night
     late = _late(newest, today) if newest else _missed(github, project, today)
@@ -72,5 +72,5 @@ def track_age(github: GitHub, project: str, newest: date | None, today: date) ->
 
 def _missed(github: GitHub, project: str, today: date) -> bool:
     """Whether there should be a night: where the workflow that makes them is older than one may be, and not disabled."""
-    workflow = github.workflow(project, WORKFLOW)
+    workflow = github.find_workflow(project, WORKFLOW)
     return workflow is not None and workflow.enabled and _late(workflow.since, today)

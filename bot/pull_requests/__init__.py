@@ -1,1 +1,1 @@
-"""What the bot does for a pull request, from its event to its comment."""
+"""Follows a pull request from its event to its comment: plan, report, commands in comments, upstream watch."""

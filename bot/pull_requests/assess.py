@@ -11,7 +11,7 @@ from bot.github.client import GitHub
 from bot.github.types import Change, PullRequest, WorkflowRun
 from bot.loading_code.affected import Affected, find_affected
 from bot.loading_code.model_graph import ModelGraph, build_model_graph
-from bot.pull_requests.plan import GITHUB, SENTINELS, Sources, narrowed, plan, unplanned
+from bot.pull_requests.plan import CANARIES, GITHUB, CommitSources, build_plan, describe_unplanned, narrow_plan
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import parse_selector
 from matrix.catalog.catalog import load_catalog
@@ -49,9 +49,9 @@ class Assessment:
 
     @property
     def uncovered(self) -> bool:
-        """Tests whether only sentinels cover what the change is about."""
+        """Tests whether only canaries cover what the change is about."""
         planned = {name for duel in self.plan.duels for name in duel.architectures}
-        return bool(planned) and not self.affected.everything and planned <= {*SENTINELS}
+        return bool(planned) and not self.affected.everything and planned <= {*CANARIES}
 
 
 def assess_change(change: Change) -> Affected:
@@ -60,23 +60,23 @@ def assess_change(change: Change) -> Affected:
 
 
 def assess(
-    github: GitHub, pull_request: PullRequest, selector: Sequence[str] = (), sources: Sources = GITHUB
+    github: GitHub, pull_request: PullRequest, selector: Sequence[str] = (), sources: CommitSources = GITHUB
 ) -> Assessment:
-    """Returns what to measure for `pull_request`; with a `selector` only that part of it, and the sentinels.
+    """Returns what to measure for `pull_request`; with a `selector` only that part of it, and the canaries.
 
     Raises GitHubError. Base is where the head branched off: the pull request did not make what the base branch gained
     since.
     """
-    change = github.change(pull_request)
+    change = github.fetch_change(pull_request)
     found = assess_change(change)
     catalog = load_catalog()
     if found:
-        base = github.merge_base(pull_request.repository, pull_request.base.sha, pull_request.head.sha)
+        base = github.find_merge_base(pull_request.repository, pull_request.base.sha, pull_request.head.sha)
         pull_request = replace(pull_request, base=replace(pull_request.base, sha=base))
-    planned = plan(pull_request, found, catalog, load_environments(), sources)
-    planned = narrowed(planned, {entry.id for entry in select(catalog, selector)}) if selector else planned
+    planned = build_plan(pull_request, found, catalog, load_environments(), sources)
+    planned = narrow_plan(planned, {entry.id for entry in select(catalog, selector)}) if selector else planned
     workflows = not change.complete or any(path.startswith(".github/") for file in change.files for path in file.paths)
-    return Assessment(pull_request, found, planned, unplanned(found, catalog), workflows)
+    return Assessment(pull_request, found, planned, describe_unplanned(found, catalog), workflows)
 
 
 def recompute_plan(services: Services, run: WorkflowRun, pull_request: PullRequest) -> Assessment:

@@ -1,7 +1,7 @@
 """Commands in comments: `/zero3 run [selector]`, `rerun`, `explain ARCHITECTURE`, `mute`, `unmute`.
 
-Only for people who may write to the repository. A command works on the head that the pull request has when it is read;
-the reply names that commit. Each comment gets one reply, however often its event comes.
+Only for people who may write to the repository. A command applies to the head that the pull request has when it is read;
+the reply names that commit. Each comment gets one reply, however often its event is delivered.
 """
 
 import re
@@ -25,42 +25,42 @@ MAY_COMMAND: Final = frozenset({"admin", "maintain", "write"})
 WORDS: Final = {
     "run": "`/zero3 run [ARCHITECTURE ...]` measures this pull request again, or just these architectures (`*` and `?` match)",
     "rerun": "`/zero3 rerun` repeats the last run",
-    "explain": "`/zero3 explain ARCHITECTURE` tells what is known about one architecture",
-    "mute": "`/zero3 mute` leaves the comment as it is from now on; the check run goes on",
-    "unmute": "`/zero3 unmute` ends that",
+    "explain": "`/zero3 explain ARCHITECTURE` shows the results of one architecture",
+    "mute": "`/zero3 mute` stops updates of the comment; the check run goes on",
+    "unmute": "`/zero3 unmute` resumes them",
 }
 EXPLAINED: Final = 3
 
 
 @dataclass(frozen=True)
 class Run:
-    """Measure again; without a selector everything that the change touches."""
+    """Measure again; without a selector everything that the change affects."""
 
     selector: str = ""
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """Repeat the run that the comment tells about."""
+    """Repeat the run that the comment reports."""
 
 
 @dataclass(frozen=True)
 class Explain:
-    """Tell what is known about an architecture."""
+    """Show the results of an architecture."""
 
     architecture: str
 
 
 @dataclass(frozen=True)
 class Mute:
-    """Leave the comment as it is from now on, or no longer."""
+    """Stop updates of the comment, or resume them."""
 
     muted: bool
 
 
 @dataclass(frozen=True)
 class Help:
-    """Tell what can be asked for; `unknown` is what was."""
+    """List the commands; `unknown` is the word that is none of them."""
 
     unknown: str = ""
 
@@ -68,8 +68,8 @@ class Help:
 Command = Run | Rerun | Explain | Mute | Help
 
 
-def parse(body: str) -> Command | None:
-    """The command in the first line that begins with `/zero3`, outside of quotes and code; None where none does."""
+def parse_command(body: str) -> Command | None:
+    """Returns the command in the first line that begins with `/zero3`, outside of quotes and code; None without one."""
     prose = re.sub(r"^(```|~~~).*?(^\1|\Z)", "", body, flags=re.MULTILINE | re.DOTALL)
     found = re.search(r"^/zero3(?:[ \t]+(.*))?$", prose.replace("\r", ""), re.MULTILINE)
     if not found:
@@ -92,20 +92,15 @@ def _command(word: str, rest: str) -> Command | None:
             return None
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What commands are answered from: the catalog, and what is known about one of its architectures, as Markdown."""
+def answer_comment(
+    event: CommentEvent, services: Services, catalog: Sequence[Architecture], explain: Callable[[str], str]
+) -> str:
+    """Does what the comment asks for and replies to it once; returns what was done, for the log. Raises GitHubError.
 
-    catalog: Sequence[Architecture]
-    explain: Callable[[str], str]
-
-
-def answer(event: CommentEvent, services: Services, answers: Answers) -> str:
-    """Do what the comment asks for and reply to it once; in words, for the log, what was done. Raises GitHubError.
-
-    Nothing happens for comments without a command, of bots, and on issues and closed pull requests.
+    Nothing happens for comments without a command, of bots, and on issues and closed pull requests. `explain` returns
+    the results of an architecture of `catalog`, as Markdown.
     """
-    command, user = parse(event.comment.body), event.comment.user
+    command, user = parse_command(event.comment.body), event.comment.user
     asked = event.action == "created" and event.issue.pull_request is not None and event.issue.state == "open"
     if not (command and asked and user and user.type == "User"):
         return "nothing to do: no command on an open pull request"
@@ -113,28 +108,30 @@ def answer(event: CommentEvent, services: Services, answers: Answers) -> str:
     marker = f"<!-- zero3-reply {event.comment.id} -->"
     if thread.holds(marker):
         return "nothing to do: replied already"
-    may = services.github.permission(thread.repository, user.login) in MAY_COMMAND
-    words = _Clerk(services, thread, answers).do(command) if may else _NO
+    allowed = services.github.fetch_permission(thread.repository, user.login) in MAY_COMMAND
+    words = _Executor(services, thread, catalog, explain).run(command) if allowed else _NO
     reply = thread.create(f"{words}\n\n{marker}", marker)
     return f"replied: {reply.url}"
 
 
-_NO: Final = "Thank you for asking. Only people who may write to this repository can start or change what I do here."
+_NO: Final = "Thank you for asking. Only people with write access to this repository can use my commands."
 
 
-class _Clerk:
-    """Does one command on one pull request and says so in the words of the reply."""
+class _Executor:
+    """Executes one command on one pull request and returns the words of the reply."""
 
-    def __init__(self, services: Services, thread: Thread, answers: Answers) -> None:
-        self._services, self._thread, self._answers = services, thread, answers
+    def __init__(
+        self, services: Services, thread: Thread, catalog: Sequence[Architecture], explain: Callable[[str], str]
+    ) -> None:
+        self._services, self._thread, self._catalog, self._explain = services, thread, catalog, explain
 
-    def do(self, command: Command) -> str:
+    def run(self, command: Command) -> str:
         try:
-            return self._do(command)
+            return self._run(command)
         except UnknownNameError as error:
             return _unknown(error)
 
-    def _do(self, command: Command) -> str:
+    def _run(self, command: Command) -> str:
         match command:
             case Run(text):
                 selector = self._selected(text)
@@ -142,24 +139,24 @@ class _Clerk:
             case Rerun():
                 return self._rerun(self._head())
             case Explain(architecture):
-                return self._explain(architecture)
+                return self._explained(architecture)
             case Mute(muted):
                 return self._mute(muted=muted)
             case Help(unknown):
                 return _help(unknown)
 
     def _head(self) -> PullRequest:
-        return self._services.github.pull_request(self._thread.repository, self._thread.number)
+        return self._services.github.fetch_pull_request(self._thread.repository, self._thread.number)
 
     def _comment(self) -> Posted | None:
         posted = ours(self._thread.comments(), self._services.github.login)
         return posted[-1] if posted else None
 
     def _names(self, text: str) -> tuple[str, ...]:
-        """The catalog ids that `text` selects; raises UnknownNameError, also for what can be no name at all."""
+        """Returns the catalog ids that `text` selects; raises UnknownNameError, also for text that can never be a name."""
         if not re.fullmatch(SELECTOR, text):
-            raise UnknownNameError("architecture", [text], [entry.id for entry in self._answers.catalog])
-        return tuple(entry.id for entry in select(self._answers.catalog, text.split()))
+            raise UnknownNameError("architecture", [text], [entry.id for entry in self._catalog])
+        return tuple(entry.id for entry in select(self._catalog, text.split()))
 
     def _selected(self, text: str) -> str:
         selector = " ".join(text.replace(",", " ").split())
@@ -176,7 +173,7 @@ class _Clerk:
         state = comment.state if comment else None
         if not state or state.head != pull.head.sha:
             return self._start(pull)
-        if not self._services.github.workflow_run(self._services.project, state.run).conclusion:
+        if not self._services.github.fetch_workflow_run(self._services.project, state.run).conclusion:
             return f"The run of {markdown_code(state.head[:12])} is not finished yet."
         try:
             self._services.github.rerun(self._services.project, state.run)
@@ -186,21 +183,21 @@ class _Clerk:
             f"Measuring {markdown_code(state.head[:12])} once more. The result goes into my comment and the check run."
         )
 
-    def _explain(self, architecture: str) -> str:
+    def _explained(self, architecture: str) -> str:
         names = self._names(architecture)
-        told = [self._answers.explain(name) for name in names[:EXPLAINED]]
+        shown = [self._explain(name) for name in names[:EXPLAINED]]
         more = [f"And {len(names) - EXPLAINED:,} more match."] if len(names) > EXPLAINED else []
-        return "\n\n".join([*told, *more])
+        return "\n\n".join([*shown, *more])
 
     def _mute(self, *, muted: bool) -> str:
         comment = self._comment()
         if not comment or not comment.state:
-            return "There is no comment of mine here yet."
+            return "I have not commented here yet."
         state = replace(comment.state, muted=muted)
         self._thread.edit(comment.comment.id, MARKER.sign(comment.comment.body, state))
         if muted:
-            return "My comment stays as it is from now on. The check run goes on; `/zero3 unmute` ends this."
-        return "My comment follows the results again from the next one on; `/zero3 rerun` gets one now."
+            return "I no longer update my comment. The check run goes on; `/zero3 unmute` resumes the updates."
+        return "I update my comment again with the next result; `/zero3 rerun` gets one now."
 
 
 def _unknown(error: UnknownNameError) -> str:

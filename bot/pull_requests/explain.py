@@ -24,12 +24,12 @@ def explain(architecture: str, number: int, services: Services) -> str:
     posted = [one for one in ours(thread.comments(), github.login) if one.state]
     if not posted or not (state := posted[-1].state):
         return f"Nothing is known about {markdown_code(architecture)} yet: no run has ended."
-    run = github.workflow_run(workflow.repository, state.run)
+    run = github.fetch_workflow_run(workflow.repository, state.run)
     found = find_subject(run, github, workflow)
     if isinstance(found, Ignored):
         return f"The run of the comment can no longer be read: {found.reason}."
     plan = recompute_plan(services, run, found).plan
-    jobs = github.jobs(workflow.repository, run.id, run.attempt)
+    jobs = github.list_jobs(workflow.repository, run.id, run.attempt)
     comparison, _ = compare_artifacts(github, run, plan, jobs, workflow.repository)
     own = tuple(one for one in comparison.compared if one.key.architecture == architecture)
     if not own:

@@ -1,4 +1,4 @@
-"""PURE. From a pull request and what it affects to everything that is measured for it.
+"""PURE. Plans what is measured for a pull request, from what it affects.
 
 PURE: no input or output.
 """
@@ -24,10 +24,10 @@ from matrix.model import Architecture, CaseKey, Check
 NAMED: Final = 8
 """How many models without an architecture are named."""
 
-SENTINELS: Final = ("deepseek_v3:DeepseekV3ForCausalLM", "segformer:SegformerForSemanticSegmentation")
-"""A router and a BatchNorm that every measured release loads, and the last broken one wrongly: they are always planned."""
+CANARIES: Final = ("deepseek_v3:DeepseekV3ForCausalLM", "segformer:SegformerForSemanticSegmentation")
+"""Always planned: a router and a BatchNorm that every measured release loads, the last broken one wrongly."""
 
-MAX_DUELS: Final = 256
+MAX_JOBS: Final = 256
 """GitHub's limit of jobs in one matrix: https://docs.github.com/en/actions/reference/limits."""
 
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.-]+")
@@ -35,7 +35,7 @@ _SHA: Final = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Sources:
+class CommitSources:
     """Where commits are cloned from, and which package a repository holds, by its name without the owner.
 
     Names are in lower case; forks and former owners share them.
@@ -49,38 +49,38 @@ class Sources:
     )
 
 
-GITHUB: Final = Sources()
+GITHUB: Final = CommitSources()
 
 
 class RevisionError(MatrixError):
-    """What should be a commit of a repository is none: nothing is installed from it."""
+    """Something else than a commit of a repository: nothing is installed from it."""
 
     exit_code: ClassVar[int] = USAGE
 
     def __init__(self, revision: Revision) -> None:
         super().__init__(
-            f"{revision.repository!r} at {revision.sha!r} is no commit: "
+            f"{revision.repository!r} at {revision.sha!r} is not a commit: "
             "name the repository as owner/name and the commit with all its 40 hexadecimal digits"
         )
 
 
-class TooManyDuelsError(MatrixError):
-    """More jobs than GitHub runs in one matrix."""
+class TooManyJobsError(MatrixError):
+    """A plan has more jobs than GitHub runs in one matrix."""
 
     exit_code: ClassVar[int] = USAGE
 
     def __init__(self, duels: int) -> None:
-        super().__init__(f"{duels} duels are more than the {MAX_DUELS} jobs of a GitHub matrix: plan fewer")
+        super().__init__(f"{duels} comparison jobs are more than the {MAX_JOBS} of a GitHub matrix: plan fewer")
 
 
-def plan(
+def build_plan(
     pull_request: PullRequest,
     affected: Affected,
     catalog: Sequence[Architecture],
     environments: Sequence[Environment],
-    sources: Sources = GITHUB,
+    sources: CommitSources = GITHUB,
 ) -> ComparisonPlan:
-    """What to measure for a pull request; no duels when it touches no loading code.
+    """Plans what to measure for a pull request; no jobs when it touches no loading code.
 
     The first of `environments` is the newest pair, that of the set `last-broken` the last with the buffers bug. Raises
     RevisionError, and UnknownNameError for a repository of no known package or when that set is missing.
@@ -93,28 +93,28 @@ def plan(
     return ComparisonPlan(pull_request.repository, pull_request.number, base, head, duels)
 
 
-def narrowed(comparison: ComparisonPlan, architectures: Collection[str]) -> ComparisonPlan:
-    """`comparison` with only these architectures beside the sentinels; without duels where none of them was planned."""
+def narrow_plan(comparison: ComparisonPlan, architectures: Collection[str]) -> ComparisonPlan:
+    """Returns `comparison` with only these architectures and the canaries; without jobs where none of these was planned."""
     duels = [
-        replace(duel, architectures=tuple(name for name in duel.architectures if name in {*architectures, *SENTINELS}))
+        replace(duel, architectures=tuple(name for name in duel.architectures if name in {*architectures, *CANARIES}))
         for duel in comparison.duels
     ]
     asked = any(name in architectures for duel in duels for name in duel.architectures)
     return replace(comparison, duels=tuple(duels) if asked else ())
 
 
-def unplanned(affected: Affected, catalog: Sequence[Architecture]) -> tuple[str, ...]:
-    """What is affected but not measured, in words; the names in them come from outside."""
+def describe_unplanned(affected: Affected, catalog: Sequence[Architecture]) -> tuple[str, ...]:
+    """Returns what is affected but not measured, in words; the names in them come from outside."""
     unknown = [folder for folder in affected.models if not any(_in_folder(entry, folder) for entry in catalog)]
     if not unknown:
         return ()
     names = [one_line(clip(folder)) for folder in dict.fromkeys(unknown)]
     named = listed([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
-    return (f"the catalog has no architecture of {named}: what these models load is not measured itself",)
+    return (f"the catalog has no architecture of {named}: how these models load is not measured",)
 
 
-def expected_keys(plan: ComparisonPlan) -> dict[str, tuple[CaseKey, ...]]:
-    """The cases that each duel is to decide, by the duel's name."""
+def list_expected_cases(plan: ComparisonPlan) -> dict[str, tuple[CaseKey, ...]]:
+    """Returns the cases that each job has to decide, by the job's name."""
     return {
         duel.name: tuple(
             CaseKey(architecture, loader, check)
@@ -126,24 +126,24 @@ def expected_keys(plan: ComparisonPlan) -> dict[str, tuple[CaseKey, ...]]:
     }
 
 
-def github_matrix(plan: ComparisonPlan) -> dict[str, Any]:
-    """The value of a GitHub job's `strategy.matrix`: a job for each duel; TooManyDuelsError beyond GitHub's limit.
+def build_github_matrix(plan: ComparisonPlan) -> dict[str, Any]:
+    """Returns the `strategy.matrix` of a GitHub workflow for this plan; raises TooManyJobsError beyond GitHub's limit.
 
-    GitHub refuses an empty matrix: a job of a plan without duels is to be skipped.
+    GitHub rejects an empty matrix: the workflow skips the job of an empty plan.
     """
-    if len(plan.duels) > MAX_DUELS:
-        raise TooManyDuelsError(len(plan.duels))
+    if len(plan.duels) > MAX_JOBS:
+        raise TooManyJobsError(len(plan.duels))
     return {"include": [{"duel": duel.name} for duel in plan.duels]}
 
 
 def _wanted(architecture: Architecture, affected: Affected) -> bool:
-    """Whether a change wants an architecture measured. Nearly everything is a model's own: the sentinels see the rest."""
+    """Tests whether a change affects an architecture. Most code is a model's own: the canaries cover the rest."""
     touched = any(_in_folder(architecture, folder) for folder in affected.models)
-    return affected.everything or touched or architecture.id in SENTINELS
+    return affected.everything or touched or architecture.id in CANARIES
 
 
 def _in_folder(architecture: Architecture, folder: str) -> bool:
-    """Whether a folder of transformers' models has an architecture's code: `rt_detr` has `rt_detr_resnet` as well."""
+    """Tests whether a folder of transformers' models has an architecture's code: `rt_detr` has `rt_detr_resnet` as well."""
     name = architecture.model_type.replace("-", "_")
     return name == folder or name.startswith(f"{folder}_")
 
@@ -151,7 +151,7 @@ def _in_folder(architecture: Architecture, folder: str) -> bool:
 def _duels(
     pull_request: PullRequest,
     environments: Sequence[Environment],
-    sources: Sources,
+    sources: CommitSources,
     architectures: tuple[str, ...],
     checks: tuple[Check, ...],
 ) -> Iterator[Duel]:
@@ -169,7 +169,7 @@ def _duels(
 def _sides(
     pull_request: PullRequest, package: str, environments: Sequence[Environment], address: str
 ) -> tuple[Side, ...]:
-    """Base and head beside the newest other package, then both beside an older release of it, if there is one."""
+    """Returns base and head with the newest other package, then both with an older release of it, if there is one."""
     other = PACKAGES[package].partner
     base, head = pull_request.base, pull_request.head
     # A deleted fork has no name. Its commits are fetched from where the pull request is, which keeps them.
@@ -186,7 +186,7 @@ def _sides(
     )
 
 
-def _package(repository: str, sources: Sources) -> str:
+def _package(repository: str, sources: CommitSources) -> str:
     name = repository.rpartition("/")[2].lower()
     if name not in sources.packages:
         raise UnknownNameError("repository", [repository], sorted(sources.packages))
@@ -194,7 +194,7 @@ def _package(repository: str, sources: Sources) -> str:
 
 
 def _commit(revision: Revision, package: str, address: str) -> str:
-    """The pin of a commit; whatever else might be in a name would reach the installer."""
+    """Returns the pin of a commit; anything else in a name would reach the installer. Raises RevisionError."""
     if not (_REPOSITORY.fullmatch(revision.repository) and _SHA.fullmatch(revision.sha)):
         raise RevisionError(revision)
     return PACKAGES[package].located(f"git+{address}{revision.repository}@{revision.sha}")
@@ -205,7 +205,7 @@ def _pins(environment: Environment) -> dict[str, str]:
 
 
 def _older(other: str, environments: Sequence[Environment]) -> str:
-    """The newest version of `other` from a release line before the newest, with the rest the newest; empty if none."""
+    """Returns the newest version of `other` from an earlier release line than the newest; empty where there is none."""
     newest = _pins(environments[0])
     (rest,) = newest.keys() - {other}
     beside = [pins[other] for pins in map(_pins, environments) if pins[rest] == newest[rest]]

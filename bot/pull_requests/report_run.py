@@ -13,7 +13,7 @@ from bot.github.errors import ForbiddenError, NotFoundError, TooLargeError
 from bot.github.thread import Thread, reply
 from bot.github.types import ArtifactInfo, JobResult, WorkflowRun
 from bot.pull_requests.assess import Assessment, recompute_plan
-from bot.pull_requests.plan import expected_keys
+from bot.pull_requests.plan import list_expected_cases
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Ignored, find_subject, parse_selector
 from bot.pull_requests.tracking_issue import Entry
@@ -51,7 +51,7 @@ def report_run(run: WorkflowRun, services: Services) -> Reported:
 def build_view(run: WorkflowRun, assessed: Assessment, services: Services) -> CommentView:
     """Compares what `run` measured with what it had to measure; raises GitHubError."""
     workflow, plan = services.workflow, assessed.plan
-    jobs = services.github.jobs(workflow.repository, run.id, run.attempt)
+    jobs = services.github.list_jobs(workflow.repository, run.id, run.attempt)
     comparison, refused = compare_artifacts(services.github, run, plan, jobs, workflow.repository)
     facts = Facts(
         plan=plan,
@@ -74,15 +74,15 @@ def compare_artifacts(
     github: GitHub, run: WorkflowRun, plan: ComparisonPlan, jobs: Sequence[JobResult], repository: str
 ) -> tuple[Comparison, tuple[Rejected, ...]]:
     """Returns the comparison that the artifacts of `run` hold, and what of them was rejected; raises GitHubError."""
-    listed = select_artifacts(github.artifacts(repository, run.id), plan)
+    listed = select_artifacts(github.list_artifacts(repository, run.id), plan)
     archives = {name: _download(github, repository, name, artifact) for name, artifact in listed.items()}
     runs, refused = read_runs(archives, plan, jobs)
-    return compare(runs, expected_keys(plan).get("pair", ())), refused
+    return compare(runs, list_expected_cases(plan).get("pair", ())), refused
 
 
 def _download(github: GitHub, repository: str, duel: str, artifact: ArtifactInfo) -> bytes | Rejected:
     try:
-        return github.download(repository, artifact.id, LIMITS.archive)
+        return github.download_artifact(repository, artifact.id, LIMITS.archive)
     except TooLargeError:
         return Rejected(duel, ("its results are larger than any that this project writes",))
     except NotFoundError:

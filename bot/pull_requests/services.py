@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from bot.github.actions import Context
+from bot.github.actions import JobContext
 from bot.github.client import GitHub, connect
-from bot.github.events import DispatchEvent, Event, EventError, Home, PullRequestEvent
+from bot.github.events import DispatchEvent, Event, EventError, HomeRepository, PullRequestEvent
 from bot.github.types import PullRequest
-from bot.pull_requests.plan import GITHUB, Sources
+from bot.pull_requests.plan import GITHUB, CommitSources
 from bot.pull_requests.subject import Workflow
 from bot.settings import Settings
 from matrix.environments.packages import PROJECT
@@ -29,7 +29,7 @@ class Services:
     project: str
     workflow: Workflow
     settings: Settings
-    sources: Sources = GITHUB
+    sources: CommitSources = GITHUB
     page: str = ""
     home: str = ""
 
@@ -48,7 +48,7 @@ class Services:
         self.github.dispatch(self.project, WORKFLOW, self.workflow.trusted_branch, inputs)
 
 
-def build_services(context: Context, settings: Settings, home: Home) -> Services:
+def build_services(context: JobContext, settings: Settings, home: HomeRepository) -> Services:
     """Returns the services for the repository `home`, where this job runs."""
     return Services(
         github=connect(context, settings.login),
@@ -61,21 +61,21 @@ def build_services(context: Context, settings: Settings, home: Home) -> Services
     )
 
 
-def build_sources(context: Context) -> Sources:
+def build_sources(context: JobContext) -> CommitSources:
     """Returns where commits are cloned from; this project goes by the name of its repository."""
-    known = Sources()
+    known = CommitSources()
     name = context.project.rpartition("/")[2].lower()
-    return Sources(f"{context.server_url}/", {**known.packages, name: known.packages.get(name, PROJECT)})
+    return CommitSources(f"{context.server_url}/", {**known.packages, name: known.packages.get(name, PROJECT)})
 
 
-def require_event(kind: type[_Kind], event: Event, context: Context) -> _Kind:
+def require_event(kind: type[_Kind], event: Event, context: JobContext) -> _Kind:
     """Returns `event`, when it is of `kind`; raises EventError."""
     if not isinstance(event, kind):
         raise EventError(context.event_name, f"this command is for {kind.__name__}")
     return event
 
 
-def fetch_pull_request(context: Context, event: Event, github: GitHub) -> PullRequest:
+def fetch_pull_request(context: JobContext, event: Event, github: GitHub) -> PullRequest:
     """Fetches the pull request to measure, at the commits of the event or of the dispatch.
 
     Raises GitHubError or EventError.
@@ -88,5 +88,5 @@ def fetch_pull_request(context: Context, event: Event, github: GitHub) -> PullRe
         repository = context.under_test
     else:
         raise EventError(context.event_name, "it names no pull request")
-    pull = github.pull_request(repository, number)  # which may have been pushed to since
+    pull = github.fetch_pull_request(repository, number)  # which may have been pushed to since
     return replace(pull, base=replace(pull.base, sha=base), head=replace(pull.head, sha=head))

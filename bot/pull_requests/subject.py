@@ -26,10 +26,10 @@ _NOTHING_RAN: Final = frozenset({"action_required", "skipped", "startup_failure"
 class PullRequests(Protocol):
     """The part of `bot.github.client.GitHub` that finds pull requests."""
 
-    def pull_request(self, repository: str, number: int) -> PullRequest:
+    def fetch_pull_request(self, repository: str, number: int) -> PullRequest:
         """Returns a pull request as it is now."""
 
-    def pull_requests_from(self, repository: str, owner: str, branch: str) -> Sequence[PullRequest]:
+    def list_pull_requests_from(self, repository: str, owner: str, branch: str) -> Sequence[PullRequest]:
         """Returns the open pull requests whose head is `branch` of a repository of `owner`."""
 
 
@@ -86,7 +86,7 @@ def _by_branch(run: WorkflowRun, github: PullRequests, workflow: Workflow) -> Pu
     if not (run.head_repository and run.head_repository_id and run.head_branch):
         return Ignored("the repository that it came from is gone")
     owner = run.head_repository.partition("/")[0]
-    listed = github.pull_requests_from(workflow.repository, owner, run.head_branch)
+    listed = github.list_pull_requests_from(workflow.repository, owner, run.head_branch)
     from_there = [
         pull
         for pull in listed
@@ -113,7 +113,7 @@ def _dispatched(run: WorkflowRun, github: PullRequests, workflow: Workflow) -> P
 
 
 def _now(github: PullRequests, repository: str, number: int, sha: str) -> PullRequest | Ignored:
-    pull = github.pull_request(repository, number)
+    pull = github.fetch_pull_request(repository, number)
     if not pull.open:
         return Ignored("the pull request is closed")
     return pull if pull.head.sha == sha else Ignored("the head has moved since")

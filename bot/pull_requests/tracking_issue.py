@@ -1,6 +1,6 @@
-"""PURE. The text of the project's tracking issue: results that may not be told upstream, and how far `watch` has come.
+"""PURE. The project's tracking issue: results that the bot may not post upstream, and how far `watch` has come.
 
-Everything is in a marker, the last line of the text; what people read is made from it.
+The state is in a marker, the last line of the text; what people read is rendered from it.
 
 PURE: no input or output.
 """
@@ -25,7 +25,7 @@ _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 
 _INTRODUCTION: Final = """\
 Pull requests that touch loading code, in repositories where this bot does not comment. The newest result comes first.
-Links to pull requests go through redirect.github.com, so that nobody upstream is told about this list.
+Links to pull requests go through redirect.github.com, so that nobody upstream is notified of this list.
 """
 
 
@@ -45,18 +45,18 @@ class Entry:
 
     @property
     def subject(self) -> tuple[str, int]:
-        """What there is one entry of."""
+        """Returns the pull request; there is one entry for each."""
         return self.repository.lower(), self.number
 
     @property
     def age(self) -> tuple[int, int]:
-        """Sorts entries by run and attempt."""
+        """Returns run and attempt, which sort entries."""
         return self.run, self.attempt
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a repository is judged: all that was updated until `since`, and `judged`, the newest heads, shortened."""
+    """How far a repository is assessed: all that was updated until `since`, and `judged`, the newest heads, shortened."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -64,11 +64,11 @@ class Cursor:
     judged: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}\.[0-9a-f]{12}$")], ...] = ()
 
     def knows(self, pull_request: PullRequest) -> bool:
-        """Whether the pull request is judged already at this head."""
+        """Tests whether the pull request is assessed already at this head."""
         return _head(pull_request) in self.judged
 
-    def judge(self, pull_request: PullRequest) -> "Cursor":
-        """The cursor when the pull request is judged at this head too."""
+    def with_head(self, pull_request: PullRequest) -> "Cursor":
+        """Returns the cursor after this head of the pull request was assessed too."""
         return replace(self, judged=(*self.judged, _head(pull_request))[-JUDGED:])
 
 
@@ -78,7 +78,7 @@ def _head(pull_request: PullRequest) -> str:
 
 @dataclass(frozen=True)
 class TrackingState:
-    """All that the tracking issue knows; `entries` have the newest run first."""
+    """The state of the tracking issue; `entries` have the newest run first."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -86,11 +86,11 @@ class TrackingState:
     entries: tuple[Entry, ...] = ()
 
     def with_cursor(self, repository: str, cursor: Cursor) -> "TrackingState":
-        """The ledger when `repository` is followed until `cursor`."""
+        """Returns the state with the cursor of `repository`."""
         return replace(self, cursors={**self.cursors, repository: cursor})
 
     def with_entry(self, entry: Entry) -> "TrackingState":
-        """The ledger with the result of a pull request, unless it has that of a newer run."""
+        """Returns the state with the result of a pull request, unless it has that of a newer run."""
         same = [one for one in self.entries if one.subject == entry.subject]
         newest = max([*same, entry], key=lambda one: one.age)
         others = [one for one in self.entries if one.subject != entry.subject]
@@ -100,8 +100,8 @@ class TrackingState:
 MARKER: Final = Marker("zero3-tracking", TrackingState)
 
 
-def tracking_body(state: TrackingState) -> str:
-    """The text of the issue. Nothing in it mentions anybody or refers to anything."""
+def render_tracking_issue(state: TrackingState) -> str:
+    """Returns the text of the issue. Nothing in it mentions anybody or creates a reference elsewhere."""
     rows = [_row(entry) for entry in state.entries] or ["| none yet | | | |"]
     table = "\n".join(["| Pull request | Commit | Result | Run |", "| --- | --- | --- | --- |", *rows])
     return f"{_INTRODUCTION}\n{table}\n\n{MARKER.render(state)}"

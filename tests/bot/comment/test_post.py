@@ -9,7 +9,7 @@ from bot.comment.post import LIMITS, post
 from bot.comment.state import MARKER, CommentState, Headline
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
-from bot.github.retries import Patience
+from bot.github.retries import RetryPolicy
 from bot.github.thread import Thread
 from tests.support.github.faults import Fault, Kind
 from tests.support.github.server import GitHubServer, serving
@@ -28,8 +28,8 @@ def server() -> Iterator[GitHubServer]:
 
 
 def thread(server: GitHubServer, number: int = 5) -> Thread:
-    patience = Patience(pause=0, sleep=lambda _seconds: None)
-    return Thread(GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT), UP, number)
+    policy = RetryPolicy(pause=0, sleep=lambda _seconds: None)
+    return Thread(GitHub(Auth.Token("ghp_secret"), server.url, policy, login=BOT), UP, number)
 
 
 def result(headline: str = "green", head: str = A, run: int = 7) -> CommentState:

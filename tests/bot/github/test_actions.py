@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.github import actions
-from bot.github.actions import EnvironmentVariableError, OutputTooLargeError, context
+from bot.github.actions import EnvironmentVariableError, OutputTooLargeError, read_context
 from bot.github.events import CommentEvent, DispatchEvent, EventError, PullRequestEvent, WorkflowRunEvent, parse_event
 
 HERE = {"GITHUB_REPOSITORY": "a/b", "GITHUB_EVENT_NAME": "schedule", "GITHUB_EVENT_PATH": "/e", "GITHUB_TOKEN": "ghs_1"}
@@ -54,36 +54,36 @@ def parsed(name: str) -> Any:
 
 
 def test_a_job_tells_all_it_knows() -> None:
-    found = context(HERE | {"GITHUB_RUN_ID": "123", "GITHUB_RUN_ATTEMPT": "2", "ZERO3_REPOSITORY": "own/zero3"})
+    found = read_context(HERE | {"GITHUB_RUN_ID": "123", "GITHUB_RUN_ATTEMPT": "2", "ZERO3_REPOSITORY": "own/zero3"})
     assert (found.repository, found.project, found.attempt) == ("a/b", "own/zero3", 2)
     assert found.url == "https://github.com/a/b/actions/runs/123"
-    assert context(HERE).project == "a/b"
+    assert read_context(HERE).project == "a/b"
 
 
 def test_a_dispatch_names_its_pull_request() -> None:
     asked = {"ZERO3_REPOSITORY_UNDER_TEST": "c/d", "ZERO3_NUMBER": "5", "ZERO3_BASE": SHA, "ZERO3_HEAD": SHA}
-    found = context(HERE | asked | {"ZERO3_SELECTOR": "align:* dots1"})
+    found = read_context(HERE | asked | {"ZERO3_SELECTOR": "align:* dots1"})
     assert (found.under_test, found.number, found.base, found.head) == ("c/d", 5, SHA, SHA)
     assert found.selector == ("align:*", "dots1")
-    assert context(HERE | {"ZERO3_SELECTOR": "", "ZERO3_HEAD": ""}).selector == ()
+    assert read_context(HERE | {"ZERO3_SELECTOR": "", "ZERO3_HEAD": ""}).selector == ()
 
 
 def test_a_night_is_asked_for_by_hand_or_by_the_clock() -> None:
     by_hand = {"ZERO3_SET": "default", "ZERO3_ENVIRONMENTS": "*-5.5.4+* transformers-main+*", "ZERO3_FORCE": "true"}
-    found = context(HERE | by_hand)
+    found = read_context(HERE | by_hand)
     assert (found.environments, found.ids.split(), found.force) == (
         "default",
         ["*-5.5.4+*", "transformers-main+*"],
         True,
     )
-    by_the_clock = context(HERE | dict.fromkeys(by_hand, ""))
+    by_the_clock = read_context(HERE | dict.fromkeys(by_hand, ""))
     assert (by_the_clock.environments, by_the_clock.ids, by_the_clock.force) == ("nightly", "", False)
 
 
 @pytest.mark.parametrize("variables", [HERE | APP, {**HERE, **APP, "GITHUB_TOKEN": ""}])
 def test_no_secret_is_shown(variables: dict[str, str]) -> None:
-    assert "ghs_1" not in repr(context(variables))
-    assert "KEY" not in repr(context(variables))
+    assert "ghs_1" not in repr(read_context(variables))
+    assert "KEY" not in repr(read_context(variables))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_no_secret_is_shown(variables: dict[str, str]) -> None:
 )
 def test_everything_missing_is_named_at_once(variables: dict[str, str], missing: str) -> None:
     with pytest.raises(EnvironmentVariableError) as raised:
-        context(variables)
+        read_context(variables)
     assert str(raised.value).startswith(f"not set, or not usable: {missing}. ")
 
 
@@ -157,15 +157,17 @@ def test_no_payload_breaks_the_reader(name: str, payload: bytes) -> None:
 
 
 def test_the_event_is_read_from_its_file(tmp_path: Path) -> None:
-    here = context(HERE | {"GITHUB_EVENT_NAME": "issue_comment", "GITHUB_EVENT_PATH": str(tmp_path / "event.json")})
+    here = read_context(
+        HERE | {"GITHUB_EVENT_NAME": "issue_comment", "GITHUB_EVENT_PATH": str(tmp_path / "event.json")}
+    )
     with pytest.raises(EventError, match="No such file"):
-        actions.event(here)
+        actions.read_event(here)
     (tmp_path / "event.json").write_text(json.dumps(PAYLOADS["issue_comment"]))
-    assert actions.event(here) == parsed("issue_comment")
+    assert actions.read_event(here) == parsed("issue_comment")
 
 
 def test_a_scheduled_job_is_in_its_own_repository() -> None:
-    found = actions.event(context(HERE | {"GITHUB_REF_NAME": "trunk"}))
+    found = actions.read_event(read_context(HERE | {"GITHUB_REF_NAME": "trunk"}))
     assert isinstance(found, DispatchEvent)
     assert (found.repository.full_name, found.repository.default_branch) == ("a/b", "trunk")
 
@@ -183,7 +185,7 @@ def outputs(text: str) -> dict[str, str]:
 @pytest.mark.parametrize("value", ["[]", "", "a\nname=evil\nEOF\n", "a<<EOF", "ends\n"])
 def test_an_output_holds_any_text(value: str, tmp_path: Path) -> None:
     file = tmp_path / "output"
-    here = context(HERE | {"GITHUB_OUTPUT": str(file)})
+    here = read_context(HERE | {"GITHUB_OUTPUT": str(file)})
     actions.set_output(here, "first", value)
     actions.set_output(here, "second", "2")
     text = file.read_text()
@@ -192,7 +194,7 @@ def test_an_output_holds_any_text(value: str, tmp_path: Path) -> None:
 
 
 def test_an_output_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    here = context(HERE | {"GITHUB_OUTPUT": str(tmp_path / "output")})
+    here = read_context(HERE | {"GITHUB_OUTPUT": str(tmp_path / "output")})
     with pytest.raises(OutputTooLargeError, match=r"'plan' takes 1,048,578 bytes as UTF-16"):
         actions.set_output(here, "plan", "\N{SNOWMAN}" * (512 * 1024 + 1))
     actions.set_output(here, "plan", "x" * (512 * 1024))
@@ -200,9 +202,9 @@ def test_an_output_beyond_the_limit_is_refused(tmp_path: Path) -> None:
 
 def test_a_summary_is_cut_at_a_line_before_github_drops_it(tmp_path: Path) -> None:
     file = tmp_path / "summary"
-    here = context(HERE | {"GITHUB_STEP_SUMMARY": str(file)})
+    here = read_context(HERE | {"GITHUB_STEP_SUMMARY": str(file)})
     for _ in range(3):
-        actions.step_summary(here, "| \N{SNOWMAN} |\n" * 100_000)
+        actions.write_summary(here, "| \N{SNOWMAN} |\n" * 100_000)
     text = file.read_bytes()
     assert len(text) <= actions.SUMMARY_LIMIT
     assert text.decode().count("cut here") == 1
@@ -210,7 +212,7 @@ def test_a_summary_is_cut_at_a_line_before_github_drops_it(tmp_path: Path) -> No
 
 
 def test_without_files_everything_goes_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    actions.step_summary(context(HERE), "# Result\x1b[2J")
+    actions.write_summary(read_context(HERE), "# Result\x1b[2J")
     assert capsys.readouterr().out == "# Result\\u001b[2J\n"
 
 
@@ -218,7 +220,7 @@ HOSTILE = "a\r\n::set-output name=x::1\n##[error]b\x1b]0;t\x07%0A"
 
 
 def test_the_runner_obeys_nothing_in_text_from_outside(capsys: pytest.CaptureFixture[str]) -> None:
-    actions.verbatim(HOSTILE)
+    actions.log_verbatim(HOSTILE)
     first, *middle, last = capsys.readouterr().out.split("\n")[:-1]
     assert first.startswith("::stop-commands::")
     assert last == f"::{first.rpartition('::')[2]}::"

@@ -43,7 +43,7 @@ def paths(requests: list[Request], method: str = "GET") -> list[str]:
 
 def test_a_pull_request_with_its_two_commits() -> None:
     with opened(one_pull()) as (_, github):
-        pull = github.pull_request(NAME, 5)
+        pull = github.fetch_pull_request(NAME, 5)
     assert pull.head == Revision("contributor/transformers", "b" * 40, identity("contributor/transformers"))
     assert (pull.base.repository, pull.base.sha, pull.head_branch) == (NAME, "a" * 40, "patch-1")
     assert (pull.author, pull.open, pull.locked, pull.updated) == ("contributor", True, False, "2026-11-22T12:00:00Z")
@@ -51,19 +51,22 @@ def test_a_pull_request_with_its_two_commits() -> None:
 
 def test_b8_asking_again_is_a_304_and_a_new_head_is_seen() -> None:
     with opened(one_pull()) as (server, github):
-        first = github.pull_request(NAME, 5)
-        assert github.pull_request(NAME, 5) == first
+        first = github.fetch_pull_request(NAME, 5)
+        assert github.fetch_pull_request(NAME, 5) == first
         assert server.requests[-1].headers["if-none-match"]
         server.state.repositories[0].pulls[0].head_sha = "c" * 40
-        assert github.pull_request(NAME, 5).head.sha == "c" * 40
+        assert github.fetch_pull_request(NAME, 5).head.sha == "c" * 40
 
 
 def test_a_deleted_fork_has_no_repository() -> None:
     state = State([Repository(NAME, pulls=[Pull(5, head_repository="")], runs=[Run(3, head_repository="")])])
     with opened(state) as (_, github):
-        assert github.pull_request(NAME, 5).head == Revision("", "b" * 40)
-        assert github.pull_requests_since(NAME, "2026-01-01T00:00:00Z", 9)[0].head.repository == ""
-        assert (github.workflow_run(NAME, 3).head_repository, github.workflow_run(NAME, 3).head_repository_id) == (
+        assert github.fetch_pull_request(NAME, 5).head == Revision("", "b" * 40)
+        assert github.list_pull_requests_since(NAME, "2026-01-01T00:00:00Z", 9)[0].head.repository == ""
+        assert (
+            github.fetch_workflow_run(NAME, 3).head_repository,
+            github.fetch_workflow_run(NAME, 3).head_repository_id,
+        ) == (
             "",
             0,
         )
@@ -73,7 +76,7 @@ def test_pull_requests_from_a_branch_over_all_pages_without_one_request_each() -
     others = [Pull(number, head_branch="elsewhere") for number in range(500, 510)]
     pulls = [Pull(number) for number in range(1, 231)]
     with opened(State([Repository(NAME, pulls=[*pulls, *others])])) as (server, github):
-        found = github.pull_requests_from(NAME, "contributor", "patch-1")
+        found = github.list_pull_requests_from(NAME, "contributor", "patch-1")
         assert {pull.number for pull in found} == set(range(1, 231))
         assert len(server.requests) == 1 + 3
 
@@ -82,15 +85,15 @@ def test_pull_requests_since_are_the_oldest_first_and_ties_stay_together() -> No
     minutes = [10, 20, 20, 30, 40]
     pulls = [Pull(n, updated=f"2026-11-22T12:{minute}:00Z") for n, minute in enumerate(minutes)]
     with opened(State([Repository(NAME, pulls=pulls)])) as (_, github):
-        assert [pull.number for pull in github.pull_requests_since(NAME, "2026-11-22T12:10:00Z", 1)] == [1, 2]
-        assert [pull.number for pull in github.pull_requests_since(NAME, "2026-11-22T14:20:00+02:00", 9)] == [3, 4]
-        assert github.pull_requests_since(NAME, "2026-11-22T12:40:00Z", 9) == []
+        assert [pull.number for pull in github.list_pull_requests_since(NAME, "2026-11-22T12:10:00Z", 1)] == [1, 2]
+        assert [pull.number for pull in github.list_pull_requests_since(NAME, "2026-11-22T14:20:00+02:00", 9)] == [3, 4]
+        assert github.list_pull_requests_since(NAME, "2026-11-22T12:40:00Z", 9) == []
 
 
 def test_files_of_every_status_with_what_they_were() -> None:
     files = [File("a.py", "renamed", "old.py", None), File("b.py", "removed"), File("c.bin", "added", patch=None)]
     with opened(State([Repository(NAME, pulls=[Pull(5, files=files)])])) as (_, github):
-        change = github.change(github.pull_request(NAME, 5))
+        change = github.fetch_change(github.fetch_pull_request(NAME, 5))
     assert [(file.path, file.status, file.previous) for file in change.files] == [
         ("a.py", FileStatus.RENAMED, "old.py"),
         ("b.py", FileStatus.REMOVED, None),
@@ -103,7 +106,7 @@ def test_files_of_every_status_with_what_they_were() -> None:
 def test_b3_many_files_are_all_read_up_to_githubs_limit(count: int, *, complete: bool) -> None:
     files = [File(f"src/{n}.py") for n in range(count)]
     with opened(State([Repository(NAME, pulls=[Pull(5, files=files)])])) as (server, github):
-        change = github.change(github.pull_request(NAME, 5))
+        change = github.fetch_change(github.fetch_pull_request(NAME, 5))
         assert len(server.requests) == 2 + -(-min(count, 3000) // 100)
     assert (len({file.path for file in change.files}), change.total) == (min(count, 3000), count)
     assert change.complete is complete
@@ -111,14 +114,14 @@ def test_b3_many_files_are_all_read_up_to_githubs_limit(count: int, *, complete:
 
 def test_the_files_of_a_listed_pull_request_are_counted_too() -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, files=[File("a.py")])])])) as (_, github):
-        (listed,) = github.pull_requests_from(NAME, "contributor", "patch-1")
-        assert (listed.changed_files, github.change(listed).total) == (0, 1)
+        (listed,) = github.list_pull_requests_from(NAME, "contributor", "patch-1")
+        assert (listed.changed_files, github.fetch_change(listed).total) == (0, 1)
 
 
 def test_b2_two_hundred_and_fifty_comments_take_three_pages() -> None:
     comments = [Comment(n, 5, f"text {n}", "someone" if n % 2 else BOT, "zero3" if n == 2 else "") for n in range(250)]
     with opened(one_pull(comments=comments)) as (server, github):
-        found = github.comments(NAME, 5)
+        found = github.list_comments(NAME, 5)
         assert len(server.requests) == 1 + 3
     assert [comment.id for comment in found] == list(range(250))
     assert (found[1].author, found[1].author_type, found[2].author_type, found[2].app) == (
@@ -157,17 +160,17 @@ def test_b7_locked_deleted_and_unknown_things() -> None:
         with pytest.raises(NotFoundError, match="410"):
             github.edit_issue(NAME, 6, "text")
         with pytest.raises(NotFoundError, match="404"):
-            github.pull_request(NAME, 7)
+            github.fetch_pull_request(NAME, 7)
         with pytest.raises(NotFoundError, match="looking for no/where"):
-            github.pull_request("no/where", 7)
+            github.fetch_pull_request("no/where", 7)
 
 
 def test_b9_a_moved_repository_is_found_under_its_old_name_for_reads_and_writes() -> None:
     others = [Pull(n, head_branch="elsewhere") for n in range(100, 250)]
     state = State([Repository(NAME, moved=["old/name"], pulls=[Pull(5), *others], comments=[Comment(1, 5, "old")])])
     with opened(state) as (server, github):
-        assert [pull.number for pull in github.pull_requests_from("old/name", "contributor", "patch-1")] == [5]
-        assert github.pull_request("old/name", 5).repository == NAME
+        assert [pull.number for pull in github.list_pull_requests_from("old/name", "contributor", "patch-1")] == [5]
+        assert github.fetch_pull_request("old/name", 5).repository == NAME
         github.create_comment("old/name", 5, "new", "new")
         github.edit_comment("old/name", 1, "edited")
         assert [comment.body for comment in server.state.repositories[0].comments] == ["edited", "new"]
@@ -204,7 +207,7 @@ def test_b6_a_check_run_too_long_is_its_own_error() -> None:
 
 def test_a_deleted_account_is_a_ghost() -> None:
     with opened(one_pull(comments=[Comment(1, 5, "text", "")])) as (_, github):
-        assert [comment.author for comment in github.comments(NAME, 5)] == ["ghost"]
+        assert [comment.author for comment in github.list_comments(NAME, 5)] == ["ghost"]
 
 
 def test_a_check_run_without_annotations_takes_two_requests() -> None:
@@ -224,12 +227,12 @@ def test_a_workflow_run_its_jobs_of_one_attempt_and_its_artifacts() -> None:
     jobs = [*(Job(f"cell {n}") for n in range(120)), Job("again", "failure", 2), Job("still", None, 2)]
     artifacts = [Artifact(n, 3, f"zero3-{n}", b"12345") for n in range(130)]
     with opened(one_pull(runs=[Run(3, attempt=2, jobs=jobs)], artifacts=artifacts)) as (server, github):
-        run = github.workflow_run(NAME, 3)
+        run = github.fetch_workflow_run(NAME, 3)
         assert (run.attempt, run.path, run.head_sha) == (2, ".github/workflows/pull-request.yml", "b" * 40)
         assert run.head_repository_id == identity("contributor/transformers")
-        assert github.jobs(NAME, 3, 2) == [JobResult("again", "failure"), JobResult("still", "")]
-        assert len(github.jobs(NAME, 3, 1)) == 120
-        found = github.artifacts(NAME, 3)
+        assert github.list_jobs(NAME, 3, 2) == [JobResult("again", "failure"), JobResult("still", "")]
+        assert len(github.list_jobs(NAME, 3, 1)) == 120
+        found = github.list_artifacts(NAME, 3)
         assert (len(found), len(server.requests)) == (130, 1 + 1 + 1 + 2 + 2)
     digest = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"
     assert found[0] == ArtifactInfo(0, "zero3-0", 5, f"sha256:{digest}")
@@ -237,7 +240,7 @@ def test_a_workflow_run_its_jobs_of_one_attempt_and_its_artifacts() -> None:
 
 def test_an_artifact_comes_from_another_host_which_never_sees_the_token() -> None:
     with opened(one_pull(artifacts=[Artifact(8, 3, "zero3-a", b"PK" * 5000)])) as (server, github):
-        assert github.download(NAME, 8, limit=10_000) == b"PK" * 5000
+        assert github.download_artifact(NAME, 8, limit=10_000) == b"PK" * 5000
         assert len(server.downloads) == 1
         assert "authorization" not in server.downloads[0]
 
@@ -246,9 +249,9 @@ def test_an_artifact_beyond_the_limit_is_not_read() -> None:
     artifacts = [Artifact(8, 3, "zero3-a", b"x" * 10_001), Artifact(9, 3, "old", expired=True)]
     with opened(one_pull(artifacts=artifacts)) as (_, github):
         with pytest.raises(TooLargeError, match="10,001 bytes, the limit is 10,000"):
-            github.download(NAME, 8, limit=10_000)
+            github.download_artifact(NAME, 8, limit=10_000)
         with pytest.raises(NotFoundError, match="expired"):
-            github.download(NAME, 9, limit=10_000)
+            github.download_artifact(NAME, 9, limit=10_000)
 
 
 def test_permission_tells_roles_and_strangers_have_none() -> None:
@@ -260,7 +263,7 @@ def test_permission_tells_roles_and_strangers_have_none() -> None:
         "c": ("write", "custom"),
     }
     with opened(one_pull(permissions=allowed)) as (_, github):
-        assert [github.permission(NAME, user) for user in ("a", "m", "t", "c", "nobody", "o/d/d")] == [
+        assert [github.fetch_permission(NAME, user) for user in ("a", "m", "t", "c", "nobody", "o/d/d")] == [
             "admin",
             "maintain",
             "triage",
@@ -285,9 +288,9 @@ def test_the_tracking_issue_is_the_oldest_open_one_of_ours() -> None:
     issues = [Issue(n, "t", "text") for n in range(10, 150)]
     issues += [Issue(1, "t", "marker", "stranger"), Issue(2, "t", "marker", state="closed"), Issue(160, "t", "marker")]
     with opened(one_pull(issues=[*issues, Issue(170, "t", "marker")])) as (_, github):
-        found = github.issue_with(NAME, "marker")
+        found = github.find_issue(NAME, "marker")
         assert found
-        assert (found.id, found.body, github.issue_with(NAME, "other")) == (160, "marker", None)
+        assert (found.id, found.body, github.find_issue(NAME, "other")) == (160, "marker", None)
 
 
 def test_an_issue_is_created_and_edited() -> None:
@@ -309,7 +312,7 @@ def key() -> rsa.RSAPrivateKey:
 
 def test_the_merge_base_of_a_head_in_a_fork() -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, merge_base="c" * 40)])])) as (_, github):
-        assert github.merge_base(NAME, "a" * 40, "b" * 40) == "c" * 40
+        assert github.find_merge_base(NAME, "a" * 40, "b" * 40) == "c" * 40
 
 
 def test_b10_an_installation_token_is_made_once_and_renewed_before_it_expires(key: rsa.RSAPrivateKey) -> None:
@@ -318,7 +321,7 @@ def test_b10_an_installation_token_is_made_once_and_renewed_before_it_expires(ke
         state.token_seconds = seconds
         with opened(state, auth=app(state, key)) as (server, github):
             github.create_comment(NAME, 5, "one", "one")
-            github.comments(NAME, 5)
+            github.list_comments(NAME, 5)
             assert len([path for path in paths(server.requests, "POST") if "access_tokens" in path]) == tokens
 
 
@@ -330,7 +333,7 @@ def test_b10_the_token_is_in_no_log_and_no_message(
     state = one_pull(artifacts=[Artifact(8, 3, "gone", expired=True)])
     with opened(state, auth=app(state, key)) as (server, github):
         with pytest.raises(NotFoundError) as raised:
-            github.download(NAME, 8, 100)
+            github.download_artifact(NAME, 8, 100)
         token = server.requests[-1].headers["authorization"].partition(" ")[2]
     said = caplog.text + str(raised.value) + "".join(capfd.readouterr())
     assert token.startswith("ghs_")
@@ -347,8 +350,8 @@ def test_the_server_runs_alone_and_takes_archives(tmp_path: Path) -> None:
             url = server.stdout.readline().strip()
             uploaded = requests.put(f"{url}/_test/artifacts/3/zero3-a", data=b"PK", timeout=30)
             github = GitHub(Auth.Token("t"), url, login=BOT)
-            (artifact,) = github.artifacts(NAME, 3)
-            assert github.download(NAME, artifact.id, 100) == b"PK"
+            (artifact,) = github.list_artifacts(NAME, 3)
+            assert github.download_artifact(NAME, artifact.id, 100) == b"PK"
             state = requests.get(f"{url}/_test/state", timeout=30).json()
         finally:
             server.terminate()
@@ -366,18 +369,18 @@ def test_the_server_knows_when_an_exchange_is_not_githubs() -> None:
 
 def test_the_newest_commit_of_a_repository() -> None:
     with opened(State([Repository(NAME, tip="e" * 40)])) as (_, github):
-        assert github.tip(NAME) == "e" * 40
+        assert github.fetch_tip(NAME) == "e" * 40
 
 
 def test_a_closed_issue_is_found_where_it_is_looked_for_and_opened_again() -> None:
     state = State([Repository(NAME, issues=[Issue(9, "Upstream", "marker", BOT, "closed")])])
     with opened(state) as (server, github):
-        assert github.issue_with(NAME, "marker") is None
-        found = github.issue_with(NAME, "marker", closed=True)
+        assert github.find_issue(NAME, "marker") is None
+        found = github.find_issue(NAME, "marker", closed=True)
         assert found
         assert (found.id, found.open) == (9, False)
         github.edit_issue(NAME, 9, "marker, new", "open")
-        assert github.issue_with(NAME, "marker")
+        assert github.find_issue(NAME, "marker")
         github.edit_issue(NAME, 9, "marker, newer")
         (issue,) = server.state.repositories[0].issues
         assert (issue.body, issue.state) == ("marker, newer", "open")

@@ -13,7 +13,7 @@ from bot.github.errors import (
     TooLargeError,
     UnreachableError,
 )
-from bot.github.retries import Patience
+from bot.github.retries import RetryPolicy
 from bot.github.types import Annotation, CheckRun
 from tests.support.github.client import NAME, Clock, one_pull, opened
 from tests.support.github.faults import Fault, Kind
@@ -67,7 +67,7 @@ def test_b4_a_rate_limit_is_waited_for_as_it_says(
         clock = Clock()
         faults = {"create": 2, "edit": 1, "read": 0}[change]
         fault = limited(status, headers, message)[faults]
-        with opened(one_pull(comments=[Comment(1, 5, "old")]), fault, patience=clock.patience()) as (server, github):
+        with opened(one_pull(comments=[Comment(1, 5, "old")]), fault, policy=clock.policy()) as (server, github):
             act(github, change)
             assert bodies(server) == {"create": ["old", BODY], "edit": [BODY], "read": [BODY]}[change]
             assert clock.slept == [waited]
@@ -91,7 +91,7 @@ def act(github: GitHub, change: str) -> None:
 )
 def test_b4_a_rate_limit_that_ends_too_late_is_an_error_at_once(status: int, headers: dict[str, str]) -> None:
     clock = Clock()
-    with opened(one_pull(), *limited(status, headers), patience=clock.patience()) as (server, github):
+    with opened(one_pull(), *limited(status, headers), policy=clock.policy()) as (server, github):
         with pytest.raises(RateLimitedError, match=r"for another 360[01] seconds; nothing was lost"):
             github.create_comment(NAME, 5, BODY, MARKER)
         assert (clock.slept, bodies(server), sent(server, "POST")) == ([], [], 1)
@@ -100,7 +100,7 @@ def test_b4_a_rate_limit_that_ends_too_late_is_an_error_at_once(status: int, hea
 def test_b4_all_waits_together_stay_within_the_budget() -> None:
     clock = Clock()
     faults = limited(429, {"Retry-After": "50"}, times=9)
-    with opened(one_pull(), *faults, patience=clock.patience(attempts=9, budget=120)) as (_, github):
+    with opened(one_pull(), *faults, policy=clock.policy(attempts=9, budget=120)) as (_, github):
         with pytest.raises(RateLimitedError):
             github.create_comment(NAME, 5, BODY, MARKER)
         with pytest.raises(RateLimitedError):
@@ -110,9 +110,9 @@ def test_b4_all_waits_together_stay_within_the_budget() -> None:
 
 def test_b4_a_secondary_limit_without_header_is_waited_for_longer_each_time() -> None:
     clock = Clock()
-    patience = clock.patience(attempts=9)
+    policy = clock.policy(attempts=9)
     with (
-        opened(one_pull(), *limited(429, {}, times=9), patience=patience) as (_, github),
+        opened(one_pull(), *limited(429, {}, times=9), policy=policy) as (_, github),
         pytest.raises(RateLimitedError),
     ):
         github.create_comment(NAME, 5, BODY, MARKER)
@@ -123,7 +123,7 @@ def test_a_403_without_a_limit_is_not_repeated() -> None:
     fault = Fault("GET", "comments", status=403, message="Resource not accessible by integration", times=9)
     with opened(one_pull(), fault) as (server, github):
         with pytest.raises(ForbiddenError, match="not accessible"):
-            github.comments(NAME, 5)
+            github.list_comments(NAME, 5)
         assert len(server.requests) == 2
 
 
@@ -156,7 +156,7 @@ def test_b1_an_issue_is_opened_once() -> None:
 def test_b5_an_edit_is_repeated_until_it_can_be_read_back(method: str, kind: Kind, *, applied: bool) -> None:
     fault = Fault(method, "comments/1", kind, applied=applied, times=2)
     clock = Clock()
-    with opened(one_pull(comments=[Comment(1, 5, "old")]), fault, patience=clock.patience()) as (server, github):
+    with opened(one_pull(comments=[Comment(1, 5, "old")]), fault, policy=clock.policy()) as (server, github):
         assert github.edit_comment(NAME, 1, BODY).body == BODY
         assert (bodies(server), clock.slept) == ([BODY], [1, 2])
 
@@ -165,7 +165,7 @@ def test_an_edit_that_is_confirmed_but_forgotten_is_repeated_or_an_error() -> No
     for times, waits in ((1, [1]), (9, [1, 2, 4])):
         clock = Clock()
         state, fault = one_pull(comments=[Comment(1, 5, "old")]), Fault("PATCH", "comments", Kind.FORGET, times=times)
-        with opened(state, fault, patience=clock.patience()) as (_, github):
+        with opened(state, fault, policy=clock.policy()) as (_, github):
             if times == 1:
                 assert github.edit_comment(NAME, 1, BODY).body == BODY
             else:
@@ -189,9 +189,9 @@ def test_an_issue_text_that_github_drops_without_a_word_is_an_error() -> None:
 @pytest.mark.parametrize("kind", [Kind.STATUS, Kind.DROP, Kind.CUT])
 def test_b5_a_server_that_stays_down_is_an_error_after_a_few_tries(kind: Kind) -> None:
     clock = Clock()
-    with opened(one_pull(), Fault("GET", "pulls/5", kind, times=99), patience=clock.patience()) as (server, github):
+    with opened(one_pull(), Fault("GET", "pulls/5", kind, times=99), policy=clock.policy()) as (server, github):
         with pytest.raises(UnreachableError, match="reading huggingface/transformers#5"):
-            github.pull_request(NAME, 5)
+            github.fetch_pull_request(NAME, 5)
         assert (sent(server, "GET"), clock.slept) == (1 + 4, [1, 2, 4])
 
 
@@ -199,25 +199,25 @@ def test_b5_a_failed_page_is_read_again_and_no_other() -> None:
     comments = [Comment(n, 5, f"text {n}") for n in range(250)]
     fault = Fault("GET", "comments", Kind.DROP, times=2, after=1)
     with opened(one_pull(comments=comments), fault) as (server, github):
-        assert [comment.id for comment in github.comments(NAME, 5)] == list(range(250))
+        assert [comment.id for comment in github.list_comments(NAME, 5)] == list(range(250))
         pages = [request.query.get("page", "1") for request in server.requests[1:]]
     assert pages == ["1", "2", "2", "2", "3"]
 
 
 def test_a_page_link_to_another_host_is_not_followed() -> None:
     with opened(one_pull(comments=[Comment(n, 5, "text") for n in range(150)])) as (server, github):
-        github.pull_request(NAME, 5)
+        github.fetch_pull_request(NAME, 5)
         server.url = "http://elsewhere.example"
         with pytest.raises(GitHubError, match="makes no sense"):
-            github.comments(NAME, 5)
+            github.list_comments(NAME, 5)
 
 
 def test_an_answer_that_is_none_of_githubs_is_an_error() -> None:
     faults = [Fault(method, "(comments|pulls/5)$", status=200, message="<html>", times=9) for method in ("GET", "POST")]
     with opened(one_pull(), *faults) as (_, github):
         for ask in (
-            lambda: github.pull_request(NAME, 5),
-            lambda: github.comments(NAME, 5),
+            lambda: github.fetch_pull_request(NAME, 5),
+            lambda: github.list_comments(NAME, 5),
             lambda: github.create_comment(NAME, 5, BODY, MARKER),
         ):
             with pytest.raises(GitHubError, match="makes no sense"):
@@ -226,7 +226,7 @@ def test_an_answer_that_is_none_of_githubs_is_an_error() -> None:
 
 def test_b9_a_repository_that_moves_meanwhile_is_an_error_not_a_success() -> None:
     with opened(one_pull(comments=[Comment(1, 5, "old")])) as (server, github):
-        github.comments(NAME, 5)
+        github.list_comments(NAME, 5)
         server.state.repositories[0].name, server.state.repositories[0].moved = "new/name", [NAME]
         with pytest.raises(GitHubError, match="makes no sense"):
             github.create_comment(NAME, 5, BODY, MARKER)
@@ -271,21 +271,21 @@ def test_a_workflow_run_is_rerun_once() -> None:
 )
 def test_b5_an_archive_is_whole_or_asked_for_again(fault: Fault) -> None:
     with opened(one_pull(artifacts=[Artifact(8, 3, "zero3-a", b"PK" * 5000)]), fault) as (_, github):
-        assert github.download(NAME, 8, 10_000) == b"PK" * 5000
+        assert github.download_artifact(NAME, 8, 10_000) == b"PK" * 5000
 
 
 def test_the_signed_address_of_an_archive_is_in_no_message() -> None:
     fault = Fault("GET", "/blobs", status=403, times=9)
     with opened(one_pull(artifacts=[Artifact(8, 3, "zero3-a", b"PK")]), fault) as (_, github):
         with pytest.raises(UnreachableError, match="downloading artifact 8") as raised:
-            github.download(NAME, 8, 100)
+            github.download_artifact(NAME, 8, 100)
         assert "sig" not in str(raised.value)
 
 
 def test_b4_a_429_needs_no_words() -> None:
     clock = Clock()
     fault = Fault("POST", "comments", status=429, message="Too many")
-    with opened(one_pull(), fault, patience=clock.patience()) as (server, github):
+    with opened(one_pull(), fault, policy=clock.policy()) as (server, github):
         github.create_comment(NAME, 5, BODY, MARKER)
         assert (clock.slept, bodies(server)) == ([60], [BODY])
 
@@ -293,15 +293,15 @@ def test_b4_a_429_needs_no_words() -> None:
 def test_an_archive_that_does_not_tell_its_size_is_cut_off_at_the_limit() -> None:
     fault = Fault("GET", "/blobs", Kind.UNSIZED, times=2)
     with opened(one_pull(artifacts=[Artifact(8, 3, "zero3-a", b"x" * 200_000)]), fault) as (server, github):
-        assert len(github.download(NAME, 8, 200_000)) == 200_000
-        with pytest.raises(TooLargeError, match="goes on after 199,999 bytes"):
-            github.download(NAME, 8, 199_999)
+        assert len(github.download_artifact(NAME, 8, 200_000)) == 200_000
+        with pytest.raises(TooLargeError, match="has more than 199,999 bytes"):
+            github.download_artifact(NAME, 8, 199_999)
         assert len(server.downloads) == 2
 
 
 def test_b10_a_token_that_ended_is_an_error_that_does_not_quote_it() -> None:
     with opened(one_pull()) as (server, github):
-        github.comments(NAME, 5)
+        github.list_comments(NAME, 5)
         server.state.tokens.clear()
         with pytest.raises(ExpiredTokenError, match="Bad credentials") as raised:
             github.create_comment(NAME, 5, BODY, MARKER)
@@ -311,11 +311,11 @@ def test_b10_a_token_that_ended_is_an_error_that_does_not_quote_it() -> None:
 
 def test_writes_keep_a_pause_and_reads_do_not() -> None:
     clock = Clock()
-    patience = Patience(pause=1.0, sleep=clock.sleep, clock=clock.time)
-    with opened(one_pull(), patience=patience) as (_, github):
+    policy = RetryPolicy(pause=1.0, sleep=clock.sleep, clock=clock.time)
+    with opened(one_pull(), policy=policy) as (_, github):
         for number in range(3):
             github.create_comment(NAME, 5, f"text {number}", f"text {number}")
-            github.comments(NAME, 5)
+            github.list_comments(NAME, 5)
     assert clock.slept == [1.0, 1.0]
 
 
@@ -327,6 +327,6 @@ def test_every_request_says_which_api_it_means() -> None:
 
 
 def test_the_default_patience_ends_within_a_jobs_time() -> None:
-    patience = Patience()
-    assert (patience.sleep, patience.clock) == (time.sleep, time.time)
-    assert patience.longest <= patience.budget <= 600
+    policy = RetryPolicy()
+    assert (policy.sleep, policy.clock) == (time.sleep, time.time)
+    assert policy.longest <= policy.budget <= 600

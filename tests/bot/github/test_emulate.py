@@ -18,7 +18,7 @@ from urllib3 import Retry
 
 from bot.github.client import GitHub
 from bot.github.errors import NotFoundError
-from bot.github.retries import Patience
+from bot.github.retries import RetryPolicy
 from bot.github.types import Annotation, CheckRun
 from tests.support.github.keys import private_pem
 from tests.support.node_tools import installed
@@ -27,7 +27,7 @@ NAME = "zero3-bot/transformers"
 TOKEN = "ghp_emulated"  # noqa: S105, one that only the emulator knows
 APP = 12345
 INSTALLATION = 100
-PATIENCE = Patience(attempts=1, pause=0.0)
+POLICY = RetryPolicy(attempts=1, pause=0.0)
 PERMISSIONS = {"contents": "write", "issues": "write", "pull_requests": "write", "checks": "write"}
 
 
@@ -95,15 +95,15 @@ def url(key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def github(url: str) -> GitHub:
-    return GitHub(Auth.Token(TOKEN), url, PATIENCE, login="zero3-bot")
+    return GitHub(Auth.Token(TOKEN), url, POLICY, login="zero3-bot")
 
 
 def test_a_pull_request_and_who_it_is_from(github: GitHub) -> None:
-    pull = github.pull_request(NAME, 1)
+    pull = github.fetch_pull_request(NAME, 1)
     assert (pull.repository, pull.head.repository, pull.head_branch, pull.open) == (NAME, NAME, "patch-1", True)
     assert pull.head.sha != pull.base.sha
-    assert github.pull_requests_from(NAME, "zero3-bot", "patch-1") == [replace(pull, changed_files=0)]
-    assert github.pull_requests_since(NAME, "2020-01-01T00:00:00Z", 5)[0].number == 1
+    assert github.list_pull_requests_from(NAME, "zero3-bot", "patch-1") == [replace(pull, changed_files=0)]
+    assert github.list_pull_requests_since(NAME, "2020-01-01T00:00:00Z", 5)[0].number == 1
 
 
 def test_a_comment_behind_150_others_is_found_and_edited_in_place(github: GitHub) -> None:
@@ -111,7 +111,7 @@ def test_a_comment_behind_150_others_is_found_and_edited_in_place(github: GitHub
         github.create_comment(NAME, 1, f"text {number}", f"text {number}")
     created = github.create_comment(NAME, 1, "<!-- zero3 1 -->\nred", "zero3 1")
     edited = github.edit_comment(NAME, created.id, "<!-- zero3 2 -->\ngreen")
-    comments = github.comments(NAME, 1)
+    comments = github.list_comments(NAME, 1)
     assert (len(comments), comments[-1].body, comments[-1].author) == (151, edited.body, "zero3-bot")
     assert edited.id == created.id
 
@@ -120,25 +120,25 @@ def test_what_is_not_there(github: GitHub) -> None:
     with pytest.raises(NotFoundError):
         github.edit_comment(NAME, 987_654, "text")
     with pytest.raises(NotFoundError):
-        github.pull_request("zero3-bot/nothing", 1)
+        github.fetch_pull_request("zero3-bot/nothing", 1)
 
 
 def test_an_issue_is_created_found_and_edited(github: GitHub) -> None:
     number = github.create_issue(NAME, "Upstream", "<!-- track --> first", "<!-- track -->")
     github.edit_issue(NAME, number, "<!-- track --> second")
-    found = github.issue_with(NAME, "<!-- track -->")
+    found = github.find_issue(NAME, "<!-- track -->")
     assert found
     assert (found.id, found.body) == (number, "<!-- track --> second")
 
 
 def test_permission_of_the_owner(github: GitHub) -> None:
-    assert github.permission(NAME, "zero3-bot") == "admin"
+    assert github.fetch_permission(NAME, "zero3-bot") == "admin"
 
 
 def test_an_app_signs_in_comments_and_writes_a_check_run(url: str, key: str) -> None:
     auth = Auth.AppInstallationAuth(Auth.AppAuth(APP, key), INSTALLATION, PERMISSIONS)
-    github = GitHub(auth, url, PATIENCE, login="zero3-matrix[bot]")
-    head = github.pull_request(NAME, 1).head.sha
+    github = GitHub(auth, url, POLICY, login="zero3-matrix[bot]")
+    head = github.fetch_pull_request(NAME, 1).head.sha
     created = github.create_comment(NAME, 1, "from the App", "from the App")
     assert created.author == "zero3-matrix[bot]"
     remarks = tuple(Annotation("a.py", n, n, f"line {n}") for n in range(1, 61))

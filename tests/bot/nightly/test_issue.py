@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
-from bot.github.retries import Patience
+from bot.github.retries import RetryPolicy
 from bot.nightly.changes import Turn, Turns, turns, worse
 from bot.nightly.issue import MARKER, SHOWN, Ledger, body, ledger
 from bot.nightly.update_issue import known_of, track, track_age
-from bot.pull_requests.tracking_issue import TrackingState, tracking_body
+from bot.pull_requests.tracking_issue import TrackingState, render_tracking_issue
 from bot.pull_requests.watch import read_state
 from matrix.history.changes import VerdictHistory
 from matrix.model import CaseKey, Check, Loader
@@ -152,8 +152,8 @@ def server() -> Iterator[GitHubServer]:
 
 
 def github(server: GitHubServer) -> GitHub:
-    patience = Patience(pause=0, sleep=lambda _seconds: None)
-    return GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT)
+    policy = RetryPolicy(pause=0, sleep=lambda _seconds: None)
+    return GitHub(Auth.Token("ghp_secret"), server.url, policy, login=BOT)
 
 
 def remarks(server: GitHubServer) -> list[str]:
@@ -294,7 +294,7 @@ def test_a_job_that_was_cut_off_remarks_once(server: GitHubServer) -> None:
 
 
 def test_the_two_tracking_issues_of_the_bot_do_not_meet(server: GitHubServer) -> None:
-    other = Issue(1, "Upstream", tracking_body(TrackingState()))
+    other = Issue(1, "Upstream", render_tracking_issue(TrackingState()))
     server.state.repositories[0].issues.append(other)
     before = other.body
     track(github(server), OWN, WRONG)

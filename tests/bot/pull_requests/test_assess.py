@@ -1,4 +1,4 @@
-"""What is asked in both zones: the change, its base, and the models that take code from each other."""
+"""What both sides compute: the change, its base, and the models that take code from each other."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def test_the_graph_is_that_of_the_newest_release(newest: Path) -> None:
 
 def test_base_is_where_the_head_branched_off() -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, merge_base="c" * 40, files=[LOADER])])])) as (_, github):
-        assessed = assess(github, github.pull_request(NAME, 5))
+        assessed = assess(github, github.fetch_pull_request(NAME, 5))
     (pair, *_) = assessed.plan.duels
     assert assessed.plan.base_sha == "c" * 40
     assert next(side for side in pair.sides if side.role is Role.BASE).pins["transformers"].endswith("c" * 40)
@@ -31,11 +31,11 @@ def test_base_is_where_the_head_branched_off() -> None:
 @pytest.mark.parametrize(
     ("selector", "measured"),
     [((), len(load_catalog())), ((CONTROL,), 3), (("segformer:*",), 2)],
-    ids=["all", "one", "a sentinel"],
+    ids=["all", "one", "a canary"],
 )
-def test_a_selector_narrows_and_keeps_the_sentinels(selector: tuple[str, ...], measured: int) -> None:
+def test_a_selector_narrows_and_keeps_the_canaries(selector: tuple[str, ...], measured: int) -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, files=[LOADER])])])) as (_, github):
-        (pair, *_) = assess(github, github.pull_request(NAME, 5), selector).plan.duels
+        (pair, *_) = assess(github, github.fetch_pull_request(NAME, 5), selector).plan.duels
     assert len(pair.architectures) == measured
     assert ROUTER in pair.architectures
 
@@ -45,5 +45,5 @@ def test_a_selector_of_what_is_not_affected_measures_nothing() -> None:
         "src/transformers/models/resnet/modeling_resnet.py", patch="@@ -1 +1 @@\n+        self.x = nn.Buffer(y)"
     )
     with opened(State([Repository(NAME, pulls=[Pull(5, files=[model])])])) as (_, github):
-        assert assess(github, github.pull_request(NAME, 5)).plan.duels
-        assert not assess(github, github.pull_request(NAME, 5), (CONTROL,)).plan.duels
+        assert assess(github, github.fetch_pull_request(NAME, 5)).plan.duels
+        assert not assess(github, github.fetch_pull_request(NAME, 5), (CONTROL,)).plan.duels

@@ -13,9 +13,18 @@ from hypothesis import strategies as st
 
 from bot.comment.state import MARKER, CommentState, Headline
 from bot.github.client import GitHub
-from bot.github.events import Account, CommentEvent, Home, Issue, Written
-from bot.github.retries import Patience
-from bot.pull_requests.comment_commands import Answers, Command, Explain, Help, Mute, Rerun, Run, answer, parse
+from bot.github.events import CommentEvent, EventAccount, EventComment, EventIssue, HomeRepository
+from bot.github.retries import RetryPolicy
+from bot.pull_requests.comment_commands import (
+    Command,
+    Explain,
+    Help,
+    Mute,
+    Rerun,
+    Run,
+    answer_comment,
+    parse_command,
+)
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Workflow
 from bot.settings import Budget, Settings
@@ -59,13 +68,13 @@ SETTINGS = Settings(BOT, (), (), Budget(9, 9, 99))
     ],
 )
 def test_a_command_is_a_line_that_begins_with_it(body: str, command: Command | None) -> None:
-    assert parse(body) == command
+    assert parse_command(body) == command
 
 
 @settings(deadline=None)
 @given(st.text() | st.text(alphabet=st.sampled_from("/zero3 run`~\n\r\t*")))
 def test_every_body_is_a_command_or_none(body: str) -> None:
-    assert parse(body) is None or "/zero3" in body
+    assert parse_command(body) is None or "/zero3" in body
 
 
 @pytest.fixture
@@ -80,12 +89,13 @@ def server() -> Iterator[GitHubServer]:
 
 def said(server: GitHubServer, body: str, user: str = "ada", comment: int = 77) -> str:
     """What the bot replies to `body`; empty when it does not."""
-    written = Written(comment, body, Account(user, "Bot" if user.endswith("[bot]") else "User"))
-    home = Home(1, OWN, "main")
-    answer(
-        CommentEvent("created", Issue(5, "open", {}), written, home),
+    written = EventComment(comment, body, EventAccount(user, "Bot" if user.endswith("[bot]") else "User"))
+    home = HomeRepository(1, OWN, "main")
+    answer_comment(
+        CommentEvent("created", EventIssue(5, "open", {}), written, home),
         services(server),
-        Answers(CATALOG, "About {}.".format),
+        CATALOG,
+        "About {}.".format,
     )
     marker = f"\n\n<!-- zero3-reply {comment} -->"
     replies = [each.body for each in comments(server) if each.body.endswith(marker)]
@@ -94,8 +104,8 @@ def said(server: GitHubServer, body: str, user: str = "ada", comment: int = 77) 
 
 
 def services(server: GitHubServer) -> Services:
-    patience = Patience(pause=0, sleep=lambda _seconds: None)
-    github = GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT)
+    policy = RetryPolicy(pause=0, sleep=lambda _seconds: None)
+    github = GitHub(Auth.Token("ghp_secret"), server.url, policy, login=BOT)
     return Services(github, OWN, Workflow(OWN), SETTINGS)
 
 
@@ -146,7 +156,7 @@ def test_close_matches_are_named(server: GitHubServer) -> None:
 @pytest.mark.parametrize("command", ["run", "rerun", "explain align", "mute", "unmute", "help"])
 def test_who_may_not_write_gets_a_polite_no(server: GitHubServer, user: str, command: str) -> None:
     before = standing(server).body
-    assert said(server, f"/zero3 {command}", user).startswith("Thank you for asking. Only people who may write")
+    assert said(server, f"/zero3 {command}", user).startswith("Thank you for asking. Only people with write access")
     assert not dispatches(server)
     assert server.state.repositories[0].runs == [WorkflowRun(7)]
     assert comments(server)[0].body == before
@@ -174,16 +184,16 @@ def test_bots_command_nothing(server: GitHubServer, user: str) -> None:
     "change",
     [
         {"action": "edited"},
-        {"issue": Issue(5, "closed", {})},
-        {"issue": Issue(5, "open")},
-        {"comment": Written(77, "Nice work", Account("ada", "User"))},
-        {"comment": Written(77, "/zero3 run", None)},
+        {"issue": EventIssue(5, "closed", {})},
+        {"issue": EventIssue(5, "open")},
+        {"comment": EventComment(77, "Nice work", EventAccount("ada", "User"))},
+        {"comment": EventComment(77, "/zero3 run", None)},
     ],
 )
 def test_everything_else_is_left_alone_without_a_request(server: GitHubServer, change: dict[str, Any]) -> None:
-    asked = Written(77, "/zero3 run", Account("ada", "User"))
-    event = replace(CommentEvent("created", Issue(5, "open", {}), asked, Home(1, OWN, "main")), **change)
-    assert answer(event, services(server), Answers(CATALOG, str)).startswith("nothing to do")
+    asked = EventComment(77, "/zero3 run", EventAccount("ada", "User"))
+    event = replace(CommentEvent("created", EventIssue(5, "open", {}), asked, HomeRepository(1, OWN, "main")), **change)
+    assert answer_comment(event, services(server), CATALOG, str).startswith("nothing to do")
     assert not server.requests
 
 
@@ -220,16 +230,16 @@ def test_explain_tells_a_few(server: GitHubServer) -> None:
 def test_mute_and_unmute_change_only_the_marker(server: GitHubServer) -> None:
     comment = standing(server)
     before = comment.body
-    assert said(server, "/zero3 mute").startswith("My comment stays as it is")
+    assert said(server, "/zero3 mute").startswith("I no longer update my comment")
     found = MARKER.parse(comment.body)
     assert found
     assert found.muted
-    assert said(server, "/zero3 unmute", comment=78).startswith("My comment follows the results again")
+    assert said(server, "/zero3 unmute", comment=78).startswith("I update my comment again")
     assert comment.body == before
 
 
 def test_nothing_can_be_muted_before_there_is_a_comment(server: GitHubServer) -> None:
-    assert said(server, "/zero3 mute") == "There is no comment of mine here yet."
+    assert said(server, "/zero3 mute") == "I have not commented here yet."
 
 
 @pytest.mark.parametrize(
@@ -245,4 +255,4 @@ def test_unknown_words_get_the_help(server: GitHubServer, command: str, first: s
     reply = said(server, f"/zero3 {command}")
     assert reply.startswith(first)
     assert reply.count("\n- `/zero3 ") == 5
-    assert parse(reply) is None
+    assert parse_command(reply) is None

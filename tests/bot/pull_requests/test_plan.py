@@ -8,15 +8,15 @@ import pytest
 from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected, Touched
 from bot.pull_requests.plan import (
-    MAX_DUELS,
-    SENTINELS,
+    CANARIES,
+    MAX_JOBS,
+    CommitSources,
     RevisionError,
-    Sources,
-    TooManyDuelsError,
-    expected_keys,
-    github_matrix,
-    plan,
-    unplanned,
+    TooManyJobsError,
+    build_github_matrix,
+    build_plan,
+    describe_unplanned,
+    list_expected_cases,
 )
 from matrix.catalog.catalog import load_catalog
 from matrix.checks import CHECKS
@@ -42,7 +42,7 @@ def pull_request(repository: str = "huggingface/transformers", fork: str = "some
 
 
 def planned(request: PullRequest | None = None, *models: str) -> ComparisonPlan:
-    return plan(request or pull_request(), affected(*models), CATALOG, ENVIRONMENTS)
+    return build_plan(request or pull_request(), affected(*models), CATALOG, ENVIRONMENTS)
 
 
 def pins(comparison: ComparisonPlan) -> dict[Role, dict[str, str]]:
@@ -100,9 +100,9 @@ def test_the_references_of_this_project_are_measured_by_its_head() -> None:
 
 
 def test_repositories_may_lie_elsewhere_under_other_names() -> None:
-    sources = Sources("file:///srv/git/", {"hf-transformers": "transformers"})
+    sources = CommitSources("file:///srv/git/", {"hf-transformers": "transformers"})
     request = pull_request("local/hf-transformers", "fork/hf-transformers")
-    found = pins(plan(request, affected(), CATALOG, ENVIRONMENTS, sources))
+    found = pins(build_plan(request, affected(), CATALOG, ENVIRONMENTS, sources))
     assert found[Role.HEAD]["transformers"] == f"git+file:///srv/git/fork/hf-transformers@{HEAD}"
 
 
@@ -130,12 +130,12 @@ def test_a_repository_of_no_known_package_is_refused() -> None:
     ],
 )
 def test_what_is_no_exact_commit_never_reaches_the_installer(head: Revision) -> None:
-    with pytest.raises(RevisionError, match="is no commit"):
+    with pytest.raises(RevisionError, match="is not a commit"):
         planned(replace(pull_request(), head=head))
 
 
 def architectures(*models: str, everything: bool = False) -> set[str]:
-    comparison = plan(pull_request(), affected(*models, everything=everything), CATALOG, ENVIRONMENTS)
+    comparison = build_plan(pull_request(), affected(*models, everything=everything), CATALOG, ENVIRONMENTS)
     (measured,) = {duel.architectures for duel in comparison.duels}
     return {name.partition(":")[0] for name in measured}
 
@@ -151,50 +151,52 @@ def architectures(*models: str, everything: bool = False) -> set[str]:
         (("no_such_model",), set()),
     ],
 )
-def test_a_models_own_change_measures_it_and_the_sentinels(models: Sequence[str], expected: set[str]) -> None:
+def test_a_models_own_change_measures_it_and_the_canaries(models: Sequence[str], expected: set[str]) -> None:
     assert architectures(*models) == expected | {"deepseek_v3", "segformer"}
 
 
 def test_a_change_of_everything_measures_the_catalog_in_its_order() -> None:
-    comparison = plan(pull_request(), affected(everything=True), CATALOG, ENVIRONMENTS)
+    comparison = build_plan(pull_request(), affected(everything=True), CATALOG, ENVIRONMENTS)
     assert comparison.duels[0].architectures == tuple(entry.id for entry in CATALOG)
 
 
-def test_the_sentinels_are_a_router_and_a_batchnorm_of_the_catalog() -> None:
-    assert {entry.family for entry in CATALOG if entry.id in SENTINELS} == {"router", "batchnorm"}
+def test_the_canaries_are_a_router_and_a_batchnorm_of_the_catalog() -> None:
+    assert {entry.family for entry in CATALOG if entry.id in CANARIES} == {"router", "batchnorm"}
 
 
 def test_what_the_catalog_does_not_know_is_said() -> None:
-    words = unplanned(affected("bert", "new\x1bmodel", "new\x1bmodel"), CATALOG)
-    named = r"the catalog has no architecture of new\u001bmodel: what these models load is not measured itself"
+    words = describe_unplanned(affected("bert", "new\x1bmodel", "new\x1bmodel"), CATALOG)
+    named = r"the catalog has no architecture of new\u001bmodel: how these models load is not measured"
     assert words == (named,)
-    assert not unplanned(affected("bert"), CATALOG)
+    assert not describe_unplanned(affected("bert"), CATALOG)
 
 
 def test_of_many_unknown_models_a_few_are_named() -> None:
-    (words,) = unplanned(affected(*(f"new{number}" for number in range(10))), CATALOG)
+    (words,) = describe_unplanned(affected(*(f"new{number}" for number in range(10))), CATALOG)
     assert "new7 and 2 more" in words
 
 
 def test_no_loading_code_no_duels() -> None:
     nothing = Affected(touched=(), everything=False, models=(), checks=())
-    comparison = plan(pull_request(), nothing, CATALOG, ENVIRONMENTS)
-    assert (comparison.duels, github_matrix(comparison)) == ((), {"include": []})
+    comparison = build_plan(pull_request(), nothing, CATALOG, ENVIRONMENTS)
+    assert (comparison.duels, build_github_matrix(comparison)) == ((), {"include": []})
 
 
 def test_the_cases_of_each_duel_are_those_of_the_affected_checks() -> None:
-    tiny = [Architecture(SENTINELS[0], "router")]
-    comparison = plan(pull_request(), affected(checks=(Check("save"),)), tiny, ENVIRONMENTS)
-    save, load = (CaseKey(SENTINELS[0], Loader.STOCK, check) for check in (Check("save"), Check("load")))
-    assert expected_keys(comparison) == {"pair": (save,), "newest": (save,), "last-broken": (load,)}
+    tiny = [Architecture(CANARIES[0], "router")]
+    comparison = build_plan(pull_request(), affected(checks=(Check("save"),)), tiny, ENVIRONMENTS)
+    save, load = (CaseKey(CANARIES[0], Loader.STOCK, check) for check in (Check("save"), Check("load")))
+    assert list_expected_cases(comparison) == {"pair": (save,), "newest": (save,), "last-broken": (load,)}
 
 
 def test_github_gets_a_job_per_duel_and_never_more_than_it_runs() -> None:
-    assert github_matrix(planned()) == {"include": [{"duel": "pair"}, {"duel": "newest"}, {"duel": "last-broken"}]}
-    many = tuple(Duel(str(number), (), ()) for number in range(MAX_DUELS + 1))
-    assert len(github_matrix(ComparisonPlan("a/b", 1, BASE, HEAD, many[1:]))["include"]) == MAX_DUELS
-    with pytest.raises(TooManyDuelsError, match="257 duels"):
-        github_matrix(ComparisonPlan("a/b", 1, BASE, HEAD, many))
+    assert build_github_matrix(planned()) == {
+        "include": [{"duel": "pair"}, {"duel": "newest"}, {"duel": "last-broken"}]
+    }
+    many = tuple(Duel(str(number), (), ()) for number in range(MAX_JOBS + 1))
+    assert len(build_github_matrix(ComparisonPlan("a/b", 1, BASE, HEAD, many[1:]))["include"]) == MAX_JOBS
+    with pytest.raises(TooManyJobsError, match="257 comparison jobs"):
+        build_github_matrix(ComparisonPlan("a/b", 1, BASE, HEAD, many))
 
 
 def environment(transformers: str, deepspeed: str, *sets: str) -> Environment:
@@ -210,14 +212,14 @@ def test_the_older_release_is_the_last_of_an_earlier_line_that_is_measured_with_
         environment("6.0.0", "0.18.9"),
         environment("5.0.0", "0.19.8", "last-broken"),
     ]
-    assert pins(plan(pull_request(), affected(), CATALOG, known))[Role.HEAD_OTHER]["deepspeed"] == "0.18.10"
-    alone = pins(plan(pull_request(), affected(), CATALOG, [known[0], known[-1]]))
+    assert pins(build_plan(pull_request(), affected(), CATALOG, known))[Role.HEAD_OTHER]["deepspeed"] == "0.18.10"
+    alone = pins(build_plan(pull_request(), affected(), CATALOG, [known[0], known[-1]]))
     assert alone.keys() == {Role.BASE, Role.HEAD, Role.NEWEST, Role.LAST_BROKEN}
 
 
 def test_without_the_last_broken_release_nothing_is_planned() -> None:
     with pytest.raises(UnknownNameError, match="unknown set of environments 'last-broken'"):
-        plan(pull_request(), affected(), CATALOG, [environment("6.0.0", "0.20.1", "default")])
+        build_plan(pull_request(), affected(), CATALOG, [environment("6.0.0", "0.20.1", "default")])
 
 
 def test_one_pair_of_the_real_environments_is_the_last_broken() -> None:

@@ -18,7 +18,7 @@ from bot.github.errors import WrongLoginError
 from bot.github.types import JobResult
 from bot.pull_requests.assess import assess
 from bot.pull_requests.explain import explain
-from bot.pull_requests.plan import expected_keys
+from bot.pull_requests.plan import list_expected_cases
 from bot.pull_requests.report_run import Reported, report_run
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Workflow
@@ -108,14 +108,14 @@ def ended(
     """Report a run that found `verdicts`; a role that none is given for passes."""
     repository = server.state.repository(services.workflow.repository)
     assert repository
-    planned = assess(services.github, services.github.pull_request(NAME, 5), selector).plan
+    planned = assess(services.github, services.github.fetch_pull_request(NAME, 5), selector).plan
     names = [duel.name for duel in planned.duels]
     repository.runs.append(Run(run, jobs=[Job(f"cells / {name}") for name in names], **other))
     repository.artifacts += [
         Artifact(run * 10 + number, run, f"zero3-{duel.name}", zipped(duel, verdicts))
         for number, duel in enumerate(planned.duels)
     ]
-    return report_run(services.github.workflow_run(repository.name, run), services)
+    return report_run(services.github.fetch_workflow_run(repository.name, run), services)
 
 
 def comments(server: GitHubServer) -> list[str]:
@@ -165,7 +165,7 @@ def test_a_change_of_documentation_gets_silence() -> None:
 def test_nothing_uploaded_is_not_green() -> None:
     with place() as (server, services):
         server.state.repositories[0].runs.append(Run(9, jobs=[Job("cells / pair")]))
-        report_run(services.github.workflow_run(NAME, 9), services)
+        report_run(services.github.fetch_workflow_run(NAME, 9), services)
         (comment,) = comments(server)
     assert comment.startswith("**Could not tell")
     assert "uploaded no results" in comment
@@ -185,7 +185,7 @@ def test_the_same_run_reported_twice_is_said_once() -> None:
         ended(server, services, BROKEN)
         before = comments(server)
         writes = [request for request in server.requests if request.method in {"POST", "PATCH"}]
-        report_run(services.github.workflow_run(NAME, 9), services)
+        report_run(services.github.fetch_workflow_run(NAME, 9), services)
         after = [request for request in server.requests if request.method in {"POST", "PATCH"}]
         assert comments(server) == before
         assert [one.path for one in after if "comments" in one.path] == [
@@ -206,7 +206,7 @@ def test_a_head_that_moved_is_not_spoken_about() -> None:
     with place() as (server, services):
         server.state.repositories[0].pulls[0].head_sha = "d" * 40
         server.state.repositories[0].runs.append(Run(9))
-        assert report_run(services.github.workflow_run(NAME, 9), services).view is None
+        assert report_run(services.github.fetch_workflow_run(NAME, 9), services).view is None
         assert not comments(server)
 
 
@@ -294,5 +294,5 @@ def test_what_cannot_be_read_blames_and_clears_nobody(uploaded: bytes | dict[str
     (duel,) = BROKEN_PLAN.duels
     archive = uploaded if isinstance(uploaded, bytes) else archived(uploaded)
     runs, refused = read_runs({duel.name: archive}, BROKEN_PLAN, [JobResult(f"cells / {duel.name}", "success")])
-    shown = view(Facts(BROKEN_PLAN), compare(runs, expected_keys(BROKEN_PLAN)[duel.name]), refused)
+    shown = view(Facts(BROKEN_PLAN), compare(runs, list_expected_cases(BROKEN_PLAN)[duel.name]), refused)
     assert (shown.headline, check_run(shown).conclusion) == (Headline.UNCERTAIN, "neutral")

@@ -1,4 +1,4 @@
-"""Whose run it was (A2 to A5 of the checklist): told by GitHub alone, and no comment where it is not certain."""
+"""The pull request of a run (A2 to A5 of the checklist): from GitHub's data alone, and no comment in doubt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,11 +31,11 @@ class Listed:
     listed: Sequence[PullRequest]
     now: Sequence[PullRequest] | None = None
 
-    def pull_requests_from(self, repository: str, owner: str, branch: str) -> list[PullRequest]:
+    def list_pull_requests_from(self, repository: str, owner: str, branch: str) -> list[PullRequest]:
         found = [pull for pull in self.listed if (pull.repository, pull.head_branch) == (repository, branch)]
         return [pull for pull in found if pull.head.repository.startswith(f"{owner}/")]
 
-    def pull_request(self, repository: str, number: int) -> PullRequest:
+    def fetch_pull_request(self, repository: str, number: int) -> PullRequest:
         known = self.listed if self.now is None else self.now
         return next(pull for pull in known if (pull.repository, pull.number) == (repository, number))
 
@@ -177,7 +177,7 @@ def test_a4_over_the_real_door_and_every_page() -> None:
     right = Pull(231, files=[], changed_files=12)
     state = State([Repository(NAME, pulls=[*older, right, Pull(232, "other/transformers")], runs=[Run(90)])])
     with opened(state) as (_, github):
-        run = github.workflow_run(NAME, 90)
+        run = github.fetch_workflow_run(NAME, 90)
         found = find_subject(run, github, Workflow(NAME))
         assert isinstance(found, PullRequest)
         assert (found.number, found.changed_files) == (231, 12)

@@ -14,12 +14,20 @@ from hypothesis import strategies as st
 from bot.comment.state import Headline
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
-from bot.github.retries import Patience
+from bot.github.retries import RetryPolicy
 from bot.github.types import Change, PullRequest, Revision
 from bot.loading_code.affected import find_affected
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Workflow
-from bot.pull_requests.tracking_issue import ENTRIES, JUDGED, MARKER, Cursor, Entry, TrackingState, tracking_body
+from bot.pull_requests.tracking_issue import (
+    ENTRIES,
+    JUDGED,
+    MARKER,
+    Cursor,
+    Entry,
+    TrackingState,
+    render_tracking_issue,
+)
 from bot.pull_requests.watch import list_result, read_state, watch
 from bot.settings import SETTINGS, Budget, Settings, load_settings
 from matrix.errors import DataFileError
@@ -45,7 +53,7 @@ def test_the_settings_of_the_project_are_read() -> None:
 
 
 @pytest.mark.parametrize("repository", load_settings().watch)
-def test_every_watched_repository_can_be_judged(repository: str) -> None:
+def test_every_watched_repository_can_be_assessed(repository: str) -> None:
     assert not find_affected(Change(repository, (), 0))
 
 
@@ -85,9 +93,9 @@ def test_settings_that_are_no_toml_are_told(text: str, tmp_path: Path) -> None:
 
 
 def test_a_ledger_is_read_back_from_its_text() -> None:
-    cursor = Cursor("2026-11-22T10:00:00Z").judge(pull(1)).judge(pull(2))
+    cursor = Cursor("2026-11-22T10:00:00Z").with_head(pull(1)).with_head(pull(2))
     ledger = TrackingState().with_cursor(UP, cursor).with_entry(ENTRY)
-    assert MARKER.parse(tracking_body(ledger)) == ledger
+    assert MARKER.parse(render_tracking_issue(ledger)) == ledger
 
 
 def test_the_fullest_ledger_fits_into_an_issue() -> None:
@@ -95,19 +103,19 @@ def test_the_fullest_ledger_fits_into_an_issue() -> None:
     for repository in range(8):
         cursor = Cursor("2026-11-22T10:00:00Z")
         for number in range(JUDGED + 10):
-            cursor = cursor.judge(pull(10**7 + number))
+            cursor = cursor.with_head(pull(10**7 + number))
         assert len(cursor.judged) == JUDGED
         ledger = ledger.with_cursor(f"{'o' * 30}/{'r' * 30}{repository}", cursor)
     for number in range(ENTRIES + 10):
         ledger = ledger.with_entry(replace(ENTRY, number=10**7 + number, run=10**12 + number))
     assert len(ledger.entries) == ENTRIES
     assert ledger.entries[0].number == 10**7 + ENTRIES + 9
-    assert len(tracking_body(ledger)) < 60_000
-    assert MARKER.parse(tracking_body(ledger)) == ledger
+    assert len(render_tracking_issue(ledger)) < 60_000
+    assert MARKER.parse(render_tracking_issue(ledger)) == ledger
 
 
 def test_a_cursor_knows_heads_and_not_just_numbers() -> None:
-    cursor = Cursor("2026-11-22T10:00:00Z").judge(pull(1))
+    cursor = Cursor("2026-11-22T10:00:00Z").with_head(pull(1))
     assert cursor.knows(pull(1, updated="2026-11-23T10:00:00Z"))
     assert not cursor.knows(pull(1, head="f" * 40))
     assert not cursor.knows(pull(2))
@@ -120,7 +128,7 @@ def test_an_entry_is_replaced_by_newer_runs_only(run: int, attempt: int, kept: i
 
 
 def test_the_tracking_issue_notifies_nobody_upstream() -> None:
-    text = tracking_body(TrackingState().with_entry(ENTRY)).partition(MARKER.start)[0]
+    text = render_tracking_issue(TrackingState().with_entry(ENTRY)).partition(MARKER.start)[0]
     assert "https://redirect.github.com/huggingface/transformers/pull/45402" in text
     assert "//github.com/huggingface" not in text
     assert not set("@#") & set(text)
@@ -157,8 +165,8 @@ def pulls(server: GitHubServer) -> list[Pull]:
 
 
 def services(server: GitHubServer, settings: Settings = IDLE) -> Services:
-    patience = Patience(pause=0, sleep=lambda _seconds: None)
-    github = GitHub(Auth.Token("ghp_secret"), server.url, patience, login=BOT)
+    policy = RetryPolicy(pause=0, sleep=lambda _seconds: None)
+    github = GitHub(Auth.Token("ghp_secret"), server.url, policy, login=BOT)
     return Services(github, OWN, Workflow(OWN), settings)
 
 
@@ -169,11 +177,11 @@ def touches(change: Change) -> bool:
 def rounds(
     server: GitHubServer, pull_requests: int = 50, dispatches: int = 5, requests: int = 100
 ) -> tuple[int, list[int]]:
-    """How many pull requests of transformers a watch run judges, and which it starts."""
+    """How many pull requests of transformers a watch run assesses, and which it starts."""
     settings = Settings(BOT, (UP,), (), Budget(pull_requests, dispatches, requests))
     (watched,) = watch(services(server, settings), touches, NOW)
     assert not watched.problem
-    return watched.judged, list(watched.started)
+    return watched.assessed, list(watched.started)
 
 
 def started(server: GitHubServer) -> list[int]:
@@ -193,7 +201,7 @@ def test_only_what_touches_loading_code_is_measured_and_only_once(server: GitHub
     assert len(server.state.repositories[0].issues) == 1
 
 
-def test_a_push_is_judged_again_and_a_remark_is_not(server: GitHubServer) -> None:
+def test_a_push_is_assessed_again_and_a_remark_is_not(server: GitHubServer) -> None:
     pulls(server).append(upstream(1, LOADING, 1))
     rounds(server)
     pulls(server)[0].updated = "2026-11-22T11:10:00Z"
@@ -209,10 +217,10 @@ def test_a_budget_ends_a_round_and_loses_nothing(
 ) -> None:
     kinds = [LOADING, OTHER, LOADING, OTHER, OTHER, LOADING, LOADING]
     pulls(server).extend(upstream(n, files, 1 if same_second else n) for n, files in enumerate(kinds, start=1))
-    told = [rounds(server, **budget) for _ in range(6)]
-    assert sum(judged for judged, _ in told) == len(kinds)
-    assert sorted(number for _, numbers in told for number in numbers) == [1, 3, 6, 7]
-    assert len([judged for judged, _ in told if judged]) > 2
+    done = [rounds(server, **budget) for _ in range(6)]
+    assert sum(assessed for assessed, _ in done) == len(kinds)
+    assert sorted(number for _, numbers in done for number in numbers) == [1, 3, 6, 7]
+    assert len([assessed for assessed, _ in done if assessed]) > 2
     assert sorted(started(server)) == [1, 3, 6, 7]
 
 
@@ -256,8 +264,8 @@ def test_one_repository_in_trouble_does_not_stop_the_others(server: GitHubServer
     server.state.repositories[2].pulls.append(upstream(8, LOADING, 1))
     settings = Settings(BOT, ("gone/away", UP, "deepspeedai/DeepSpeed"), (), Budget(9, 9, 99))
     told = {watched.repository: watched for watched in watch(services(server, settings), touches, NOW)}
-    assert str(told["gone/away"]).startswith("gone/away: 0 judged, 0 started; GitHub, ")
-    assert str(told["deepspeedai/DeepSpeed"]) == "deepspeedai/DeepSpeed: 1 judged, 1 started (8)"
+    assert str(told["gone/away"]).startswith("gone/away: 0 assessed, 0 started; GitHub, ")
+    assert str(told["deepspeedai/DeepSpeed"]) == "deepspeedai/DeepSpeed: 1 assessed, 1 started (8)"
 
 
 def test_who_waited_longest_comes_first(server: GitHubServer) -> None:
@@ -289,7 +297,7 @@ def test_results_are_listed_without_losing_the_cursors(server: GitHubServer) -> 
 
 
 def test_a_tracking_issue_by_somebody_else_is_none(server: GitHubServer) -> None:
-    forged = tracking_body(TrackingState().with_cursor(UP, Cursor("2099-01-01T00:00:00Z")))
+    forged = render_tracking_issue(TrackingState().with_cursor(UP, Cursor("2099-01-01T00:00:00Z")))
     server.state.repositories[0].issues.append(Issue(1, "Mine", forged, "eve"))
     pulls(server).append(upstream(1, LOADING, 1))
     assert rounds(server) == (1, [1])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from github import Auth
 
 from bot.github.client import GitHub
-from bot.github.retries import Patience
+from bot.github.retries import RetryPolicy
 from tests.support.github.faults import Fault
 from tests.support.github.server import GitHubServer, serving
 from tests.support.github.state import BOT, Pull, Repository, State
@@ -29,8 +29,8 @@ class Clock:
     def time(self) -> float:
         return self.now
 
-    def patience(self, attempts: int = 4, longest: float = 120.0, budget: float = 600.0) -> Patience:
-        return Patience(attempts, longest, budget, pause=0.0, sleep=self.sleep, clock=self.time)
+    def policy(self, attempts: int = 4, longest: float = 120.0, budget: float = 600.0) -> RetryPolicy:
+        return RetryPolicy(attempts, longest, budget, pause=0.0, sleep=self.sleep, clock=self.time)
 
 
 def one_pull(**values: object) -> State:
@@ -40,10 +40,10 @@ def one_pull(**values: object) -> State:
 
 @contextmanager
 def opened(
-    state: State, *faults: Fault, patience: Patience | None = None, auth: Auth.Auth | None = None
+    state: State, *faults: Fault, policy: RetryPolicy | None = None, auth: Auth.Auth | None = None
 ) -> Iterator[tuple[GitHubServer, GitHub]]:
     """The server and the door. Fails when an exchange was none that GitHub's description knows."""
     with serving(state, faults) as server:
         token = auth or Auth.Token("ghp_secret")
-        yield server, GitHub(token, server.url, patience or Clock().patience(), login=BOT)
+        yield server, GitHub(token, server.url, policy or Clock().policy(), login=BOT)
     assert not server.violations, "\n".join(server.violations[:9])
