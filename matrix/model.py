@@ -4,6 +4,7 @@ Imported by the host and, inside the measured interpreter, by the probe: standar
 """
 
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -141,6 +142,10 @@ class Source:
     def from_dict(cls, values: Mapping[str, Any] | None) -> "Source | None":
         """The source that `dataclasses.asdict` and JSON gave as `values`; None for none."""
         return cls(**{**values, "paths": tuple(values["paths"])}) if values else None
+
+
+ARCHITECTURE_ID: Final = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*:[A-Z][A-Za-z0-9_]*")
+"""What an id of the catalog looks like: `model_type:ClassName`."""
 
 
 @dataclass(frozen=True)

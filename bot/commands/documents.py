@@ -19,7 +19,7 @@ from bot.site.outputs.api import schema
 from bot.site.page_kinds import PAGE_KINDS
 from matrix.checks import CHECKS
 from matrix.environments.packages import INSTALLABLE, PACKAGES
-from matrix.results.store import json_schema
+from matrix.results.json_schema import build_json_schema
 from matrix.verdicts import Verdict
 
 app = typer.Typer()
@@ -89,7 +89,7 @@ def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     for path in (*sorted(root.glob("*.md")), *sorted((root / "docs").glob("*.md"))):
         text = path.read_text(encoding="utf-8")
         yield path, _MARKED.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}{found[4]}", text)
-    yield root / "docs/records.schema.json", f"{json.dumps(json_schema(), indent=2)}\n"
+    yield root / "docs/records.schema.json", f"{json.dumps(build_json_schema(), indent=2)}\n"
     yield root / "docs/api.schema.json", f"{json.dumps(schema(), indent=2)}\n"
 
 

@@ -13,7 +13,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.catalog.families import FAMILIES
 from matrix.catalog.lockfile import read_lock
 from matrix.errors import INFRASTRUCTURE, OutputError
-from matrix.results.store import read_run
+from matrix.results.read import read_run
 
 app = typer.Typer()
 

@@ -30,7 +30,7 @@ from matrix.history.files import HALF, State, default_database
 from matrix.measure.fingerprint import probe_hash
 from matrix.model import Loader
 from matrix.nightly.plan import NightPlan
-from matrix.results.store import append
+from matrix.results.write import append
 
 _Answer = TypeVar("_Answer")
 RECORDS: Final = Path(".zero3/history")

@@ -23,7 +23,7 @@ from matrix.history.database import open_database
 from matrix.history.queries import query_nightly_runs, query_rejected_files
 from matrix.history.snapshot import Snapshot
 from matrix.history.take_snapshot import snapshot_of_run, take_snapshot
-from matrix.results.store import read_run
+from matrix.results.read import read_run
 
 Families = Mapping[str, str]
 Tell = Callable[[str], None]

@@ -16,8 +16,9 @@ from bot.text import Sentence, count
 from matrix.comparison.compare import Role
 from matrix.errors import INFRASTRUCTURE, MatrixError, OtherSchemaError, ResultsError
 from matrix.model import Case, CaseKey, Cell, Timing
+from matrix.results.parse import validate_record
+from matrix.results.read import assemble_cell
 from matrix.results.records import case_record, end_record, header_record
-from matrix.results.store import assembled, typed
 
 MIB: Final = 2**20
 
@@ -72,12 +73,12 @@ def parse_cell(content: bytes, limits: Limits = LIMITS) -> Cell:
         values.append(value)
     if not values:
         raise HostileError("has no complete record")
-    return assembled(values, _NOWHERE)
+    return assemble_cell(values, _NOWHERE)
 
 
 def _value(record: dict[str, Any], number: int) -> Cell | Case | Timing:
     try:
-        return typed(record, _NOWHERE, number)
+        return validate_record(record, _NOWHERE, number)
     except (ResultsError, OtherSchemaError) as error:  # their words quote the record
         raise HostileError(f"has in line {number} no record of this version") from error
 

@@ -15,7 +15,7 @@ from matrix.history.database import open_database
 from matrix.history.files import default_database
 from matrix.history.snapshot import Snapshot
 from matrix.history.take_snapshot import snapshot_of_run, take_snapshot
-from matrix.results.store import read_run
+from matrix.results.read import read_run
 
 
 class Knowledge(Protocol):

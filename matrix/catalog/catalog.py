@@ -1,7 +1,6 @@
 """The catalog: which architectures are measured. Most are in the lock that was generated, the rest in catalog.toml."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,10 @@ from matrix.catalog.families import FAMILIES
 from matrix.catalog.lockfile import PATH as LOCK_PATH
 from matrix.catalog.lockfile import read_lock
 from matrix.errors import DataFileError
-from matrix.model import Architecture
+from matrix.model import ARCHITECTURE_ID, Architecture
 
 PATH = Path(__file__).parents[1] / "catalog.toml"
 LOCK = LOCK_PATH
-
-ID = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*:[A-Z][A-Za-z0-9_]*")
 
 
 def load_catalog(path: Path = PATH, lock: Path = LOCK, transformers: str = "") -> tuple[Architecture, ...]:
@@ -81,7 +78,7 @@ def _problems(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _entry_problems(name: str, entry: Any) -> Iterator[str]:
-    if not ID.fullmatch(name):
+    if not ARCHITECTURE_ID.fullmatch(name):
         yield "an id is written model_type:ClassName"
     if not isinstance(entry, dict):
         yield "an entry is a table with a family"

@@ -14,7 +14,7 @@ from matrix.errors import OutputError
 from matrix.measure import speed as benchmark
 from matrix.measure.device import resolve_device
 from matrix.progress import TerminalProgress
-from matrix.results.store import read_run
+from matrix.results.read import read_run
 
 
 def measure_speed(

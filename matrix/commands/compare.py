@@ -9,7 +9,7 @@ import typer
 from matrix.comparison.compare import compare_all
 from matrix.comparison.text import comparison_lines, comparison_values
 from matrix.errors import INFRASTRUCTURE
-from matrix.results.store import read_run
+from matrix.results.read import read_run
 
 
 def compare_runs(

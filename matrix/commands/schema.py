@@ -4,9 +4,9 @@ import json
 
 import typer
 
-from matrix.results.store import json_schema
+from matrix.results.json_schema import build_json_schema
 
 
 def print_schema() -> None:
     """Print the JSON Schema of a line of a results file."""
-    typer.echo(json.dumps(json_schema(), indent=2))
+    typer.echo(json.dumps(build_json_schema(), indent=2))

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from matrix.catalog import catalog
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.environments.packages import PACKAGES
 from matrix.environments.spec import ADDRESS, is_version
-from matrix.model import Check, Loader
+from matrix.model import ARCHITECTURE_ID, Check, Loader
 from matrix.plans import PlanFormat
 
 
@@ -76,7 +75,7 @@ def _duel_problems(duel: Duel) -> Iterator[str]:
         yield "it has neither base and head nor a single reference"
     if not (duel.architectures and duel.loaders and duel.checks):
         yield "it measures nothing"
-    if unknown := [name for name in duel.architectures if not catalog.ID.fullmatch(name)]:
+    if unknown := [name for name in duel.architectures if not ARCHITECTURE_ID.fullmatch(name)]:
         yield f"{unknown[0]!r} is no architecture"
     for name, pin in (pair for side in duel.sides for pair in side.pins.items()):
         if name not in PACKAGES or not _known_pin(pin):

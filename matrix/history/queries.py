@@ -11,7 +11,8 @@ from matrix.history.database import History
 from matrix.history.files import State
 from matrix.history.reader import parse_case
 from matrix.model import Case, Cell
-from matrix.results.store import assembled, typed
+from matrix.results.parse import validate_record
+from matrix.results.read import assemble_cell
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def parse_header(record: str, started: str) -> Cell:
 @lru_cache(1024)  # most environments have the same for several questions
 def _header(record: str) -> Cell:
     path = Path("header")
-    return assembled([typed(json.loads(record), path, 1)], path)
+    return assemble_cell([validate_record(json.loads(record), path, 1)], path)
 
 
 _EVIDENCE: Final = """

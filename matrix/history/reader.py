@@ -8,8 +8,9 @@ from typing import Final
 
 from matrix.errors import ResultsError
 from matrix.model import Case, Cell
+from matrix.results.parse import LineReader, find_schema
+from matrix.results.read import assemble_cell
 from matrix.results.records import SCHEMA
-from matrix.results.store import LineReader, assembled, schema_of
 
 MIB: Final = 2**20
 _GZIP: Final = 16
@@ -38,8 +39,8 @@ def read_record_file(history: Path, path: str) -> Cell:
     """
     file = Path(path)
     lines = _split(_read_content(history, path), file)
-    reader = LineReader(file, schema_of(lines, file))
-    return assembled((reader.value(line, number) for number, line in enumerate(lines, start=1)), file)
+    reader = LineReader(file, find_schema(lines, file))
+    return assemble_cell((reader.value(line, number) for number, line in enumerate(lines, start=1)), file)
 
 
 def _read_content(history: Path, path: str) -> bytes:

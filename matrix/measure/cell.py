@@ -26,7 +26,8 @@ from matrix.measure.request import Progress, Request
 from matrix.measure.resume import read_earlier
 from matrix.measure.tasks import remaining
 from matrix.model import Cell, Device, Failure, Timing
-from matrix.results.store import append, read_cell, set_aside, with_cases
+from matrix.results.read import add_cases, read_cell
+from matrix.results.write import append, set_aside
 
 UNFINISHED: Final = (EnvironmentFailedError, ProbeDiedError, BadMessageError)
 """How a measurement ends early that leaves others of the same machine possible: see `salvage`."""
@@ -131,4 +132,4 @@ def _finish(path: Path, cell: Cell) -> Cell:
     """Records that `cell` is complete: the run that decided its last case was cut short before it could."""
     with append(path) as writer:
         writer.end(cell.cases, cell.timing)
-    return with_cases(cell, cell.cases, ended=True)
+    return add_cases(cell, cell.cases, ended=True)

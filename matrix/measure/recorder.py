@@ -14,8 +14,9 @@ from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan
 from matrix.model import Architecture, Case, CaseKey, Cell, EnvironmentInfo, Failure, Loader, Timing
 from matrix.process.messages import Message, Resolved
-from matrix.results.records import rounded
-from matrix.results.store import CellWriter, with_cases
+from matrix.results.read import add_cases
+from matrix.results.records import round_times
+from matrix.results.write import CellWriter
 from matrix.verdicts import Verdict
 
 
@@ -130,7 +131,7 @@ class Recorder:
     def _finish(self, cell: Cell, timing: Timing) -> None:
         cases = tuple(self.cases.values())
         self.writer.end(cases, timing)
-        self.cell = with_cases(replace(cell, timing=rounded(timing)), cases, ended=True)
+        self.cell = add_cases(replace(cell, timing=round_times(timing)), cases, ended=True)
 
 
 def _with_commits(packages: Mapping[str, str], environment: Environment | None) -> dict[str, str]:

@@ -6,7 +6,8 @@ from matrix.errors import ResultsError
 from matrix.measure.fingerprint import probe_hash
 from matrix.measure.request import Progress, Request
 from matrix.model import Cell
-from matrix.results.store import read_cell, set_aside
+from matrix.results.read import read_cell
+from matrix.results.write import set_aside
 
 
 def read_earlier(path: Path, request: Request, progress: Progress) -> Cell | None:

@@ -1,4 +1,4 @@
-"""The lines of a results file, as they are written; `matrix.results.store` reads them.
+"""Formats the lines of results files; `matrix.results.parse` parses them.
 
 PURE: no input or output.
 """
@@ -15,26 +15,26 @@ SCHEMA: Final = 1
 
 
 def record(kind: str, values: Mapping[str, Any]) -> str:
-    """One line of a results file: `values` as JSON behind the record's kind."""
+    """Returns a line of a results file: the record's `kind`, then `values` as JSON."""
     return json.dumps({"record": kind, **values}, ensure_ascii=True, allow_nan=False, default=vars)
 
 
 def header_record(cell: Cell) -> str:
-    """The first line of a cell's file: everything known before its cases."""
+    """Returns the first line of a cell's file: everything known before its cases."""
     values = {name: value for name, value in vars(cell).items() if name not in ("cases", "complete", "timing")}
     return record("cell", {"schema": SCHEMA, **values})
 
 
 def case_record(case: Case) -> str:
-    """One case as a line. A later line for the same case replaces an earlier one."""
+    """Returns the line of one case. A later line for the same case replaces an earlier one."""
     return record("case", asdict(case))
 
 
 def end_record(cases: Iterable[Case], timing: Timing) -> str:
-    """The last line of a cell's file: without it the cell is incomplete."""
-    return record("end", {"cases": len(list(cases)), **asdict(rounded(timing))})
+    """Returns the last line of a cell's file: without it the cell is incomplete."""
+    return record("end", {"cases": len(list(cases)), **asdict(round_times(timing))})
 
 
-def rounded(timing: Timing) -> Timing:
+def round_times(timing: Timing) -> Timing:
     """Returns `timing` as a record has it, to the millisecond."""
     return Timing(*(round(value, 3) for value in astuple(timing)))

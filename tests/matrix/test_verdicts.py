@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.results.store import append
+from matrix.results.write import append
 from matrix.verdicts import Verdict
 from tests.support.command_line import copy_tree, python
 from tests.support.runs import ROUTER, case, cell

@@ -30,7 +30,7 @@ def test_a_year_is_the_same_every_time_and_every_file_counts(tmp_path: Path) -> 
 
 def test_database_and_site_of_a_year_are_measured(tmp_path: Path) -> None:
     found = measure(SMALL, tmp_path)
-    assert (found.files, found.memory > 0, found.seconds > 0) == (35, True, True)
+    assert (found.files, found.memory > 0, found.seconds > 0, found.processor > 0) == (35, True, True, True)
     assert (tmp_path / "site/index.html").exists()
     assert "planned year (35 record files)" in str(found)
 
@@ -38,9 +38,9 @@ def test_database_and_site_of_a_year_are_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("measured", "met"),
     [
-        (Measured(1, SECONDS, MEMORY_MIB), True),
-        (Measured(1, SECONDS + 0.1, MEMORY_MIB), False),
-        (Measured(1, SECONDS, MEMORY_MIB + 1), False),
+        (Measured(1, SECONDS, 1, MEMORY_MIB), True),
+        (Measured(1, SECONDS + 0.1, 1, MEMORY_MIB), False),
+        (Measured(1, SECONDS, 1, MEMORY_MIB + 1), False),
     ],
 )
 def test_either_goal_can_be_missed(measured: Measured, met: bool) -> None:  # noqa: FBT001

@@ -19,8 +19,9 @@ from matrix.discovery.build_lock import Means, kept, newest_first
 from matrix.environments.spec import chosen_by_name, load_environments
 from matrix.model import Cell, Timing
 from matrix.progress import TerminalProgress
+from matrix.results.json_schema import build_json_schema
+from matrix.results.read import read_cell, read_run
 from matrix.results.records import end_record, header_record
-from matrix.results.store import json_schema, read_cell, read_run
 from matrix.verdicts import Verdict
 from tests.support.command_line import ROOT, command, matrix, variables
 from tests.support.runs import cell, info
@@ -130,7 +131,7 @@ def test_a_set_that_is_none_makes_no_lock(tmp_path: Path) -> None:
 
 
 def test_the_schema_is_printed() -> None:
-    assert json.loads(matrix("schema").stdout) == json_schema()
+    assert json.loads(matrix("schema").stdout) == build_json_schema()
 
 
 def test_an_interpreter_without_the_packages_is_an_environment_failure(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from matrix.checks import CHECKS
 from matrix.comparison.compare import Comparison, Culprit, Outcome, Role, compare, culprit, pairs, suspects
 from matrix.comparison.outcome import Measured, classify, red, signature
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Kind, Loader, Run, Tensors
-from matrix.results.store import append
+from matrix.results.write import append
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell, finding, info
 

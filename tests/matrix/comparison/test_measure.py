@@ -17,7 +17,7 @@ from matrix.measure.fingerprint import probe_hash
 from matrix.model import Architecture, Cell, Check, Failure, Loader
 from matrix.process import run as runner
 from matrix.process.sandbox import Isolation, Sandbox
-from matrix.results.store import read_run
+from matrix.results.read import read_run
 from matrix.verdicts import Verdict
 from tests.support.stand_in_probe import EVERY_CASE, Silent, StandIn
 

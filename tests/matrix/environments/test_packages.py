@@ -30,7 +30,7 @@ from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json, plan_to_json
 from matrix.environments.spec import chosen_by_name, from_id, load_environments, planned_info
 from matrix.model import Cell, Device
-from matrix.results.store import append
+from matrix.results.write import append
 
 commit, known = "a" * 40, load_environments()
 named = chosen_by_name({"ZERO3_MADE_UP": "1.2.3"}, known)

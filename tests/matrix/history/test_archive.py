@@ -8,7 +8,7 @@ from matrix.errors import BusyError, NoResultsError, OutputError
 from matrix.history import archive as history_archive
 from matrix.history.archive import AlreadyKeptError, archive
 from matrix.history.reader import read_record_file
-from matrix.results.store import append
+from matrix.results.write import append
 from tests.support.history.folder import CORRUPT, FIRST, NEW, PASS, Folder, day, interrupted, lines, name
 from tests.support.runs import BERT, case, cell
 

@@ -16,10 +16,7 @@ from matrix.history.archive import HistoryBusyError, archive, locked
 from matrix.history.build import build_database
 from matrix.history.changes import query_first_nights
 from matrix.history.database import HistoryError, open_database
-from matrix.history.queries import (
-    query_days,
-    query_nightly_runs,
-)
+from matrix.history.queries import query_days, query_nightly_runs
 from matrix.model import Cell, Loader
 from matrix.verdicts import Verdict
 from tests.support.history.folder import CORRUPT, FIRST, NEW, OLD, PASS, Folder, day, interrupted, lines, name

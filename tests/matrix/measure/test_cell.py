@@ -26,7 +26,8 @@ from matrix.measure.device import resolve_device
 from matrix.measure.request import Request
 from matrix.model import Case, Cell, Device
 from matrix.process.run import ROOT
-from matrix.results.store import append, read_cell
+from matrix.results.read import read_cell
+from matrix.results.write import append
 from matrix.verdicts import Verdict
 from tests.support.stand_in_probe import EVERY_CASE, Silent, StandIn, all_end, ask, processes
 

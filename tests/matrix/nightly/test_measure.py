@@ -19,7 +19,7 @@ from matrix.model import Architecture, Device
 from matrix.nightly.measure import Machine, run
 from matrix.nightly.plan import NightPlan, night_to_json, read_night
 from matrix.process.sandbox import Isolation, Sandbox
-from matrix.results.store import read_cell
+from matrix.results.read import read_cell
 from tests.support.nightly.plans import ASKED, EARLIER, KNOWN, TIP
 from tests.support.stand_in_probe import Silent, StandIn
 

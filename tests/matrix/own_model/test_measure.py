@@ -15,7 +15,8 @@ from matrix.measure.request import Request
 from matrix.model import Cell, Loader, Source, Timing
 from matrix.own_model.measure import folder, identity, measure_own, safe_pairs
 from matrix.process.messages import Resolved
-from matrix.results.store import append, read_run
+from matrix.results.read import read_run
+from matrix.results.write import append
 from matrix.verdicts import Verdict
 from tests.support.command_line import matrix
 from tests.support.runs import ROUTER, case, cell, info

@@ -13,10 +13,12 @@ from matrix.history.build import build_database
 from matrix.history.database import HistoryError, open_database
 from matrix.history.queries import query_days, query_evidence
 from matrix.model import Kind
-from matrix.results import migrations, records, store
-from matrix.results.migrations import migrated, newest
+from matrix.results import migrations, parse, records, write
+from matrix.results.migrations import migrate, newest_schema
+from matrix.results.parse import validate_record
+from matrix.results.read import read_cell
 from matrix.results.records import SCHEMA, case_record, end_record, header_record
-from matrix.results.store import append, read_cell, typed
+from matrix.results.write import append
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell
 
@@ -24,7 +26,7 @@ KEPT = Path(__file__).parents[2] / "data/records"
 
 
 def test_every_schema_has_its_step_and_its_file() -> None:
-    assert newest() == SCHEMA
+    assert newest_schema() == SCHEMA
     assert {file.name for file in KEPT.iterdir()} == {f"schema-{number}.jsonl" for number in range(1, SCHEMA + 1)}
 
 
@@ -70,9 +72,9 @@ def filled(record: dict[str, Any]) -> dict[str, Any]:
 def third(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version whose records are of schema 3: those of today."""
     monkeypatch.setattr(migrations, "STEPS", (renamed, filled))
-    for module in (records, store, history_reading):
+    for module in (records, parse, write, history_reading):
         monkeypatch.setattr(module, "SCHEMA", 3)
-    monkeypatch.setattr(store, "HEADER", store.HEADER.replace(b"1", b"3"))
+    monkeypatch.setattr(parse, "HEADER", parse.HEADER.replace(b"1", b"3"))
 
 
 NOW = cell(case(ROUTER), case(BERT, Verdict.HANG))
@@ -99,10 +101,10 @@ def keep(path: Path, lines: list[str]) -> Path:
 @pytest.mark.usefixtures("third")
 def test_steps_are_taken_in_order_from_the_schema_of_the_record() -> None:
     first = {"record": "case", "result": "good"}
-    assert migrated(first, 1) == {"record": "case", "verdict": "pass"}
-    assert migrated({"record": "case", "verdict": "good"}, 2) == {"record": "case", "verdict": "pass"}
-    assert migrated({"record": "cell", "schema": 2}, 2) == {"record": "cell", "schema": 3, "catalog": "unknown"}
-    assert migrated(first, 3) == first == {"record": "case", "result": "good"}
+    assert migrate(first, 1) == {"record": "case", "verdict": "pass"}
+    assert migrate({"record": "case", "verdict": "good"}, 2) == {"record": "case", "verdict": "pass"}
+    assert migrate({"record": "cell", "schema": 2}, 2) == {"record": "cell", "schema": 3, "catalog": "unknown"}
+    assert migrate(first, 3) == first == {"record": "case", "result": "good"}
 
 
 @pytest.mark.usefixtures("third")
@@ -156,7 +158,7 @@ def test_a_schema_that_nobody_knows_yet_says_to_update(tmp_path: Path, schema: s
 def test_a_stranger_s_record_has_to_be_of_this_schema() -> None:
     header = json.loads(header_record(NOW))
     with pytest.raises(OtherSchemaError):
-        typed({**header, "schema": 0}, Path("cell.jsonl"), 1)
+        validate_record({**header, "schema": 0}, Path("cell.jsonl"), 1)
 
 
 def test_another_version_s_database_has_to_be_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

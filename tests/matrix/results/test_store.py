@@ -15,8 +15,10 @@ from jsonschema import Draft202012Validator
 from matrix.checks import CHECKS
 from matrix.errors import BusyError, NoResultsError, OtherSchemaError, OutputError, ResultsError
 from matrix.model import Case, Cell, Failure, Finding, Kind, Loader, Tensors, Timing, What
+from matrix.results.json_schema import build_json_schema
+from matrix.results.read import read_cell, read_run
 from matrix.results.records import case_record, end_record, header_record
-from matrix.results.store import CellWriter, append, json_schema, read_cell, read_run, set_aside
+from matrix.results.write import CellWriter, append, set_aside
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
@@ -221,7 +223,7 @@ def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
 
 
 def valid(line: str) -> bool:
-    return Draft202012Validator(json_schema()).is_valid(json.loads(line))
+    return Draft202012Validator(build_json_schema()).is_valid(json.loads(line))
 
 
 @settings(deadline=None)
@@ -247,7 +249,7 @@ def test_the_schema_refuses_what_is_no_record(change: dict[str, Any]) -> None:
 
 def test_the_documented_schema_is_that_of_the_code() -> None:
     current = json.loads(DOCUMENTED.read_text())
-    assert current == json_schema(), "python -m bot documents"
+    assert current == build_json_schema(), "python -m bot documents"
     Draft202012Validator.check_schema(current)
 
 

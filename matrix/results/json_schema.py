@@ -1,0 +1,30 @@
+"""PURE. The JSON Schema of results files: `docs/records.schema.json`.
+
+PURE: no input or output.
+"""
+
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from matrix.model import Case, Cell, Timing
+from matrix.results.records import SCHEMA
+
+_KINDS: Final[dict[str, type]] = {"cell": Cell, "case": Case, "end": Timing}
+
+
+def build_json_schema() -> dict[str, Any]:
+    """Returns the JSON Schema (2020-12) of a line of a results file: a cell, case or end record, as this version writes it."""
+    _, document = TypeAdapter.json_schemas([(kind, "serialization", TypeAdapter(of)) for kind, of in _KINDS.items()])
+    types: dict[str, dict[str, Any]] = document["$defs"]
+    for later in ("cases", "complete", "timing"):
+        del types["Cell"]["properties"][later]
+    types["Cell"]["properties"]["schema"] = {"const": SCHEMA}
+    types["Timing"]["properties"]["cases"] = {"type": "integer"}
+    for kind, of in _KINDS.items():
+        types[of.__name__]["properties"]["record"] = {"const": kind}
+    for described in types.values():
+        if "properties" in described:
+            described.update(required=sorted(described["properties"]), additionalProperties=False)
+    records = [{"$ref": f"#/$defs/{of.__name__}"} for of in _KINDS.values()]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "oneOf": records, "$defs": types}

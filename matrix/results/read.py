@@ -1,0 +1,69 @@
+"""Reads results files: one file per cell, one JSON record per line."""
+
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from matrix.errors import NoResultsError, ResultsError
+from matrix.model import Case, Cell, Run, Timing
+from matrix.results.parse import LineReader, find_schema
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """Returns the lines of a file; a last one without its end was cut off and is left out. Raises ResultsError."""
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise ResultsError(path, error.strerror or str(error)) from error
+
+
+def read_cell(path: Path) -> Cell:
+    """Returns the cell in `path`; a later record of a case replaces an earlier one. Records of older schemas are migrated.
+
+    Raises OtherSchemaError, or ResultsError for anything that is not a results file. A half-written last line is left out.
+    """
+    lines = read_lines(path)
+    reader = LineReader(path, find_schema(lines, path))
+    return assemble_cell(itertools.starmap(reader.value, zip(lines, itertools.count(1), strict=False)), path)
+
+
+def assemble_cell(values: Iterable[Cell | Case | Timing], path: Path) -> Cell:
+    """Returns the cell of a file's records, which are in their order; raises ResultsError when there are none."""
+    records = iter(values)
+    cell = next(records, None)
+    if not isinstance(cell, Cell):
+        raise ResultsError(path, "no complete record")
+    cases: dict[object, Case] = {}
+    ended, timing = False, Timing()
+    for value in records:
+        ended = isinstance(value, Timing)
+        if isinstance(value, Timing):
+            timing = value
+        elif isinstance(value, Case):
+            cases[value.key] = value
+    return add_cases(replace(cell, timing=timing), tuple(cases.values()), ended=ended)
+
+
+def add_cases(cell: Cell, cases: tuple[Case, ...], *, ended: bool) -> Cell:
+    """Returns the `cell` of a header with its `cases`; `ended` when the last record of its file is its end."""
+    # A resumed file may hold more than its header asked for, or, resumed for a part, end with less.
+    complete = ended and (cell.error is not None or len(cases) >= cell.planned)
+    return replace(cell, cases=cases, complete=complete, planned=max(cell.planned, len(cases)))
+
+
+def _age(cell: Cell) -> tuple[list[int], ...]:
+    """Returns what sorts cells by the versions of transformers, then deepspeed, then torch."""
+    info = cell.environment
+    return tuple(
+        [int(n) for n in re.findall(r"\d+", pin)[:4]] for pin in (info.transformers, info.deepspeed, info.torch)
+    )
+
+
+def read_run(directory: Path) -> Run:
+    """Returns every cell in `directory`, the oldest versions first; raises NoResultsError, and what `read_cell` raises."""
+    paths = sorted(directory.glob("*.jsonl"))
+    if not paths:
+        raise NoResultsError(directory)
+    return Run(tuple(sorted((read_cell(path) for path in paths), key=_age)))
