@@ -10,21 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from matrix.environments.install import _torch_backend
-from matrix.environments.spec import Environment
 from matrix.errors import (
     BusyError,
     EnvironmentFailedError,
-    NotEnoughGpusError,
     OtherSchemaError,
     OutputError,
     ProbeDiedError,
-    WorldSizeError,
 )
 from matrix.measure.cell import measure
-from matrix.measure.device import resolve_device
 from matrix.measure.request import Request
-from matrix.model import Case, Cell, Device
+from matrix.model import Case, Cell
 from matrix.process.run import ROOT
 from matrix.results.read import read_cell
 from matrix.results.write import append
@@ -283,59 +278,6 @@ def test_what_is_no_interpreter_is_told(request_all: Request, stand_in: StandIn,
     stand_in.path.write_text(words)
     with pytest.raises(EnvironmentFailedError, match=f"{stand_in.path} could not be measured"):
         measure(request_all, Silent())
-
-
-@pytest.fixture
-def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H200 (UUID: a)'\necho 'GPU 1: NVIDIA H200 (UUID: b)'\n")
-    driver.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-
-
-@pytest.fixture
-def no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-
-@pytest.mark.parametrize(("device", "chosen"), [("auto", Device.CUDA), ("cuda", Device.CUDA), ("cpu", Device.CPU)])
-def test_two_gpus_are_used_unless_told_otherwise(two_gpus: None, device: str, chosen: Device) -> None:
-    assert resolve_device(device, 2) is chosen
-
-
-@pytest.mark.parametrize(("visible", "has"), [("", "no NVIDIA GPU"), ("0", "only 1 GPU"), ("0,1", "2 GPUs")])
-def test_more_ranks_than_visible_gpus_run_on_cpu_or_are_refused(
-    two_gpus: None, monkeypatch: pytest.MonkeyPatch, visible: str, has: str
-) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert resolve_device("auto", 3) is Device.CPU
-    with pytest.raises(NotEnoughGpusError, match=f"3 ranks needs 3 GPUs, this machine has {has}: use --device cpu"):
-        resolve_device("cuda", 3)
-
-
-def test_without_a_driver_there_is_no_gpu(no_gpu: None) -> None:
-    assert resolve_device("auto", 2) is Device.CPU
-    with pytest.raises(NotEnoughGpusError, match="this machine has no NVIDIA GPU"):
-        resolve_device("cuda", 2)
-
-
-@pytest.mark.parametrize("world_size", [-1, 0, 1])
-def test_a_world_that_shards_nothing_is_refused(world_size: int) -> None:
-    with pytest.raises(WorldSizeError, match=f"--world-size {world_size}: ZeRO-3 shards nothing"):
-        resolve_device("cpu", world_size)
-
-
-def test_without_a_driver_torch_comes_as_its_cpu_build_unless_a_folder_has_one(no_gpu: None, tmp_path: Path) -> None:
-    environment = Environment("5.23.0", "0.19.8", "2.13.0")
-    assert _torch_backend(environment, {"UV_FIND_LINKS": str(tmp_path)}) == ["--torch-backend", "cpu"]
-    assert _torch_backend(environment, {"UV_TORCH_BACKEND": "cu126"}) == []
-    (tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl").touch()
-    assert _torch_backend(environment, {"UV_FIND_LINKS": f"/missing,{tmp_path}"}) == []
-
-
-def test_with_a_driver_torch_comes_as_the_index_has_it(two_gpus: None) -> None:
-    assert _torch_backend(Environment("5.23.0", "0.19.8", "2.13.0"), {}) == []
 
 
 def test_a_run_cut_short_behind_its_last_case_is_completed_without_measuring(
