@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from bot.dev.browser import NoBrowserError, browsing, chromium
+from bot.dev.browser import NoBrowserError, find_chromium, start_browser
 from matrix.environments.install import install
 from matrix.environments.spec import load_environments
 from matrix.process.run import ROOT
@@ -48,11 +48,11 @@ def last_4x() -> Path:
 def browser() -> Iterator[Browser]:
     """The machine's Chromium. For one module, as its event loop would stand in the way of others'."""
     try:
-        program = chromium(os.environ)
+        program = find_chromium(os.environ)
     except NoBrowserError as missing:
         stop = pytest.fail if os.environ.get("CI") else pytest.skip
         stop(str(missing))
-    with browsing(program) as started:
+    with start_browser(program) as started:
         yield started
 
 

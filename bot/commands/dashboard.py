@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bot.commands.report import family_names
-from bot.site.build import Sources, site_of_history, site_of_results
+from bot.site.build import Sources, write_site_of_history, write_site_of_results
 from bot.site.data.publisher import ADDRESS, NOBODY, Publisher
 from bot.site.data.urls import START
 from bot.text import count
@@ -47,10 +47,12 @@ def dashboard(
     """Write the compatibility dashboard, a static site, from a history or from the results of one run."""
     tell = partial(typer.echo, err=True)
     if results and not history:
-        written = site_of_results(results, out, family_names(), tell)
+        written = write_site_of_results(results, out, family_names(), tell)
     elif history and not results:
         kept = database or default_database(history)
-        written = site_of_history(Sources(history, kept, Publisher(authority, address)), out, family_names(), tell)
+        written = write_site_of_history(
+            Sources(history, kept, Publisher(authority, address)), out, family_names(), tell
+        )
     else:
         raise typer.BadParameter("name either --history or --results")
     typer.echo(f"{out / START}: {count(written, 'file')}")

@@ -15,7 +15,7 @@ from typing import Final
 
 import typer
 
-from bot.site.outputs.api import schema
+from bot.site.outputs.api import build_schema
 from bot.site.page_kinds import PAGE_KINDS
 from matrix.checks import CHECKS
 from matrix.environments.packages import INSTALLABLE, PACKAGES
@@ -90,7 +90,7 @@ def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
         text = path.read_text(encoding="utf-8")
         yield path, _MARKED.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}{found[4]}", text)
     yield root / "docs/records.schema.json", f"{json.dumps(build_json_schema(), indent=2)}\n"
-    yield root / "docs/api.schema.json", f"{json.dumps(schema(), indent=2)}\n"
+    yield root / "docs/api.schema.json", f"{json.dumps(build_schema(), indent=2)}\n"
 
 
 @app.command(name="documents")

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from matrix.errors import INFRASTRUCTURE, MatrixError
 
-__all__ = ["Browser", "NoBrowserError", "Window", "browsing", "chromium", "picture"]
+__all__ = ["Browser", "NoBrowserError", "Window", "find_chromium", "start_browser", "take_picture"]
 
 VARIABLE: Final = "ZERO3_CHROMIUM"
 NAMES: Final = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser")
@@ -42,8 +42,8 @@ class Window:
     scheme: Literal["light", "dark"] = "light"
 
 
-def chromium(variables: Mapping[str, str]) -> str:
-    """The path of the Chromium or Chrome to use: what ZERO3_CHROMIUM names, else a usual name. Raises NoBrowserError."""
+def find_chromium(variables: Mapping[str, str]) -> str:
+    """Returns the path of the Chromium or Chrome to use: what ZERO3_CHROMIUM names, else a usual name. Raises NoBrowserError."""
     named = variables.get(VARIABLE)
     tried = (named,) if named else NAMES
     found = next(filter(None, map(shutil.which, tried)), None)
@@ -53,8 +53,8 @@ def chromium(variables: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def browsing(program: str) -> Iterator[Browser]:
-    """A headless browser without a window, running `program` until the block ends."""
+def start_browser(program: str) -> Iterator[Browser]:
+    """Runs `program` as a headless browser until the block ends."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         try:
@@ -63,8 +63,8 @@ def browsing(program: str) -> Iterator[Browser]:
             browser.close()
 
 
-def picture(browser: Browser, address: str, window: Window, day: str) -> bytes:
-    """A PNG of what `window` shows of the page at `address` on that day (YYYY-MM-DD), one pixel per CSS pixel."""
+def take_picture(browser: Browser, address: str, window: Window, day: str) -> bytes:
+    """Takes a PNG of what `window` shows of the page at `address` on that day (YYYY-MM-DD), one pixel per CSS pixel."""
     size: ViewportSize = {"width": window.width, "height": window.height}
     context = browser.new_context(viewport=size, color_scheme=window.scheme, reduced_motion="reduce")
     page = context.new_page()

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from bot.site.build import Sources, site_of_history
+from bot.site.build import Sources, write_site_of_history
 from matrix.checks import LOADERS_AND_CHECKS
 from matrix.history.reader import pack
 from matrix.model import (
@@ -174,7 +174,7 @@ def measure(year: Year, folder: Path) -> Measured:
     files = write_year(year, folder / "history")
     sources = Sources(folder / "history", folder / "history.sqlite")
     started, before = time.perf_counter(), _usage()
-    site_of_history(sources, folder / "site", {}, lambda _: None)
+    write_site_of_history(sources, folder / "site", {}, lambda _: None)
     processor, memory = _usage()
     return Measured(files, time.perf_counter() - started, processor - before[0], memory)
 

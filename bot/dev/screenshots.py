@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from PIL import Image
 
-from bot.dev.browser import Browser, Window, browsing, chromium, picture
+from bot.dev.browser import Browser, Window, find_chromium, start_browser, take_picture
 from bot.site.data import urls as links
 from matrix.command_line import run as run_app
 
@@ -31,23 +31,23 @@ def main(
     folder: Annotated[Path, typer.Argument(help="Folder for the pictures, which are replaced.")],
 ) -> None:
     """Take pictures of an answer of a site, and print where they are."""
-    with browsing(chromium(os.environ)) as browser:
-        for path in screenshots(browser, site, folder):
+    with start_browser(find_chromium(os.environ)) as browser:
+        for path in take_screenshots(browser, site, folder):
             typer.echo(path)
 
 
-def screenshots(browser: Browser, site: Path, folder: Path) -> Iterator[Path]:
-    """Write each of SHOTS into `folder`, as on the day of the site's data, and yield its path."""
+def take_screenshots(browser: Browser, site: Path, folder: Path) -> Iterator[Path]:
+    """Writes each of SHOTS into `folder`, as on the day of the site's data, and yields its path."""
     address = (site / links.START).resolve().as_uri() + QUESTION
-    day = json.loads((site / links.API).read_text(encoding="utf-8"))["night"]
+    day = json.loads((site / links.API).read_text(encoding="utf-8"))["newest"]
     for name, window in SHOTS.items():
         path = folder / name
-        path.write_bytes(small(picture(browser, address, window, day)))
+        path.write_bytes(shrink_picture(take_picture(browser, address, window, day)))
         yield path
 
 
-def small(png: bytes) -> bytes:
-    """The same picture with 256 colours, a third of the size; text and coloured squares look the same."""
+def shrink_picture(png: bytes) -> bytes:
+    """Returns the same picture with 256 colours, a third of the size; text and coloured squares look the same."""
     reduced = BytesIO()
     with Image.open(BytesIO(png)) as image:
         image.convert("RGB").quantize(256).save(reduced, "PNG", optimize=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.site.data.site_index import CaseHistories, SiteIndex
-from bot.site.outputs.feed import recent
-from bot.site.publish import publish
+from bot.site.outputs.feed import fetch_recent_changes
+from bot.site.publish import publish_site
 from bot.text import count
 from matrix.advice.known import load_known
 from matrix.catalog.lockfile import read_lock
@@ -29,9 +29,9 @@ Families = Mapping[str, str]
 Tell = Callable[[str], None]
 
 
-def site_of_results(results: Path, out: Path, families: Families, tell: Tell) -> int:
+def write_site_of_results(results: Path, out: Path, families: Families, tell: Tell) -> int:
     """Writes the site of the results of one run, which has no history; returns how many files it has."""
-    return publish(_site_index(snapshot_of_run(read_run(results)), families), out, tell)
+    return publish_site(_site_index(snapshot_of_run(read_run(results)), families), out, tell)
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,22 @@ class Sources:
     publisher: Publisher = NOBODY
 
 
-def site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> int:
+def write_site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> int:
     """Builds the database of a history and writes its site; returns how many files the site has."""
     with _lasting():
         files = build_database(sources.records, sources.database)
         tell(f"{count(files, 'record file')} read into {sources.database}")
         with open_database(sources.database) as history:
-            _tell_refused(sources, len(query_rejected_files(history)), tell)
+            _print_rejected(sources, len(query_rejected_files(history)), tell)
             site = replace(
                 _site_index(take_snapshot(history), families),
                 publisher=sources.publisher,
                 nights=query_nightly_runs(history),
-                recent=recent(history),
+                recent=fetch_recent_changes(history),
                 withdrawn=count_retracted(history),
                 case_histories=partial(_case_histories, sources.database),
             )
-    return publish(site, out, tell)
+    return publish_site(site, out, tell)
 
 
 def _case_histories(database: Path, environment: str, nights: Sequence[date]) -> CaseHistories:
@@ -66,7 +66,7 @@ def _case_histories(database: Path, environment: str, nights: Sequence[date]) ->
         return query_case_histories(history, environment, nights)
 
 
-def _tell_refused(sources: Sources, number: int, tell: Tell) -> None:
+def _print_rejected(sources: Sources, number: int, tell: Tell) -> None:
     """Prints that files do not count, and which command names them."""
     if number:
         command = ["python", "-m", "matrix", "history", str(sources.records), "--database", str(sources.database)]

@@ -19,7 +19,7 @@ class NotASiteError(MatrixError):
         super().__init__(f"{folder} holds other files than a site's, which must not be mixed: choose an empty folder")
 
 
-def clear(root: Path, folders: Iterable[str]) -> None:
+def clear_site(root: Path, folders: Iterable[str]) -> None:
     """Makes `root` the folder of a site without a start page, and without these `folders`; leaves other files alone.
 
     Raises NotASiteError, OutputError.
@@ -37,7 +37,7 @@ def clear(root: Path, folders: Iterable[str]) -> None:
         raise OutputError(root, error) from error
 
 
-def write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Writes a file, in a new folder where there is none; raises OutputError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

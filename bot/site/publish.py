@@ -9,10 +9,10 @@ from typing import Any, Final
 from bot.render import asset, atom, page_html, ready
 from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex
-from bot.site.folder import clear, write
+from bot.site.folder import clear_site, write_file
 from bot.site.outputs.api import build_api
-from bot.site.outputs.badges import badges
-from bot.site.outputs.feed import feed
+from bot.site.outputs.badges import build_badges
+from bot.site.outputs.feed import build_feed
 from bot.site.page_kinds import FOLDERS, LAST, NAVIGATION, PAGE_KINDS
 from matrix.advice.advice import FRESH
 from matrix.history.snapshot import TRUSTED
@@ -25,9 +25,9 @@ Task = tuple[str, tuple[Any, ...]]
 """What one process does at a time: a kind of pages, and the arguments of its `build` beyond the site."""
 
 
-def publish(site: SiteIndex, root: Path, tell: Callable[[str], None]) -> int:
+def publish_site(site: SiteIndex, root: Path, tell: Callable[[str], None]) -> int:
     """Replaces the folder `root` by the `site`, and returns how many files it has. Raises NotASiteError, OutputError."""
-    clear(root, (*FOLDERS, *OUTPUTS))
+    clear_site(root, (*FOLDERS, *OUTPUTS))
     tell(f"{len(site.readings)} environments, {len(site.architectures)} architectures")
     ready()
     tasks = list_tasks(site)
@@ -51,7 +51,7 @@ def _write_task(root: Path, site: SiteIndex, task: Task) -> int:
     name, arguments = task
     number = 0
     for page in PAGE_KINDS[name].build_task(site, arguments):
-        write(root / page.path, page_html(page, page.template, NAVIGATION).encode())
+        write_file(root / page.path, page_html(page, page.template, NAVIGATION).encode())
         number += 1
     return number
 
@@ -60,7 +60,7 @@ def _write_files(root: Path, site: SiteIndex) -> int:
     """Writes all files that are no pages; returns how many."""
     files = dict(_files(site))
     for path, content in files.items():
-        write(root / path, content)
+        write_file(root / path, content)
     return len(files)
 
 
@@ -69,6 +69,6 @@ def _files(site: SiteIndex) -> Iterator[tuple[str, bytes]]:
     yield "site.js", asset("site/site.js").encode()
     ages = json.dumps({"night": site.night.isoformat() if site.night else "", "fresh": FRESH, "trusted": TRUSTED.days})
     yield "night.js", f'"use strict";\nglobalThis.zero3 = {ages};\n'.encode()
-    yield links.FEED, atom(feed(site.recent, site.board.night, site.publisher)).encode()
-    yield from ((path, badge.json.encode()) for path, badge in badges(site.board).items())
+    yield links.FEED, atom(build_feed(site.recent, site.snapshot.night, site.publisher)).encode()
+    yield from ((path, badge.json.encode()) for path, badge in build_badges(site.snapshot).items())
     yield from build_api(site)

@@ -17,7 +17,7 @@ _Text = Annotated[str, Field(max_length=300)]
 
 @dataclass(frozen=True)
 class AdviceEnvironment:
-    """An environment as last measured in `night`. `flaky` is how many percent of all its cases are flaky, rounded down."""
+    """An environment, as last `measured` on that date. `flaky` is how many percent of all its cases are flaky, rounded down."""
 
     id: _Text
     transformers: _Text
@@ -25,16 +25,16 @@ class AdviceEnvironment:
     torch: _Text
     accelerate: _Text
     device: Device
-    night: date
+    measured: date
     stale: bool
     flaky: int
 
 
 @dataclass(frozen=True)
 class AdviceFile:
-    """Every verdict, by architecture, environment and case (`stock-load`). `night` is null before the first one."""
+    """Every verdict, by architecture, environment and case (`stock-load`). `newest` is the date of the newest nightly run, null before the first one."""
 
     schema: Literal[1]
-    night: date | None
+    newest: date | None
     environments: tuple[AdviceEnvironment, ...]
     verdicts: dict[_Text, dict[_Text, dict[_Text, Verdict]]]

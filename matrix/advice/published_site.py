@@ -1,4 +1,4 @@
-"""A published site as a source of advice. It may be anybody's, so its file is judged strictly."""
+"""A published site as a source of advice. It may be anybody's, so its file is validated strictly."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -17,7 +17,7 @@ class Published:
 
     def __init__(self, address: str) -> None:
         self._file = _fetch(f"{address.rstrip('/')}/{PATH}")
-        self.night = self._file.night or date.min  # a site before its first night
+        self.night = self._file.newest or date.min  # a site before its first nightly run
         self._environments = {one.id: one for one in self._file.environments}
 
     @property
@@ -40,7 +40,14 @@ class Published:
         known = ((kind, cases.get("-".join(kind))) for kind in LOADERS_AND_CHECKS)
         verdicts = {kind: verdict for kind, verdict in known if verdict}
         return Tried(
-            one.id, one.transformers, one.deepspeed, one.device, one.night, verdicts, stale=one.stale, flaky=one.flaky
+            one.id,
+            one.transformers,
+            one.deepspeed,
+            one.device,
+            one.measured,
+            verdicts,
+            stale=one.stale,
+            flaky=one.flaky,
         )
 
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser
 
-from bot.dev.browser import NAMES, VARIABLE, NoBrowserError, chromium
-from bot.dev.screenshots import small
+from bot.dev.browser import NAMES, VARIABLE, NoBrowserError, find_chromium
+from bot.dev.screenshots import shrink_picture
 from tests.support.browser import PHONE, Visitor, axe_findings, served, sideways
 
 SCRIPT = Path(__file__).parents[2] / ".ci" / "browser"
@@ -35,22 +35,22 @@ def prepared(folder: Path, **variables: str) -> str:
 def test_a_browser_with_a_usual_name_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     expected = str(program(tmp_path, name))
-    assert chromium({}) == expected
+    assert find_chromium({}) == expected
 
 
 def test_the_variable_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     program(tmp_path, "google-chrome")
     own = str(program(tmp_path, "own"))
-    assert chromium({VARIABLE: own}) == own
+    assert find_chromium({VARIABLE: own}) == own
     with pytest.raises(NoBrowserError, match="no Chromium found as /nowhere: "):
-        chromium({VARIABLE: "/nowhere"})
+        find_chromium({VARIABLE: "/nowhere"})
 
 
 def test_without_a_browser_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoBrowserError) as refused:
-        chromium({})
+        find_chromium({})
     assert "apt-get install chromium" in str(refused.value)
     assert VARIABLE in str(refused.value)
 
@@ -85,7 +85,7 @@ def test_a_picture_gets_small_but_stays_the_same() -> None:
     image.paste((195, 33, 31), (10, 10, 60, 60))
     png = BytesIO()
     image.save(png, "PNG")
-    with Image.open(BytesIO(small(png.getvalue()))) as reduced:
+    with Image.open(BytesIO(shrink_picture(png.getvalue()))) as reduced:
         assert reduced.mode == "P"
         assert reduced.convert("RGB").tobytes() == image.tobytes()
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, expect
 
-from bot.dev.screenshots import SHOTS, screenshots
+from bot.dev.screenshots import SHOTS, take_screenshots
 from bot.site.page_kinds import PAGE_KINDS
 from tests.support.browser import DESKTOP, NO_SCRIPT, PHONE, Visitor, axe_findings, sideways
 from tests.support.sites import hostile, paths_of, publish_quietly
@@ -63,7 +63,7 @@ def test_hostile_text_does_nothing_and_fits(browser: Browser, tmp_path: Path) ->
 def test_the_pictures_of_the_readme_are_small_and_of_the_size_asked_for(
     browser: Browser, site: Path, tmp_path: Path
 ) -> None:
-    paths = list(screenshots(browser, site, tmp_path))
+    paths = list(take_screenshots(browser, site, tmp_path))
     assert [path.name for path in paths] == list(SHOTS)
     for path, window in zip(paths, SHOTS.values(), strict=True):
         picture = path.read_bytes()

@@ -17,7 +17,7 @@ ENVIRONMENT = {
     "torch": "2.13.0+cpu",
     "accelerate": "1.15.0",
     "device": "cpu",
-    "night": NIGHT,
+    "measured": NIGHT,
     "stale": False,
     "flaky": 0,
 }
@@ -38,7 +38,7 @@ def site(*places: Place) -> dict[str, Any]:
     """The files of a site with one architecture, by path."""
     verdicts = {environment["id"]: cases for environment, cases in places}
     environments = [environment for environment, _ in places]
-    advice = {"schema": 1, "night": NIGHT, "environments": environments, "verdicts": {"bert:BertModel": verdicts}}
+    advice = {"schema": 1, "newest": NIGHT, "environments": environments, "verdicts": {"bert:BertModel": verdicts}}
     return {ADVICE: advice}
 
 

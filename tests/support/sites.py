@@ -1,4 +1,4 @@
-"""Small atlases for the tests of the site, and a folder with the site of real records."""
+"""Small sites for the tests, and a folder with the site of real records."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.site.data.site_index import SiteIndex
 from bot.site.page_kinds import PAGE_KINDS
-from bot.site.publish import publish
+from bot.site.publish import publish_site
 from matrix.advice.known import load_known
 from matrix.checks import CHECKS
 from matrix.history.take_snapshot import snapshot_of_run
@@ -24,7 +24,7 @@ HOSTILE = (
 
 
 def site_index(*cells: Cell, **other: Any) -> SiteIndex:
-    """The site of a run."""
+    """Returns the site index of a run."""
     told = snapshot_of_run(Run(cells))
     return SiteIndex(told, known=load_known(), **other)
 
@@ -77,7 +77,7 @@ def hostile() -> SiteIndex:
 
 def publish_quietly(site: SiteIndex, root: Path) -> int:
     """Write a site without a word."""
-    return publish(site, root, lambda _: None)
+    return publish_site(site, root, lambda _: None)
 
 
 class Page(HTMLParser):

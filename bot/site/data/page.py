@@ -20,12 +20,12 @@ class Page:
 
     @property
     def root(self) -> str:
-        """What a link on this page begins with, to start from the root of the site."""
+        """Returns what a link on this page begins with, to start from the root of the site."""
         return "../" * self.path.count("/")
 
     @property
     def template(self) -> str:
-        """The name of its template in `templates/site`: that of the module which defines the page."""
+        """Returns the name of its template in `templates/site`: that of the module which defines the page."""
         return type(self).__module__.rpartition(".")[2]
 
 
@@ -63,7 +63,7 @@ class PageKind(Generic[PageT_co]):
         return [built] if isinstance(built, Page) else built
 
 
-def initial(name: str) -> str:
+def get_initial(name: str) -> str:
     """Returns the letter or digit that a name is listed under; `other` for any other sign."""
     first = name[:1].lower()
     return first if first.isascii() and first.isalnum() else "other"

@@ -11,9 +11,9 @@ from bot.report.labels import labels
 from bot.report.statements import never_began
 from bot.site.data import urls as links
 from bot.site.data.publisher import NOBODY, Publisher
-from bot.site.data.versions import age, ordered
+from bot.site.data.versions import age, sort_versions
 from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink, Words, words
-from bot.site.failures.group import UpstreamFailure, failures
+from bot.site.failures.group import UpstreamFailure, group_failures
 from bot.text import Code, clip
 from matrix.advice.known import Known
 from matrix.catalog.lockfile import Lock
@@ -28,8 +28,8 @@ Axis = Literal["transformers", "deepspeed"]
 OTHER: Final[Mapping[Axis, Axis]] = {"transformers": "deepspeed", "deepspeed": "transformers"}
 
 
-def version_of(info: EnvironmentInfo, axis: Axis) -> str:
-    """The version on an axis; `?` where the environment could not tell."""
+def get_version(info: EnvironmentInfo, axis: Axis) -> str:
+    """Returns the version on an axis; `?` where the environment did not report one."""
     return getattr(info, axis) or "?"
 
 
@@ -61,9 +61,11 @@ class Line:
 
     @classmethod
     def of(cls, readings: Sequence[Reading], axis: Axis) -> "Line":
-        """The line through `readings`."""
+        """Returns the line through `readings`."""
         infos = [reading.cell.environment for reading in readings]
-        return cls(tuple(readings), tuple((clip(version_of(info, axis)), links.environment(info.id)) for info in infos))
+        return cls(
+            tuple(readings), tuple((clip(get_version(info, axis)), links.environment(info.id)) for info in infos)
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class SiteIndex:
     newest of them), `withdrawn` and `case_histories` are of the history, if there is one. The feed says who the `publisher` is.
     """
 
-    board: Snapshot
+    snapshot: Snapshot
     families: Mapping[str, str] = field(default_factory=dict)
     sites: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known: Sequence[Known] = ()
@@ -88,13 +90,13 @@ class SiteIndex:
 
     @cached_property
     def failures(self) -> tuple[UpstreamFailure, ...]:
-        """The distinct upstream failures of the board, the worst first."""
-        return failures(self.board, self.known, self.families)
+        """The distinct upstream failures of the snapshot, the worst first."""
+        return group_failures(self.snapshot, self.known, self.families)
 
     @property
     def night(self) -> date | None:
-        """The newest night; None before the first one."""
-        return self.board.night if self.board.readings else None
+        """The date of the newest nightly run; None before the first one."""
+        return self.snapshot.night if self.snapshot.readings else None
 
     @cached_property
     def readings(self) -> tuple[Reading, ...]:
@@ -104,33 +106,35 @@ class SiteIndex:
             info = reading.cell.environment
             return age(info.transformers), age(info.deepspeed), age(info.torch), info.id
 
-        return tuple(sorted(self.board.readings, key=versions, reverse=True))
+        return tuple(sorted(self.snapshot.readings, key=versions, reverse=True))
 
     @cached_property
     def architectures(self) -> tuple[str, ...]:
         """Every architecture that some environment has a case of, sorted by name."""
-        found = {key.architecture for reading in self.board.readings for key in reading.cases}
+        found = {key.architecture for reading in self.snapshot.readings for key in reading.cases}
         return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
 
     @cached_property
     def transformers(self) -> tuple[str, ...]:
         """The versions of transformers, the oldest first."""
-        return ordered(version_of(reading.cell.environment, "transformers") for reading in self.board.readings)
+        return sort_versions(
+            get_version(reading.cell.environment, "transformers") for reading in self.snapshot.readings
+        )
 
     @cached_property
     def deepspeeds(self) -> tuple[str, ...]:
         """The versions of deepspeed, the oldest first."""
-        return ordered(version_of(reading.cell.environment, "deepspeed") for reading in self.board.readings)
+        return sort_versions(get_version(reading.cell.environment, "deepspeed") for reading in self.snapshot.readings)
 
     @cached_property
     def positions(self) -> Mapping[str, tuple[int, int]]:
         """Where each environment is on both axes, by its id."""
-        infos = [reading.cell.environment for reading in self.board.readings]
+        infos = [reading.cell.environment for reading in self.snapshot.readings]
         transformers, deepspeeds = (
             {version: place for place, version in enumerate(axis)} for axis in (self.transformers, self.deepspeeds)
         )
         return {
-            info.id: (transformers[version_of(info, "transformers")], deepspeeds[version_of(info, "deepspeed")])
+            info.id: (transformers[get_version(info, "transformers")], deepspeeds[get_version(info, "deepspeed")])
             for info in infos
         }
 
@@ -144,8 +148,8 @@ class SiteIndex:
         for reading in self.readings:
             info = reading.cell.environment
             if info.device is device:
-                places[version_of(info, "transformers"), version_of(info, "deepspeed")].append(reading)
-        downwards, across = (ordered(pair[axis] for pair in places)[::-1] for axis in (0, 1))
+                places[get_version(info, "transformers"), get_version(info, "deepspeed")].append(reading)
+        downwards, across = (sort_versions(pair[axis] for pair in places)[::-1] for axis in (0, 1))
         rows = ((down, tuple(tuple(places.get((down, right), ())) for right in across)) for down in downwards)
         return Crossed(across, tuple(rows))
 
@@ -170,7 +174,7 @@ class SiteIndex:
         for reading in reversed(self.readings):
             info = reading.cell.environment
             for axis, other in OTHER.items():
-                found[info.device, axis][version_of(info, other)].append(reading)
+                found[info.device, axis][get_version(info, other)].append(reading)
         return {
             (device, axis): {other: Line.of(readings, axis) for other, readings in lines.items()}
             for (device, axis), lines in found.items()
@@ -180,14 +184,14 @@ class SiteIndex:
     def devices(self) -> tuple[Device, ...]:
         """The devices that were measured on, that with the most cases first."""
         cases = dict.fromkeys(Device, 0)
-        for reading in self.board.readings:
+        for reading in self.snapshot.readings:
             cases[reading.cell.environment.device] += len(reading.cases)
-        present = {reading.cell.environment.device for reading in self.board.readings}
+        present = {reading.cell.environment.device for reading in self.snapshot.readings}
         return tuple(sorted(present, key=lambda device: -cases[device]))
 
     @cached_property
     def environments(self) -> Mapping[str, EnvironmentLink]:
-        """How each environment is named, by its id."""
+        """The link to each environment, by its id."""
         names = labels([reading.cell for reading in self.readings])
         return {
             reading.cell.environment.id: _environment_link(reading, label)
@@ -199,44 +203,44 @@ class SiteIndex:
         """The failures that each case is a place of; a case that never began has those of the one before it."""
         found: dict[tuple[str, CaseKey], tuple[FailureLink, ...]] = {}
         for failure in self.failures:
-            link = failure_link(failure)
+            link = link_failure(failure)
             for place in failure.places:
                 where = place.environment.id, place.case.key
                 found[where] = (*found.get(where, ()), link)
-        for reading in self.board.readings:
+        for reading in self.snapshot.readings:
             name = reading.cell.environment.id
             for key, earlier in never_began([dated.case for dated in reading.cases.values()]).items():
                 found[name, key] = found.get((name, earlier), ())
         return found
 
     def of(self, reading: Reading) -> EnvironmentLink:
-        """How the environment of `reading` is named."""
+        """Returns the link to the environment of `reading`."""
         return self.environments[reading.cell.environment.id]
 
     def family(self, architecture: str) -> Code:
-        """What the catalog says that an architecture stands for; empty where it does not know it."""
+        """Returns what the catalog says that an architecture stands for; empty where it does not know it."""
         return clip(self.families.get(architecture, ""))
 
 
-def verdict_of(reading: Reading, key: CaseKey) -> Verdict | None:
-    """The verdict of a case, None where it is untested."""
+def get_verdict(reading: Reading, key: CaseKey) -> Verdict | None:
+    """Returns the verdict of a case, None where it is untested."""
     dated = reading.cases.get(key)
     return dated.case.verdict if dated else None
 
 
-def worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
-    """The worst of the verdicts; None where all are untested."""
+def find_worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
+    """Returns the worst of the verdicts; None where all are untested."""
     return min((verdict for verdict in verdicts if verdict), key=lambda verdict: verdict.rank, default=None)
 
 
-def case_link(environment: str, case: Case) -> CaseLink:
-    """How a case of the environment with that id is named."""
+def link_case(environment: str, case: Case) -> CaseLink:
+    """Returns the link to a case of the environment with that id."""
     page = links.case(environment, case.key)
     return CaseLink(clip(case.architecture), case.loader, case.check, case.verdict, page)
 
 
-def failure_link(failure: UpstreamFailure) -> FailureLink:
-    """How a failure is named."""
+def link_failure(failure: UpstreamFailure) -> FailureLink:
+    """Returns the link to a failure."""
     return FailureLink(failure.verdict, words(*failure.title), links.finding(failure.slug))
 
 
@@ -246,8 +250,8 @@ def _environment_link(reading: Reading, label: Code) -> EnvironmentLink:
         id=clip(info.id),
         label=label,
         page=links.environment(info.id),
-        transformers=clip(version_of(info, "transformers")),
-        deepspeed=clip(version_of(info, "deepspeed")),
+        transformers=clip(get_version(info, "transformers")),
+        deepspeed=clip(get_version(info, "deepspeed")),
         device=info.device,
         night=reading.night,
         stale=tuple(_why_stale(reason, reading) for reason in sorted(reading.stale)),
@@ -257,9 +261,9 @@ def _environment_link(reading: Reading, label: Code) -> EnvironmentLink:
 def _why_stale(reason: Stale, reading: Reading) -> Words:
     return words(
         {
-            Stale.UNFINISHED: f"the measurement of {reading.attempt} did not come to its end",
+            Stale.UNFINISHED: f"the measurement of {reading.attempt} did not finish",
             Stale.FAILED: f"on {reading.attempt} it could not be installed or imported",
             Stale.OUTDATED: "measured with another catalog or probe than the newest measurement",
-            Stale.OLD: f"measured on {reading.night}, more than {TRUSTED.days} days before the newest night",
+            Stale.OLD: f"measured on {reading.night}, more than {TRUSTED.days} days before the newest nightly run",
         }[reason]
     )

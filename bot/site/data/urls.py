@@ -1,7 +1,4 @@
-"""PURE. Where the pages of the site are: paths with `/`, from the site's root, the same for ever.
-
-PURE: no input or output.
-"""
+"""PURE. Where the pages of the site are: paths with `/`, from the site's root. They never change."""
 
 import hashlib
 import re
@@ -24,7 +21,7 @@ API: Final = "api/v1/index.json"
 
 @lru_cache(10_000)  # few names, many links
 def slug(name: str) -> str:
-    """The name of the file for an id: `:` as `~` and `+` as `,`; any other name gets a digest, so that none collide."""
+    """Returns the name of the file for an id: `:` as `~` and `+` as `,`; any other name gets a digest, so that none collide."""
     if _OURS.fullmatch(name):
         return name.replace(":", "~").replace("+", ",")
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:LIMIT]
@@ -33,40 +30,40 @@ def slug(name: str) -> str:
 
 
 def heat(device: Device, loader: Loader, check: Check | None = None) -> str:
-    """The heat map of one switch position; without `check`, of all checks together."""
+    """Returns the heat map of one switch position; without `check`, of all checks together."""
     return f"heat/{device}-{loader}-{check or 'all'}.html"
 
 
 def environment(name: str) -> str:
-    """The page of the environment with the id `name`."""
+    """Returns the page of the environment with the id `name`."""
     return f"environments/{slug(name)}.html"
 
 
 def architecture(name: str) -> str:
-    """The page of the architecture with the id `name`."""
+    """Returns the page of the architecture with the id `name`."""
     return f"architectures/{slug(name)}.html"
 
 
 def case(environment_id: str, key: CaseKey) -> str:
-    """The place of one case: on the page that its environment and architecture share."""
+    """Returns the place of one case: on the page that its environment and architecture share."""
     return f"{cases(environment_id, key.architecture)}#{key.loader}-{key.check}"
 
 
 def cases(environment_id: str, architecture_id: str) -> str:
-    """The page of all cases of an architecture in an environment."""
+    """Returns the page of all cases of an architecture in an environment."""
     return f"{cases_of(environment_id)}/{slug(architecture_id)}.html"
 
 
 def cases_of(environment_id: str) -> str:
-    """The folder of the pages of all cases in an environment."""
+    """Returns the folder of the pages of all cases in an environment."""
     return f"cases/{slug(environment_id)}"
 
 
 def finding(name: str) -> str:
-    """The page of the upstream failure with the slug `name`."""
+    """Returns the page of the upstream failure with the slug `name`."""
     return f"findings/{slug(name)}.html"
 
 
 def relative(page: str, target: str) -> str:
-    """`target` as a link on `page`: the site works below any path, and from a folder."""
+    """Returns `target` as a link on `page`: the site works below any path, and from a folder."""
     return "../" * page.count("/") + target

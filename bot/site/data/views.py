@@ -34,7 +34,7 @@ class Words:
 
 
 def words(*parts: str) -> Words:
-    """A sentence for a page; parts from outside are `Code`."""
+    """Returns a sentence for a page; parts from outside are `Code`."""
     return Words(parts)
 
 
@@ -48,7 +48,7 @@ class Link:
 
 @dataclass(frozen=True)
 class EnvironmentLink:
-    """An environment and what is to know of it wherever it is named. `stale` says why its verdicts may be old; empty if not."""
+    """An environment wherever it is named. `stale` says why its verdicts may be old; empty if not."""
 
     id: Code
     label: Code

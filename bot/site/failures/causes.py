@@ -1,7 +1,4 @@
-"""PURE. Why a case is red: each cause goes by a name that is the same for every model it hits, tonight and next year.
-
-PURE: no input or output.
-"""
+"""PURE. Why a case is failing: each cause has a name that is the same for every model it hits, and stays the same."""
 
 import hashlib
 import re
@@ -37,10 +34,10 @@ _SHAPE: Final = re.compile(
     re.VERBOSE,
 )
 _LINES: Final = 2
-"""How many lines of a message tell what happened; the next ones name more of the same."""
+"""How many lines of a message say what happened; the next ones name more of the same."""
 
 _VALUES: Final = frozenset({Kind.INIT_VALUE, Kind.ZEROS, Kind.NONFINITE, Kind.PARTIAL, Kind.GARBAGE})
-"""What a tensor holds that nobody wrote to, or that something else was written to: chance tells one from another."""
+"""What a tensor holds that nobody wrote to, or that something else was written to: which of these it is depends on chance."""
 
 _WHATS: Final = {
     What.PARAMETER: "parameters",
@@ -62,8 +59,8 @@ _RANKS: Final = {
 }
 
 
-def causes(case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> tuple[Cause, ...]:
-    """Why `case` is red in `environment`, each cause once; nothing for a case that is not red.
+def find_causes(case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> tuple[Cause, ...]:
+    """Returns why `case` is failing in `environment`, each cause once; nothing for a case that is not failing.
 
     A cause that one entry of `known` explains goes by the name of that entry.
     """
@@ -88,21 +85,21 @@ def _cause(reason: Failure | Finding, case: Case, environment: EnvironmentInfo, 
 
 @lru_cache(1024)  # many cases raise the same
 def _raised(error: Failure, verdict: Verdict) -> Cause:
-    """Exceptions are the same mistake that agree in type, function and the message but for its numbers and names."""
-    function, message = error.frame.rpartition(" in ")[2], shape(error.message)
+    """Exceptions are the same mistake when they agree in type, function and the message but for its numbers and names."""
+    function, message = error.frame.rpartition(" in ")[2], strip_details(error.message)
     words = f"{error.type} in {function}: {message}" if function else f"{error.type}: {message}"
-    name = named([verdict, error.type, function], words)
+    name = build_slug([verdict, error.type, function], words)
     return Cause(name, verdict, (clip(words, 240),))
 
 
-def shape(message: str) -> str:
-    """What is left of a message without numbers, paths, class names and names of tensors."""
+def strip_details(message: str) -> str:
+    """Returns what is left of a message without numbers, paths, class names and names of tensors."""
     lines = [line for line in message.splitlines() if line.strip()][:_LINES]
     return one_line(_SHAPE.sub("…", " ".join(lines)))
 
 
 def _wrong(finding: Finding, case: Case, environment: EnvironmentInfo) -> Cause:
-    """Wrong tensors are the same mistake that agree in what they are, on which ranks, and whether the loader said so."""
+    """Wrong tensors are the same mistake when they agree in what they are, on which ranks, and whether the loader said so."""
     what, flaky = _WHATS[finding.what], case.verdict is Verdict.FLAKY
     how = "wrong" if flaky or finding.kind in _VALUES else _KINDS[finding.kind]
     match case.verdict:
@@ -115,7 +112,7 @@ def _wrong(finding: Finding, case: Case, environment: EnvironmentInfo) -> Cause:
     verdict = case.verdict
     if verdict is Verdict.CORRUPT and finding.reported_missing:
         verdict = Verdict.REPORTED
-    return Cause(named([verdict, finding.what, how], words), verdict, (words,))
+    return Cause(build_slug([verdict, finding.what, how], words), verdict, (words,))
 
 
 def _where(finding: Finding, case: Case, environment: EnvironmentInfo) -> str:
@@ -129,8 +126,8 @@ def _said(finding: Finding) -> str:
     return "listed as missing" if finding.reported_missing else "in silence"
 
 
-def named(words: Sequence[str], whole: str) -> str:
-    """A name for the address of a page: some readable `words`, and a digest of the `whole`."""
+def build_slug(words: Sequence[str], whole: str) -> str:
+    """Returns a name for the address of a page: some readable `words`, and a digest of the `whole`."""
     readable = re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower())[:60].strip("-")
     digest = hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{readable}-{digest}"

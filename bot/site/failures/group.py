@@ -1,15 +1,12 @@
-"""PURE. Distinct upstream failures: what went wrong everywhere, told apart by its cause, never by which model it hits.
-
-PURE: no input or output.
-"""
+"""PURE. Distinct upstream failures: all that went wrong, grouped by its cause, whatever model it hits."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.report.statements import never_began
-from bot.site.failures.causes import Cause, causes
-from bot.site.failures.rules import Measured, Point, Seen, explanation, in_words
+from bot.site.failures.causes import Cause, find_causes
+from bot.site.failures.rules import Measured, Point, Seen, describe, explain
 from bot.text import Sentence
 from matrix.advice.known import Known
 from matrix.history.snapshot import Snapshot
@@ -29,7 +26,7 @@ class Place:
 class UpstreamFailure:
     """One mistake upstream: its worst `verdict`, what it is, the smallest `rule` that explains where, and all `places`.
 
-    `known` are the entries of known.toml that explain it. `slug` is the same every night, whatever the failure hits.
+    `known` are the entries of known.toml that explain it. `slug` is the same in every nightly run, whatever the failure hits.
     """
 
     slug: str
@@ -40,17 +37,17 @@ class UpstreamFailure:
     places: tuple[Place, ...]
 
 
-def failures(
-    board: Snapshot, known: Sequence[Known], families: Mapping[str, str] | None = None
+def group_failures(
+    snapshot: Snapshot, known: Sequence[Known], families: Mapping[str, str] | None = None
 ) -> tuple[UpstreamFailure, ...]:
-    """The failures of a board, the worst first, then those that hit the most architectures.
+    """Returns the failures of a snapshot, the worst first, then those that hit the most architectures.
 
-    `families` tells the catalog's family of an architecture, for rules that are shorter with it.
+    `families` has the catalog's family of each architecture, for rules that are shorter with it.
     """
-    sight = _Sight.of(list(_places(board)), families or {})
+    sight = _Sight.of(list(_places(snapshot)), families or {})
     hit: dict[str, list[tuple[int, Cause]]] = defaultdict(list)
     for index, place in enumerate(sight.places):
-        for cause in causes(place.case, place.environment, known):
+        for cause in find_causes(place.case, place.environment, known):
             hit[cause.slug].append((index, cause))
     return tuple(sorted((_failure(sight, there) for there in hit.values()), key=_rank))
 
@@ -72,9 +69,9 @@ class _Sight:
         return cls(places, measured, loaded, ended)
 
     def seen(self, indices: Iterable[int]) -> Seen:
-        """What is evidence for and against a failure that is at `indices`."""
-        red = self.measured.bits(indices)
-        return Seen(red, self.loaded & ~red, self.ended & ~red)
+        """Returns what is evidence for and against a failure that is at `indices`."""
+        failing = self.measured.bits(indices)
+        return Seen(failing, self.loaded & ~failing, self.ended & ~failing)
 
 
 def _rank(failure: UpstreamFailure) -> tuple[int, int, int, str]:
@@ -82,9 +79,9 @@ def _rank(failure: UpstreamFailure) -> tuple[int, int, int, str]:
     return failure.verdict.rank, -len(architectures), -len(failure.places), failure.slug
 
 
-def _places(board: Snapshot) -> Iterator[Place]:
-    """Every case of the board, without saves that never began."""
-    for reading in board.readings:
+def _places(snapshot: Snapshot) -> Iterator[Place]:
+    """Every case of the snapshot, without saves that never began."""
+    for reading in snapshot.readings:
         cases = [dated.case for dated in reading.cases.values()]
         unreached = never_began(cases)
         yield from (Place(reading.cell.environment, case) for case in cases if case.key not in unreached)
@@ -96,7 +93,7 @@ def _points(places: Sequence[Place], families: Mapping[str, str]) -> list[Point]
 
 
 def _version(place: Place) -> tuple[str, str]:
-    """What says which buffers a model has."""
+    """What decides which buffers a model has."""
     return place.case.architecture, place.environment.transformers
 
 
@@ -119,7 +116,7 @@ def _raised(case: Case) -> bool:
 
 
 def _loaded(case: Case) -> bool:
-    """Whether it came to its end, the same in every run: what is not wrong in it is right."""
+    """Whether it finished, the same in every run: what is not wrong in it is right."""
     return case.error is None and case.verdict.row.measured and case.verdict is not Verdict.FLAKY
 
 
@@ -130,7 +127,7 @@ def _failure(sight: _Sight, hit: Sequence[tuple[int, Cause]]) -> UpstreamFailure
         slug=worst.slug,
         verdict=worst.verdict,
         title=worst.title,
-        rule=in_words(explanation(sight.measured, sight.seen(index for index, _ in hit))),
+        rule=describe(explain(sight.measured, sight.seen(index for index, _ in hit))),
         known=tuple(known[name] for name in sorted(known)),
         places=tuple(sight.places[index] for index, _ in hit),
     )

@@ -1,7 +1,4 @@
-"""PURE. The shortest description of where a failure is and where it is not, over everything that was measured.
-
-PURE: no input or output.
-"""
+"""PURE. The shortest description of where a failure is and where it is not, over everything that was measured."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,22 +46,22 @@ class Condition:
     cost: int = 2
 
     def holds(self, point: Point) -> bool:
-        """Whether `point` is as asked for."""
+        """Whether `point` meets it."""
         return getattr(point, self.field) in self.values
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Sets of points: `red` by a failure, `clean` of it, and `ended` by another before this one could show."""
+    """Sets of points: `failing` by a failure, `clean` of it, and `ended` by another before this one could show."""
 
-    red: int
+    failing: int
     clean: int
     ended: int = 0
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A conjunction, which covers `hit` red points among `of`; `beyond`: also some that another failure ended."""
+    """A conjunction, which covers `hit` failing points among `of`; `beyond`: also some that another failure ended."""
 
     conditions: tuple[Condition, ...]
     hit: int
@@ -82,17 +79,17 @@ class Rule:
         return self.hit == self.of
 
     def covers(self, point: Point) -> bool:
-        """Whether the rule says that `point` is red."""
+        """Whether the rule says that `point` is failing."""
         return all(condition.holds(point) for condition in self.conditions)
 
     @property
     def sentence(self) -> Sentence:
-        """The rule in words; a rule that is not exact tells how much of what it describes is red."""
+        """The rule in words; a rule that is not exact says how much of what it describes is failing."""
         named = [condition for condition in self.conditions if condition.field == "architecture"]
         others = [condition for condition in self.conditions if condition.field != "architecture"]
-        told = [*named, *others]
+        shown = [*named, *others]
         parts: list[str] = []
-        for number, condition in enumerate(told):
+        for number, condition in enumerate(shown):
             joint = " with " if named and number == 1 and condition.field in CROSSED else ", "
             parts += [joint, *condition.words] if number else condition.words
         if not others:
@@ -114,19 +111,19 @@ class Measured:
         }
 
     def bits(self, indices: Iterable[int]) -> int:
-        """The set of the points with these `indices`."""
+        """Returns the set of the points with these `indices`."""
         octets = bytearray(len(self.points) // 8 + 1)
         for index in indices:
             octets[index >> 3] |= 1 << (index & 7)
         return int.from_bytes(octets, "little")
 
     def values(self, name: str, among: int = -1) -> list[object]:
-        """What the field `name` is in the points of the set `among`; versions in their order."""
+        """Returns what the field `name` is in the points of the set `among`; versions in their order."""
         found = [value for value, bits in self._bits.get(name, {}).items() if bits & among]
         return sorted(found, key=lambda value: version_key(str(value)))
 
     def where(self, condition: Condition) -> int:
-        """The points that `condition` holds for."""
+        """Returns the points that `condition` holds for."""
         return reduce(or_, (self._bits[condition.field].get(value, 0) for value in condition.values), 0)
 
 
@@ -139,32 +136,32 @@ def version_key(pin: str) -> tuple[int, Version, str]:
         return 0, Version("0"), pin
 
 
-def explanation(measured: Measured, seen: Seen) -> tuple[Rule, ...]:
-    """The shortest rule that covers all red points, of which there is one at least, and no clean one.
+def explain(measured: Measured, seen: Seen) -> tuple[Rule, ...]:
+    """Returns the shortest rule that covers all failing points, of which there is at least one, and no clean one.
 
-    Where there is no such rule, a few that are it together, one for the architectures that are red in the same versions;
+    Where there is no such rule, a few that are it together, one for the architectures that are failing in the same versions;
     else the narrowest one.
     """
     single = _smallest(measured, seen)
     if single.exact:
         return (single,)
-    parts = _alike(measured, seen.red)
-    several = tuple(_smallest(measured, replace(seen, red=part)) for part in parts[: RULES + 1])
+    parts = _alike(measured, seen.failing)
+    several = tuple(_smallest(measured, replace(seen, failing=part)) for part in parts[: RULES + 1])
     return several if len(several) <= RULES and all(rule.exact for rule in several) else (single,)
 
 
-def in_words(rules: Sequence[Rule]) -> Sentence:
-    """What `explanation` found, as one sentence."""
+def describe(rules: Sequence[Rule]) -> Sentence:
+    """Returns what `explain` found, as one sentence."""
     return tuple(
         part for number, rule in enumerate(rules) for part in (("; " if number else ""), *rule.sentence) if part
     )
 
 
-def _alike(measured: Measured, red: int) -> list[int]:
-    """The `red` points in parts: those of architectures that are red in the same versions, ways of loading and checks."""
+def _alike(measured: Measured, failing: int) -> list[int]:
+    """The `failing` points in parts: those of architectures that are failing in the same versions, ways of loading and checks."""
     parts: dict[tuple[object, ...], int] = defaultdict(int)
-    for name in measured.values("architecture", red):
-        its = red & measured.where(Condition("architecture", frozenset({name}), ()))
+    for name in measured.values("architecture", failing):
+        its = failing & measured.where(Condition("architecture", frozenset({name}), ()))
         where = tuple(condition for choice in _narrow(measured, its) for condition in choice)
         parts[where] |= its
     return sorted(parts.values(), key=int.bit_count, reverse=True)
@@ -172,12 +169,12 @@ def _alike(measured: Measured, red: int) -> list[int]:
 
 def _smallest(measured: Measured, seen: Seen) -> Rule:
     """The shortest exact rule, all being tried, some hundred; else the narrowest."""
-    choices = [*_narrow(measured, seen.red), list(_architectures(measured, seen.red))]
+    choices = [*_narrow(measured, seen.failing), list(_architectures(measured, seen.failing))]
     bits = {condition: measured.where(condition) for choice in choices for condition in choice}
 
     def rule(conditions: tuple[Condition, ...]) -> Rule:
         covered = reduce(and_, (bits[condition] for condition in conditions), -1)
-        hit, of = (covered & seen.red).bit_count(), (covered & (seen.red | seen.clean)).bit_count()
+        hit, of = (covered & seen.failing).bit_count(), (covered & (seen.failing | seen.clean)).bit_count()
         return Rule(conditions, hit, of, beyond=bool(covered & seen.ended))
 
     rules = [rule(tuple(filter(None, chosen))) for chosen in product(*([None, *choice] for choice in choices))]
@@ -185,10 +182,10 @@ def _smallest(measured: Measured, seen: Seen) -> Rule:
     return min((found for found in rules if found.exact), key=lambda found: found.cost, default=narrowest)
 
 
-def _narrow(measured: Measured, red: int) -> Iterator[list[Condition]]:
-    """For each field but the architecture the one condition that fits the red points, if not all points do."""
+def _narrow(measured: Measured, failing: int) -> Iterator[list[Condition]]:
+    """For each field but the architecture the one condition that fits the failing points, if not all points do."""
     for name in (*CROSSED, *_WORDS):
-        every, bad = measured.values(name), measured.values(name, red)
+        every, bad = measured.values(name), measured.values(name, failing)
         if name in CROSSED:
             first, last = every.index(bad[0]), every.index(bad[-1])
             bad, words = every[first : last + 1], _range(name, first, last, every)
@@ -213,12 +210,12 @@ def _range(package: str, first: int, last: int, every: Sequence[object]) -> Sent
     return f"{package} ", begin, " to ", end, " as measured"
 
 
-def _architectures(measured: Measured, red: int) -> Iterator[Condition]:
-    """What the architectures of the red points may be told by: their names, which are the narrowest, or what they share."""
-    names, families = (list(map(str, measured.values(name, red))) for name in ("architecture", "family"))
+def _architectures(measured: Measured, failing: int) -> Iterator[Condition]:
+    """What describes the architectures of the failing points: their names, which are the narrowest, or what they share."""
+    names, families = (list(map(str, measured.values(name, failing))) for name in ("architecture", "family"))
     if len(names) < len(measured.values("architecture")):
         yield Condition("architecture", frozenset(names), _named(names), 2 * len(names))
-    if measured.values("buffers", red) == [True] and len(measured.values("buffers")) > 1:
+    if measured.values("buffers", failing) == [True] and len(measured.values("buffers")) > 1:
         yield Condition("buffers", frozenset({True}), ("any persistent buffer",))
     if all(families) and len(families) < len(measured.values("family")):
         words = f"{'family' if len(families) == 1 else 'families'} {listed(families)}"

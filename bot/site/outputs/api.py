@@ -35,14 +35,14 @@ class VerdictEntry:
 
 @dataclass(frozen=True)
 class EnvironmentEntry:
-    """An environment as last measured in `night`; `stale` says why that may be out of date. `page` is from the site's root."""
+    """An environment, as last `measured` on that date; `stale` says why that may be out of date. `page` is from the site's root."""
 
     id: str
     page: str
     transformers: str
     deepspeed: str
     device: Device
-    night: date
+    measured: date
     stale: tuple[str, ...]
 
 
@@ -57,10 +57,10 @@ class ArchitectureEntry:
 
 @dataclass(frozen=True)
 class IndexFile:
-    """`index.json`: what the site has, the newest versions first. `night` is null before the first one."""
+    """`index.json`: what the site has, the newest versions first. `newest` is the date of the newest nightly run, null before the first one."""
 
     schema: int
-    night: date | None
+    newest: date | None
     verdicts: tuple[VerdictEntry, ...]
     environments: tuple[EnvironmentEntry, ...]
     architectures: tuple[ArchitectureEntry, ...]
@@ -68,13 +68,13 @@ class IndexFile:
 
 @dataclass(frozen=True)
 class CaseEntry:
-    """A case as last measured in `night`; it has this verdict `since` and this many `wrong` tensors, and goes wrong by `failures`."""
+    """A case, as last `measured` on that date; it has had this verdict `since`, this many `wrong` tensors, and these `failures`."""
 
     environment: str
     loader: Loader
     check: Check
     verdict: Verdict
-    night: date
+    measured: date
     since: date
     wrong: int
     page: str
@@ -107,7 +107,7 @@ def build_api(site: SiteIndex) -> Iterator[tuple[str, bytes]]:
     """Yields each file of the API, as its path and content."""
     files: dict[str, object] = {
         f"{FOLDER}/index.json": _index(site),
-        f"{FOLDER}/schema.json": schema(),
+        f"{FOLDER}/schema.json": build_schema(),
         PATH: _advice(site),
         **{_file(name): _architecture(site, name) for name in site.architectures},
     }
@@ -115,7 +115,7 @@ def build_api(site: SiteIndex) -> Iterator[tuple[str, bytes]]:
         yield path, json_text(content).encode()
 
 
-def schema() -> dict[str, Any]:
+def build_schema() -> dict[str, Any]:
     """Returns the JSON Schema (2020-12) of all files of the API."""
     document = TypeAdapter(IndexFile | ArchitectureFile | AdviceFile).json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}

@@ -1,7 +1,4 @@
-"""PURE. Badges as https://shields.io/badges/endpoint-badge reads them: what is not known for certain is never green.
-
-PURE: no input or output.
-"""
+"""PURE. Badges as https://shields.io/badges/endpoint-badge reads them: only what is known for certain is green."""
 
 import json
 from collections import defaultdict
@@ -36,7 +33,7 @@ class Badge:
 
     @property
     def json(self) -> str:
-        """What an endpoint answers. `isError` keeps a badge that is not green from being coloured by whoever shows it."""
+        """What an endpoint answers. With `isError`, nobody who shows the badge can give it another colour."""
         values = {"schemaVersion": 1, "label": _short(self.label), "message": _short(self.message), "color": self.color}
         return json.dumps({**values, "isError": self.color != _GREEN}) + "\n"
 
@@ -46,26 +43,26 @@ def _short(text: str) -> str:
     return shown if len(shown) <= LIMIT and len(text) <= LIMIT else f"{shown[: LIMIT - 1]}…"
 
 
-def badges(board: Snapshot) -> dict[str, Badge]:
-    """Every badge by its path from the root of the site: of the project, and of each environment, pair and architecture.
+def build_badges(snapshot: Snapshot) -> dict[str, Badge]:
+    """Returns every badge by its path from the root of the site: of the project, and of each environment, pair and architecture.
 
-    They tell of the stock loader. The project's and an architecture's are about the newest pair of releases.
+    They are about the stock loader. The project's and an architecture's are about the newest pair of releases.
     """
     pairs: dict[Pair, list[Reading]] = defaultdict(list)
-    for reading in board.readings:
+    for reading in snapshot.readings:
         pairs[reading.pair].append(reading)
     newest = max(pairs, key=_age, default=("", ""))
     there = pairs.get(newest, [])
     return {
         "badges/project.json": _of_all(f"ZeRO-3, {_words(newest)}" if there else "ZeRO-3", there),
-        **{_path("environments", _id(reading)): _of_environment(reading) for reading in board.readings},
+        **{_path("environments", _id(reading)): _of_environment(reading) for reading in snapshot.readings},
         **{_path("pairs", "+".join(pair)): _of_all(_words(pair), readings) for pair, readings in pairs.items()},
-        **{_path("architectures", name): _of_one(name, there) for name in _architectures(board.readings)},
+        **{_path("architectures", name): _of_one(name, there) for name in _architectures(snapshot.readings)},
     }
 
 
 def _age(pair: Pair) -> tuple[object, ...]:
-    """Sorts pairs: what is no release comes before all releases."""
+    """Sorts pairs: what is not a release comes before all releases."""
     return all(map(released, pair)), *map(version_key, pair)
 
 
@@ -146,7 +143,7 @@ def _where(tried: Sequence[Tried]) -> str:
 
 
 def _day(measured: Iterable[Tried | Reading]) -> str:
-    """The oldest night of what a badge tells of: it stays as it is when nights stop, so that its reader must see how old it is."""
+    """The date of the oldest measurement behind a badge: it does not change when nightly runs stop, so its reader must see how old it is."""
     return f" ({min(one.night for one in measured)})"
 
 

@@ -1,7 +1,4 @@
-"""PURE. What changed, for feed readers: one entry per night for all cases that changed alike, so that a release makes few.
-
-PURE: no input or output.
-"""
+"""PURE. What changed, for feed readers: a nightly run has one entry for all cases that changed alike."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -37,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Entry:
-    """All cases that changed alike in a night. `id` is a tag URI and stays; `more` lines are left out."""
+    """All cases that changed alike in a nightly run. `id` is a tag URI and stays; `more` lines are left out."""
 
     id: str
     title: str
@@ -49,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Feed:
-    """An Atom feed (RFC 4287) at the address `itself`, about `page`: `updated` is the newest night, entries the newest first."""
+    """An Atom feed (RFC 4287) at the address `itself`, about `page`: `updated` is the date of the newest nightly run; entries are sorted, the newest first."""
 
     id: str
     title: str
@@ -59,14 +56,14 @@ class Feed:
     entries: tuple[Entry, ...]
 
 
-def recent(history: History, number: int = NIGHTS) -> tuple[VerdictChange, ...]:
-    """What changed in each of the newest `number` nights of a history."""
+def fetch_recent_changes(history: History, number: int = NIGHTS) -> tuple[VerdictChange, ...]:
+    """Returns what changed in each of the newest `number` nightly runs of a history."""
     newest = (date.min, *query_days(history))[-number - 1 :]
     return tuple(change for before, after in pairwise(newest) for change in query_changes(history, before, after))
 
 
-def feed(changes: Iterable[VerdictChange], night: date, publisher: Publisher = NOBODY) -> Feed:
-    """The feed of `changes`, as of a `night`."""
+def build_feed(changes: Iterable[VerdictChange], night: date, publisher: Publisher = NOBODY) -> Feed:
+    """Returns the feed of `changes`, as of a `night`."""
     alike: dict[tuple[date, Verdict | None, Verdict], list[VerdictChange]] = defaultdict(list)
     for change in changes:
         alike[change.night, change.before, change.after].append(change)
@@ -85,7 +82,7 @@ _Kind = tuple[date, Verdict | None, Verdict]
 
 
 def _order(found: tuple[_Kind, Entry]) -> tuple[int, bool, int, int]:
-    """The newest night first; in it what got worse, then what recovered, then what is new."""
+    """The newest nightly run first; in it what got worse, then what recovered, then what is new."""
     (night, before, after), _ = found
     return -night.toordinal(), before is None, after.rank, before.rank if before else 0
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
-from bot.site.data.site_index import SiteIndex, case_link
+from bot.site.data.site_index import SiteIndex, link_case
 from bot.site.data.views import CaseLink
 from matrix.history.snapshot import SHOWN, TRUSTED
 from matrix.verdicts import Verdict
@@ -14,9 +14,10 @@ from matrix.verdicts import Verdict
 
 @dataclass(frozen=True)
 class Tally:
-    """What the site covers and how often it was wrong itself. `flaky` counts cases whose reruns disagree now; `withdrawn`
-    those that were red once, then passed with the same inputs, None when there is no history to tell it from. `refused`
-    counts record files of the newest night that do not count, being damaged or of a cell that another file tells better.
+    """What the site covers and how often it was wrong itself.
+
+    `flaky` counts cases whose reruns disagree now. `withdrawn` counts those that failed once, then passed with the same inputs;
+    it is None without a history. `refused` counts record files of the newest nightly run that are damaged or superseded.
     """
 
     environments: int
@@ -44,14 +45,14 @@ class AboutPage(Page):
 
     @property
     def shown(self) -> int:
-        """For how many days an environment is told of after it was last wanted."""
+        """For how many days an environment is shown after a nightly run last planned it."""
         return SHOWN.days
 
 
 def build(site: SiteIndex) -> AboutPage:
     """Builds the page about the site."""
     flaky = tuple(
-        case_link(reading.cell.environment.id, dated.case)
+        link_case(reading.cell.environment.id, dated.case)
         for reading in site.readings
         for dated in reading.cases.values()
         if dated.case.verdict is Verdict.FLAKY

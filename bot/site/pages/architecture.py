@@ -9,11 +9,11 @@ from typing import Final
 
 from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
-from bot.site.data.site_index import SiteIndex, failure_link, verdict_of
+from bot.site.data.site_index import SiteIndex, get_verdict, link_failure
 from bot.site.data.views import EnvironmentLink, FailureLink, Link
 from bot.site.failures.group import UpstreamFailure
-from bot.site.parts.architecture_lines import Cell, case_cell
-from bot.site.parts.version_ranges import VersionRange, version_ranges
+from bot.site.parts.architecture_lines import Cell, build_cell
+from bot.site.parts.version_ranges import VersionRange, find_version_ranges
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, answers, tried_in
 from matrix.checks import CHECKS, case_keys
@@ -105,10 +105,10 @@ class ArchitecturePage(Page):
 
 def build(site: SiteIndex, name: str) -> ArchitecturePage:
     """Builds the page of an architecture."""
-    ranges = version_ranges(site, name)
+    ranges = find_version_ranges(site, name)
     good, others = _judged(site, name)
     safe = {reading.cell.environment.id for reading in good}
-    verdicts = Counter(verdict_of(reading, key) for reading in site.readings for key in case_keys(name))
+    verdicts = Counter(get_verdict(reading, key) for reading in site.readings for key in case_keys(name))
     found = _failures(site, name)
     return ArchitecturePage(
         path=links.architecture(name),
@@ -121,7 +121,7 @@ def build(site: SiteIndex, name: str) -> ArchitecturePage:
         version_ranges=ranges,
         grids=tuple(_grids(site, name, ranges)),
         sites=_sites(site, name),
-        failures=tuple(failure_link(failure) for failure in found),
+        failures=tuple(link_failure(failure) for failure in found),
         issues=tuple(dict.fromkeys(issue for failure in found for known in failure.known for issue in known.issues)),
         safe=tuple(site.of(reading) for reading in good),
         advice=tuple(_advice(site, reading, safe) for reading in others),
@@ -131,10 +131,10 @@ def build(site: SiteIndex, name: str) -> ArchitecturePage:
 def _judged(site: SiteIndex, name: str) -> tuple[list[Reading], list[Reading]]:
     """The environments whose pair is safe for an architecture with the stock loader, and the others that measured it."""
     tried = tried_in(site.readings, name)
-    told, measured = answers(tried, Loader.STOCK), {one.environment for one in tried if one.verdicts}
+    known, measured = answers(tried, Loader.STOCK), {one.environment for one in tried if one.verdicts}
     found = [reading for reading in site.readings if reading.cell.environment.id in measured]
-    good = [reading for reading in found if told[reading.pair] is Answer.SAFE]
-    return good, [reading for reading in found if told[reading.pair] is not Answer.SAFE]
+    good = [reading for reading in found if known[reading.pair] is Answer.SAFE]
+    return good, [reading for reading in found if known[reading.pair] is not Answer.SAFE]
 
 
 def _failures(site: SiteIndex, name: str) -> list[UpstreamFailure]:
@@ -188,7 +188,7 @@ def _place(
     links_of = ((site.of(reading), reading) for reading in readings)
     return tuple(
         GridCell(
-            link, tuple(case_cell(reading, key) for key in keys), ", ".join(edges.get((keys[0].loader, link.page), ()))
+            link, tuple(build_cell(reading, key) for key in keys), ", ".join(edges.get((keys[0].loader, link.page), ()))
         )
         for link, reading in links_of
     )

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.site.data import urls as links
-from bot.site.data.page import Page, PageKind, initial
+from bot.site.data.page import Page, PageKind, get_initial
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink
-from bot.site.parts.architecture_lines import ArchitectureLine, anchored, architecture_line, families
+from bot.site.parts.architecture_lines import ArchitectureLine, add_anchors, build_architecture_line, list_families
 from bot.text import Code, count
 
 
@@ -21,7 +21,7 @@ class ArchitecturesPage(Page):
     @property
     def families(self) -> tuple[Code, ...]:
         """The families of the architectures."""
-        return families(self.architectures)
+        return list_families(self.architectures)
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -32,14 +32,14 @@ class ArchitecturesPage(Page):
 def build(site: SiteIndex) -> ArchitecturesPage:
     """Builds the list of all architectures, as the newest measured environment has them."""
     newest = next((reading for reading in site.readings if reading.cases), None)
-    lines = [architecture_line(site, newest, name) for name in site.architectures] if newest else []
+    lines = [build_architecture_line(site, newest, name) for name in site.architectures] if newest else []
     return ArchitecturesPage(
         path=links.ARCHITECTURES,
         title=count(len(site.architectures), "architecture"),
         crumbs=(),
         night=site.night,
         environment=site.of(newest) if newest else None,
-        architectures=tuple(anchored(lines, lambda one: initial(one.architecture))),
+        architectures=tuple(add_anchors(lines, lambda one: get_initial(one.architecture))),
     )
 
 

@@ -30,7 +30,7 @@ NIGHTS: Final = 60
 
 @dataclass(frozen=True)
 class Segment:
-    """Nights in a row that say the same of a case; `verdict` is None where none of them measured it."""
+    """Nightly runs in a row that say the same of a case; `verdict` is None where none of them measured it."""
 
     verdict: Verdict | None
     first: date

@@ -12,7 +12,7 @@ from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink, Link
-from bot.site.parts.architecture_lines import ArchitectureLine, anchored, architecture_line, families
+from bot.site.parts.architecture_lines import ArchitectureLine, add_anchors, build_architecture_line, list_families
 from bot.site.parts.heat_map import Share, count_share
 from bot.text import Code
 from matrix.advice.safety import RACE
@@ -33,8 +33,8 @@ class LoaderShare:
 class EnvironmentPage(Page):
     """One environment with all architectures, the worst first.
 
-    `attempt` is the newest night that wanted to measure it, `changed` the newest in which a verdict became another, and
-    `flaky` how many percent of its cases differ from run to run: `racy` when so many do that a pass may be luck.
+    `attempt` is the newest nightly run that planned it, `changed` the newest in which a verdict changed, and `flaky`
+    how many percent of its cases differ from run to run: `racy` when so many do that a pass may be luck.
     """
 
     environment: EnvironmentLink
@@ -50,7 +50,7 @@ class EnvironmentPage(Page):
     @property
     def families(self) -> tuple[Code, ...]:
         """The families of the architectures."""
-        return families(self.architectures)
+        return list_families(self.architectures)
 
     @property
     def jumps(self) -> tuple[tuple[ArchitectureLine, int], ...]:
@@ -62,7 +62,7 @@ class EnvironmentPage(Page):
 def build(site: SiteIndex, reading: Reading) -> EnvironmentPage:
     """Builds the page of an environment."""
     link = site.of(reading)
-    lines = sorted((architecture_line(site, reading, name) for name in site.architectures), key=_worst_first)
+    lines = sorted((build_architecture_line(site, reading, name) for name in site.architectures), key=_worst_first)
     view = environment_view("environment", reading.cell, link.label, site.lock)
     return EnvironmentPage(
         path=link.page,
@@ -77,7 +77,7 @@ def build(site: SiteIndex, reading: Reading) -> EnvironmentPage:
         view=view,
         gap=view.gap,
         shares=tuple(LoaderShare(loader, count_share(site, reading, loader)) for loader in Loader),
-        architectures=tuple(anchored(lines, lambda one: f"worst-{one.worst or 'untested'}")),
+        architectures=tuple(add_anchors(lines, lambda one: f"worst-{one.worst or 'untested'}")),
     )
 
 

@@ -9,10 +9,10 @@ from typing import Final
 from bot.report.labels import command
 from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
-from bot.site.data.site_index import SiteIndex, case_link
+from bot.site.data.site_index import SiteIndex, link_case
 from bot.site.data.views import CaseLink, EnvironmentLink, Link
 from bot.site.failures.group import Place, UpstreamFailure
-from bot.site.parts.failure_lines import FailureLine, failure_line
+from bot.site.parts.failure_lines import FailureLine, build_failure_line
 from bot.text import Code, capital, clip, plain
 
 
@@ -44,10 +44,10 @@ def build(site: SiteIndex, failure: UpstreamFailure) -> FindingPage:
         title=capital(plain(failure.title)),
         crumbs=(Link("Findings", links.FINDINGS),),
         night=site.night,
-        line=failure_line(failure),
+        line=build_failure_line(failure),
         architectures=tuple(Link(clip(name), links.architecture(name)) for name in names),
         places=tuple(_places(site, failure.places)),
-        example=case_link(first.environment.id, first.case),
+        example=link_case(first.environment.id, first.case),
         command=command(first.environment, first.case),
     )
 
@@ -56,7 +56,7 @@ def _places(site: SiteIndex, places: tuple[Place, ...]) -> Iterator[FailurePlace
     """The cases by environment, the newest first."""
     cases: dict[str, list[CaseLink]] = defaultdict(list)
     for place in places:
-        cases[place.environment.id].append(case_link(place.environment.id, place.case))
+        cases[place.environment.id].append(link_case(place.environment.id, place.case))
     for name, environment in site.environments.items():
         if name in cases:
             yield FailurePlace(environment, tuple(cases[name]))

@@ -6,7 +6,7 @@ from typing import Final
 from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
-from bot.site.parts.failure_lines import FailureLine, failure_line
+from bot.site.parts.failure_lines import FailureLine, build_failure_line
 from bot.text import count
 
 
@@ -24,7 +24,7 @@ def build(site: SiteIndex) -> FindingsPage:
         title=f"{count(len(site.failures), 'distinct upstream failure')}",
         crumbs=(),
         night=site.night,
-        failures=tuple(failure_line(failure) for failure in site.failures),
+        failures=tuple(build_failure_line(failure) for failure in site.failures),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
-from bot.site.parts.heat_map import Heat, Position, heat_map, positions
+from bot.site.parts.heat_map import Heat, Position, build_heat_map, list_positions
 from bot.text import listed
 from matrix.checks import CHECKS
 
@@ -22,7 +22,7 @@ def build(site: SiteIndex, position: Position) -> HeatPage:
     """Builds the heat map of a position of the switch."""
     device, loader, check = position
     title = f"Share of the catalog that passes: {check or listed(list(CHECKS))}, {loader} loader, {device}"
-    shown = heat_map(site, position)
+    shown = build_heat_map(site, position)
     return HeatPage(path=links.heat(*position), title=title, crumbs=(), night=site.night, heat=shown)
 
 
@@ -31,5 +31,5 @@ PAGE: Final = PageKind(
     says="the heat map of each position of the switch; check `all` is all checks together",
     place=10,
     build=build,
-    each=positions,
+    each=list_positions,
 )

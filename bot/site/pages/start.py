@@ -1,4 +1,4 @@
-"""PURE. The start page: answers, tonight's changes, and the heat map."""
+"""PURE. The start page: answers, the changes of the newest nightly run, and the heat map."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Final
 
 from bot.report.statements import answer
 from bot.site.data import urls as links
-from bot.site.data.page import Page, PageKind, initial
-from bot.site.data.site_index import SiteIndex, failure_link
+from bot.site.data.page import Page, PageKind, get_initial
+from bot.site.data.site_index import SiteIndex, link_failure
 from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink
 from bot.site.parts.answer_box import Answers, build_answers
-from bot.site.parts.heat_map import Heat, heat_map, positions
+from bot.site.parts.heat_map import Heat, build_heat_map, list_positions
 from bot.text import clip
 from matrix.history.changes import VerdictChange
 from matrix.verdicts import Verdict
@@ -37,8 +37,9 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class StartPage(Page):
-    """The start page. `concerns` are the environments that are stale; `before` is the night that `changes` are against,
-    None in the first one.
+    """The start page. `concerns` are the environments that are stale.
+
+    `before` is the date of the nightly run that `changes` are compared with; None in the first one.
     """
 
     headline: str
@@ -52,31 +53,31 @@ class StartPage(Page):
     @property
     def letters(self) -> tuple[str, ...]:
         """What names of architectures begin with."""
-        return tuple(dict.fromkeys(initial(one.id) for one in self.answers.architectures))
+        return tuple(dict.fromkeys(get_initial(one.id) for one in self.answers.architectures))
 
 
 def build(site: SiteIndex) -> StartPage:
     """Builds the start page."""
-    first = next(iter(positions(site)), None)
+    first = next(iter(list_positions(site)), None)
     return StartPage(
         path=links.START,
         title="Does my model survive ZeRO-3 with my versions?",
         crumbs=(),
         night=site.night,
-        headline=answer(site.board.run.cells),
+        headline=answer(site.snapshot.run.cells),
         answers=build_answers(site),
         before=site.nights[-2].day if len(site.nights) > 1 else None,
         changes=tuple(_changes(site)),
         concerns=tuple(site.of(reading) for reading in site.readings if reading.stale),
-        heat=heat_map(site, first) if first else None,
-        failures=tuple(failure_link(failure) for failure in site.failures[:FAILURES_SHOWN]),
+        heat=build_heat_map(site, first) if first else None,
+        failures=tuple(link_failure(failure) for failure in site.failures[:FAILURES_SHOWN]),
     )
 
 
 def _changes(site: SiteIndex) -> Iterator[Change]:
     """Cases of an environment that changed alike together, what became worse first."""
     alike: dict[tuple[str, Verdict | None, Verdict], list[VerdictChange]] = defaultdict(list)
-    for transition in site.board.changes:
+    for transition in site.snapshot.changes:
         alike[transition.environment, transition.before, transition.after].append(transition)
     for (name, before, after), group in sorted(alike.items(), key=lambda item: _worse_first(*item[0])):
         if name in site.environments:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Final
 
 from bot.site.data import urls as links
-from bot.site.data.site_index import SiteIndex, failure_link, verdict_of
+from bot.site.data.site_index import SiteIndex, get_verdict, link_failure
 from bot.site.data.views import FailureLink, Words
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, tried_in
@@ -31,7 +31,7 @@ class AnswerEnvironment:
     verdict with wrong values, in their order, the place of its failure in `Answers.failures`, or -1.
 
     `answers` has two letters per architecture, stock then fixed loader: `s` safe, `u` unsafe, `?` not known. They are of its
-    pair of versions in every environment on its device, as of the newest night. `flaky` is how many percent of all its cases
+    pair of versions in every environment on its device, as of the newest nightly runly runly run. `flaky` is how many percent of all its cases
     are flaky, rounded down.
     """
 
@@ -95,7 +95,7 @@ def build_answers(site: SiteIndex) -> Answers:
         deepspeeds=tuple(clip(version or "?") for version in site.deepspeeds),
         architectures=tuple(AnswerArchitecture(clip(name), links.slug(name)) for name in site.architectures),
         environments=tuple(_environment(site, reading, numbers, letters) for reading in site.readings),
-        failures=tuple(failure_link(failure) for failure in site.failures),
+        failures=tuple(link_failure(failure) for failure in site.failures),
     )
 
 
@@ -113,7 +113,7 @@ def _environment(
         device=link.device,
         night=link.night,
         stale=link.stale,
-        verdicts="".join(_digit(verdict_of(reading, key)) for key in keys),
+        verdicts="".join(_digit(get_verdict(reading, key)) for key in keys),
         answers=letters.get(name, ""),
         flaky=reading.flaky,
         why=tuple(_why(site, reading, keys, numbers)),
@@ -127,10 +127,10 @@ def _letters(site: SiteIndex) -> Mapping[str, str]:
         tried = tried_in(site.readings, architecture)
         for device in site.devices:
             there = [one for one in tried if one.device is device]
-            told = [answers_of(there, loader) for loader in Loader]
+            known = [answers_of(there, loader) for loader in Loader]
             for reading in site.readings:
                 if reading.cell.environment.device is device:
-                    letters = (_LETTERS[answer.get(reading.pair, Answer.UNKNOWN)] for answer in told)
+                    letters = (_LETTERS[answer.get(reading.pair, Answer.UNKNOWN)] for answer in known)
                     found[reading.cell.environment.id] += "".join(letters)
     return found
 
@@ -141,7 +141,7 @@ def _digit(verdict: Verdict | None) -> str:
 
 def _why(site: SiteIndex, reading: Reading, keys: list[CaseKey], numbers: dict[str, int]) -> Iterator[int]:
     for key in keys:
-        verdict = verdict_of(reading, key)
+        verdict = get_verdict(reading, key)
         if verdict and verdict.wrong_values:
             failures = site.failures_of.get((reading.cell.environment.id, key), ())
             yield numbers[failures[0].page] if failures else UNEXPLAINED

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from bot.site.data import urls as links
-from bot.site.data.site_index import SiteIndex, verdict_of, worst
+from bot.site.data.site_index import SiteIndex, find_worst, get_verdict
 from bot.text import Code, clip
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
@@ -39,25 +39,27 @@ class ArchitectureLine:
         return tuple(cell.verdict for cell in self.cells)
 
 
-def families(lines: Iterable[ArchitectureLine]) -> tuple[Code, ...]:
+def list_families(lines: Iterable[ArchitectureLine]) -> tuple[Code, ...]:
     """Returns the families of the architectures, each once."""
     return tuple(dict.fromkeys(line.family for line in lines))
 
 
-def architecture_line(site: SiteIndex, reading: Reading, architecture: str) -> ArchitectureLine:
+def build_architecture_line(site: SiteIndex, reading: Reading, architecture: str) -> ArchitectureLine:
     """Returns an architecture in the environment of `reading`."""
-    cells = tuple(case_cell(reading, key) for key in case_keys(architecture))
+    cells = tuple(build_cell(reading, key) for key in case_keys(architecture))
     return ArchitectureLine(
         anchor="",
         architecture=clip(architecture),
         family=site.family(architecture),
         page=links.architecture(architecture),
-        worst=worst([one.verdict for one in cells]),
+        worst=find_worst([one.verdict for one in cells]),
         cells=cells,
     )
 
 
-def anchored(lines: Iterable[ArchitectureLine], group: Callable[[ArchitectureLine], str]) -> Iterator[ArchitectureLine]:
+def add_anchors(
+    lines: Iterable[ArchitectureLine], group: Callable[[ArchitectureLine], str]
+) -> Iterator[ArchitectureLine]:
     """Yields the lines, the first of each `group` with that name as its anchor."""
     seen: set[str] = set()
     for one in lines:
@@ -66,8 +68,8 @@ def anchored(lines: Iterable[ArchitectureLine], group: Callable[[ArchitectureLin
         seen.add(name)
 
 
-def case_cell(reading: Reading, key: CaseKey) -> Cell:
+def build_cell(reading: Reading, key: CaseKey) -> Cell:
     """Returns a case of the environment of `reading`, measured or not; its page is empty where there is none."""
-    verdict = verdict_of(reading, key)
+    verdict = get_verdict(reading, key)
     page = links.case(reading.cell.environment.id, key) if verdict else ""
     return Cell(key.loader, key.check, verdict, page)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.site.data.site_index import failure_link
+from bot.site.data.site_index import link_failure
 from bot.site.data.views import FailureLink, Words, words
 from bot.site.failures.group import UpstreamFailure
 from matrix.advice.known import Known
@@ -31,10 +31,10 @@ class FailureLine:
     known: tuple[KnownLink, ...]
 
 
-def failure_line(failure: UpstreamFailure) -> FailureLine:
+def build_failure_line(failure: UpstreamFailure) -> FailureLine:
     """Returns a failure and how far it reaches."""
     return FailureLine(
-        failure=failure_link(failure),
+        failure=link_failure(failure),
         rule=words(*failure.rule),
         cases=len(failure.places),
         architectures=len({place.case.architecture for place in failure.places}),

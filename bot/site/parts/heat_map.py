@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.site.data import urls as links
-from bot.site.data.site_index import SiteIndex, worst
+from bot.site.data.site_index import SiteIndex, find_worst
 from bot.site.data.views import EnvironmentLink
 from bot.text import Code, clip
 from matrix.checks import CHECKS
@@ -82,12 +82,12 @@ class Heat:
         return tuple(verdict for verdict in Verdict if verdict in shown)
 
 
-def positions(site: SiteIndex) -> tuple[Position, ...]:
+def list_positions(site: SiteIndex) -> tuple[Position, ...]:
     """Returns every position of the switch, that of the start page first."""
     return tuple((device, loader, check) for device in site.devices for loader in Loader for check in SWITCHED)
 
 
-def heat_map(site: SiteIndex, position: Position) -> Heat:
+def build_heat_map(site: SiteIndex, position: Position) -> Heat:
     """Returns the heat map of one position of the switch."""
     device, loader, check = position
     crossed = site.crossed[device]
@@ -99,7 +99,7 @@ def heat_map(site: SiteIndex, position: Position) -> Heat:
 
 
 def count_share(site: SiteIndex, reading: Reading, loader: Loader, check: Check | None = None) -> Share:
-    """Returns the share of the catalog that passes in an environment; the catalog is every architecture of the board."""
+    """Returns the share of the catalog that passes in an environment; the catalog is every architecture of the snapshot."""
     wanted = [check] if check else list(CHECKS)
     found = Counter(
         dated.case.verdict for key, dated in reading.cases.items() if key.loader is loader and key.check in wanted
@@ -113,7 +113,7 @@ def count_share(site: SiteIndex, reading: Reading, loader: Loader, check: Check 
         total=total,
         untested=total - (tested - unsupported),
         unsupported=unsupported,
-        worst=worst([verdict for verdict in found if verdict is not Verdict.UNSUPPORTED]),
+        worst=find_worst([verdict for verdict in found if verdict is not Verdict.UNSUPPORTED]),
     )
 
 

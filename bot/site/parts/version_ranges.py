@@ -1,4 +1,4 @@
-"""PURE. Where a case turns from wrong to right, or back, from one version to the next."""
+"""PURE. Where a case changes from wrong to right, or back, from one version to the next."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
-from bot.site.data.site_index import OTHER, Axis, SiteIndex, verdict_of
+from bot.site.data.site_index import OTHER, Axis, SiteIndex, get_verdict
 from bot.site.data.views import Words, words
 from bot.text import Code, clip, listed
 from matrix.checks import LOADERS_AND_CHECKS
@@ -31,7 +31,7 @@ class Span:
 
 @dataclass(frozen=True)
 class VersionRange:
-    """Where a case turns from wrong to right or back along one `axis`, with each of the `others` on the other one.
+    """Where a case changes from wrong to right or back along one `axis`, with each of the `others` on the other one.
 
     A span that is `right` after one that is not begins with a first good version, and the other way round.
     """
@@ -52,8 +52,8 @@ _Line = tuple[str, tuple[Span, ...]]
 """A version of one package, and what becomes of a case along the other."""
 
 
-def version_ranges(site: SiteIndex, architecture: str) -> tuple[VersionRange, ...]:
-    """The version_ranges of an architecture: along transformers all, along deepspeed those where something turns."""
+def find_version_ranges(site: SiteIndex, architecture: str) -> tuple[VersionRange, ...]:
+    """Returns the version ranges of an architecture: along transformers all, along deepspeed those where the outcome changes."""
     return tuple(
         found
         for device in site.devices
@@ -68,11 +68,11 @@ def _outcome(verdict: Verdict | None) -> str:
 
 
 def _version_ranges_of(site: SiteIndex, device: Device, key: CaseKey, axis: Axis) -> Iterator[VersionRange]:
-    """Lines that turn at the same versions are one version range."""
+    """Lines that change at the same versions are one version range."""
     alike: dict[_Changes, list[_Line]] = defaultdict(list)
     for other, line in site.lines[device, axis].items():
-        turns, spans = _spans(line.stops, tuple(_outcome(verdict_of(one, key)) for one in line.readings))
-        alike[turns].append((other, spans))
+        changes, spans = _spans(line.stops, tuple(_outcome(get_verdict(one, key)) for one in line.readings))
+        alike[changes].append((other, spans))
     for lines in alike.values():
         if len(lines[0][1]) > (axis == "deepspeed"):
             yield _version_range(device, key, axis, lines)
@@ -91,11 +91,11 @@ def _joined(same: Sequence[Span]) -> Span:
     )
 
 
-@lru_cache(10_000)  # most architectures turn where others do
+@lru_cache(10_000)  # most architectures change where others do
 def _spans(stops: Sequence[tuple[Code, str]], outcomes: Sequence[str]) -> tuple[_Changes, tuple[Span, ...]]:
     """The stops of a line as runs of equal outcome; those that say nothing are left out."""
-    told = zip(outcomes, stops, strict=True)
-    known = [(outcome, *stop) for outcome, stop in told if outcome]
+    all_stops = zip(outcomes, stops, strict=True)
+    known = [(outcome, *stop) for outcome, stop in all_stops if outcome]
     runs = [(outcome, list(run)) for outcome, run in groupby(known, key=itemgetter(0))]
     spans = tuple(Span(outcome == "right", outcome, run[0][1], run[-1][1], (run[0][2],)) for outcome, run in runs)
     return tuple((span.outcome, span.first, span.last) for span in spans), spans
@@ -104,12 +104,12 @@ def _spans(stops: Sequence[tuple[Code, str]], outcomes: Sequence[str]) -> tuple[
 def _words(axis: Axis, others: Sequence[str], spans: Sequence[Span]) -> Words:
     """`with deepspeed 0.19.8: wrong in transformers 4.40.2 to 5.5.4, right from 5.6.0 on`."""
     first, *later = spans
-    told = [f"{first.outcome} in {axis} {_versions(first)}"]
-    told += [
+    texts = [f"{first.outcome} in {axis} {_versions(first)}"]
+    texts += [
         f"{span.outcome} " + (f"from {span.first} on" if span is spans[-1] else f"in {_versions(span)}")
         for span in later
     ]
-    return words(f"with {OTHER[axis]} {listed(others)}: {', '.join(told)}")
+    return words(f"with {OTHER[axis]} {listed(others)}: {', '.join(texts)}")
 
 
 def _versions(span: Span) -> str:

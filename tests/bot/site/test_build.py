@@ -16,7 +16,7 @@ import pytest
 
 from bot.render import page_html
 from bot.site import publish
-from bot.site.build import Sources, site_of_history
+from bot.site.build import Sources, write_site_of_history
 from bot.site.data import urls as links
 from bot.site.data.publisher import Publisher
 from bot.site.folder import NotASiteError
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of the real records."""
     root = tmp_path_factory.mktemp("site")
     records = shutil.copytree(HISTORY, root / "history")  # it is locked while it is read
-    site_of_history(Sources(records, root / "history.sqlite"), root / "site", {}, lambda _: None)
+    write_site_of_history(Sources(records, root / "history.sqlite"), root / "site", {}, lambda _: None)
     return root / "site"
 
 
@@ -234,7 +234,7 @@ def test_a_history_gives_histories_changes_and_withdrawn_verdicts(tmp_path: Path
     kept.keep(0, cell(case(ROUTER, Verdict.CORRUPT), environment=NEW))
     kept.keep(1, cell(case(ROUTER), environment=NEW))
     kept.build()
-    site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
+    write_site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
     case_page, start, about = (
         text_of(tmp_path / "out" / path) for path in (links.cases(NEW.id, ROUTER), links.START, links.ABOUT)
     )
@@ -248,11 +248,11 @@ def test_record_files_that_do_not_count_are_told(tmp_path: Path) -> None:
     kept.keep(0, cell(case(ROUTER), environment=NEW))
     told: list[str] = []
     sources, out = Sources(kept.records, kept.database), tmp_path / "out"
-    site_of_history(sources, out, {}, told.append)
+    write_site_of_history(sources, out, {}, told.append)
     assert "not count" not in "".join(told) + (out / links.ABOUT).read_text(encoding="utf-8")
     for name in ("damaged", "damaged too"):
         kept.put(f"{day(0)}/{name}.jsonl.gz", b"no records")
-    site_of_history(sources, out, {}, told.append)
+    write_site_of_history(sources, out, {}, told.append)
     command = f"python -m matrix history {kept.records} --database {kept.database}"
     assert f"2 record files do not count: {command} names each and why" in told
     assert "Of its record files, 2 did not count" in (out / links.ABOUT).read_text(encoding="utf-8")
@@ -271,7 +271,7 @@ def test_a_site_before_its_first_night_shows_no_date(tmp_path: Path) -> None:
     publish_quietly(site_index(), tmp_path)
     for path, page in pages(tmp_path):
         assert not page.all("datetime"), path
-    assert json.loads((tmp_path / links.API).read_bytes())["night"] is None
+    assert json.loads((tmp_path / links.API).read_bytes())["newest"] is None
 
 
 def test_the_feed_is_named_after_who_publishes_it(tmp_path: Path) -> None:

@@ -349,7 +349,7 @@ def test_where_a_site_has_no_verdict_nothing_was_measured() -> None:
 
 
 def test_a_site_before_its_first_night_knows_no_architecture() -> None:
-    empty: dict[str, Any] = {"schema": 1, "night": None, "environments": [], "verdicts": {}}
+    empty: dict[str, Any] = {"schema": 1, "newest": None, "environments": [], "verdicts": {}}
     told = published({ADVICE: empty}, "--architecture", "bert")
     assert isinstance(told.exception, UnknownNameError), told.output
 
@@ -358,8 +358,8 @@ def hostile() -> Iterator[tuple[str, Any]]:
     good = site(place(environment("5.6.0")))[ADVICE]
     yield "no JSON", b"<html>"
     yield "another schema", good | {"schema": 2}
-    yield "no night", {name: part for name, part in good.items() if name != "night"}
-    yield "another file", {"schema": 1, "night": None, "verdicts": [], "environments": [], "architectures": []}
+    yield "no night", {name: part for name, part in good.items() if name != "newest"}
+    yield "another file", {"schema": 1, "newest": None, "verdicts": [], "environments": [], "architectures": []}
     yield "deep", b"[" * 100_000
     yield "no verdict", site(place(environment("5.6.0"), load="great"))[ADVICE]
     yield "a number for a text", site(place(environment("5.6.0", transformers=5)))[ADVICE]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex
 from bot.site.outputs.api import build_api
-from bot.site.outputs.badges import badges
+from bot.site.outputs.badges import build_badges
 from bot.site.pages import architecture
 from bot.site.parts.answer_box import build_answers
 from matrix.advice.advice import Age, Ask, advise
@@ -63,7 +63,7 @@ def _cell(environment: EnvironmentInfo, *cases: Case, **fate: Any) -> Cell:
 
 
 def told(site: SiteIndex, known: Knowledge, name: str, **asked: Any) -> Answer:
-    age = Age(site.board.night, site.board.night)
+    age = Age(site.snapshot.night, site.snapshot.night)
     return advise(name, known.tried(name), Ask(**asked), age).answer
 
 
@@ -79,17 +79,17 @@ def asked_of_pages(site: SiteIndex, name: str) -> Iterator[tuple[dict[str, Any],
         for letter, loader in zip(one.answers[at : at + len(Loader)], Loader, strict=True):
             answer = {"s": Answer.SAFE, "u": Answer.UNSAFE, "?": Answer.UNKNOWN}[letter]
             yield {**pins, "device": one.device, "loader": loader}, answer
-    releases = [pair for pair in (reading.pair for reading in site.board.readings) if "dev" not in pair[0]]
+    releases = [pair for pair in (reading.pair for reading in site.snapshot.readings) if "dev" not in pair[0]]
     if releases:
         newest = dict(zip(("transformers", "deepspeed"), max(releases), strict=True))
-        yield newest, badges(site.board)[f"badges/architectures/{links.slug(name)}.json"].color == GREEN
+        yield newest, build_badges(site.snapshot)[f"badges/architectures/{links.slug(name)}.json"].color == GREEN
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(measured(), min_size=1, max_size=4, unique_by=lambda one: one.environment.id))
 def test_badges_pages_the_answer_box_and_advice_say_the_same(cells: list[Cell]) -> None:
     site = site_index(*cells)
-    known = Measured(site.board)
+    known = Measured(site.snapshot)
     for name in site.architectures:
         for asked, said in asked_of_pages(site, name):
             answer = told(site, known, name, **asked)
@@ -104,7 +104,7 @@ def test_a_published_site_says_the_same_as_what_it_is_made_of(fate: dict[str, An
     with serving({f"/{path}": content for path, content in build_api(site)}) as address:
         for pin in ("5.6.0", "5.5.4"):
             published, board = (
-                told(site, known, ROUTER, transformers=pin) for known in (Published(address), Measured(site.board))
+                told(site, known, ROUTER, transformers=pin) for known in (Published(address), Measured(site.snapshot))
             )
             assert published is board
-    assert (told(site, Measured(site.board), ROUTER, transformers="5.6.0") is Answer.SAFE) == (not fate)
+    assert (told(site, Measured(site.snapshot), ROUTER, transformers="5.6.0") is Answer.SAFE) == (not fate)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bot.site.failures.causes import causes, shape
-from bot.site.failures.group import UpstreamFailure, failures
+from bot.site.failures.causes import find_causes, strip_details
+from bot.site.failures.group import UpstreamFailure, group_failures
 from bot.text import plain
 from matrix.advice.known import load_known
 from matrix.catalog.catalog import load_catalog
@@ -24,12 +24,12 @@ def crash(architecture: str, message: str = "weight 9 is 0", frame: str = "m.py:
 
 
 def told(*cells: Cell) -> tuple[UpstreamFailure, ...]:
-    return failures(snapshot_of_run(Run(cells)), ())
+    return group_failures(snapshot_of_run(Run(cells)), ())
 
 
 @pytest.fixture(scope="module")
 def real() -> dict[str, UpstreamFailure]:
-    return {failure.slug: failure for failure in failures(snapshot_of_run(real_run()), load_known(), FAMILIES)}
+    return {failure.slug: failure for failure in group_failures(snapshot_of_run(real_run()), load_known(), FAMILIES)}
 
 
 def test_the_buffers_bug_of_5_5_is_one_failure_with_the_rule_that_people_know(real: dict[str, UpstreamFailure]) -> None:
@@ -117,7 +117,7 @@ def test_a_slug_does_not_depend_on_what_is_hit() -> None:
 def test_wrong_values_differ_by_what_they_are_and_where_not_by_what_is_left_in_them() -> None:
     def of(**values: Any) -> str:
         wrong = case(verdict=Verdict.CORRUPT, findings=(finding(reported_missing=False, **values),))
-        (cause,) = causes(wrong, info(), ())
+        (cause,) = find_causes(wrong, info(), ())
         return cause.slug
 
     assert of(kind=Kind.ZEROS) == of(kind=Kind.GARBAGE, site="Other.bias")
@@ -126,14 +126,14 @@ def test_wrong_values_differ_by_what_they_are_and_where_not_by_what_is_left_in_t
 
 def test_what_is_wrong_after_saving_is_no_matter_of_ranks() -> None:
     lost = case(verdict=Verdict.CORRUPT, check=Check("save"), findings=(finding(ranks=(0,), reported_missing=False),))
-    (cause,) = causes(lost, info(), ())
+    (cause,) = find_causes(lost, info(), ())
     assert plain(cause.title) == "persistent buffers wrong after saving, in silence"
 
 
 def test_what_two_rules_explain_goes_by_neither_name() -> None:
     (one,) = [entry for entry in load_known() if entry.id == "buffers-skipped"]
     wrong = case(verdict=Verdict.REPORTED, findings=(finding(),))
-    (single,), (double,) = (causes(wrong, info(), known) for known in ([one], [one, replace(one, id="another")]))
+    (single,), (double,) = (find_causes(wrong, info(), known) for known in ([one], [one, replace(one, id="another")]))
     assert (single.slug, single.known) == ("buffers-skipped", (one,))
     assert double.slug.startswith("reported-buffer-wrong-")
     assert len(double.known) == 2
@@ -141,7 +141,7 @@ def test_what_two_rules_explain_goes_by_neither_name() -> None:
 
 def test_what_the_loader_said_is_reported_even_in_a_case_with_silent_wrongs() -> None:
     both = (finding("a", reported_missing=True), finding("b", reported_missing=False))
-    found = causes(replace(case(), verdict=Verdict.CORRUPT, findings=both), info(), ())
+    found = find_causes(replace(case(), verdict=Verdict.CORRUPT, findings=both), info(), ())
     assert [cause.verdict for cause in found] == [Verdict.REPORTED, Verdict.CORRUPT]
 
 
@@ -185,7 +185,7 @@ def test_a_green_board_has_no_failures() -> None:
     ],
 )
 def test_the_shape_of_a_message_is_what_is_not_of_the_model(message: str, left: str) -> None:
-    assert shape(message) == left
+    assert strip_details(message) == left
 
 
 def test_hostile_names_make_plain_slugs_and_stay_marked() -> None:

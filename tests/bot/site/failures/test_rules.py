@@ -5,7 +5,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.site.failures.rules import Measured, Point, Rule, Seen, explanation, in_words
+from bot.site.failures.rules import Measured, Point, Rule, Seen, describe, explain
 from bot.text import plain
 from matrix.model import Check, Device, Loader
 
@@ -23,11 +23,11 @@ def explained(red: set[Point], points: list[Point] | None = None, ended: set[Poi
     bits = measured.bits(index for index, (wrong, _) in enumerate(told) if wrong)
     unknown = measured.bits(index for index, (_, late) in enumerate(told) if late)
     whole = measured.bits(range(len(told)))
-    return explanation(measured, Seen(bits, whole & ~bits & ~unknown, unknown))
+    return explain(measured, Seen(bits, whole & ~bits & ~unknown, unknown))
 
 
 def words(red: set[Point], points: list[Point] | None = None, ended: set[Point] | None = None) -> str:
-    return plain(in_words(explained(red, points, ended)))
+    return plain(describe(explained(red, points, ended)))
 
 
 def where(**wanted: object) -> set[Point]:
@@ -53,7 +53,7 @@ def test_an_exact_rule_covers_every_red_point_and_no_clean_one(red: set[Point], 
     assert red <= covered
     if all(rule.exact for rule in rules):
         assert not covered - red - ended
-    assert in_words(rules) == in_words(explained(red, POINTS[::-1], ended - red))
+    assert describe(rules) == describe(explained(red, POINTS[::-1], ended - red))
 
 
 def test_a_range_of_versions_and_a_loader_are_told_for_all_that_bear_buffers() -> None:

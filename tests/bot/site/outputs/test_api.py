@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex
-from bot.site.outputs.api import build_api, schema
+from bot.site.outputs.api import build_api, build_schema
 from tests.support.runs import BERT, ROUTER
 from tests.support.sites import hostile, pair, site_index, small
 
@@ -23,12 +23,12 @@ def api(site: SiteIndex) -> dict[str, Any]:
 
 def test_the_schema_in_the_documentation_is_that_of_the_site() -> None:
     """`python -m bot dashboard` writes it as api/v1/schema.json: copy it when the dataclasses changed."""
-    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema() == api(small())["api/v1/schema.json"]
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == build_schema() == api(small())["api/v1/schema.json"]
 
 
 @pytest.mark.parametrize("site", [small(), hostile(), site_index()], ids=["small", "hostile", "empty"])
 def test_every_file_is_as_the_schema_says(site: SiteIndex) -> None:
-    validator = Draft202012Validator(schema())
+    validator = Draft202012Validator(build_schema())
     for path, content in api(site).items():
         if not path.endswith("schema.json"):
             validator.validate(content)

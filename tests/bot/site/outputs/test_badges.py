@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.site.data.urls import slug
-from bot.site.outputs.badges import Badge, badges
+from bot.site.outputs.badges import Badge, build_badges
 from matrix.history.snapshot import Snapshot
 from matrix.history.take_snapshot import snapshot_of_run
 from matrix.model import Case, Cell, Check, Device, Failure, Loader, Run
@@ -21,7 +21,7 @@ MODEL = f"badges/architectures/{slug(ROUTER)}.json"
 
 
 def told(*cells: Cell) -> dict[str, Badge]:
-    return badges(snapshot_of_run(Run(cells)))
+    return build_badges(snapshot_of_run(Run(cells)))
 
 
 def both(architecture: str = ROUTER, load: Verdict = Verdict.PASS, save: Verdict = Verdict.PASS) -> tuple[Case, Case]:
@@ -29,7 +29,7 @@ def both(architecture: str = ROUTER, load: Verdict = Verdict.PASS, save: Verdict
 
 
 def test_real_records_have_a_badge_of_each_kind() -> None:
-    found = badges(snapshot_of_run(real_run()))
+    found = build_badges(snapshot_of_run(real_run()))
     night = "(2026-11-25)"
     assert found[PROJECT] == Badge(
         "ZeRO-3, transformers 5.23.0 + deepspeed 0.19.8", f"127 of 178 cases pass {night}", "orange"
@@ -137,7 +137,7 @@ def test_a_class_that_the_versions_lack_does_not_count() -> None:
 
 
 def test_nothing_measured_makes_grey_badges() -> None:
-    assert badges(Snapshot(date.min, ())) == {PROJECT: Badge("ZeRO-3", "untested")}
+    assert build_badges(Snapshot(date.min, ())) == {PROJECT: Badge("ZeRO-3", "untested")}
     failed = told(cell(error=Failure("E", "no wheel")))
     assert {badge.color for badge in failed.values()} == {"lightgrey"}
 

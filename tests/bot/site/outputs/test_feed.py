@@ -13,7 +13,7 @@ from bot.__main__ import app
 from bot.commands.dashboard import site_address
 from bot.render import atom
 from bot.site.data.publisher import Publisher
-from bot.site.outputs.feed import ENTRIES, LISTED, Feed, feed, recent
+from bot.site.outputs.feed import ENTRIES, LISTED, Feed, build_feed, fetch_recent_changes
 from matrix.errors import USAGE
 from matrix.history.changes import VerdictChange
 from matrix.history.database import open_database
@@ -48,7 +48,9 @@ def text(element: ET.Element, name: str) -> str:
 
 def test_a_feed_has_all_that_atom_requires() -> None:
     root = parsed(
-        feed([change(), change(BERT), change(night=day(1), after=Verdict.CORRUPT)], day(1), Publisher("example.org"))
+        build_feed(
+            [change(), change(BERT), change(night=day(1), after=Verdict.CORRUPT)], day(1), Publisher("example.org")
+        )
     )
     assert root.tag == f"{ATOM}feed"
     for element in (root, *root.findall(f"{ATOM}entry")):
@@ -63,7 +65,7 @@ def test_a_feed_has_all_that_atom_requires() -> None:
 
 def test_cases_that_changed_alike_in_a_night_are_one_entry() -> None:
     many = [change(f"m{number}:M", environment=environment) for number in range(250) for environment in ("a", "b")]
-    (entry,) = feed(many, FIRST).entries
+    (entry,) = build_feed(many, FIRST).entries
     assert entry.title == "500 cases went from pass to crash in 2 environments"
     assert [(len(line.architectures), line.more) for line in entry.lines] == [(LISTED, 250 - LISTED)] * 2
 
@@ -74,7 +76,7 @@ def test_what_got_worse_comes_before_what_recovered_and_what_is_new() -> None:
         change(after=Verdict.PASS, before=Verdict.CRASH),
         change(after=Verdict.CORRUPT),
     ]
-    titles = [entry.title.partition(" in ")[0] for entry in feed(told, FIRST).entries]
+    titles = [entry.title.partition(" in ")[0] for entry in build_feed(told, FIRST).entries]
     assert titles == [
         "1 case went from pass to corrupt",
         "1 case went from crash to pass",
@@ -83,15 +85,15 @@ def test_what_got_worse_comes_before_what_recovered_and_what_is_new() -> None:
 
 
 def test_the_newest_entries_stay() -> None:
-    told = feed([change(night=day(number)) for number in range(ENTRIES + 9)], day(99))
+    told = build_feed([change(night=day(number)) for number in range(ENTRIES + 9)], day(99))
     assert [entry.night for entry in told.entries] == [day(number) for number in range(ENTRIES + 8, 8, -1)]
 
 
 def test_an_entry_in_one_environment_links_to_its_page() -> None:
-    (entry,) = feed([change(environment="transformers-5.5.4+cpu")], FIRST).entries
+    (entry,) = build_feed([change(environment="transformers-5.5.4+cpu")], FIRST).entries
     assert entry.title == "1 case went from pass to crash in transformers-5.5.4+cpu"
     assert entry.page == "environments/transformers-5.5.4,cpu.html"
-    both = feed([change(environment="a"), change(environment="b")], FIRST)
+    both = build_feed([change(environment="a"), change(environment="b")], FIRST)
     assert both.entries[0].page == "index.html"
 
 
@@ -104,7 +106,7 @@ def test_an_entry_in_one_environment_links_to_its_page() -> None:
     ],
 )
 def test_links_are_absolute_where_the_address_is_known(address: str, root: str) -> None:
-    told = feed([change(environment="a"), change(environment="b")], FIRST, Publisher(address=address))
+    told = build_feed([change(environment="a"), change(environment="b")], FIRST, Publisher(address=address))
     assert [(link.get("rel"), link.get("href")) for link in parsed(told).iter(f"{ATOM}link")] == [
         ("self", f"{root}feed.atom"),
         ("alternate", f"{root}index.html"),
@@ -136,7 +138,7 @@ def test_what_is_no_address_of_a_site_is_told(tmp_path: Path, address: str) -> N
 
 
 def test_nothing_changed_is_a_valid_feed_too() -> None:
-    root = parsed(feed([], FIRST))
+    root = parsed(build_feed([], FIRST))
     assert text(root, "updated") == "2026-11-22T00:00:00Z"
     assert not root.findall(f"{ATOM}entry")
 
@@ -148,7 +150,7 @@ def test_each_night_of_a_history_is_told_apart(tmp_path: Path) -> None:
     folder.keep(2, cell(case(ROUTER), environment=NEW))
     folder.build()
     with open_database(folder.database) as history:
-        every, last = recent(history), recent(history, 1)
+        every, last = fetch_recent_changes(history), fetch_recent_changes(history, 1)
     assert [(one.night, one.before, one.after) for one in every if one.before] == [
         (day(1), Verdict.PASS, Verdict.CORRUPT), (day(2), Verdict.CORRUPT, Verdict.PASS)]  # fmt: skip
     assert [one.environment for one in every if one.before is None] == [NEW.id, OLD.id]
@@ -156,7 +158,7 @@ def test_each_night_of_a_history_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_hostile_text_is_inert() -> None:
-    root = parsed(feed([change(TEXT, environment=TEXT)], FIRST))
+    root = parsed(build_feed([change(TEXT, environment=TEXT)], FIRST))
     (entry,) = root.iter(f"{ATOM}entry")
     (name,) = entry.iter(f"{XHTML}code")
     assert name.text is not None
@@ -172,8 +174,8 @@ def test_hostile_text_is_inert() -> None:
 def test_an_entry_lists_places_and_names_in_their_order_and_counts_what_it_leaves_out() -> None:
     places = [f"e{number:02}" for number in range(LISTED + 5)]
     told = [change(name, before=None, environment=place) for place in reversed(places) for name in ("b:B", "a:A")]
-    (entry,) = feed(told, FIRST).entries
+    (entry,) = build_feed(told, FIRST).entries
     assert entry.id.endswith(",2026-11-22:new-crash")
     assert ([line.environment for line in entry.lines], entry.more) == (places[:LISTED], 5)
     assert {(line.how, line.architectures, line.more) for line in entry.lines} == {("stock, load", ("a:A", "b:B"), 0)}
-    assert feed([change()], FIRST).entries[0].more == 0
+    assert build_feed([change()], FIRST).entries[0].more == 0

@@ -7,14 +7,14 @@ import pytest
 
 from bot.render import page_html
 from bot.settings import load_settings
-from bot.site.data.versions import ordered
+from bot.site.data.versions import sort_versions
 from bot.site.page_kinds import NAVIGATION
 from bot.site.pages import about, architecture, architectures, cases, environment, heat, start
 from bot.site.pages import finding as finding_module
 from bot.site.pages.cases import Segment, cut_history
 from bot.site.parts.answer_box import build_answers
-from bot.site.parts.heat_map import count_share, heat_map
-from bot.site.parts.version_ranges import version_ranges
+from bot.site.parts.heat_map import build_heat_map, count_share
+from bot.site.parts.version_ranges import find_version_ranges
 from bot.text import clip
 from matrix.checks import CHECKS
 from matrix.history.case_history import NightVerdict
@@ -31,7 +31,12 @@ LOAD = CaseKey(ROUTER, Loader.STOCK, Check("load"))
 
 
 def test_versions_are_in_their_order_and_what_is_none_comes_first() -> None:
-    assert ordered(["5.10.0", "5.9.0", "5.10.0.dev0", "main", "5.9.0"]) == ("main", "5.9.0", "5.10.0.dev0", "5.10.0")
+    assert sort_versions(["5.10.0", "5.9.0", "5.10.0.dev0", "main", "5.9.0"]) == (
+        "main",
+        "5.9.0",
+        "5.10.0.dev0",
+        "5.10.0",
+    )
 
 
 def test_a_share_is_of_all_cases_that_the_versions_have() -> None:
@@ -51,7 +56,7 @@ def test_a_share_is_a_hundred_only_when_all_pass() -> None:
 
 def test_the_heat_map_has_the_newest_first_and_says_what_was_not_measured() -> None:
     site = site_index(cell(*four(), environment=pair("5.9.0")), cell(*four(), environment=pair("5.10.0", "0.16.9")))
-    told = heat_map(site, (Device.CPU, Loader.STOCK, None))
+    told = build_heat_map(site, (Device.CPU, Loader.STOCK, None))
     assert [row.transformers for row in told.rows] == ["5.10.0", "5.9.0"]
     assert told.deepspeeds == ("0.19.8", "0.16.9")
     assert [[len(place) for place in row.squares] for row in told.rows] == [[0, 1], [1, 0]]
@@ -63,9 +68,9 @@ def test_a_heat_map_explains_the_letters_that_are_in_it_the_worst_first() -> Non
         for version, verdict in [("5.5.4", Verdict.CRASH), ("5.6.0", Verdict.PASS), ("5.7.0", Verdict.CORRUPT)]
     ]
     failed = cell(planned=4, error=Failure("ResolutionError", "no such version"), environment=pair("9.9.9"))
-    told = heat_map(site_index(*cells, failed), (Device.CPU, Loader.STOCK, None))
+    told = build_heat_map(site_index(*cells, failed), (Device.CPU, Loader.STOCK, None))
     assert told.verdicts == (Verdict.CORRUPT, Verdict.CRASH, Verdict.ENVIRONMENT, Verdict.PASS)
-    saved = heat_map(site_index(*cells), (Device.CPU, Loader.STOCK, Check("save")))
+    saved = build_heat_map(site_index(*cells), (Device.CPU, Loader.STOCK, Check("save")))
     assert saved.verdicts == (Verdict.PASS,)
 
 
@@ -89,7 +94,9 @@ def test_a_version_range_has_the_first_good_and_the_first_bad_version() -> None:
     ]
     site = site_index(*(cell(*four(load=verdict), environment=pair(version)) for version, verdict in measured))
     (turn,) = [
-        turn for turn in version_ranges(site, ROUTER) if turn.loader is Loader.STOCK and turn.check is Check("load")
+        turn
+        for turn in find_version_ranges(site, ROUTER)
+        if turn.loader is Loader.STOCK and turn.check is Check("load")
     ]
     assert [(span.outcome, span.first, span.last) for span in turn.spans] == [
         ("wrong", "5.3.0", "5.4.0"),
@@ -106,7 +113,9 @@ def test_what_is_neither_right_nor_wrong_is_called_neither(verdict: Verdict, wor
     measured = {"5.5.4": Verdict.CORRUPT, "5.6.0": verdict, "5.7.0": Verdict.PASS, "5.8.0": verdict}
     site = site_index(*(cell(*four(load=one), environment=pair(version)) for version, one in measured.items()))
     turn = next(
-        turn for turn in version_ranges(site, ROUTER) if turn.loader is Loader.STOCK and turn.check is Check("load")
+        turn
+        for turn in find_version_ranges(site, ROUTER)
+        if turn.loader is Loader.STOCK and turn.check is Check("load")
     )
     told = f"wrong in transformers 5.5.4, {word} in 5.6.0, right in 5.7.0, {word} from 5.8.0 on"
     assert str(turn.text) == f"with deepspeed 0.19.8: {told}"
@@ -122,14 +131,14 @@ def test_version_ranges_that_are_alike_are_told_once() -> None:
         for version, verdict in [("5.5.4", Verdict.CORRUPT), ("5.6.0", Verdict.PASS)]
         for deepspeed in ("0.16.9", "0.19.8")
     ]
-    told = [str(turn.text) for turn in version_ranges(site_index(*cells), ROUTER) if turn.check is Check("load")]
+    told = [str(turn.text) for turn in find_version_ranges(site_index(*cells), ROUTER) if turn.check is Check("load")]
     assert told[0] == "with deepspeed 0.16.9 and 0.19.8: wrong in transformers 5.5.4, right from 5.6.0 on"
     assert len(told) == 2  # the other one is of the fixed loader: along deepspeed nothing turns
 
 
 def test_what_says_nothing_of_zero3_is_no_side_of_a_version_range() -> None:
     nothing = cell(case(ROUTER, Verdict.UNSUPPORTED), case(ROUTER, Verdict.BASELINE_BROKEN, check=Check("save")))
-    assert version_ranges(site_index(nothing), ROUTER) == ()
+    assert find_version_ranges(site_index(nothing), ROUTER) == ()
 
 
 def test_an_architecture_has_its_safe_pairs_and_the_nearest_of_them() -> None:
@@ -248,8 +257,10 @@ def changed(board: Snapshot, *changes: tuple[Verdict | None, Verdict]) -> Snapsh
 
 def test_changes_for_the_worse_come_first_and_new_cases_last() -> None:
     site = small()
-    board = changed(site.board, (None, Verdict.CORRUPT), (Verdict.CRASH, Verdict.PASS), (Verdict.PASS, Verdict.CRASH))
-    page = start.build(replace(site, board=board))
+    board = changed(
+        site.snapshot, (None, Verdict.CORRUPT), (Verdict.CRASH, Verdict.PASS), (Verdict.PASS, Verdict.CRASH)
+    )
+    page = start.build(replace(site, snapshot=board))
     assert [(change.before, change.after) for change in page.changes] == [
         (Verdict.PASS, Verdict.CRASH),
         (Verdict.CRASH, Verdict.PASS),
@@ -259,7 +270,7 @@ def test_changes_for_the_worse_come_first_and_new_cases_last() -> None:
 
 def test_many_changes_that_are_alike_are_one() -> None:
     site = small()
-    page = start.build(replace(site, board=changed(site.board, *[(Verdict.PASS, Verdict.CRASH)] * 40)))
+    page = start.build(replace(site, snapshot=changed(site.snapshot, *[(Verdict.PASS, Verdict.CRASH)] * 40)))
     (change,) = page.changes
     assert (len(change.cases), change.more) == (12, 28)
 
@@ -301,7 +312,7 @@ def test_a_board_without_anything_has_pages_too() -> None:
 def test_why_an_environment_is_stale_is_said_in_words() -> None:
     site = site_index(cell(case(ROUTER)))
     reading = replace(site.readings[0], stale=frozenset(Stale))
-    told = replace(site, board=replace(site.board, readings=(reading,)))
+    told = replace(site, snapshot=replace(site.snapshot, readings=(reading,)))
     assert len(told.of(reading).stale) == len(Stale)
 
 
