@@ -11,20 +11,10 @@ from typing import Final, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bot.text import (
-    Code,
-    capital,
-    clip,
-    count,
-    html_code,
-    json_text,
-    markdown_code,
-    markdown_fence,
-    markdown_text,
-    visible,
-)
+from bot.text import Code, capital, clip, count, html_code, json_text, markdown_code, markdown_fence, markdown_text
 from bot.verdict_words import WHATS
 from matrix.checks import CHECKS
+from matrix.text import visible
 from matrix.verdicts import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")

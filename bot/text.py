@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from matrix.model import Scalar
+from matrix.text import one_line, visible
 
 NAME_LIMIT = 200
 MESSAGE_LIMIT = 1500
@@ -29,18 +30,6 @@ Sentence = tuple[str, ...]
 def plain(sentence: Sentence) -> str:
     """The sentence without marks, for outlets where nothing is markup."""
     return "".join(sentence)
-
-
-def visible(text: str) -> str:
-    """`text` with every control, bidi, surrogate and other invisible character written out, newline and tab kept."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
-
-
-def one_line(text: str) -> str:
-    """`text` visible, with each run of white space as one space."""
-    return visible(" ".join(text.split()))
 
 
 def clip(text: str, limit: int = NAME_LIMIT) -> Code:

@@ -21,6 +21,21 @@ KINDS: Mapping[Kind, str] = {
 }
 
 
+def visible(text: str, keep: str = "\n\t") -> str:
+    """Writes out every control, bidi, surrogate and other invisible character of `text`, but for those to `keep`.
+
+    Text from records and from upstream may be hostile: nothing in it may hide, reorder or overwrite what is shown.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
+
 def printable(text: str) -> str:
-    """Text from records for a terminal: what is no printable character is written out."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    """Writes out what is invisible in `text`, line breaks too: it stays one line of a terminal."""
+    return visible(text, keep="")
+
+
+def one_line(text: str) -> str:
+    """Returns `text` visible, with each run of white space as one space."""
+    return visible(" ".join(text.split()))

@@ -14,12 +14,13 @@ from bot.comment.state import Headline
 from bot.comment.words import ROLES, sentence
 from bot.github.types import Annotation, CheckRun
 from bot.render import render
-from bot.text import Code, clip, one_line, plain
+from bot.text import Code, clip, plain
 from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Comparison, Outcome, Role
 from matrix.comparison.plan import ComparisonPlan
 from matrix.environments.packages import INSTALLABLE, PACKAGES, PROJECT, RECORDED
 from matrix.model import CaseKey
+from matrix.text import one_line
 
 CHECK_NAME = "ZeRO-3 matrix"
 ANNOTATIONS = 50

@@ -12,10 +12,11 @@ from bot.comment.headline import untested
 from bot.comment.words import CULPRITS, ROLES, own, sentence
 from bot.report.evidence import Signature, evidence
 from bot.report.labels import DEFAULT_WORLD_SIZE
-from bot.text import MESSAGE_LIMIT, Code, clip, listed, one_line
+from bot.text import MESSAGE_LIMIT, Code, clip, listed
 from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
 from matrix.model import Case, Loader
+from matrix.text import one_line
 from matrix.verdicts import Verdict
 
 NAMES_IN_GAP = 5

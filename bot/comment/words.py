@@ -6,8 +6,9 @@ PURE: no input or output.
 import re
 from collections.abc import Mapping
 
-from bot.text import Code, Sentence, clip, one_line
+from bot.text import Code, Sentence, clip
 from matrix.comparison.compare import Culprit, Role
+from matrix.text import one_line
 
 ROLES: Mapping[Role, str] = {
     Role.BASE: "base",

@@ -25,8 +25,8 @@ from bot.github.types import (
     Sha,
     WorkflowPath,
 )
-from bot.text import visible
 from matrix.errors import MatrixError, OutputError
+from matrix.text import visible
 
 OUTPUT_LIMIT: Final = 1024 * 1024
 """Bytes, counted as UTF-16, of all outputs of a job: https://docs.github.com/actions/reference/limits."""

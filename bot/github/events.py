@@ -12,8 +12,8 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from bot.github.types import Login, Number, RepositoryName, Sha
-from bot.text import visible
 from matrix.errors import MatrixError
+from matrix.text import visible
 
 
 class EventError(MatrixError):

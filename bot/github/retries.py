@@ -23,6 +23,7 @@ from bot.github.errors import (
     TooLongError,
     UnreachableError,
 )
+from matrix.text import one_line
 
 T = TypeVar("T")
 
@@ -161,4 +162,4 @@ def _message(failure: GithubException) -> str:
     data = failure.data if isinstance(failure.data, dict) else {}
     errors = [error.get("message", "") if isinstance(error, dict) else error for error in data.get("errors") or ()]
     said = " ".join([data.get("message") or "no reason given", *(str(error) for error in errors)])
-    return "".join(letter if letter.isprintable() else " " for letter in said)[:300]
+    return one_line(said)[:300]

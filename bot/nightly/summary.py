@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bot.nightly.plan import Night
-from bot.text import count, markdown_code, one_line
+from bot.text import count, markdown_code
+from matrix.text import one_line
 
 
 def planned(night: Night) -> str:

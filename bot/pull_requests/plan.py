@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected
-from bot.text import clip, listed, one_line
+from bot.text import clip, listed
 from matrix.checks import CHECKS
 from matrix.comparison.compare import DETECTING, Role
 from matrix.comparison.plan import ComparisonPlan, Duel, Side
@@ -20,6 +20,7 @@ from matrix.environments.packages import CROSSED, PACKAGES, PROJECT
 from matrix.environments.spec import Environment, of_set
 from matrix.errors import USAGE, MatrixError, UnknownNameError
 from matrix.model import Architecture, CaseKey, Check
+from matrix.text import one_line
 
 NAMED: Final = 8
 """How many models without an architecture are named."""

@@ -22,12 +22,13 @@ from bot.report.context import (
 from bot.report.evidence import Signature, error_view, evidence
 from bot.report.labels import command, labels
 from bot.report.statements import Placed, answer, statements
-from bot.text import Code, clip, one_line
+from bot.text import Code, clip
 from bot.verdict_words import tensors_in_words
 from matrix.catalog.coverage import LEFT_OUT, coverage
 from matrix.catalog.lockfile import Lock
 from matrix.checks import CHECKS
 from matrix.model import Case, Cell, Check, Loader, Run
+from matrix.text import one_line
 from matrix.verdicts import Verdict
 
 TENSORS_SHOWN = 20

@@ -8,10 +8,11 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.report.context import CaseView, Statement
-from bot.text import Code, Sentence, clip, count, listed, one_line, ranks_in_words, values
+from bot.text import Code, Sentence, clip, count, listed, ranks_in_words, values
 from bot.verdict_words import KINDS, does, reported_in_words
 from matrix.checks import CHECKS
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding
+from matrix.text import one_line
 from matrix.verdicts import Verdict
 
 

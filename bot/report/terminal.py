@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.report.context import Column, CoverageView, Report
-from bot.text import Code, Sentence, count, listed, one_line, visible
+from bot.text import Code, Sentence, count, listed
+from matrix.text import one_line, visible
 from matrix.verdicts import Verdict
 
 FINDINGS_SHOWN = 10

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from matrix.advice.safety import Answer, Tried, aged, answers
 from matrix.environments.packages import CROSSED
 from matrix.model import Device, Loader
+from matrix.versions import is_release, parse_version, version_key
 
 FRESH: Final = 2
 """Days after which it is said how old the newest data is: every night brings some."""
@@ -53,7 +54,7 @@ class Ask:
     def fits(self, tried: Tried) -> bool:
         """Whether `tried` has the versions that are asked for."""
         pairs = ((self.transformers, tried.transformers), (self.deepspeed, tried.deepspeed))
-        return all(not wanted or _key(wanted) == _key(found) for wanted, found in pairs)
+        return all(not wanted or version_key(wanted) == version_key(found) for wanted, found in pairs)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def advise(architecture: str, tried: Iterable[Tried], ask: Ask, age: Age) -> Adv
         ask,
         answer,
         asked=_sorted(asked, ask, known) if ask.pinned else (),
-        safe=_sorted([one for one in good or sound if all(map(released, one.pair))], ask, known),
+        safe=_sorted([one for one in good or sound if all(map(is_release, one.pair))], ask, known),
         measured=len([one for one in known if one.verdicts]),
         age=age,
     )
@@ -100,7 +101,7 @@ def constraints(tried: Tried, others: Mapping[str, str]) -> Iterator[str]:
     """
     pins = {**{name: str(vars(tried)[name]) for name in CROSSED}, **others}
     for name, pin in pins.items():
-        if (version := _version(pin)) and not version.is_devrelease:
+        if (version := parse_version(pin)) and not version.is_devrelease:
             yield f"{name}=={version.public}"
 
 
@@ -110,33 +111,14 @@ def _sorted(found: Iterable[Tried], ask: Ask, known: Sequence[Tried]) -> tuple[T
 
     def steps(one: Tried) -> int:
         return sum(
-            abs(axis.index(_key(getattr(one, name))) - axis.index(_key(getattr(ask, name))))
+            abs(axis.index(version_key(getattr(one, name))) - axis.index(version_key(getattr(ask, name))))
             for name, axis in axes.items()
             if getattr(ask, name)
         )
 
-    newest = sorted(found, key=lambda one: (_key(one.transformers), _key(one.deepspeed)), reverse=True)
+    newest = sorted(found, key=lambda one: (version_key(one.transformers), version_key(one.deepspeed)), reverse=True)
     return tuple(sorted(newest, key=steps))
 
 
-def _axis(known: Iterable[Ask | Tried], name: str) -> list[tuple[int, Version, str]]:
-    return sorted({_key(getattr(one, name)) for one in known if getattr(one, name)})
-
-
-def _key(pin: str) -> tuple[int, Version, str]:
-    """Sorts versions; what is no version comes first, as text."""
-    version = _version(pin)
-    return (1, version, "") if version else (0, Version("0"), pin)
-
-
-def _version(pin: str) -> Version | None:
-    try:
-        return Version(pin)
-    except InvalidVersion:
-        return None
-
-
-def released(pin: str) -> bool:
-    """Whether `pin` is a version that an index has: no development version, and without a build's local part."""
-    version = _version(pin)
-    return version is not None and not version.is_devrelease and version.local is None
+def _axis(known: Iterable[Ask | Tried], name: str) -> list[tuple[bool, Version, str]]:
+    return sorted({version_key(getattr(one, name)) for one in known if getattr(one, name)})

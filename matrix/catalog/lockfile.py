@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pydantic import TypeAdapter, ValidationError
 
 from matrix.environments.spec import Environment
 from matrix.errors import DataFileError
 from matrix.model import Architecture
+from matrix.versions import parse_version
 
 PATH = Path(__file__).parents[1] / "catalog.lock.json"
 
@@ -75,7 +76,7 @@ class Locked:
 def _holding(table: Mapping[str, Mapping[str, Any]], transformers: str) -> Mapping[str, Any]:
     """What holds in that version: from the nearest one that is not newer, else from the oldest that is known."""
     known = sorted(table, key=Version)
-    wanted = _version(transformers)
+    wanted = parse_version(transformers)
     older = [version for version in known if wanted is None or Version(version) <= wanted]
     return table[(older or known[:1])[-1]] if known else {}
 
@@ -117,13 +118,6 @@ class Lock:
 
 
 _LOCK = TypeAdapter(Lock)
-
-
-def _version(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
 
 
 def read_lock(path: Path = PATH) -> Lock:

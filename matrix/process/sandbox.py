@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from matrix.errors import SandboxError
+from matrix.text import one_line
 
 USER: Final = "ZERO3_SANDBOX_USER"
 """Names the user that untrusted code becomes where root runs the matrix."""
@@ -87,8 +88,7 @@ def allowed(outer: Mapping[str, str]) -> dict[str, str]:
 
 def harmless(words: str, limit: int = 300) -> str:
     """`words` of hostile origin as one line of a CI log: no control characters, no `::` or `##[` workflow command."""
-    line = "".join(character if character.isprintable() else " " for character in words[:limit])
-    return re.sub(r"(#|:)(?=\1)", r"\1 ", line)
+    return re.sub(r"(#|:)(?=\1)", r"\1 ", one_line(words[:limit]))
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """Reads results files: one file per cell, one JSON record per line."""
 
 import itertools
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from packaging.version import Version
+
 from matrix.errors import NoResultsError, ResultsError
 from matrix.model import Case, Cell, Run, Timing
 from matrix.results.parse import LineReader, find_schema
+from matrix.versions import version_key
 
 
 def read_lines(path: Path) -> list[bytes]:
@@ -53,12 +55,10 @@ def add_cases(cell: Cell, cases: tuple[Case, ...], *, ended: bool) -> Cell:
     return replace(cell, cases=cases, complete=complete, planned=max(cell.planned, len(cases)))
 
 
-def _age(cell: Cell) -> tuple[list[int], ...]:
-    """Returns what sorts cells by the versions of transformers, then deepspeed, then torch."""
+def _age(cell: Cell) -> tuple[tuple[bool, Version, str], ...]:
+    """Sorts cells by the versions of transformers, then deepspeed, then torch."""
     info = cell.environment
-    return tuple(
-        [int(n) for n in re.findall(r"\d+", pin)[:4]] for pin in (info.transformers, info.deepspeed, info.torch)
-    )
+    return tuple(map(version_key, (info.transformers, info.deepspeed, info.torch)))
 
 
 def read_run(directory: Path) -> Run:

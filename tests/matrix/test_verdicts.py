@@ -32,10 +32,10 @@ ROW = """
     REPORTED = ("""
 STRICT = """
 import pathlib, sys
-from bot.untrusted.consistency import contradiction
-from bot.untrusted.strict_records import strict_cell
-(case,) = strict_cell(pathlib.Path(sys.argv[1]).read_bytes()).cases
-print(case.verdict.row.word, contradiction(case, 2) or "believed")
+from bot.untrusted.consistency import find_contradiction
+from bot.untrusted.strict_records import parse_cell
+(case,) = parse_cell(pathlib.Path(sys.argv[1]).read_bytes()).cases
+print(case.verdict.row.word, find_contradiction(case, 2) or "believed")
 """
 
 

@@ -11,7 +11,6 @@ from bot.report.labels import labels
 from bot.report.statements import never_began
 from bot.site.data import urls as links
 from bot.site.data.publisher import NOBODY, Publisher
-from bot.site.data.versions import age, sort_versions
 from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink, Words, words
 from bot.site.failures.group import UpstreamFailure, group_failures
 from bot.text import Code, clip
@@ -23,6 +22,7 @@ from matrix.history.queries import NightlyRun
 from matrix.history.snapshot import TRUSTED, Reading, Snapshot, Stale
 from matrix.model import Case, CaseKey, Device, EnvironmentInfo
 from matrix.verdicts import Verdict
+from matrix.versions import sort_versions, version_key
 
 Axis = Literal["transformers", "deepspeed"]
 OTHER: Final[Mapping[Axis, Axis]] = {"transformers": "deepspeed", "deepspeed": "transformers"}
@@ -104,7 +104,7 @@ class SiteIndex:
 
         def versions(reading: Reading) -> tuple[Any, ...]:
             info = reading.cell.environment
-            return age(info.transformers), age(info.deepspeed), age(info.torch), info.id
+            return version_key(info.transformers), version_key(info.deepspeed), version_key(info.torch), info.id
 
         return tuple(sorted(self.snapshot.readings, key=versions, reverse=True))
 

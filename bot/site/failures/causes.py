@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from bot.text import Sentence, clip, one_line
+from bot.text import Sentence, clip
 from matrix.advice.known import Known, Ranks
 from matrix.checks import CHECKS
 from matrix.model import Case, EnvironmentInfo, Failure, Finding, Kind, What
+from matrix.text import one_line
 from matrix.verdicts import Verdict
 
 

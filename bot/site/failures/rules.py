@@ -3,16 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from functools import reduce
 from itertools import product
 from operator import and_, or_
 from typing import Final
 
-from packaging.version import InvalidVersion, Version
-
 from bot.text import Sentence, clip, count, listed
 from matrix.environments.packages import CROSSED
 from matrix.model import Check, Device, Loader
+from matrix.versions import version_key
 
 NAMED: Final = 8
 """How many architectures a sentence names."""
@@ -125,15 +124,6 @@ class Measured:
     def where(self, condition: Condition) -> int:
         """Returns the points that `condition` holds for."""
         return reduce(or_, (self._bits[condition.field].get(value, 0) for value in condition.values), 0)
-
-
-@lru_cache(1024)  # few versions, sorted time and again
-def version_key(pin: str) -> tuple[int, Version, str]:
-    """Sorts versions; what is no version comes first, sorted as text."""
-    try:
-        return 1, Version(pin), pin
-    except InvalidVersion:
-        return 0, Version("0"), pin
 
 
 def explain(measured: Measured, seen: Seen) -> tuple[Rule, ...]:

@@ -8,13 +8,13 @@ from datetime import date
 from typing import Final
 
 from bot.site.data.urls import slug
-from bot.site.failures.rules import version_key
-from bot.text import count, visible
-from matrix.advice.advice import released
+from bot.text import count
 from matrix.advice.safety import Answer, Tried, together, tried_in
 from matrix.history.snapshot import Pair, Reading, Snapshot
 from matrix.model import Loader
+from matrix.text import visible
 from matrix.verdicts import Verdict
+from matrix.versions import is_release, version_key
 
 LIMIT: Final = 60
 """Characters of a label or a message."""
@@ -63,7 +63,7 @@ def build_badges(snapshot: Snapshot) -> dict[str, Badge]:
 
 def _age(pair: Pair) -> tuple[object, ...]:
     """Sorts pairs: what is not a release comes before all releases."""
-    return all(map(released, pair)), *map(version_key, pair)
+    return all(map(is_release, pair)), *map(version_key, pair)
 
 
 def _words(pair: Pair) -> str:

@@ -9,10 +9,11 @@ from typing import Final
 
 from bot.site.data import urls as links
 from bot.site.data.publisher import NOBODY, Publisher
-from bot.text import Code, clip, count, one_line
+from bot.text import Code, clip, count
 from matrix.history.changes import VerdictChange, query_changes
 from matrix.history.database import History
 from matrix.history.queries import query_days
+from matrix.text import one_line
 from matrix.verdicts import Verdict
 
 ENTRIES: Final = 50

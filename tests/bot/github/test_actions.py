@@ -213,7 +213,7 @@ def test_a_summary_is_cut_at_a_line_before_github_drops_it(tmp_path: Path) -> No
 
 def test_without_files_everything_goes_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     actions.write_summary(read_context(HERE), "# Result\x1b[2J")
-    assert capsys.readouterr().out == "# Result\\u001b[2J\n"
+    assert capsys.readouterr().out == "# Result\\x1b[2J\n"
 
 
 HOSTILE = "a\r\n::set-output name=x::1\n##[error]b\x1b]0;t\x07%0A"

@@ -7,7 +7,6 @@ import pytest
 
 from bot.render import page_html
 from bot.settings import load_settings
-from bot.site.data.versions import sort_versions
 from bot.site.page_kinds import NAVIGATION
 from bot.site.pages import about, architecture, architectures, cases, environment, heat, start
 from bot.site.pages import finding as finding_module
@@ -28,15 +27,6 @@ from tests.support.sites import four, pair, site_index, small
 
 NIGHT = date(2026, 11, 22)
 LOAD = CaseKey(ROUTER, Loader.STOCK, Check("load"))
-
-
-def test_versions_are_in_their_order_and_what_is_none_comes_first() -> None:
-    assert sort_versions(["5.10.0", "5.9.0", "5.10.0.dev0", "main", "5.9.0"]) == (
-        "main",
-        "5.9.0",
-        "5.10.0.dev0",
-        "5.10.0",
-    )
 
 
 def test_a_share_is_of_all_cases_that_the_versions_have() -> None:
