@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bot.comment.outputs import summary
+from bot.comment.outputs import render_summary
 from bot.github import actions
 from bot.github.client import connect
 from bot.github.events import CommentEvent, WorkflowRunEvent
@@ -53,7 +53,7 @@ def comment_command() -> None:
     for words in reported.words:
         actions.log_verbatim(words)
     if reported.view:
-        actions.write_summary(context, summary(reported.view))
+        actions.write_summary(context, render_summary(reported.view))
 
 
 @app.command(name="watch")

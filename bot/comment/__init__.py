@@ -1,1 +1,1 @@
-"""The comment, the check run and the summary of a comparison."""
+"""Turns a comparison into the comment, the check run and the step summary of a pull request."""

@@ -1,4 +1,4 @@
-"""The frozen context of the comment, the check run and the step summary. Golden tests compare it, not what is rendered.
+"""PURE. The frozen context of the comment, the check run and the step summary. Golden tests compare it, not its text.
 
 PURE: no input or output.
 """
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known beside the comparison, all of it from GitHub and the plan, nothing from records.
+    """What is known besides the comparison, all of it from GitHub and the plan, nothing from records.
 
     `since` is the head of the first push with the present headline, `notes` say what was not planned and why,
     `failed_jobs` names jobs that ended without a result. `commands` is whether the repository takes `/zero3` comments,
-    `selector` what the run was narrowed to, if it was. `project_url` is where this project lives.
+    `selector` narrows the run, if it was narrowed. `project_url` is the page of this project.
     `uncovered` is whether only canaries cover the change, `own_workflows` whether it edits workflows.
     """
 
@@ -48,16 +48,16 @@ class Part(Generic[T]):
 
     @classmethod
     def whole(cls, items: tuple[T, ...]) -> "Part[T]":
-        """All of `items`."""
+        """Returns all of `items`."""
         return cls(items, len(items))
 
     def first(self, number: int) -> "Part[T]":
-        """At most `number` items of it."""
+        """Returns at most `number` items of it."""
         return Part(self.items[:number], self.total)
 
     @property
     def more(self) -> int:
-        """How many items are not shown."""
+        """Returns how many items are not shown."""
         return self.total - len(self.items)
 
 
@@ -65,7 +65,7 @@ class Part(Generic[T]):
 class Row:
     """One failure of an architecture: which checks show it, its verdicts on base and head, and the evidence.
 
-    `note` says whose doing a regression is, and why anything else is called what it is.
+    `note` says which change caused a regression, and for anything else the reason of its outcome.
     """
 
     architecture: Code
@@ -77,15 +77,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that was not measured and why; `cases` names the first of those it concerns."""
+    """Something that was not measured and why; `cases` names the first that are affected."""
 
     why: Sentence
     cases: Part[Code] = Part()
 
 
 @dataclass(frozen=True)
-class SideView:
-    """What one run installed, as the plan pinned it, and what it measured with, as its records say."""
+class RevisionView:
+    """One revision: what its run installed, from the plan, and what it measured with, from its records."""
 
     name: str
     pins: Code
@@ -130,7 +130,7 @@ class CommentView:
     still_broken: Part[Row]
     flaky: Part[Row]
     gaps: Part[Gap]
-    sides: Part[SideView]
+    revisions: Part[RevisionView]
     places: Part[Place]
     commands: bool = False
     project_url: str = ""

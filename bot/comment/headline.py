@@ -1,4 +1,4 @@
-"""PURE. What a comparison comes to: one sentence, in which untested is never green.
+"""PURE. Sums up a comparison in one sentence; what was not tested never passes.
 
 PURE: no input or output.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot.comment.context import Facts
 from bot.comment.state import Headline
-from bot.comment.words import ROLES, own
+from bot.comment.words import ROLES, clean_words
 from bot.text import Code, Sentence, count, listed
 from bot.untrusted.artifacts import Rejected
 from matrix.checks import CHECKS
@@ -19,11 +19,11 @@ from matrix.verdicts import Verdict
 
 BLAMED = tuple(outcome for outcome in Outcome if outcome.worse)
 _NEEDED = (Role.BASE, Role.HEAD, Role.BASE_AGAIN, Role.HEAD_AGAIN, Role.LAST_BROKEN)
-"""The runs that may not fail where something is called green; the others only tell more about what is red."""
+"""The runs that must succeed before anything counts as passing; the others only add details of a failure."""
 
 
-def untested(compared: Compared) -> bool:
-    """Whether the case has no verdict on head, whatever its outcome is called."""
+def is_untested(compared: Compared) -> bool:
+    """Tests whether the case has no verdict on head, whatever its outcome."""
     head = compared.cases.get(Role.HEAD)
     unseen = head is None or head.verdict is Verdict.ENVIRONMENT
     return compared.outcome.unmeasured or (compared.outcome in (Outcome.UNCHANGED, Outcome.FIXED) and unseen)
@@ -31,7 +31,7 @@ def untested(compared: Compared) -> bool:
 
 @dataclass(frozen=True)
 class Tally:
-    """Architectures, each counted once by the worst that became of its cases; `measured` of `expected` have a verdict."""
+    """Architectures, each counted once by the worst outcome of its cases; `measured` of `expected` have a verdict."""
 
     outcomes: Counter[Outcome]
     measured: int
@@ -40,15 +40,15 @@ class Tally:
 
     @property
     def blamed(self) -> int:
-        """How many architectures are worse on head than on base, or new and broken."""
+        """Returns how many architectures are worse on head than on base, or new and broken."""
         return sum(self.outcomes[outcome] for outcome in BLAMED)
 
     @property
     def words(self) -> str:
-        """All of it in one line; empty where the answer already says it."""
+        """Returns all counts in one line; empty where the answer already says it."""
         named = [(self.outcomes[outcome], _OUTCOMES[outcome]) for outcome in Outcome]
-        said = [f"{number:,} {word}" for number, word in named if number]
-        return f"Of {count(self.expected, 'architecture')}: {', '.join(said)}." if len(said) > 1 else ""
+        parts = [f"{number:,} {word}" for number, word in named if number]
+        return f"Of {count(self.expected, 'architecture')}: {', '.join(parts)}." if len(parts) > 1 else ""
 
 
 _OUTCOMES = {
@@ -63,11 +63,11 @@ _OUTCOMES = {
 }
 
 
-def tally(comparison: Comparison) -> Tally:
-    """Count the architectures of a comparison."""
+def count_outcomes(comparison: Comparison) -> Tally:
+    """Counts the architectures of a comparison."""
     by_architecture: dict[str, list[Outcome]] = defaultdict(list)
     for one in comparison.compared:
-        missed = untested(one) and not one.outcome.unmeasured
+        missed = is_untested(one) and not one.outcome.unmeasured
         by_architecture[one.key.architecture].append(Outcome.NOT_RUN if missed else one.outcome)
     measured = [one for one in comparison.compared if _measured(one)]
     worst = (min(outcomes, key=lambda outcome: outcome.rank) for outcomes in by_architecture.values())
@@ -80,24 +80,24 @@ def tally(comparison: Comparison) -> Tally:
 
 
 def _measured(one: Compared) -> bool:
-    """Whether head was really measured: a class that this version does not have was not."""
+    """Tests whether head was really measured: a class that this version does not have was not."""
     head = one.cases.get(Role.HEAD)
-    return not untested(one) and head is not None and head.verdict.row.measured
+    return not is_untested(one) and head is not None and head.verdict.row.measured
 
 
-def doubts(counted: Tally, comparison: Comparison, facts: Facts, refused: Sequence[Rejected]) -> list[Sentence]:
-    """Every reason for which the comparison is not the whole truth, the weightiest first."""
+def find_doubts(counted: Tally, comparison: Comparison, facts: Facts, rejected: Sequence[Rejected]) -> list[Sentence]:
+    """Returns every reason to doubt the comparison, the most important first."""
     failed = [ROLES[role] for role in _NEEDED if role in comparison.errors]
     missing = counted.outcomes[Outcome.NOT_RUN] + counted.outcomes[Outcome.INFRASTRUCTURE]
     flaky = counted.outcomes[Outcome.FLAKY]
     of = f"of {count(counted.expected, 'architecture')}"
     reasons: list[tuple[object, Sentence]] = [
-        (comparison.detector, (own(comparison.detector),)),
+        (comparison.detector, (clean_words(comparison.detector),)),
         (_uncontrolled(comparison, facts), (f"the control, the {ROLES[Role.LAST_BROKEN]}, was not measured",)),
         (not counted.measured, ("nothing was measured",)),
         (failed, (f"{listed(failed)} could not be measured",)),
         (missing, (f"{missing:,} {of} {'was' if missing == 1 else 'were'} not measured",)),
-        (refused, (f"{count(len(refused), 'result')} could not be used",)),
+        (rejected, (f"{count(len(rejected), 'result')} could not be used",)),
         (facts.failed_jobs, (f"{count(len(facts.failed_jobs), 'job')} ended without a result",)),
         (flaky, (f"reruns of {flaky:,} {of} disagree",)),
         (facts.uncovered, ("the catalog has no architecture of what it changes",)),
@@ -108,15 +108,15 @@ def doubts(counted: Tally, comparison: Comparison, facts: Facts, refused: Sequen
 
 
 def _uncontrolled(comparison: Comparison, facts: Facts) -> bool:
-    """Whether the run that shows that the known bug is still found was planned, but is not there or not complete."""
+    """Tests whether the run that has to find the known bug was planned, but is missing or incomplete."""
     planned = any(side.role is Role.LAST_BROKEN for duel in facts.plan.duels for side in duel.sides)
     run = comparison.runs.get(Role.LAST_BROKEN)
     complete = run is not None and run.cells and all(cell.complete and not cell.error for cell in run.cells)
     return planned and not complete
 
 
-def headline(counted: Tally, doubted: Sequence[Sentence]) -> Headline:
-    """The class of the answer. A regression that reruns confirmed stands whatever else is in doubt."""
+def choose_headline(counted: Tally, doubted: Sequence[Sentence]) -> Headline:
+    """Returns the class of the answer. A regression that reruns confirmed counts whatever else is in doubt."""
     if counted.blamed:
         return Headline.REGRESSED
     if doubted:
@@ -124,25 +124,25 @@ def headline(counted: Tally, doubted: Sequence[Sentence]) -> Headline:
     return Headline.BROKEN_BEFORE if counted.outcomes[Outcome.STILL_BROKEN] else Headline.GREEN
 
 
-def answer(head: Headline, counted: Tally, comparison: Comparison, doubted: Sequence[Sentence]) -> Sentence:
-    """The answer in one sentence."""
+def write_answer(head: Headline, counted: Tally, comparison: Comparison, doubted: Sequence[Sentence]) -> Sentence:
+    """Returns the answer in one sentence."""
     match head:
         case Headline.REGRESSED:
             return (_regressed(counted, comparison),)
         case Headline.UNCERTAIN:
-            return ("Could not tell whether this change breaks loading: ", *doubted[0], ".")
+            return ("Could not determine whether this change breaks loading: ", *doubted[0], ".")
         case Headline.BROKEN_BEFORE | Headline.GREEN:
             return (_not_worse(counted),)
 
 
 def _regressed(counted: Tally, comparison: Comparison) -> str:
-    """Such as: 2 of 89 architectures get worse under ZeRO-3 with this change: 1 loses values and 1 crashes."""
+    """Returns a sentence such as: 2 of 89 architectures get worse under ZeRO-3 with this change: 1 loses values and 1 crashes."""
     worst: dict[str, Verdict] = {}
     for one in comparison.compared:
         if one.outcome.worse:
             architecture = one.key.architecture
             worst[architecture] = min(
-                _red(one), worst.get(architecture, Verdict.PASS), key=lambda verdict: verdict.rank
+                _worst_verdict(one), worst.get(architecture, Verdict.PASS), key=lambda verdict: verdict.rank
             )
     acts = Counter(verdict.row.fares for verdict in sorted(worst.values(), key=lambda verdict: verdict.rank))
     said = [f"{number:,} {singular if number == 1 else plural}" for (plural, singular), number in acts.items()]
@@ -154,7 +154,7 @@ def _regressed(counted: Tally, comparison: Comparison) -> str:
     return f"{len(worst):,} of {total} {does} under ZeRO-3 with this change{fresh}{which}."
 
 
-def _red(one: Compared) -> Verdict:
+def _worst_verdict(one: Compared) -> Verdict:
     case = one.cases.get(Role.HEAD)
     return case.verdict if case else Verdict.CRASH
 

@@ -1,4 +1,4 @@
-"""A comparison as people see it in a pull request: a comment, a check run and a step summary with one verdict."""
+"""Renders a comparison for a pull request: a comment, a check run and a step summary with one verdict."""
 
 import hashlib
 import re
@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bot.comment.context import Command, CommentView, Facts, Part, Place, SideView
-from bot.comment.headline import BLAMED, answer, doubts, headline, tally
-from bot.comment.rows import gaps, ranked, rows
-from bot.comment.shorten import CALM, CHECK_LIMIT, COMMENT_LIMIT, SUMMARY_LIMIT, fits_comment, kept, shortened
+from bot.comment.context import Command, CommentView, Facts, Part, Place, RevisionView
+from bot.comment.headline import BLAMED, choose_headline, count_outcomes, find_doubts, write_answer
+from bot.comment.rows import build_gaps, build_rows, rank_cases
+from bot.comment.shorten import CALM, CHECK_LIMIT, COMMENT_LIMIT, SUMMARY_LIMIT, apply_steps, fits_comment, shorten
 from bot.comment.state import Headline
-from bot.comment.words import ROLES, sentence
+from bot.comment.words import ROLES, clean_sentence
 from bot.github.types import Annotation, CheckRun
 from bot.render import render
 from bot.text import Code, clip, plain
@@ -29,11 +29,11 @@ _SAFE_PIN = re.compile(r"[\w.+-]+|git\+(https?|file)://[\w./:-]+@[0-9a-f]{40}", 
 _SAFE_ARCHITECTURE = re.compile(r"[\w.-]{1,99}:\w{1,99}", re.ASCII)
 
 
-def view(facts: Facts, comparison: Comparison, refused: Sequence[Rejected] = ()) -> CommentView:
-    """What to show of `comparison`; `refused` says why results were not accepted. Nothing is shortened yet."""
-    counted = tally(comparison)
-    doubted = doubts(counted, comparison, facts, refused)
-    head = headline(counted, doubted)
+def build_view(facts: Facts, comparison: Comparison, rejected: Sequence[Rejected] = ()) -> CommentView:
+    """Returns all there is to show of `comparison`; `rejected` says why results do not count. Nothing is shortened yet."""
+    counted = count_outcomes(comparison)
+    doubted = find_doubts(counted, comparison, facts, rejected)
+    head = choose_headline(counted, doubted)
     pins = _pins(facts.plan)
     return CommentView(
         repository=facts.plan.repository,
@@ -42,50 +42,54 @@ def view(facts: Facts, comparison: Comparison, refused: Sequence[Rejected] = ())
         head=facts.plan.head_sha,
         since="" if facts.since == facts.plan.head_sha else facts.since,
         headline=head,
-        answer=answer(head, counted, comparison, doubted),
+        answer=write_answer(head, counted, comparison, doubted),
         tally=counted.words,
         report_url=facts.report_url,
         run_url=facts.run_url,
         command=_command(facts.plan, pins.get(Role.HEAD, {}), comparison),
-        regressed=rows(comparison, BLAMED, _other(pins)),
-        fixed=rows(comparison, [Outcome.FIXED]),
-        still_broken=rows(comparison, [Outcome.STILL_BROKEN]),
-        flaky=rows(comparison, [Outcome.FLAKY]),
-        gaps=gaps(comparison, facts, refused),
-        sides=_sides(pins, comparison),
-        places=Part.whole(tuple(Place(one.path, one.symbol, one.lines, sentence(one.why)) for one in facts.touched)),
+        regressed=build_rows(comparison, BLAMED, _other(pins)),
+        fixed=build_rows(comparison, [Outcome.FIXED]),
+        still_broken=build_rows(comparison, [Outcome.STILL_BROKEN]),
+        flaky=build_rows(comparison, [Outcome.FLAKY]),
+        gaps=build_gaps(comparison, facts, rejected),
+        revisions=_revisions(pins, comparison),
+        places=Part.whole(
+            tuple(Place(one.path, one.symbol, one.lines, clean_sentence(one.why)) for one in facts.touched)
+        ),
         commands=facts.commands,
         project_url=facts.project_url,
     )
 
 
-def markdown(view: CommentView, limit: int = COMMENT_LIMIT) -> str:
-    """The comment: at most `limit` characters, and never more than GitHub takes."""
-    return shortened(kept(view, CALM), lambda shown: _page("comment.md", shown), lambda text: fits_comment(text, limit))
+def render_comment(view: CommentView, limit: int = COMMENT_LIMIT) -> str:
+    """Returns the text of the comment: at most `limit` characters, and never more than GitHub takes."""
+    return shorten(
+        apply_steps(view, CALM), lambda shown: _page("comment.md", shown), lambda text: fits_comment(text, limit)
+    )
 
 
-def digest(view: CommentView) -> str:
-    """Changes whenever the comment says something else, not when only its links do: a rerun is no news."""
-    told = replace(view, since="", report_url="", run_url="")
-    return hashlib.sha256(markdown(told).encode()).hexdigest()
+def compute_digest(view: CommentView) -> str:
+    """Returns a hash that changes when the comment says something else, not when only its links change, as after a rerun."""
+    unlinked = replace(view, since="", report_url="", run_url="")
+    return hashlib.sha256(render_comment(unlinked).encode()).hexdigest()
 
 
-def summary(view: CommentView, limit: int = SUMMARY_LIMIT) -> str:
-    """The step summary: everything, within `limit` bytes."""
-    return shortened(view, lambda shown: _page("check.md", shown), lambda text: len(text.encode()) <= limit)
+def render_summary(view: CommentView, limit: int = SUMMARY_LIMIT) -> str:
+    """Returns the step summary: everything, within `limit` bytes."""
+    return shorten(view, lambda shown: _page("check.md", shown), lambda text: len(text.encode()) <= limit)
 
 
-def check_run(view: CommentView, external_id: str = "") -> CheckRun:
-    """The check run on head, with a remark at each place of loading code that the change touches.
+def build_check_run(view: CommentView, external_id: str = "") -> CheckRun:
+    """Returns the check run on head, with an annotation at each place of loading code that the change touches.
 
-    GitHub adds annotations to those of the same `external_id` and never takes one back: give each attempt its own.
+    GitHub adds annotations to those of the same `external_id` and never removes one: give each attempt its own.
     """
     return CheckRun(
         name=CHECK_NAME,
         head_sha=view.head,
         conclusion=_CONCLUSIONS.get(view.headline, "success"),
         title=clip(one_line(plain(view.answer))),
-        summary=summary(view, CHECK_LIMIT),
+        summary=render_summary(view, CHECK_LIMIT),
         annotations=tuple(_annotations(view))[:ANNOTATIONS],
         details_url=view.report_url or view.run_url,
         external_id=external_id or f"{view.repository}#{view.number}",
@@ -93,12 +97,12 @@ def check_run(view: CommentView, external_id: str = "") -> CheckRun:
 
 
 def _page(template: str, shown: CommentView) -> str:
-    """What a template makes of it, with one empty line where parts that are absent left more."""
+    """Renders a template, with one empty line where absent parts leave more."""
     return re.sub(r"\n{3,}", "\n\n", render(template, shown)).strip() + "\n"
 
 
 def _annotations(view: CommentView) -> list[Annotation]:
-    """None where the lines are gone from head: GitHub takes lines of head only."""
+    """Returns no annotation for lines that head does not have: GitHub takes lines of head only."""
     level = "warning" if view.headline is Headline.REGRESSED else "notice"
     return [
         Annotation(place.path, *place.lines, _message(view, place), level)
@@ -118,28 +122,28 @@ def _pins(plan: ComparisonPlan) -> dict[Role, Mapping[str, str]]:
 
 
 def _other(pins: Mapping[Role, Mapping[str, str]]) -> str:
-    """The package whose older release the `other` runs have; in words where none was planned."""
+    """Returns the package whose older release the `other` runs have; in words where none was planned."""
     head, other = pins.get(Role.HEAD, {}), pins.get(Role.HEAD_OTHER, {})
     return next((name for name, pin in other.items() if head.get(name) != pin), "the other package")
 
 
-def _sides(pins: Mapping[Role, Mapping[str, str]], comparison: Comparison) -> Part[SideView]:
-    """One line per run that installs something else than those before it."""
+def _revisions(pins: Mapping[Role, Mapping[str, str]], comparison: Comparison) -> Part[RevisionView]:
+    """Returns one line for each run that installs something else than those before it."""
     shown = [role for role in Role if role in pins and role not in (Role.BASE_AGAIN, Role.HEAD_AGAIN)]
-    return Part.whole(tuple(_side(role, pins[role], comparison) for role in shown))
+    return Part.whole(tuple(_revision(role, pins[role], comparison) for role in shown))
 
 
-def _side(role: Role, pins: Mapping[str, str], comparison: Comparison) -> SideView:
+def _revision(role: Role, pins: Mapping[str, str], comparison: Comparison) -> RevisionView:
     cells = comparison.runs[role].cells if role in comparison.runs else ()
     info = cells[0].environment if cells else None
     named = (*RECORDED, "python", "device")
     measured = ", ".join(f"{name} {getattr(info, name)}" for name in named) if info else ""
-    return SideView(ROLES[role], clip(", ".join(f"{name} {pin}" for name, pin in pins.items())), clip(measured))
+    return RevisionView(ROLES[role], clip(", ".join(f"{name} {pin}" for name, pin in pins.items())), clip(measured))
 
 
 def _command(plan: ComparisonPlan, pins: Mapping[str, str], comparison: Comparison) -> Command | None:
-    """How to reproduce the first case worth it; None where there is none, or no command could say it safely."""
-    found = ranked(comparison, [*BLAMED, Outcome.STILL_BROKEN, Outcome.FLAKY])
+    """Returns how to reproduce the first failing case; None where there is none, or no safe command."""
+    found = rank_cases(comparison, [*BLAMED, Outcome.STILL_BROKEN, Outcome.FLAKY])
     packages = {package: pin for package, pin in pins.items() if package != PROJECT}
     if not found or not packages or not _reproducible(packages, found[0].key):
         return None
@@ -150,6 +154,6 @@ def _command(plan: ComparisonPlan, pins: Mapping[str, str], comparison: Comparis
 
 
 def _reproducible(pins: Mapping[str, str], key: CaseKey) -> bool:
-    """Whether every pin is one that a variable takes, and nothing in the line could be a command of someone else's."""
+    """Tests whether every pin is one that a variable takes, and nothing in the line could be a command of someone else's."""
     known = all(package in INSTALLABLE and _SAFE_PIN.fullmatch(pin) for package, pin in pins.items())
     return known and bool(_SAFE_ARCHITECTURE.fullmatch(key.architecture))

@@ -1,4 +1,4 @@
-"""What `bot.comment.upsert` decides, done: the one comment of a pull request brought up to date through `bot.github.client`."""
+"""Brings the one comment of a pull request up to date: does what `bot.comment.upsert` decides."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -6,12 +6,12 @@ from functools import partial
 from typing import Final, Protocol
 
 from bot.comment.state import CommentState
-from bot.comment.upsert import Action, Create, Edit, Nothing, Skip, Supersede, continued, decide, ours
+from bot.comment.upsert import Action, Create, Edit, Nothing, Skip, Supersede, continue_state, decide_action, find_ours
 from bot.github.errors import ForbiddenError, NotFoundError, TooLongError
 from bot.github.thread import Thread
 
 LIMITS: Final = (59_500, 30_000, 10_000, 2_000)
-"""Characters that a body is asked to keep to, the next wherever GitHub finds it too long; the marker adds under 500."""
+"""Characters that a body is asked to keep to, the next one whenever GitHub finds it too long; the marker adds under 500."""
 
 
 class Write(Protocol):
@@ -21,15 +21,15 @@ class Write(Protocol):
         """The body in at most `limit` characters."""
 
 
-def newer(thread: Thread, state: CommentState) -> bool:
-    """Whether a comment of ours tells about a later run than `state` does."""
-    return any(one.state and one.state.age > state.age for one in ours(thread.comments(), thread.github.login))
+def has_newer_report(thread: Thread, state: CommentState) -> bool:
+    """Tests whether a comment of ours reports a later run than `state`."""
+    return any(one.state and one.state.age > state.age for one in find_ours(thread.comments(), thread.github.login))
 
 
-def post(thread: Thread, new: CommentState, write_body: Write) -> str:
-    """Bring the one comment up to date and say in words, for the step summary, what became of it.
+def post_comment(thread: Thread, new: CommentState, write_body: Write) -> str:
+    """Brings the one comment up to date and returns what was done, in words for the log.
 
-    May be repeated at will. A conversation that is locked, gone or not ours to write in is told in the words; other
+    May be repeated at will. The words also say when the conversation is locked, gone or not ours to write in; other
     failures are raised as GitHubError.
     """
     try:
@@ -54,8 +54,8 @@ def _post(thread: Thread, new: CommentState, write_body: Callable[[CommentState]
 
 def _post_once(thread: Thread, new: CommentState, write_body: Callable[[CommentState], str]) -> str:
     existing, login = thread.comments(), thread.github.login
-    state = continued(new, existing, login)
-    words = _act(thread, decide(existing, login, state, write_body(state)))
+    state = continue_state(new, existing, login)
+    words = _act(thread, decide_action(existing, login, state, write_body(state)))
     _tidy(thread)
     return words
 
@@ -67,12 +67,12 @@ def _act(thread: Thread, action: Action) -> str:
         case Edit(comment, body):
             return f"Updated {thread.edit(comment, body).url}"
         case Nothing(reason) | Skip(reason):
-            return f"The comment was left as it is: {reason}."
+            return f"The comment was not changed: {reason}."
 
 
 def _tidy(thread: Thread) -> None:
-    """Leave one comment with our marker; every other one, those of reports that were cut off too, links to it."""
-    posted = ours(thread.comments(), thread.github.login)
+    """Leaves one comment with our marker; every other one, also of reports that were interrupted, links to it."""
+    posted = find_ours(thread.comments(), thread.github.login)
     for older in posted[:-1]:
         with suppress(NotFoundError):
             thread.edit(older.comment.id, f"Superseded by [a newer result]({posted[-1].comment.url}).")

@@ -1,4 +1,4 @@
-"""PURE. The cases of a comparison as rows of a comment: what each architecture does, and what was not measured.
+"""PURE. Turns the cases of a comparison into rows of a comment: each failing architecture, and what was not measured.
 
 PURE: no input or output.
 """
@@ -8,8 +8,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from bot.comment.context import Facts, Gap, Part, Row
-from bot.comment.headline import untested
-from bot.comment.words import CULPRITS, ROLES, own, sentence
+from bot.comment.headline import is_untested
+from bot.comment.words import CULPRITS, ROLES, clean_sentence, clean_words
 from bot.report.evidence import Signature, evidence
 from bot.report.labels import DEFAULT_WORLD_SIZE
 from bot.text import MESSAGE_LIMIT, Code, clip, listed
@@ -27,13 +27,13 @@ _WRONG_ON = {
 """Where to look for what is wrong, when not on head."""
 
 
-def rows(comparison: Comparison, outcomes: Sequence[Outcome], other: str = "") -> Part[Row]:
-    """The cases with one of `outcomes`, the worst verdict first; checks of an architecture that fail alike are one row.
+def build_rows(comparison: Comparison, outcomes: Sequence[Outcome], other: str = "") -> Part[Row]:
+    """Returns the cases with one of `outcomes`, the worst verdict first, in one row for checks that fail alike.
 
-    `other` is the package that may be guilty beside the one under comparison.
+    `other` is the package that may be the cause besides the one under comparison.
     """
     alike: dict[Hashable, list[Compared]] = defaultdict(list)
-    for one in ranked(comparison, outcomes):
+    for one in rank_cases(comparison, outcomes):
         key = (
             one.key.architecture,
             one.key.loader,
@@ -46,8 +46,8 @@ def rows(comparison: Comparison, outcomes: Sequence[Outcome], other: str = "") -
     return Part.whole(tuple(_row(comparison, group, other) for group in alike.values()))
 
 
-def ranked(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[Compared]:
-    """The cases with one of `outcomes`, in the order of these, then the worst verdict first, then as planned."""
+def rank_cases(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[Compared]:
+    """Returns the cases with one of `outcomes`, in the order of these, then the worst verdict first, then as planned."""
     found = [one for one in comparison.compared if one.outcome in outcomes]
     return sorted(found, key=lambda one: _rank(one, outcomes))
 
@@ -71,13 +71,13 @@ def _row(comparison: Comparison, group: Sequence[Compared], other: str) -> Row:
 
 
 def _note(one: Compared, other: str) -> str:
-    """Whose doing it is, `other` being the package beside the one under comparison; else why it is called so."""
-    told = one.outcome.worse and one.culprit is not Culprit.UNKNOWN
-    return CULPRITS[one.culprit].format(other=other) if told else own(one.reason)
+    """Returns which change caused it, `other` being the other package; else the reason of its outcome."""
+    known = one.outcome.worse and one.culprit is not Culprit.UNKNOWN
+    return CULPRITS[one.culprit].format(other=other) if known else clean_words(one.reason)
 
 
 def _change(one: Compared) -> str:
-    """The verdicts on base and head, with how reruns agreed where they did not."""
+    """Returns the verdicts on base and head, with how many reruns agreed where not all did."""
     return f"{_verdict(one, Role.BASE)} → {_verdict(one, Role.HEAD)}"
 
 
@@ -90,10 +90,10 @@ def _verdict(one: Compared, role: Role) -> str:
 
 
 def _wrong(one: Compared) -> Case | None:
-    """The case that shows what is wrong: the first that does not pass where its outcome says to look."""
+    """Returns the case that shows the failure: the first that does not pass where its outcome says to look."""
     cases = [one.cases[role] for role in _WRONG_ON.get(one.outcome, (Role.HEAD,)) if role in one.cases]
-    red = [case for case in cases if case.verdict is not Verdict.PASS]
-    return next(iter([*red, *cases]), None)
+    failing = [case for case in cases if case.verdict is not Verdict.PASS]
+    return next(iter([*failing, *cases]), None)
 
 
 def _signature(comparison: Comparison, one: Compared) -> Signature | None:
@@ -106,33 +106,33 @@ def _signature(comparison: Comparison, one: Compared) -> Signature | None:
     return Signature(case.verdict, case.tensors, case.findings, case.error, world_size)
 
 
-def gaps(comparison: Comparison, facts: Facts, refused: Iterable[Rejected]) -> Part[Gap]:
-    """What was not measured and why, the runs that failed as a whole first."""
-    whole = chain(_failed(comparison), _lost(facts, refused))
-    notes = (Gap(sentence(note)) for note in facts.notes)
+def build_gaps(comparison: Comparison, facts: Facts, rejected: Iterable[Rejected]) -> Part[Gap]:
+    """Returns what was not measured and why, the runs that failed as a whole first."""
+    whole = chain(_failed(comparison), _lost(facts, rejected))
+    notes = (Gap(clean_sentence(note)) for note in facts.notes)
     return Part.whole((*whole, *_not_run(comparison), *notes))
 
 
 def _failed(comparison: Comparison) -> Iterator[Gap]:
     if comparison.detector:
-        yield Gap((own(comparison.detector),))
+        yield Gap((clean_words(comparison.detector),))
     for role, error in comparison.errors.items():
         message = clip(one_line(f"{error.type}: {error.message}"), MESSAGE_LIMIT // 5)
         yield Gap((f"{ROLES[role]} could not be measured: ", message))
 
 
-def _lost(facts: Facts, refused: Iterable[Rejected]) -> Iterator[Gap]:
-    for one in refused:
-        yield Gap((clip(one_line(one.duel)), ": ", *sentence(one.reason)))
+def _lost(facts: Facts, rejected: Iterable[Rejected]) -> Iterator[Gap]:
+    for one in rejected:
+        yield Gap((clip(one_line(one.duel)), ": ", *clean_sentence(one.reason)))
     for job in facts.failed_jobs:
         yield Gap(("a job ended without a result: ", clip(one_line(job))))
 
 
 def _not_run(comparison: Comparison) -> Iterator[Gap]:
-    """Cases without a verdict, by the reason that they share."""
+    """Yields the cases without a verdict, by the reason that they share."""
     reasons: dict[str, list[Code]] = defaultdict(list)
     for one in comparison.compared:
-        if untested(one):
+        if is_untested(one):
             reasons[one.reason or "no result"].append(clip(str(one.key)))
     for reason, cases in reasons.items():
-        yield Gap((own(reason),), Part.whole(tuple(cases)).first(NAMES_IN_GAP))
+        yield Gap((clean_words(reason),), Part.whole(tuple(cases)).first(NAMES_IN_GAP))

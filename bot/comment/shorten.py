@@ -1,4 +1,4 @@
-"""PURE. Text within a size budget: parts of its context shrink in a stated order, so that no table or fence is ever cut.
+"""PURE. Keeps text within a size budget: parts of its context shrink in a fixed order, so that no table or fence is cut.
 
 PURE: no input or output.
 """
@@ -46,13 +46,13 @@ SHORTENING: tuple[Step, ...] = (
     ("regressed", 10),
     ("places", 1),
     ("gaps", 3),
-    ("sides", 4),
+    ("revisions", 4),
     ("regressed", 3),
     ("still_broken", 0),
     ("flaky", 0),
     ("places", 0),
     ("fixed", 0),
-    ("sides", 0),
+    ("revisions", 0),
     ("gaps", 1),
     ("regressed", 1),
     ("gaps", 0),
@@ -61,25 +61,25 @@ SHORTENING: tuple[Step, ...] = (
 """Which parts shrink first. What a reader acts on, regressions and what was not measured, shrinks last."""
 
 
-def kept(view: CommentView, steps: Iterable[Step]) -> CommentView:
-    """`view` after all of `steps`."""
+def apply_steps(view: CommentView, steps: Iterable[Step]) -> CommentView:
+    """Returns `view` after all of `steps`."""
     for part, number in steps:
         view = replace(view, **{part: getattr(view, part).first(number)})
     return view
 
 
-def shortened(view: CommentView, render: Callable[[CommentView], str], fits: Callable[[str], bool]) -> str:
-    """What `render` makes of `view`, shortened step by step until it `fits`."""
+def shorten(view: CommentView, render: Callable[[CommentView], str], fits: Callable[[str], bool]) -> str:
+    """Returns the text that `render` makes of `view`, shortened step by step until it `fits`."""
     text = render(view)
     for step in SHORTENING:
         if fits(text):
             break
-        shorter = kept(view, [step])
+        shorter = apply_steps(view, [step])
         if shorter != view:
             view, text = shorter, render(shorter)
     return text
 
 
 def fits_comment(text: str, limit: int = COMMENT_LIMIT) -> bool:
-    """Whether GitHub takes `text` as a comment, by each way of counting: characters and UTF-16 units."""
+    """Tests whether GitHub takes `text` as a comment, by each way of counting: characters and UTF-16 units."""
     return len(text) <= limit and len(text.encode("utf-16-le")) // 2 <= UTF16_LIMIT

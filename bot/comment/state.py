@@ -27,7 +27,7 @@ class CommentState:
     """What a comment keeps of the run that it reports.
 
     `since` is the first head of those with this `headline`, without a break. `digest` changes when the comment says
-    something else: `bot.comment.outputs.digest`, or that of the body where it is left empty.
+    something else: `bot.comment.outputs.compute_digest`, or that of the body where it is left empty.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)

@@ -1,4 +1,6 @@
-"""PURE. One comment per pull request: found by author and marker, edited in place, a new one when green turned worse.
+"""PURE. Decides what happens to the one comment of a pull request: found by author and marker, edited in place.
+
+A new comment, which notifies people, is written when a result got worse.
 
 The author counts as well as the marker, since other bots quote markers
 (https://github.com/pytorch/test-infra/issues/8163).
@@ -46,14 +48,14 @@ class Supersede:
 
 @dataclass(frozen=True)
 class Nothing:
-    """Leave the comment as it is: it says all there is to say, or people muted it."""
+    """Do not change the comment: it says the same already, or people muted it."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Skip:
-    """Leave everything as it is: what we would say is out of date."""
+    """Do nothing: our result is out of date."""
 
     reason: str
 
@@ -61,8 +63,8 @@ class Skip:
 Action = Create | Edit | Supersede | Nothing | Skip
 
 
-def ours(existing: Sequence[Comment], login: str) -> tuple[Posted, ...]:
-    """The comments with our marker that `login` wrote, that of the newest run last."""
+def find_ours(existing: Sequence[Comment], login: str) -> tuple[Posted, ...]:
+    """Returns the comments with our marker that `login` wrote, that of the newest run last."""
     found = [
         Posted(comment, MARKER.parse(comment.body))
         for comment in existing
@@ -71,17 +73,19 @@ def ours(existing: Sequence[Comment], login: str) -> tuple[Posted, ...]:
     return tuple(sorted(found, key=lambda one: (one.state.age if one.state else (0, 0), one.comment.id)))
 
 
-def continued(new: CommentState, existing: Sequence[Comment], login: str) -> CommentState:
-    """`new` with the `since` of the comment it follows, if that has the same headline; else it holds since this head."""
-    posted = ours(existing, login)
+def continue_state(new: CommentState, existing: Sequence[Comment], login: str) -> CommentState:
+    """Returns `new` with the `since` of the comment before it, if that has the same headline; else with its own head."""
+    posted = find_ours(existing, login)
     old = posted[-1].state if posted else None
     return replace(new, since=old.since if old and old.headline == new.headline else new.head)
 
 
-def decide(existing: Sequence[Comment], login: str, new: CommentState, body: str) -> Action:
-    """What to do so that the pull request has one right comment; `body` comes without a marker."""
-    state = continued(replace(new, digest=new.digest or hashlib.sha256(body.encode()).hexdigest()), existing, login)
-    posted = ours(existing, login)
+def decide_action(existing: Sequence[Comment], login: str, new: CommentState, body: str) -> Action:
+    """Returns what to do so that the pull request has one right comment; `body` is without a marker."""
+    state = continue_state(
+        replace(new, digest=new.digest or hashlib.sha256(body.encode()).hexdigest()), existing, login
+    )
+    posted = find_ours(existing, login)
     if not posted:
         return Create(MARKER.sign(body, state))
     old = posted[-1].state
@@ -96,7 +100,7 @@ def decide(existing: Sequence[Comment], login: str, new: CommentState, body: str
 
 def _outdated(old: CommentState | None, new: CommentState) -> str:
     if old and old.age > new.age:
-        return f"the comment already tells about the newer run {old.run}, attempt {old.attempt}"
+        return f"the comment already reports the newer run {old.run}, attempt {old.attempt}"
     return ""
 
 

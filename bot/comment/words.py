@@ -34,16 +34,16 @@ _LIKE_A_SENTENCE = re.compile(r"[A-Za-z0-9_ ,;:.()'%/+-]{0,300}")
 _LIKE_A_REFERENCE = re.compile(r"\bGH-\d|//|\bwww\.|[0-9a-f]{7}", re.IGNORECASE)
 
 
-def own(text: str) -> str:
-    """Words that another part of this project wrote: plain while they look like words, else shown as code.
+def clean_words(text: str) -> str:
+    """Returns words of another part of this project: plain while they look like words, else shown as code.
 
-    Someone's text may have found its way into them; a commit or `GH-1` would become a link.
+    Somebody else's text may have got into them; a commit or `GH-1` would become a link.
     """
     plain = _LIKE_A_SENTENCE.fullmatch(text) and not _LIKE_A_REFERENCE.search(text)
     return text if plain else clip(one_line(text), 300)
 
 
-def sentence(words: str | Sentence) -> Sentence:
-    """Words, or a sentence of them, as a sentence with nothing harmful in it: `Code` stays code, clipped."""
+def clean_sentence(words: str | Sentence) -> Sentence:
+    """Returns a sentence with nothing harmful in it: `Code` stays code, clipped, and words are cleaned."""
     parts = (words,) if isinstance(words, str) else words
-    return tuple(clip(part) if isinstance(part, Code) else own(part) for part in parts[:20])
+    return tuple(clip(part) if isinstance(part, Code) else clean_words(part) for part in parts[:20])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.comment.state import MARKER
-from bot.comment.upsert import Posted, ours
+from bot.comment.upsert import Posted, find_ours
 from bot.github.errors import ForbiddenError
 from bot.github.events import CommentEvent
 from bot.github.thread import Thread
@@ -149,7 +149,7 @@ class _Executor:
         return self._services.github.fetch_pull_request(self._thread.repository, self._thread.number)
 
     def _comment(self) -> Posted | None:
-        posted = ours(self._thread.comments(), self._services.github.login)
+        posted = find_ours(self._thread.comments(), self._services.github.login)
         return posted[-1] if posted else None
 
     def _names(self, text: str) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Final
 
 from bot.comment.context import Facts
-from bot.comment.outputs import markdown, view
-from bot.comment.upsert import ours
+from bot.comment.outputs import build_view, render_comment
+from bot.comment.upsert import find_ours
 from bot.github.thread import Thread
 from bot.pull_requests.assess import recompute_plan
 from bot.pull_requests.report_run import compare_artifacts
@@ -21,7 +21,7 @@ def explain(architecture: str, number: int, services: Services) -> str:
     """Returns Markdown about `architecture` in the newest run that a comment of ours reports; raises GitHubError."""
     github, workflow = services.github, services.workflow
     thread = Thread(github, workflow.repository, number)
-    posted = [one for one in ours(thread.comments(), github.login) if one.state]
+    posted = [one for one in find_ours(thread.comments(), github.login) if one.state]
     if not posted or not (state := posted[-1].state):
         return f"Nothing is known about {markdown_code(architecture)} yet: no run has ended."
     run = github.fetch_workflow_run(workflow.repository, state.run)
@@ -34,4 +34,4 @@ def explain(architecture: str, number: int, services: Services) -> str:
     own = tuple(one for one in comparison.compared if one.key.architecture == architecture)
     if not own:
         return f"{markdown_code(architecture)} was not measured: this pull request does not affect it."
-    return markdown(view(Facts(plan, run_url=run.url), replace(comparison, compared=own)), LIMIT)
+    return render_comment(build_view(Facts(plan, run_url=run.url), replace(comparison, compared=own)), LIMIT)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.comment.context import CommentView, Facts
-from bot.comment.outputs import check_run, digest, markdown, view
-from bot.comment.post import newer, post
+from bot.comment.outputs import build_check_run, build_view, compute_digest, render_comment
+from bot.comment.post import has_newer_report, post_comment
 from bot.comment.state import CommentState
 from bot.github.client import GitHub
 from bot.github.errors import ForbiddenError, NotFoundError, TooLargeError
@@ -42,13 +42,13 @@ def report_run(run: WorkflowRun, services: Services) -> Reported:
     assessed = recompute_plan(services, run, found)
     if not assessed.plan.duels:
         return Reported(("No report posted: the pull request touches no loading code.",))
-    shown = build_view(run, assessed, services)
+    shown = compare_run(run, assessed, services)
     if isinstance(moved := find_subject(run, services.github, services.workflow), Ignored):
         return Reported((f"No report posted: {moved.reason}.",), shown)
     return Reported(_post(run, shown, services), shown)
 
 
-def build_view(run: WorkflowRun, assessed: Assessment, services: Services) -> CommentView:
+def compare_run(run: WorkflowRun, assessed: Assessment, services: Services) -> CommentView:
     """Compares what `run` measured with what it had to measure; raises GitHubError."""
     workflow, plan = services.workflow, assessed.plan
     jobs = services.github.list_jobs(workflow.repository, run.id, run.attempt)
@@ -67,7 +67,7 @@ def build_view(run: WorkflowRun, assessed: Assessment, services: Services) -> Co
         failed_jobs=tuple(job.name for job in jobs if job.conclusion not in _GOOD),
         commands=plan.repository.lower() == services.project.lower(),
     )
-    return view(facts, comparison, refused)
+    return build_view(facts, comparison, refused)
 
 
 def compare_artifacts(
@@ -99,24 +99,28 @@ def _post(run: WorkflowRun, shown: CommentView, services: Services) -> tuple[str
     if parse_selector(run):
         marker = f"<!-- zero3-run {run.id}.{run.attempt} -->"
         return (
-            reply(thread, markdown(shown), marker) if allowed else "No reply posted: the bot may not comment there.",
+            reply(thread, render_comment(shown), marker)
+            if allowed
+            else "No reply posted: the bot may not comment there.",
         )
     if not allowed:
         entry = Entry(shown.repository, shown.number, shown.head, shown.headline, run.id, run.attempt, run.url)
         return (list_result(services, entry),)
-    state = CommentState(shown.head, shown.base, run.id, run.attempt, shown.headline, shown.head, digest=digest(shown))
-    if newer(thread, state):
+    state = CommentState(
+        shown.head, shown.base, run.id, run.attempt, shown.headline, shown.head, digest=compute_digest(shown)
+    )
+    if has_newer_report(thread, state):
         return ("No report posted: the comment already reports a newer run.",)
 
     def body(state: CommentState, *, limit: int) -> str:
-        return markdown(replace(shown, since="" if state.since == shown.head else state.since), limit)
+        return render_comment(replace(shown, since="" if state.since == shown.head else state.since), limit)
 
-    return post(thread, state, body), _put_check_run(run, shown, services)
+    return post_comment(thread, state, body), _put_check_run(run, shown, services)
 
 
 def _put_check_run(run: WorkflowRun, shown: CommentView, services: Services) -> str:
     try:
         name = f"{shown.repository}#{shown.number}/{run.id}.{run.attempt}"
-        return f"Check run: {services.github.put_check_run(shown.repository, check_run(shown, name))}"
+        return f"Check run: {services.github.put_check_run(shown.repository, build_check_run(shown, name))}"
     except (ForbiddenError, NotFoundError) as error:
         return f"The check run could not be written: {error}"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.comment.context import CommentView, Facts, Part, Row
-from bot.comment.outputs import check_run, digest, markdown, summary, view
+from bot.comment.outputs import build_check_run, build_view, compute_digest, render_comment, render_summary
 from bot.comment.shorten import CALM, SHORTENING
 from bot.comment.state import Headline
 from bot.text import Code, plain
@@ -55,24 +55,24 @@ def told(shown: CommentView) -> tuple[Headline, str]:
         (
             [NOT_RUN, STILL, FIXED],
             Headline.UNCERTAIN,
-            "Could not tell whether this change breaks loading: 1 of 3 architectures was not measured.",
+            "Could not determine whether this change breaks loading: 1 of 3 architectures was not measured.",
         ),
         (
             [INFRASTRUCTURE, UNCHANGED],
             Headline.UNCERTAIN,
-            "Could not tell whether this change breaks loading: 1 of 2 architectures was not measured.",
+            "Could not determine whether this change breaks loading: 1 of 2 architectures was not measured.",
         ),
         (
             [UNSEEN, UNCHANGED],
             Headline.UNCERTAIN,
-            "Could not tell whether this change breaks loading: 1 of 2 architectures was not measured.",
+            "Could not determine whether this change breaks loading: 1 of 2 architectures was not measured.",
         ),
         (
             [FLAKY, STILL],
             Headline.UNCERTAIN,
-            "Could not tell whether this change breaks loading: reruns of 1 of 2 architectures disagree.",
+            "Could not determine whether this change breaks loading: reruns of 1 of 2 architectures disagree.",
         ),
-        ([], Headline.UNCERTAIN, "Could not tell whether this change breaks loading: nothing was measured."),
+        ([], Headline.UNCERTAIN, "Could not determine whether this change breaks loading: nothing was measured."),
         (
             [STILL, FIXED, UNCHANGED],
             Headline.BROKEN_BEFORE,
@@ -92,9 +92,9 @@ def told(shown: CommentView) -> tuple[Headline, str]:
     ],
 )
 def test_the_answer_is_one_sentence(cases: list[Any], headline: Headline, answer: str) -> None:
-    shown = view(facts(), comparison(*cases))
+    shown = build_view(facts(), comparison(*cases))
     assert told(shown) == (headline, answer)
-    assert markdown(shown).splitlines()[0] == f"**{answer}**"
+    assert render_comment(shown).splitlines()[0] == f"**{answer}**"
 
 
 @pytest.mark.parametrize(
@@ -115,30 +115,30 @@ def test_the_answer_is_one_sentence(cases: list[Any], headline: Headline, answer
 def test_a_doubt_is_never_green_and_hides_no_regression(
     known: Facts, found: Comparison, refused: list[Rejected], why: str
 ) -> None:
-    assert told(view(known, found, refused)) == (
+    assert told(build_view(known, found, refused)) == (
         Headline.UNCERTAIN,
-        f"Could not tell whether this change breaks loading: {why}.",
+        f"Could not determine whether this change breaks loading: {why}.",
     )
     also = Comparison((REGRESSED, *found.compared), found.runs, found.errors, found.detector)
-    assert view(known, also, refused).headline is Headline.REGRESSED
+    assert build_view(known, also, refused).headline is Headline.REGRESSED
 
 
 def test_a_measured_control_is_no_doubt() -> None:
     runs = {Role.LAST_BROKEN: Run((cell(),))}
-    assert view(CONTROLLED, comparison(UNCHANGED, runs=runs)).headline is Headline.GREEN
+    assert build_view(CONTROLLED, comparison(UNCHANGED, runs=runs)).headline is Headline.GREEN
     cut = {Role.LAST_BROKEN: Run((cell(complete=False),))}
-    assert view(CONTROLLED, comparison(UNCHANGED, runs=cut)).headline is Headline.UNCERTAIN
+    assert build_view(CONTROLLED, comparison(UNCHANGED, runs=cut)).headline is Headline.UNCERTAIN
 
 
 def test_a_row_says_who_what_where_and_whose_doing() -> None:
     wrong = (finding(), finding("b.bias"), finding("c.weight", site="Gate.weight", kind=Kind.GARBAGE, ranks=(1,)))
     cases = {Role.BASE: case(), Role.HEAD: case(verdict=Verdict.CORRUPT, findings=wrong)}
     save = compared(Outcome.REGRESSED, check=Check("save"), cases=cases, culprit=Culprit.TOGETHER)
-    shown = view(facts(), comparison(compared(Outcome.REGRESSED, cases=cases, culprit=Culprit.TOGETHER), save))
+    shown = build_view(facts(), comparison(compared(Outcome.REGRESSED, cases=cases, culprit=Culprit.TOGETHER), save))
     (row,) = shown.regressed.items
     cause = "only this change and deepspeed together"
     assert row == Row(Code(ROUTER), "load and save", "pass → corrupt", row.evidence, cause)
-    line = next(line for line in markdown(shown).splitlines() if ROUTER in line)
+    line = next(line for line in render_comment(shown).splitlines() if ROUTER in line)
     assert line == (
         f"| `{ROUTER}` | load and save | pass → corrupt | buffer `Router.bias` holds its initial value in 2 tensors, "
         f"the loader listed it as missing; and 1 more tensor | on ranks 0 and 1 | `0.296875, …` | `0.0, …` | {cause} |"
@@ -146,12 +146,14 @@ def test_a_row_says_who_what_where_and_whose_doing() -> None:
 
 
 def test_a_crash_is_told_with_its_message_and_ranks() -> None:
-    line = next(line for line in markdown(view(facts(), comparison(CRASHED))).splitlines() if "c:Crash" in line)
+    line = next(
+        line for line in render_comment(build_view(facts(), comparison(CRASHED))).splitlines() if "c:Crash" in line
+    )
     assert "| `TypeError`: `no` in `modeling_utils.py:1 in load` | on rank 1 only |  |  | this change alone |" in line
 
 
 def test_what_was_wrong_is_that_of_base_where_it_is_fixed() -> None:
-    (row,) = view(facts(), comparison(FIXED)).fixed.items
+    (row,) = build_view(facts(), comparison(FIXED)).fixed.items
     assert row.change == "corrupt → pass"
     assert row.evidence
     assert row.evidence.verdict is Verdict.CORRUPT
@@ -159,14 +161,14 @@ def test_what_was_wrong_is_that_of_base_where_it_is_fixed() -> None:
 
 def test_the_worst_comes_first() -> None:
     new = compared(Outcome.NEW_BROKEN, "n:New")
-    rows = view(facts(), comparison(new, CRASHED, REGRESSED)).regressed.items
+    rows = build_view(facts(), comparison(new, CRASHED, REGRESSED)).regressed.items
     assert [row.architecture for row in rows] == [ROUTER, "c:Crash", "n:New"]
 
 
 def test_everything_not_measured_is_said_with_its_reason() -> None:
     known = facts(failed_jobs=("cells (x)",), notes=(("save is not affected",),))
     same = compared(Outcome.NOT_RUN, "m:Missing", reason="not measured on head")
-    shown = view(
+    shown = build_view(
         known,
         comparison(NOT_RUN, same, errors={Role.NEWEST: RESOLVER}, detector="no control"),
         [Rejected("models-1", (Code("head/x.jsonl"), " is not JSON"))],
@@ -180,19 +182,19 @@ def test_everything_not_measured_is_said_with_its_reason() -> None:
         "save is not affected",
     ]
     assert shown.gaps.items[4].cases == Part.whole((Code("n:NotRun stock load"), Code("m:Missing stock load")))
-    body = markdown(shown)
+    body = render_comment(shown)
     assert all(plain(gap.why[:1]) in body for gap in shown.gaps.items)
 
 
 def test_one_command_reproduces_the_first_case() -> None:
-    shown = view(facts(), comparison(STILL, CRASHED))
+    shown = build_view(facts(), comparison(STILL, CRASHED))
     line = (
         f"ZERO3_TRANSFORMERS={UPSTREAM}{HEAD} ZERO3_DEEPSPEED=0.19.8 nox -s zero3_matrix -- "
         "--architecture 'c:Crash' --loader stock --check load"
     )
     assert shown.command
     assert (shown.command.line, shown.command.commit) == (line, "")
-    assert f"```sh\n{line}\n```" in markdown(shown)
+    assert f"```sh\n{line}\n```" in render_comment(shown)
 
 
 def test_a_change_of_this_project_is_reproduced_in_its_own_checkout() -> None:
@@ -201,7 +203,7 @@ def test_a_change_of_this_project_is_reproduced_in_its_own_checkout() -> None:
         "deepspeed": "0.19.8",
         "zero3-matrix": f"git+https://github.com/o/zero3-matrix@{HEAD}",
     }
-    shown = view(facts(plan=plan(Side(Role.HEAD, pins))), comparison(REGRESSED))
+    shown = build_view(facts(plan=plan(Side(Role.HEAD, pins))), comparison(REGRESSED))
     assert shown.command
     assert (shown.command.commit, shown.command.line.partition(" nox")[0]) == (
         HEAD,
@@ -221,18 +223,20 @@ def test_a_change_of_this_project_is_reproduced_in_its_own_checkout() -> None:
 )
 def test_no_command_where_it_could_be_somebody_elses_or_wrong(pins: dict[str, str], architecture: str) -> None:
     known = facts(plan=plan(Side(Role.HEAD, pins)))
-    assert view(known, comparison(compared(Outcome.REGRESSED, architecture))).command is None
+    assert build_view(known, comparison(compared(Outcome.REGRESSED, architecture))).command is None
 
 
 def test_the_push_is_named_only_when_it_is_an_older_one() -> None:
-    assert f"the same answer since push `{PUSH[:12]}`" in markdown(view(facts(since=PUSH), comparison(UNCHANGED)))
-    assert "since push" not in markdown(view(facts(since=HEAD), comparison(UNCHANGED)))
+    assert f"the same answer since push `{PUSH[:12]}`" in render_comment(
+        build_view(facts(since=PUSH), comparison(UNCHANGED))
+    )
+    assert "since push" not in render_comment(build_view(facts(since=HEAD), comparison(UNCHANGED)))
 
 
 def test_a_rerun_with_the_same_result_is_no_news() -> None:
-    before, after = (view(facts(run_url=f"https://a.b/{run}", since=PUSH), comparison(STILL)) for run in (1, 2))
-    assert digest(before) == digest(after)
-    assert digest(before) != digest(view(facts(), comparison(STILL, FLAKY)))
+    before, after = (build_view(facts(run_url=f"https://a.b/{run}", since=PUSH), comparison(STILL)) for run in (1, 2))
+    assert compute_digest(before) == compute_digest(after)
+    assert compute_digest(before) != compute_digest(build_view(facts(), comparison(STILL, FLAKY)))
 
 
 def many(number: int) -> Comparison:
@@ -246,14 +250,14 @@ def many(number: int) -> Comparison:
 
 
 def test_a_comment_is_calm_and_says_what_it_left_out_and_where_that_is() -> None:
-    body = markdown(view(facts(), many(30)))
+    body = render_comment(build_view(facts(), many(30)))
     assert body.count("`regressed:Model") == 10
     assert "And 20 more, left out here, in the [full report](https://github.com/o/r/actions/runs/1)." in body
-    assert summary(view(facts(), many(30))).count("`regressed:Model") == 30
+    assert render_summary(build_view(facts(), many(30))).count("`regressed:Model") == 30
 
 
 def test_what_a_reader_acts_on_shrinks_last() -> None:
-    shown = view(facts(), many(30))
+    shown = build_view(facts(), many(30))
     found: dict[str, list[int]] = {
         "`still_broken:Model": [],
         "modeling_utils.py`": [],
@@ -261,7 +265,7 @@ def test_what_a_reader_acts_on_shrinks_last() -> None:
         "`regressed:": [],
     }
     for limit in range(12_000, 1_000, -500):
-        body = markdown(shown, limit)
+        body = render_comment(shown, limit)
         assert len(body) <= max(limit, 1_800)
         for text, counts in found.items():
             counts.append(body.count(text))
@@ -272,7 +276,7 @@ def test_what_a_reader_acts_on_shrinks_last() -> None:
 
 
 def test_every_step_names_a_part_and_the_last_ones_empty_all_but_the_answer() -> None:
-    parts = {name for name, value in vars(view(facts(), comparison())).items() if isinstance(value, Part)}
+    parts = {name for name, value in vars(build_view(facts(), comparison())).items() if isinstance(value, Part)}
     assert {part for part, _ in (*CALM, *SHORTENING)} == parts
     assert {part for part, number in SHORTENING if number == 0} == parts
 
@@ -287,8 +291,8 @@ def test_every_step_names_a_part_and_the_last_ones_empty_all_but_the_answer() ->
     ],
 )
 def test_the_check_run_has_the_same_verdict(cases: list[Any], conclusion: str, level: str) -> None:
-    shown = view(facts(), comparison(*cases))
-    check = check_run(shown)
+    shown = build_view(facts(), comparison(*cases))
+    check = build_check_run(shown)
     assert (check.conclusion, check.title, check.head_sha) == (conclusion, plain(shown.answer), HEAD)
     assert check.summary.startswith(f"**{plain(shown.answer)}**")
     (remark,) = check.annotations
@@ -299,18 +303,19 @@ def test_the_check_run_has_the_same_verdict(cases: list[Any], conclusion: str, l
 def test_annotations_are_on_lines_of_head_and_at_most_fifty() -> None:
     places = [replace(PLACE, lines=lines) for lines in (None, (0, 0), *((line, line) for line in range(1, 80)))]
     lines = [
-        remark.start for remark in check_run(view(facts(touched=tuple(places)), comparison(UNCHANGED))).annotations
+        remark.start
+        for remark in build_check_run(build_view(facts(touched=tuple(places)), comparison(UNCHANGED))).annotations
     ]
     assert lines == list(range(1, 51))
 
 
 def test_summaries_keep_within_what_github_takes() -> None:
-    shown = view(facts(), many(600))
-    assert len(check_run(shown).summary.encode()) <= 65_535
-    assert 65_535 < len(summary(shown).encode()) <= 1024 * 1024
+    shown = build_view(facts(), many(600))
+    assert len(build_check_run(shown).summary.encode()) <= 65_535
+    assert 65_535 < len(render_summary(shown).encode()) <= 1024 * 1024
 
 
 def test_a_comparison_without_trouble_is_short() -> None:
-    body = markdown(view(facts(), comparison(UNCHANGED)))
+    body = render_comment(build_view(facts(), comparison(UNCHANGED)))
     assert not re.search(r"[\U0001f000-\U0001ffff]|!\[|^#", body, re.MULTILINE)
     assert len(re.sub("<details>.*?</details>", "", body, flags=re.DOTALL)) < 300

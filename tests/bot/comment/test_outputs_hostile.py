@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.comment.context import CommentView, Facts
-from bot.comment.outputs import check_run, markdown, summary, view
+from bot.comment.outputs import build_check_run, build_view, render_comment, render_summary
 from bot.comment.shorten import UTF16_LIMIT
 from bot.loading_code.affected import Touched
 from bot.text import Code
@@ -217,12 +217,12 @@ REFUSED = st.lists(st.builds(Rejected, duel=TEXT, reason=SENTENCES), max_size=2)
 def test_m1_m2_m3_whatever_was_measured_the_comment_is_harmless_and_fits(
     known: Facts, found: Comparison, refused: list[Rejected], limit: int
 ) -> None:
-    shown = view(known, found, refused)
-    for body in (markdown(shown, limit), summary(shown, 65_535)):
+    shown = build_view(known, found, refused)
+    for body in (render_comment(shown, limit), render_summary(shown, 65_535)):
         assert_harmless(body)
         assert_rows_fill_their_heads(body)
-    assert_within_budget(markdown(shown, limit), limit)
-    assert len(check_run(shown).summary.encode()) <= 65_535
+    assert_within_budget(render_comment(shown, limit), limit)
+    assert len(build_check_run(shown).summary.encode()) <= 65_535
 
 
 def hostile(text: str, number: int) -> CommentView:
@@ -241,7 +241,7 @@ def hostile(text: str, number: int) -> CommentView:
     known = facts(
         plan=plan(*sides), touched=(Touched(text, text, (1, 2), text),) * number, failed_jobs=(text,) * number
     )
-    return view(known, found, [Rejected(text, (Code(text), text))] * number)
+    return build_view(known, found, [Rejected(text, (Code(text), text))] * number)
 
 
 LONG = ["\U0001d54f" * 9_000, "|" * 9_000, "\ud800" * 9_000, "\U000e0001" * 9_000]
@@ -250,16 +250,16 @@ LONG = ["\U0001d54f" * 9_000, "|" * 9_000, "\ud800" * 9_000, "\U000e0001" * 9_00
 @pytest.mark.parametrize("text", [*LONG, *TRICKS], ids=lambda text: ascii(text[:20]))
 def test_the_most_of_everything_fits_too(text: str) -> None:
     shown = hostile(text, 40)
-    body = markdown(shown)
+    body = render_comment(shown)
     assert_within_budget(body)
     assert_harmless(body)
     assert_rows_fill_their_heads(body)
     assert re.search(r"left out here, in the \[full report\]", body)
-    assert_within_budget(markdown(shown, 5_000), 5_000)
-    assert_harmless(markdown(shown, 5_000))
+    assert_within_budget(render_comment(shown, 5_000), 5_000)
+    assert_harmless(render_comment(shown, 5_000))
 
 
 def test_text_from_outside_reaches_the_reader_verbatim() -> None:
-    body = markdown(hostile("<b>@a|b</b>", 1))
+    body = render_comment(hostile("<b>@a|b</b>", 1))
     html = cmarkgfm.github_flavored_markdown_to_html(body, options=Options.CMARK_OPT_UNSAFE)
     assert "<code>&lt;b&gt;@a|b&lt;/b&gt;</code>" in html.replace("</code><code>", "")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.comment.state import MARKER, CommentState, Headline
-from bot.comment.upsert import Create, Edit, Nothing, Skip, Supersede, continued, decide, ours
+from bot.comment.upsert import Create, Edit, Nothing, Skip, Supersede, continue_state, decide_action, find_ours
 from bot.github.types import Comment
 
 BOT = "zero3[bot]"
@@ -38,7 +38,7 @@ def comment(body: str, number: int = 1, author: str = BOT, author_type: str = "B
 
 def written(state: CommentState, body: str = "All right.", number: int = 1) -> Comment:
     """Our comment as `decide` makes it."""
-    action = decide([], BOT, state, body)
+    action = decide_action([], BOT, state, body)
     assert isinstance(action, Create)
     return comment(action.body, number)
 
@@ -117,25 +117,27 @@ def test_web_editors_line_ends_do_not_matter() -> None:
 )
 def test_m4_only_what_the_bot_wrote_is_ours(author: str, author_type: str, *, counts: bool) -> None:
     existing = [comment(MARKER.sign("Mine, honestly", state()), 1, author, author_type)]
-    assert len(ours(existing, BOT)) == counts
-    assert isinstance(decide(existing, BOT, state("regressed", B, 8), "Wrong."), Edit | Supersede) == counts
+    assert len(find_ours(existing, BOT)) == counts
+    assert isinstance(decide_action(existing, BOT, state("regressed", B, 8), "Wrong."), Edit | Supersede) == counts
 
 
 def test_a_user_may_be_the_bot() -> None:
-    assert ours([comment(MARKER.sign("", state()), 1, "octocat", "User")], "octocat")
+    assert find_ours([comment(MARKER.sign("", state()), 1, "octocat", "User")], "octocat")
 
 
 def test_other_comments_of_the_bot_are_left_alone() -> None:
-    assert decide([comment("Hello"), comment("Superseded by [a newer result](x).", 2)], BOT, state(), "All right.") == (
+    assert decide_action(
+        [comment("Hello"), comment("Superseded by [a newer result](x).", 2)], BOT, state(), "All right."
+    ) == (
         Create(MARKER.sign("All right.", replace(state(), digest=MARKER.parse(written(state()).body).digest)))  # type: ignore[union-attr]
     )
 
 
 def test_the_comment_of_the_newest_run_counts_wherever_it_stands() -> None:
     existing = [written(state(run=9), number=1), written(state(run=8), number=2), comment("<!-- zero3-matrix ? -->", 3)]
-    assert [one.comment.id for one in ours(existing, BOT)] == [3, 2, 1]
-    assert decide(existing, BOT, state(run=8), "Else.") == Skip(
-        "the comment already tells about the newer run 9, attempt 1"
+    assert [one.comment.id for one in find_ours(existing, BOT)] == [3, 2, 1]
+    assert decide_action(existing, BOT, state(run=8), "Else.") == Skip(
+        "the comment already reports the newer run 9, attempt 1"
     )
 
 
@@ -143,31 +145,35 @@ def test_the_comment_of_the_newest_run_counts_wherever_it_stands() -> None:
     ("run", "attempt", "stale"), [(6, 3, True), (7, 1, True), (7, 2, False), (7, 3, False), (8, 1, False)]
 )
 def test_an_older_run_never_replaces_a_newer_one(run: int, attempt: int, *, stale: bool) -> None:
-    action = decide([written(state(run=7, attempt=2))], BOT, state(head=B, run=run, attempt=attempt), "Else.")
+    action = decide_action([written(state(run=7, attempt=2))], BOT, state(head=B, run=run, attempt=attempt), "Else.")
     assert isinstance(action, Skip) == stale
 
 
 def test_what_is_said_already_is_not_said_again() -> None:
-    assert decide([written(state())], BOT, state(run=8), "All right.") == Nothing("the comment says this already")
-    assert isinstance(decide([written(state())], BOT, state(run=8), "All right!"), Edit)
+    assert decide_action([written(state())], BOT, state(run=8), "All right.") == Nothing(
+        "the comment says this already"
+    )
+    assert isinstance(decide_action([written(state())], BOT, state(run=8), "All right!"), Edit)
 
 
 def test_the_caller_may_know_better_what_says_the_same() -> None:
     digest = "1" * 64
     existing = [written(replace(state(), digest=digest), "All right, see run 7.")]
-    assert isinstance(decide(existing, BOT, replace(state(run=8), digest=digest), "All right, see run 8."), Nothing)
+    assert isinstance(
+        decide_action(existing, BOT, replace(state(run=8), digest=digest), "All right, see run 8."), Nothing
+    )
 
 
 @pytest.mark.parametrize("headline", list(Headline))
 def test_a_muted_comment_stays(headline: Headline) -> None:
     existing = [written(replace(state(), muted=True))]
-    assert decide(existing, BOT, state(headline, B, 8), "News.") == Nothing("the comment is muted")
+    assert decide_action(existing, BOT, state(headline, B, 8), "News.") == Nothing("the comment is muted")
 
 
 @pytest.mark.parametrize("old", list(Headline))
 @pytest.mark.parametrize("new", list(Headline))
 def test_people_are_notified_of_a_regression_and_of_nothing_else(old: Headline, new: Headline) -> None:
-    action = decide([written(state(old))], BOT, state(new, B, 8), "News.")
+    action = decide_action([written(state(old))], BOT, state(new, B, 8), "News.")
     assert isinstance(action, Supersede) == (old is not Headline.REGRESSED and new is Headline.REGRESSED)
     assert isinstance(action, Edit | Supersede)
     found = MARKER.parse(action.body)
@@ -179,14 +185,14 @@ def test_since_is_the_first_head_of_an_unbroken_row() -> None:
     existing: list[Comment] = []
     found = []
     for headline, head in [("green", C), ("regressed", A), ("regressed", B), ("regressed", C), ("green", C)]:
-        new = continued(state(headline, head), existing, BOT)
+        new = continue_state(state(headline, head), existing, BOT)
         existing = [comment(MARKER.sign("Said.", new))]
         found.append(new.since)
     assert found == [C, A, A, A, C]
 
 
 def test_a_spoilt_comment_is_put_right() -> None:
-    action = decide([comment("Edited\n\n<!-- zero3-matrix oops -->", 5)], BOT, state(), "All right.")
+    action = decide_action([comment("Edited\n\n<!-- zero3-matrix oops -->", 5)], BOT, state(), "All right.")
     assert isinstance(action, Edit)
     assert action.comment == 5
     assert MARKER.parse(action.body)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.comment.context import Facts
-from bot.comment.outputs import check_run, view
+from bot.comment.outputs import build_check_run, build_view
 from bot.comment.state import Headline
 from bot.github.errors import WrongLoginError
 from bot.github.types import JobResult
@@ -167,7 +167,7 @@ def test_nothing_uploaded_is_not_green() -> None:
         server.state.repositories[0].runs.append(Run(9, jobs=[Job("cells / pair")]))
         report_run(services.github.fetch_workflow_run(NAME, 9), services)
         (comment,) = comments(server)
-    assert comment.startswith("**Could not tell")
+    assert comment.startswith("**Could not determine")
     assert "uploaded no results" in comment
 
 
@@ -294,5 +294,5 @@ def test_what_cannot_be_read_blames_and_clears_nobody(uploaded: bytes | dict[str
     (duel,) = BROKEN_PLAN.duels
     archive = uploaded if isinstance(uploaded, bytes) else archived(uploaded)
     runs, refused = read_runs({duel.name: archive}, BROKEN_PLAN, [JobResult(f"cells / {duel.name}", "success")])
-    shown = view(Facts(BROKEN_PLAN), compare(runs, list_expected_cases(BROKEN_PLAN)[duel.name]), refused)
-    assert (shown.headline, check_run(shown).conclusion) == (Headline.UNCERTAIN, "neutral")
+    shown = build_view(Facts(BROKEN_PLAN), compare(runs, list_expected_cases(BROKEN_PLAN)[duel.name]), refused)
+    assert (shown.headline, build_check_run(shown).conclusion) == (Headline.UNCERTAIN, "neutral")
