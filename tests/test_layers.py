@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,22 @@ def test_no_test_module_is_imported(file: Path) -> None:
 def test_a_folder_of_tests_has_the_name_of_what_it_tests(mirror: str) -> None:
     tested = ROOT / (f"matrix/{mirror}" if mirror.startswith("probe") else mirror)
     assert tested.is_dir() or tested.with_suffix(".py").is_file()
+
+
+def member(folder: str, name: str) -> str | None:
+    """Which module or folder directly in `folder` the imported `name` belongs to; None for what is elsewhere."""
+    prefix = folder.replace("/", ".") + "."
+    first = name.removeprefix(prefix).partition(".")[0] if name.startswith(prefix) else ""
+    inside = ROOT / folder / first
+    return first if first and (inside.is_dir() or inside.with_suffix(".py").exists()) else None
+
+
+@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if not folder.startswith("tests")])
+def test_imports_go_down_only(folder: str) -> None:
+    """The members of every folder have an order in which none imports a later one; a cycle raises CycleError."""
+    arrows: dict[str, set[str]] = {}
+    for file in (ROOT / folder).rglob("*.py"):
+        importer = file.relative_to(ROOT / folder).with_suffix("").parts[0]
+        found = {member(folder, name) for name in imports(file)} - {importer, None}
+        arrows.setdefault(importer, set()).update(str(name) for name in found)
+    TopologicalSorter(arrows).prepare()
