@@ -55,7 +55,7 @@ def write_site_of_history(sources: Sources, out: Path, families: Families, tell:
                 publisher=sources.publisher,
                 nights=query_nightly_runs(history),
                 recent=fetch_recent_changes(history),
-                withdrawn=count_retracted(history),
+                retracted=count_retracted(history),
                 case_histories=partial(_case_histories, sources.database),
             )
     return publish_site(site, out, tell)

@@ -74,7 +74,7 @@ class SiteIndex:
 
     `families` maps architectures to what the catalog says they stand for, `sites` to their buffer sites; `known` is what is
     known of failures upstream. `lock` says what each version of transformers has. `nights`, `recent` (what changed in the
-    newest of them), `withdrawn` and `case_histories` are of the history, if there is one. The feed says who the `publisher` is.
+    newest of them), `retracted` and `case_histories` are of the history, if there is one. The feed says who the `publisher` is.
     """
 
     snapshot: Snapshot
@@ -83,7 +83,7 @@ class SiteIndex:
     known: Sequence[Known] = ()
     nights: tuple[NightlyRun, ...] = ()
     recent: tuple[VerdictChange, ...] = ()
-    withdrawn: int | None = None
+    retracted: int | None = None
     lock: Lock | None = None
     publisher: Publisher = NOBODY
     case_histories: CaseHistoriesOf = without_history

@@ -16,8 +16,8 @@ from matrix.verdicts import Verdict
 class Tally:
     """What the site covers and how often it was wrong itself.
 
-    `flaky` counts cases whose reruns disagree now. `withdrawn` counts those that failed once, then passed with the same inputs;
-    it is None without a history. `refused` counts record files of the newest nightly run that are damaged or superseded.
+    `flaky` counts cases whose reruns disagree now. `retracted` counts those that failed once, then passed with the same inputs;
+    it is None without a history. `rejected` counts record files of the newest nightly run that are damaged or superseded.
     """
 
     environments: int
@@ -27,8 +27,8 @@ class Tally:
     nights: int
     first: date | None
     flaky: int
-    withdrawn: int | None
-    refused: int
+    retracted: int | None
+    rejected: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +76,8 @@ def _tally(site: SiteIndex, flaky: int) -> Tally:
         nights=len(site.nights),
         first=site.nights[0].day if site.nights else None,
         flaky=flaky,
-        withdrawn=site.withdrawn,
-        refused=site.nights[-1].rejected if site.nights else 0,
+        retracted=site.retracted,
+        rejected=site.nights[-1].rejected if site.nights else 0,
     )
 
 

@@ -40,7 +40,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class CaseEntry:
-    """One case with its evidence; `control` says what a plain load did, `history` has the oldest first."""
+    """One case with its evidence; `baseline` says what a plain load did, `history` has the oldest first."""
 
     anchor: str
     loader: Loader
@@ -54,7 +54,7 @@ class CaseEntry:
     sites: tuple[SiteView, ...]
     more_sites: int
     error: ErrorView | None
-    control: str
+    baseline: str
     confirmed: tuple[int, int]
     seconds: float
     command: Code
@@ -134,7 +134,7 @@ def _entry(
         sites=found.sites,
         more_sites=found.more_sites,
         error=found.error,
-        control=_control(case.verdict, info),
+        baseline=_baseline(case.verdict, info),
         confirmed=case.confirmed,
         seconds=case.seconds,
         command=command(info, case),
@@ -154,15 +154,15 @@ def cut_history(history: Sequence[NightVerdict]) -> tuple[Segment, ...]:
     return tuple(Segment(verdict, run[0].night, run[-1].night, len(run)) for verdict, run in runs)
 
 
-def _control(verdict: Verdict, info: EnvironmentInfo) -> str:
+def _baseline(verdict: Verdict, info: EnvironmentInfo) -> str:
     """What the plain load says, in one process and without ZeRO-3."""
     match verdict:
         case Verdict.BASELINE_BROKEN:
-            return "Control: the same model fails in one process without ZeRO-3 too, so ZeRO-3 is not to blame."
+            return "Baseline: the same model fails in one process without ZeRO-3 too, so ZeRO-3 is not to blame."
         case Verdict.UNSUPPORTED | Verdict.ENVIRONMENT:
-            return f"No control: transformers {clip(info.transformers)} could not build the model."
+            return f"No baseline: transformers {clip(info.transformers)} could not build the model."
         case _:
-            return "Control: the same model loads right in one process without ZeRO-3."
+            return "Baseline: the same model loads right in one process without ZeRO-3."
 
 
 def _measured(site: SiteIndex) -> list[Reading]:
@@ -171,7 +171,7 @@ def _measured(site: SiteIndex) -> list[Reading]:
 
 PAGE: Final = PageKind(
     address="cases/<environment>/<architecture>.html",
-    says="the cases, `#<loader>-<check>`: tensors, values, ranks, controls, command, the last 60 nightly runs",
+    says="the cases, `#<loader>-<check>`: tensors, values, ranks, baseline, command, the last 60 nightly runs",
     place=40,
     build=build,
     each=_measured,

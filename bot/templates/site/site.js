@@ -26,9 +26,9 @@ const restore = (form) => {
   for (const field of form.elements) if (field.name) field.value = asked.get(field.name) ?? field.dataset.initial ?? "";
 };
 const remember = (form) => {
-  const told = new URLSearchParams();
-  for (const field of form.elements) if (field.name && field.value) told.set(field.name, field.value);
-  const query = told.toString();
+  const values = new URLSearchParams();
+  for (const field of form.elements) if (field.name && field.value) values.set(field.name, field.value);
+  const query = values.toString();
   if (query !== location.search.slice(1)) history.pushState(null, "", `${location.pathname}${query && `?${query}`}`);
 };
 const live = (form, show) => {
@@ -109,7 +109,7 @@ if (box) {
   const say = (state, word, rest) => Object.assign(element("p", element("b", ...signed({ state, word })), ` ${rest}`), { className: "say" });
 
   const lacks = (environment, index) => loader("stock ").every((at) => meant(codes(environment, index)[at])?.verdict === "unsupported");
-  const told = (environment, index) => {
+  const describe = (environment, index) => {
     if (safe(environment, index)) return { state: "safe", word: "Safe", how: ["Every tensor is right, loaded and saved, with the stock loader (", link("how this is known", "about.html"), ")."] };
     const stock = loader("stock ").map((at) => ({ name: data.cases[at], meant: meant(codes(environment, index)[at]) }));
     if (lacks(environment, index)) return { state: "unknown", word: "No such class in this version", how: [] };
@@ -119,7 +119,7 @@ if (box) {
       return meant ? `${names}: ${meant.word} (${meant.meaning})` : `${names}: untested`;
     });
     const others = data.environments.some((one) => one !== environment && alike(one, environment));
-    const doubt = others ? "It passed here, but not, or not for certain, in each environment with these versions" : `It passed, yet ${environment.flaky} % of the cases there differ from run to run, so that may be luck`;
+    const doubt = others ? "It passed here, but not reliably in every environment with these versions" : `It passed, yet ${environment.flaky} % of the cases there differ from run to run, so that may be chance`;
     if (!texts.length) texts.push(stale(environment).length ? "It passed when it was measured" : doubt);
     const unsafe = answer(environment, index) === "u";
     const word = !unsafe ? "Not known" : stock.some((one) => one.meant?.wrong) ? "Unsafe" : "Not usable";
@@ -131,7 +131,7 @@ if (box) {
     return element("p", "Nearest safe: ", ...good.flatMap((one, at) => [at ? ", " : "", link(one.label, page(one, index))]), ".");
   };
   const one = (environment, index, asked) => {
-    const { state, word, how } = told(environment, index);
+    const { state, word, how } = describe(environment, index);
     const failures = [...new Set(why(environment, index))];
     const fixed = state === "unsafe" && safe(environment, index, true) ? [element("p", "With the fixed loader it is safe.")] : [];
     return [
@@ -151,7 +151,7 @@ if (box) {
     nearest(index, asked),
   ];
   const several = (found, index, asked) => {
-    const answers = found.map((environment) => told(environment, index));
+    const answers = found.map((environment) => describe(environment, index));
     const [{ state, word }] = answers;
     const good = answers.filter((one) => one.state === "safe").length;
     const agreed = answers.every((one) => one.word === word);
@@ -166,12 +166,12 @@ if (box) {
   const none = (index, asked) => [
     "unknown",
     say("unknown", "Not measured", `with ${asked.transformers ? `transformers ${asked.transformers}` : "any transformers"} and ${asked.deepspeed ? `deepspeed ${asked.deepspeed}` : "any deepspeed"} on ${asked.device}`),
-    element("p", `So nobody knows whether ${data.architectures[index].id} is safe there: that is not a yes.`),
+    element("p", `So nobody knows whether ${data.architectures[index].id} is safe there: this is not a yes.`),
     nearest(index, asked),
   ];
   const unclear = (indices, asked) => {
     const again = (index) => link(data.architectures[index].id, `?${new URLSearchParams({ ...asked, model: data.architectures[index].id })}`);
-    if (!indices.length) return ["unknown", element("p", `No architecture of the catalog is called like “${asked.model}”: it was not measured, which is not a yes.`)];
+    if (!indices.length) return ["unknown", element("p", `No architecture of the catalog is called like “${asked.model}”: it was not measured, so this is not a yes.`)];
     return ["unknown", element("p", "Which one? "), element("ul", ...indices.slice(0, 20).map((index) => element("li", again(index))))];
   };
 
@@ -191,7 +191,7 @@ if (box) {
     if (found.length > 1) return several(found, index, asked);
     return (lacks(found[0], index) ? absent : one)(found[0], index, asked);
   };
-  // A question with a telling answer, where the data has it.
+  // An example question, where the data has its answer.
   const example = document.getElementById("example");
   const known = data.environments.find((one) => one.transformers === "5.5.4");
   if (known && models("deepseek_v3").length === 1) {

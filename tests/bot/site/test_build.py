@@ -238,7 +238,7 @@ def test_a_history_gives_histories_changes_and_withdrawn_verdicts(tmp_path: Path
     case_page, start, about = (
         text_of(tmp_path / "out" / path) for path in (links.cases(NEW.id, ROUTER), links.START, links.ABOUT)
     )
-    assert f"The last 2 nights corrupt {day(0)}pass {day(1)}" in case_page
+    assert f"The last 2 nightly runs corrupt {day(0)}pass {day(1)}" in case_page
     assert "corrupt became ✓ pass for 1 case" in start
     assert "with the very same packages, catalog and probe: 1 case." in about
 

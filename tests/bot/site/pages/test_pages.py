@@ -179,12 +179,12 @@ def test_an_environment_that_failed_is_untested_and_stale() -> None:
     assert len(page.environment.stale) == 1
 
 
-def test_a_case_has_its_evidence_and_what_the_controls_say() -> None:
+def test_a_case_has_its_evidence_and_what_the_baseline_says() -> None:
     pages = cases.PAGE.pages(small())
     page = next(one for one in pages if (one.environment.transformers, one.architecture.text) == ("5.5.4", ROUTER))
     load = page.cases[0]
     assert (load.anchor, load.wrong, load.sites[0].site) == ("stock-load", 1, "Router.bias")
-    assert load.control.startswith("Control: the same model loads right in one process")
+    assert load.baseline.startswith("Baseline: the same model loads right in one process")
     assert "--loader stock --check load" in load.command
     assert [failure.page for failure in load.failures] == ["findings/buffers-skipped.html"]
     assert not page.cases[1].failures
@@ -283,7 +283,7 @@ def test_a_failure_names_every_place() -> None:
 
 def test_flaky_cases_are_counted_as_false_alarms() -> None:
     page = about.build(site_index(cell(case(ROUTER, Verdict.FLAKY), case(BERT))))
-    assert (page.tally.flaky, page.tally.cases, page.tally.withdrawn) == (1, 2, None)
+    assert (page.tally.flaky, page.tally.cases, page.tally.retracted) == (1, 2, None)
     assert page.flaky[0].architecture == ROUTER
 
 
