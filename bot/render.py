@@ -11,10 +11,20 @@ from typing import Final, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bot.text import Code, capital, clip, count, html_code, json_text, markdown_code, markdown_fence, markdown_text
+from bot.text import (
+    Code,
+    capitalize,
+    clip,
+    count,
+    escape_markdown,
+    render_html_code,
+    render_json,
+    render_markdown_code,
+    render_markdown_fence,
+)
 from bot.verdict_words import WHATS
 from matrix.checks import CHECKS
-from matrix.text import visible
+from matrix.text import make_visible
 from matrix.verdicts import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")
@@ -32,23 +42,23 @@ def render(template_name: str, context: object) -> str:
     return environment.get_template(f"{template_name}.j2").render({name: context})
 
 
-def atom(feed: object) -> str:
+def render_feed(feed: object) -> str:
     """A feed through `templates/site/feed.atom.j2`. What XML forbids is made visible like all that no one can see."""
     return _environment("html").get_template("site/feed.atom.j2").render(feed=feed)
 
 
-def page_html(page: object, template: str, navigation: Hashable) -> str:
+def render_page(page: object, template: str, navigation: Hashable) -> str:
     """Renders a page of the site through `templates/site/<template>.html.j2`, which knows it as `page`."""
     return _site().get_template(f"site/{template}.html.j2").render(page=page, navigation=navigation)
 
 
-def ready() -> None:
+def compile_pages() -> None:
     """Compile the templates of the site's pages, before other processes begin, each of which would."""
     for name in _site().list_templates(filter_func=lambda name: bool(_PAGE.fullmatch(name))):
         _site().get_template(name)
 
 
-def asset(name: str) -> str:
+def render_asset(name: str) -> str:
     """Returns `templates/<name>`, a style sheet or a script, with the colours of all verdicts where it asks for them."""
     return _environment("html").get_template(name).render()
 
@@ -69,7 +79,7 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
         "csp_hash": _csp_hash,
         "data": _data,
         "day": _day,
-        "capital": capital,
+        "capital": capitalize,
         "words_whole": _words_whole,
         "count": count,
         "fence": _fence,
@@ -101,7 +111,7 @@ def _macros(site: Environment, name: str) -> object:
 
 def _html(value: object) -> object:
     """Characters that hide or reorder text become visible; Jinja's autoescape does the rest."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return make_visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @lru_cache(2048, typed=True)  # pages have most of them in common
@@ -117,14 +127,14 @@ def _day(day: date) -> Markup:
 
 def _words_whole(text: str) -> Markup:
     """Each word of `text` in an element of its own."""
-    words = str(escape(visible(text))).replace(" ", "</span> <span>")
+    words = str(escape(make_visible(text))).replace(" ", "</span> <span>")
     return Markup(f"<span>{words}</span>")  # noqa: S704 - all words are escaped
 
 
 def _markdown(value: object) -> object:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return Markup(markdown_code(value) if _is_code(value) else markdown_text(value))  # noqa: S704 - both escape
+    return Markup(render_markdown_code(value) if _is_code(value) else escape_markdown(value))  # noqa: S704 - both escape
 
 
 def _is_code(value: object) -> bool:
@@ -132,17 +142,17 @@ def _is_code(value: object) -> bool:
 
 
 def _fence(text: str) -> Markup:
-    return Markup(markdown_fence(text))  # noqa: S704 - a fence is inert
+    return Markup(render_markdown_fence(text))  # noqa: S704 - a fence is inert
 
 
 def _element(text: str) -> Markup:
-    return Markup(html_code(text))  # noqa: S704 - it escapes
+    return Markup(render_html_code(text))  # noqa: S704 - it escapes
 
 
 def _link(text: str, url: str) -> Markup:
     """`text` linked to `url`, a page of GitHub; just `text` where that is no plain address."""
     plain = _PLAIN.fullmatch(url)
-    return Markup(f"[{markdown_text(text)}]({url})" if plain else markdown_text(text))  # noqa: S704 - both escape
+    return Markup(f"[{escape_markdown(text)}]({url})" if plain else escape_markdown(text))  # noqa: S704 - both escape
 
 
 def _address(url: str) -> str:
@@ -158,7 +168,7 @@ def _issue(url: str) -> str:
 
 def _data(value: object) -> Markup:
     """A context as JSON inside a script element of data: nothing in it can end the element."""
-    text = json_text(value).translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&"})
+    text = render_json(value).translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&"})
     return Markup(text)  # noqa: S704 - JSON without what is markup
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from matrix.model import Scalar
-from matrix.text import one_line, visible
+from matrix.text import join_lines, make_visible
 
 NAME_LIMIT = 200
 MESSAGE_LIMIT = 1500
@@ -27,7 +27,7 @@ Sentence = tuple[str, ...]
 """A sentence in parts: plain parts are our own words, `Code` parts are from outside."""
 
 
-def plain(sentence: Sentence) -> str:
+def strip_marks(sentence: Sentence) -> str:
     """The sentence without marks, for outlets where nothing is markup."""
     return "".join(sentence)
 
@@ -38,43 +38,43 @@ def clip(text: str, limit: int = NAME_LIMIT) -> Code:
     return Code(text if left <= 0 else f"{text[:limit]}… (and {left} more characters)")
 
 
-def markdown_code(text: str) -> str:
+def render_markdown_code(text: str) -> str:
     """`text` as a GitHub Markdown code span, safe inside a table cell too.
 
     A mention, reference or link is not made inside code, which escaping outside of it cannot promise. Pipes split a
     table cell even inside backticks, so such text becomes an HTML code element of character references, and one more
     from each @ on: GitHub looks for mail addresses after it resolved the references, inside of HTML code too.
     """
-    shown = one_line(text) or " "
+    shown = join_lines(text) or " "
     if not re.search(r"[`|\\]", shown):
         return f"`{shown}`"
     references = re.sub(r"[^A-Za-z0-9 ]", lambda match: f"&#{ord(match[0])};", shown)
     return f"<code>{references}</code>".replace("&#64;", "</code><code>&#64;")
 
 
-def markdown_text(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Our own words for GitHub Markdown: nothing in them is markup, a mention, a reference or a link."""
-    escaped = re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(re.sub(r"\s+", " ", visible(text)), quote=False))
+    escaped = re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(re.sub(r"\s+", " ", make_visible(text)), quote=False))
     return re.sub(r"(@|#|:(?=//)|www(?=\.))", "\\1\N{ZERO WIDTH SPACE}", escaped)
 
 
-def markdown_fence(text: str) -> str:
+def render_markdown_fence(text: str) -> str:
     """`text` on one line as a fenced block of shell code; the fence is longer than any run of backticks inside."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}sh\n{one_line(text)}\n{fence}"
+    return f"{fence}sh\n{join_lines(text)}\n{fence}"
 
 
-def html_code(text: str) -> str:
+def render_html_code(text: str) -> str:
     """`text` on one line as an HTML code element, for places where Markdown is not read."""
-    return f"<code>{html.escape(one_line(text))}</code>"
+    return f"<code>{html.escape(join_lines(text))}</code>"
 
 
-def listed(items: Sequence[str]) -> str:
+def join_words(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
-def capital(text: str) -> str:
+def capitalize(text: str) -> str:
     """Our own words as the beginning of a sentence; text from outside is left as it is."""
     return text if isinstance(text, Code) else text[:1].upper() + text[1:]
 
@@ -84,7 +84,7 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def ranks_in_words(ranks: Sequence[int], world_size: int) -> str:
+def describe_ranks(ranks: Sequence[int], world_size: int) -> str:
     """`on ranks 0 and 1`, `on rank 1 only`, `on ranks 0 to 7`; empty where no rank is known."""
     if not ranks:
         return ""
@@ -93,22 +93,22 @@ def ranks_in_words(ranks: Sequence[int], world_size: int) -> str:
     first, last = min(ranks), max(ranks)
     if len(ranks) > 2 and last - first + 1 == len(ranks):
         return f"on ranks {first} to {last}"
-    return f"on ranks {listed([str(rank) for rank in ranks])}"
+    return f"on ranks {join_words([str(rank) for rank in ranks])}"
 
 
-def value(scalar: Scalar) -> str:
+def format_value(scalar: Scalar) -> str:
     """A tensor element: as Python writes it, or with the nine digits that tell any two float32 apart."""
     exact = str(scalar)
     return exact if not isinstance(scalar, float) or len(exact) <= 12 else f"{scalar:.9g}"
 
 
-def values(scalars: Iterable[Scalar], *, more: bool = False) -> Code:
+def format_values(scalars: Iterable[Scalar], *, more: bool = False) -> Code:
     """Tensor elements in a row, with an ellipsis where there are `more`."""
-    shown = [value(scalar) for scalar in scalars]
+    shown = [format_value(scalar) for scalar in scalars]
     return clip(", ".join([*shown, "…"] if more and shown else shown))
 
 
-def json_text(value: object) -> str:
+def render_json(value: object) -> str:
     """Returns `value`, which may hold dataclasses, as JSON of ASCII characters only, so that no text in it is anything but data."""
     return json.dumps(value, default=_json_value, allow_nan=False, separators=(",", ":")) + "\n"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bot.text import count, listed
+from bot.text import count, join_words
 from matrix import text as wording
 from matrix.checks import CHECKS
 from matrix.model import Check, Tensors, What
@@ -17,7 +17,7 @@ WHATS: Mapping[What, str] = {
 KINDS = wording.KINDS
 
 
-def does(verdict: Verdict, check: Check, number: int) -> str:
+def describe_verdict(verdict: Verdict, check: Check, number: int) -> str:
     """What `number` architectures with `verdict` do in `check`: `crashes while saving`, `load wrong values silently`."""
     words = CHECKS[check].words
     verb, _, rest = verdict.row.does.format(load=words.verb, loading=words.doing).partition(" ")
@@ -26,16 +26,16 @@ def does(verdict: Verdict, check: Check, number: int) -> str:
     return f"{verb} {rest}"
 
 
-def tensors_in_words(tensors: Tensors) -> str:
+def describe_tensors(tensors: Tensors) -> str:
     """`2 buffers, 33 parameters and 2 non-persistent buffers`, or `no tensors`."""
     counts = [
         (tensors.buffers, "buffer"),
         (tensors.parameters, "parameter"),
         (tensors.nonpersistent, "non-persistent buffer"),
     ]
-    return listed([count(number, noun) for number, noun in counts if number]) or "no tensors"
+    return join_words([count(number, noun) for number, noun in counts if number]) or "no tensors"
 
 
-def reported_in_words(*, reported_missing: bool) -> str:
+def describe_reported(*, reported_missing: bool) -> str:
     """Whether the loader said so."""
     return "the loader listed it as missing" if reported_missing else "the loader did not say so"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from matrix.text import printable
+from matrix.text import make_printable
 
 USAGE = 2
 INFRASTRUCTURE = 3
@@ -269,4 +269,4 @@ class RefusedTargetError(MatrixError):
     """The measured interpreter cannot make a model of what was named."""
 
     def __init__(self, target: str, words: str) -> None:
-        super().__init__(f"{target} cannot be checked: {printable(words[:2000])}")
+        super().__init__(f"{target} cannot be checked: {make_printable(words[:2000])}")

@@ -21,7 +21,7 @@ KINDS: Mapping[Kind, str] = {
 }
 
 
-def visible(text: str, keep: str = "\n\t") -> str:
+def make_visible(text: str, keep: str = "\n\t") -> str:
     """Writes out every control, bidi, surrogate and other invisible character of `text`, but for those to `keep`.
 
     Text from records and from upstream may be hostile: nothing in it may hide, reorder or overwrite what is shown.
@@ -31,11 +31,11 @@ def visible(text: str, keep: str = "\n\t") -> str:
     return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Writes out what is invisible in `text`, line breaks too: it stays one line of a terminal."""
-    return visible(text, keep="")
+    return make_visible(text, keep="")
 
 
-def one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """Returns `text` visible, with each run of white space as one space."""
-    return visible(" ".join(text.split()))
+    return make_visible(" ".join(text.split()))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bot.render import render
-from bot.report.build import report as report_of
+from bot.report.build import build_report as report_of
 from bot.report.terminal import print_report
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.families import FAMILIES

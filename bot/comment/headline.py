@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bot.comment.context import Facts
 from bot.comment.state import Headline
 from bot.comment.words import ROLES, clean_words
-from bot.text import Code, Sentence, count, listed
+from bot.text import Code, Sentence, count, join_words
 from bot.untrusted.artifacts import Rejected
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Compared, Comparison, Outcome, Role
@@ -95,7 +95,7 @@ def find_doubts(counted: Tally, comparison: Comparison, facts: Facts, rejected: 
         (comparison.detector, (clean_words(comparison.detector),)),
         (_uncontrolled(comparison, facts), (f"the control, the {ROLES[Role.LAST_BROKEN]}, was not measured",)),
         (not counted.measured, ("nothing was measured",)),
-        (failed, (f"{listed(failed)} could not be measured",)),
+        (failed, (f"{join_words(failed)} could not be measured",)),
         (missing, (f"{missing:,} {of} {'was' if missing == 1 else 'were'} not measured",)),
         (rejected, (f"{count(len(rejected), 'result')} could not be used",)),
         (facts.failed_jobs, (f"{count(len(facts.failed_jobs), 'job')} ended without a result",)),
@@ -147,7 +147,7 @@ def _regressed(counted: Tally, comparison: Comparison) -> str:
     acts = Counter(verdict.row.fares for verdict in sorted(worst.values(), key=lambda verdict: verdict.rank))
     said = [f"{number:,} {singular if number == 1 else plural}" for (plural, singular), number in acts.items()]
     does = said[0].partition(" ")[2] if len(said) == 1 else "get worse"
-    which = f": {listed(said)}" if len(said) > 1 else ""
+    which = f": {join_words(said)}" if len(said) > 1 else ""
     total = count(max(counted.measured, len(worst)), "architecture")
     new = counted.outcomes[Outcome.NEW_BROKEN]
     fresh = f", {new:,} of them new" if new else ""
@@ -161,7 +161,7 @@ def _worst_verdict(one: Compared) -> Verdict:
 
 def _not_worse(counted: Tally) -> str:
     fixed, broken = counted.outcomes[Outcome.FIXED], counted.outcomes[Outcome.STILL_BROKEN]
-    checks = listed(list(counted.checks))
+    checks = join_words(list(counted.checks))
     of = f"of {count(counted.measured, 'architecture')}"
     was = "was broken before and still is" if broken == 1 else "were broken before and still are"
     if fixed:

@@ -14,13 +14,13 @@ from bot.comment.state import Headline
 from bot.comment.words import ROLES, clean_sentence
 from bot.github.types import Annotation, CheckRun
 from bot.render import render
-from bot.text import Code, clip, plain
+from bot.text import Code, clip, strip_marks
 from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Comparison, Outcome, Role
 from matrix.comparison.plan import ComparisonPlan
 from matrix.environments.packages import INSTALLABLE, PACKAGES, PROJECT, RECORDED
 from matrix.model import CaseKey
-from matrix.text import one_line
+from matrix.text import join_lines
 
 CHECK_NAME = "ZeRO-3 matrix"
 ANNOTATIONS = 50
@@ -88,7 +88,7 @@ def build_check_run(view: CommentView, external_id: str = "") -> CheckRun:
         name=CHECK_NAME,
         head_sha=view.head,
         conclusion=_CONCLUSIONS.get(view.headline, "success"),
-        title=clip(one_line(plain(view.answer))),
+        title=clip(join_lines(strip_marks(view.answer))),
         summary=render_summary(view, CHECK_LIMIT),
         annotations=tuple(_annotations(view))[:ANNOTATIONS],
         details_url=view.report_url or view.run_url,
@@ -112,8 +112,8 @@ def _annotations(view: CommentView) -> list[Annotation]:
 
 
 def _message(view: CommentView, place: Place) -> str:
-    place_of = f"Measured because of {clip(one_line(place.symbol))}" if place.symbol else "Measured"
-    return f"{one_line(plain(view.answer))} {place_of}: {plain(place.why)}"
+    place_of = f"Measured because of {clip(join_lines(place.symbol))}" if place.symbol else "Measured"
+    return f"{join_lines(strip_marks(view.answer))} {place_of}: {strip_marks(place.why)}"
 
 
 def _pins(plan: ComparisonPlan) -> dict[Role, Mapping[str, str]]:

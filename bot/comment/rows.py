@@ -10,13 +10,13 @@ from itertools import chain
 from bot.comment.context import Facts, Gap, Part, Row
 from bot.comment.headline import is_untested
 from bot.comment.words import CULPRITS, ROLES, clean_sentence, clean_words
-from bot.report.evidence import Signature, evidence
+from bot.report.evidence import Signature, build_evidence
 from bot.report.labels import DEFAULT_WORLD_SIZE
-from bot.text import MESSAGE_LIMIT, Code, clip, listed
+from bot.text import MESSAGE_LIMIT, Code, clip, join_words
 from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
 from matrix.model import Case, Loader
-from matrix.text import one_line
+from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
 NAMES_IN_GAP = 5
@@ -60,12 +60,12 @@ def _rank(one: Compared, outcomes: Sequence[Outcome]) -> tuple[int, int]:
 def _row(comparison: Comparison, group: Sequence[Compared], other: str) -> Row:
     first = group[0]
     signature = _signature(comparison, first)
-    checks = listed([str(one.key.check) for one in group])
+    checks = join_words([str(one.key.check) for one in group])
     return Row(
         architecture=clip(first.key.architecture),
         checks=checks if first.key.loader is Loader.STOCK else f"{checks}, {first.key.loader} loader",
         change=_change(first),
-        evidence=evidence(signature, (), limit=1) if signature else None,
+        evidence=build_evidence(signature, (), limit=1) if signature else None,
         note=_note(first, other),
     )
 
@@ -117,15 +117,15 @@ def _failed(comparison: Comparison) -> Iterator[Gap]:
     if comparison.detector:
         yield Gap((clean_words(comparison.detector),))
     for role, error in comparison.errors.items():
-        message = clip(one_line(f"{error.type}: {error.message}"), MESSAGE_LIMIT // 5)
+        message = clip(join_lines(f"{error.type}: {error.message}"), MESSAGE_LIMIT // 5)
         yield Gap((f"{ROLES[role]} could not be measured: ", message))
 
 
 def _lost(facts: Facts, rejected: Iterable[Rejected]) -> Iterator[Gap]:
     for one in rejected:
-        yield Gap((clip(one_line(one.duel)), ": ", *clean_sentence(one.reason)))
+        yield Gap((clip(join_lines(one.duel)), ": ", *clean_sentence(one.reason)))
     for job in facts.failed_jobs:
-        yield Gap(("a job ended without a result: ", clip(one_line(job))))
+        yield Gap(("a job ended without a result: ", clip(join_lines(job))))
 
 
 def _not_run(comparison: Comparison) -> Iterator[Gap]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from bot.text import Code, Sentence, clip
 from matrix.comparison.compare import Culprit, Role
-from matrix.text import one_line
+from matrix.text import join_lines
 
 ROLES: Mapping[Role, str] = {
     Role.BASE: "base",
@@ -40,7 +40,7 @@ def clean_words(text: str) -> str:
     Somebody else's text may have got into them; a commit or `GH-1` would become a link.
     """
     plain = _LIKE_A_SENTENCE.fullmatch(text) and not _LIKE_A_REFERENCE.search(text)
-    return text if plain else clip(one_line(text), 300)
+    return text if plain else clip(join_lines(text), 300)
 
 
 def clean_sentence(words: str | Sentence) -> Sentence:

@@ -26,7 +26,7 @@ from bot.github.types import (
     WorkflowPath,
 )
 from matrix.errors import MatrixError, OutputError
-from matrix.text import visible
+from matrix.text import make_visible
 
 OUTPUT_LIMIT: Final = 1024 * 1024
 """Bytes, counted as UTF-16, of all outputs of a job: https://docs.github.com/actions/reference/limits."""
@@ -183,7 +183,7 @@ def set_output(context: JobContext, name: str, value: str) -> None:
     end = f"end-{secrets.token_hex(16)}"  # what nobody can guess, no value can end early
     text = f"{name}<<{end}\n{value}\n{end}\n"
     if context.output is None:
-        sys.stdout.write(visible(text))
+        sys.stdout.write(make_visible(text))
     else:
         _append(context.output, text)
 
@@ -191,7 +191,7 @@ def set_output(context: JobContext, name: str, value: str) -> None:
 def write_summary(context: JobContext, text: str) -> None:
     """Adds Markdown to this step's summary, as far as there is room; without a summary it goes to the terminal."""
     if context.summary is None:
-        sys.stdout.write(visible(f"{text}\n"))
+        sys.stdout.write(make_visible(f"{text}\n"))
         return
     size = context.summary.stat().st_size if context.summary.exists() else 0
     _append(context.summary, _fitted(f"{text}\n", SUMMARY_LIMIT - size))
@@ -215,4 +215,4 @@ def _append(path: Path, text: str) -> None:
 def log_verbatim(text: str) -> None:
     """Logs text from outside: the runner obeys no command in it, and a terminal no escape sequence."""
     end = secrets.token_hex(16)
-    sys.stdout.write(f"::stop-commands::{end}\n{visible(text)}\n::{end}::\n")
+    sys.stdout.write(f"::stop-commands::{end}\n{make_visible(text)}\n::{end}::\n")

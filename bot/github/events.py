@@ -13,14 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.github.types import Login, Number, RepositoryName, Sha
 from matrix.errors import MatrixError
-from matrix.text import visible
+from matrix.text import make_visible
 
 
 class EventError(MatrixError):
     """The payload does not fit its event; says what is wrong, without its values."""
 
     def __init__(self, name: str, problems: str) -> None:
-        super().__init__(f"the payload of the event {visible(name)!r} cannot be used: {problems}")
+        super().__init__(f"the payload of the event {make_visible(name)!r} cannot be used: {problems}")
 
 
 @dataclass(frozen=True)
@@ -155,4 +155,4 @@ def parse_event(name: str, payload: bytes) -> Event:
 def _problem(details: Mapping[str, object]) -> str:
     where = details["loc"]
     path = ".".join(map(str, where)) if isinstance(where, tuple) else ""
-    return visible(f"{path}: {details['msg']}" if path else str(details["msg"]))
+    return make_visible(f"{path}: {details['msg']}" if path else str(details["msg"]))

@@ -23,7 +23,7 @@ from bot.github.errors import (
     TooLongError,
     UnreachableError,
 )
-from matrix.text import one_line
+from matrix.text import join_lines
 
 T = TypeVar("T")
 
@@ -162,4 +162,4 @@ def _message(failure: GithubException) -> str:
     data = failure.data if isinstance(failure.data, dict) else {}
     errors = [error.get("message", "") if isinstance(error, dict) else error for error in data.get("errors") or ()]
     said = " ".join([data.get("message") or "no reason given", *(str(error) for error in errors)])
-    return one_line(said)[:300]
+    return join_lines(said)[:300]

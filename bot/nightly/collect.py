@@ -13,7 +13,7 @@ from typing import Final
 
 from bot.github.types import ArtifactInfo
 from bot.nightly.inputs import Digests, changes
-from bot.text import NAME_LIMIT, clip, plain
+from bot.text import NAME_LIMIT, clip, strip_marks
 from bot.untrusted.archive import read_results
 from bot.untrusted.consistency import find_contradiction, is_possible
 from bot.untrusted.strict_records import MIB, HostileError, Limits, parse_cell
@@ -52,7 +52,7 @@ def gathered(plan: NightPlan, archives: Mapping[str, bytes | str], limits: Limit
         try:
             files = _files(archives.get(shard, "it uploaded no results"), limits)
         except HostileError as error:
-            words.append(f"{shard}: {plain(error.reason)}")
+            words.append(f"{shard}: {strip_marks(error.reason)}")
             continue
         for name, content, problem in _judged(plan, shard, files, limits):
             (refused if problem else believed)[name] = content
@@ -82,7 +82,7 @@ def _problem(plan: NightPlan, asked: NightCell, content: bytes, limits: Limits) 
     try:
         cell = parse_cell(content, limits)
     except HostileError as error:
-        return plain(error.reason)
+        return strip_marks(error.reason)
     return next(_problems(plan, asked, cell), "")
 
 

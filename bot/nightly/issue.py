@@ -17,7 +17,7 @@ from pydantic import ConfigDict
 from bot.github.marker import Marker
 from bot.github.types import Comment
 from bot.nightly.changes import Turn, Turns
-from bot.text import clip, count, markdown_code
+from bot.text import clip, count, render_markdown_code
 
 TITLE: Final = "Nightly: what changed"
 SHOWN: Final = 30
@@ -195,4 +195,4 @@ def _table(title: str, turns: Sequence[Turn], more: int = 0, words: str = "") ->
 def _row(turn: Turn) -> str:
     cell, case = turn.subject
     verdicts = [str(verdict).replace("_", " ") for verdict in (turn.before, turn.after)]
-    return f"| {' | '.join([markdown_code(cell), markdown_code(case), *verdicts, str(turn.since)])} |"
+    return f"| {' | '.join([render_markdown_code(cell), render_markdown_code(case), *verdicts, str(turn.since)])} |"

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bot.nightly.plan import Night
-from bot.text import count, markdown_code
-from matrix.text import one_line
+from bot.text import count, render_markdown_code
+from matrix.text import join_lines
 
 
 def planned(night: Night) -> str:
@@ -20,15 +20,15 @@ def _planned(night: Night) -> Iterator[str]:
     cells = night.plan.cells
     machines = count(len({cell.shard for cell in cells}), "machine")
     yield f"### The night of {night.plan.night}: {count(len(cells), 'cell')} on {machines}\n"
-    yield from (f"- {markdown_code(problem)}" for problem in night.problems)
+    yield from (f"- {render_markdown_code(problem)}" for problem in night.problems)
     if cells:
         yield "\n| Environment | Why | | Machine |\n| --- | --- | --- | --- |"
         for cell in cells:
-            words = markdown_code(cell.words) if cell.words else ""
-            yield f"| {markdown_code(cell.environment.id)} | {cell.why} | {words} | {cell.shard} |"
+            words = render_markdown_code(cell.words) if cell.words else ""
+            yield f"| {render_markdown_code(cell.environment.id)} | {cell.why} | {words} | {cell.shard} |"
     if night.skipped:
         yield f"\n<details><summary>{count(len(night.skipped), 'cell')} not measured</summary>\n"
-        yield from (f"- {markdown_code(one.name)}: {markdown_code(one.words)}" for one in night.skipped)
+        yield from (f"- {render_markdown_code(one.name)}: {render_markdown_code(one.words)}" for one in night.skipped)
         yield "\n</details>"
 
 
@@ -36,4 +36,4 @@ def kept(states: Sequence[str], words: Sequence[str], *, pushed: bool) -> str:
     """What became of a night's cells, their states by name, as Markdown; `pushed` is whether anything was new."""
     counts = ", ".join(f"{number:,} {state}" for state, number in sorted(Counter(states).items())) or "nothing"
     lines = [f"### Kept: {counts}\n", *([] if pushed else ["The history holds all of it already.\n"])]
-    return "\n".join([*lines, *(f"- {markdown_code(one_line(word))}" for word in words)])
+    return "\n".join([*lines, *(f"- {render_markdown_code(join_lines(word))}" for word in words)])

@@ -16,7 +16,7 @@ from bot.github.events import CommentEvent
 from bot.github.thread import Thread
 from bot.github.types import SELECTOR, PullRequest
 from bot.pull_requests.services import Services
-from bot.text import clip, listed, markdown_code
+from bot.text import clip, join_words, render_markdown_code
 from matrix.catalog.select import select
 from matrix.errors import UnknownNameError, closest
 from matrix.model import Architecture
@@ -165,8 +165,10 @@ class _Executor:
     def _start(self, pull: PullRequest, selector: str = "") -> str:
         self._services.start_run(pull, selector)
         if selector:
-            return f"Measuring {markdown_code(pull.head.sha[:12])}, only {markdown_code(selector)}. I will reply here."
-        return f"Measuring {markdown_code(pull.head.sha[:12])}. The result goes into my comment and the check run."
+            return f"Measuring {render_markdown_code(pull.head.sha[:12])}, only {render_markdown_code(selector)}. I will reply here."
+        return (
+            f"Measuring {render_markdown_code(pull.head.sha[:12])}. The result goes into my comment and the check run."
+        )
 
     def _rerun(self, pull: PullRequest) -> str:
         comment = self._comment()
@@ -174,14 +176,12 @@ class _Executor:
         if not state or state.head != pull.head.sha:
             return self._start(pull)
         if not self._services.github.fetch_workflow_run(self._services.project, state.run).conclusion:
-            return f"The run of {markdown_code(state.head[:12])} is not finished yet."
+            return f"The run of {render_markdown_code(state.head[:12])} is not finished yet."
         try:
             self._services.github.rerun(self._services.project, state.run)
         except ForbiddenError:  # GitHub repeats a run for 30 days, and 50 times
             return self._start(pull)
-        return (
-            f"Measuring {markdown_code(state.head[:12])} once more. The result goes into my comment and the check run."
-        )
+        return f"Measuring {render_markdown_code(state.head[:12])} once more. The result goes into my comment and the check run."
 
     def _explained(self, architecture: str) -> str:
         names = self._names(architecture)
@@ -212,8 +212,8 @@ def _help(unknown: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return markdown_code(clip(text, 80))
+    return render_markdown_code(clip(text, 80))
 
 
 def _meant(close: Sequence[str]) -> str:
-    return f". Did you mean {listed([markdown_code(name) for name in close])}?" if close else "."
+    return f". Did you mean {join_words([render_markdown_code(name) for name in close])}?" if close else "."

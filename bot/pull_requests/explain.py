@@ -11,7 +11,7 @@ from bot.pull_requests.assess import recompute_plan
 from bot.pull_requests.report_run import compare_artifacts
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Ignored, find_subject
-from bot.text import markdown_code
+from bot.text import render_markdown_code
 
 LIMIT: Final = 6_000
 """Characters of an answer about one architecture."""
@@ -23,7 +23,7 @@ def explain(architecture: str, number: int, services: Services) -> str:
     thread = Thread(github, workflow.repository, number)
     posted = [one for one in find_ours(thread.comments(), github.login) if one.state]
     if not posted or not (state := posted[-1].state):
-        return f"Nothing is known about {markdown_code(architecture)} yet: no run has ended."
+        return f"Nothing is known about {render_markdown_code(architecture)} yet: no run has ended."
     run = github.fetch_workflow_run(workflow.repository, state.run)
     found = find_subject(run, github, workflow)
     if isinstance(found, Ignored):
@@ -33,5 +33,5 @@ def explain(architecture: str, number: int, services: Services) -> str:
     comparison, _ = compare_artifacts(github, run, plan, jobs, workflow.repository)
     own = tuple(one for one in comparison.compared if one.key.architecture == architecture)
     if not own:
-        return f"{markdown_code(architecture)} was not measured: this pull request does not affect it."
+        return f"{render_markdown_code(architecture)} was not measured: this pull request does not affect it."
     return render_comment(build_view(Facts(plan, run_url=run.url), replace(comparison, compared=own)), LIMIT)

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected
-from bot.text import clip, listed
+from bot.text import clip, join_words
 from matrix.checks import CHECKS
 from matrix.comparison.compare import DETECTING, Role
 from matrix.comparison.plan import ComparisonPlan, Duel, Side
@@ -20,7 +20,7 @@ from matrix.environments.packages import CROSSED, PACKAGES, PROJECT
 from matrix.environments.spec import Environment, of_set
 from matrix.errors import USAGE, MatrixError, UnknownNameError
 from matrix.model import Architecture, CaseKey, Check
-from matrix.text import one_line
+from matrix.text import join_lines
 
 NAMED: Final = 8
 """How many models without an architecture are named."""
@@ -109,8 +109,8 @@ def describe_unplanned(affected: Affected, catalog: Sequence[Architecture]) -> t
     unknown = [folder for folder in affected.models if not any(_in_folder(entry, folder) for entry in catalog)]
     if not unknown:
         return ()
-    names = [one_line(clip(folder)) for folder in dict.fromkeys(unknown)]
-    named = listed([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
+    names = [join_lines(clip(folder)) for folder in dict.fromkeys(unknown)]
+    named = join_words([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
     return (f"the catalog has no architecture of {named}: how these models load is not measured",)
 
 

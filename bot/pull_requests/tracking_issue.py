@@ -14,7 +14,7 @@ from pydantic import ConfigDict, StringConstraints
 from bot.comment.state import Headline
 from bot.github.marker import Marker
 from bot.github.types import Link, Moment, Number, PullRequest, RepositoryName, Sha
-from bot.text import markdown_code
+from bot.text import render_markdown_code
 
 TITLE: Final = "Upstream pull requests under ZeRO-3"
 ENTRIES: Final = 50
@@ -109,5 +109,5 @@ def render_tracking_issue(state: TrackingState) -> str:
 
 def _row(entry: Entry) -> str:
     pull = f"https://redirect.github.com/{entry.repository}/pull/{entry.number}"
-    shown = f"[{markdown_code(f'{entry.repository} {entry.number}')}]({pull})"
+    shown = f"[{render_markdown_code(f'{entry.repository} {entry.number}')}]({pull})"
     return f"| {shown} | `{entry.head[:12]}` | {entry.headline.replace('_', ' ')} | [run {entry.run}]({entry.url}) |"

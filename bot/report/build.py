@@ -19,16 +19,16 @@ from bot.report.context import (
     Report,
     Unchecked,
 )
-from bot.report.evidence import Signature, error_view, evidence
-from bot.report.labels import command, labels
-from bot.report.statements import Placed, answer, statements
+from bot.report.evidence import Signature, build_error_view, build_evidence
+from bot.report.labels import format_command, label_cells
+from bot.report.statements import Placed, build_statements, summarize_cells
 from bot.text import Code, clip
-from bot.verdict_words import tensors_in_words
+from bot.verdict_words import describe_tensors
 from matrix.catalog.coverage import LEFT_OUT, coverage
 from matrix.catalog.lockfile import Lock
 from matrix.checks import CHECKS
 from matrix.model import Case, Cell, Check, Loader, Run
-from matrix.text import one_line
+from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
 TENSORS_SHOWN = 20
@@ -39,13 +39,15 @@ TENSORS_IN_REPORT = 3000
 Signatures = dict[Signature, list[CaseView]]
 
 
-def report(run: Run, families: Mapping[str, str] = MappingProxyType({}), lock: Lock | None = None) -> Report:
+def build_report(run: Run, families: Mapping[str, str] = MappingProxyType({}), lock: Lock | None = None) -> Report:
     """The context of a run. `families` maps architecture ids to family names, in the order of the catalog.
 
     `lock` says what each version of transformers has, so that the report can say what of it was checked.
     """
-    names = labels(run.cells)
-    environments = [environment_view(f"e{index}", cell, names[index], lock) for index, cell in enumerate(run.cells)]
+    names = label_cells(run.cells)
+    environments = [
+        build_environment_view(f"e{index}", cell, names[index], lock) for index, cell in enumerate(run.cells)
+    ]
     architectures = sorted({case.architecture for cell in run.cells for case in cell.cases}, key=str.casefold)
     anchors = {architecture: f"a{number}" for number, architecture in enumerate(architectures)}
     placed = [
@@ -58,13 +60,13 @@ def report(run: Run, families: Mapping[str, str] = MappingProxyType({}), lock: L
     columns = tuple(_columns(run.cells, environments))
     rows = _rows(placed, anchors, columns, checks)
     return Report(
-        answer=answer(run.cells),
+        answer=summarize_cells(run.cells),
         environments=tuple(environments),
         verdicts=tuple(verdict for verdict in Verdict if occurring[verdict]),
         checks=checks,
         columns=columns,
         families=tuple(_families(rows, families)),
-        findings=statements(placed),
+        findings=build_statements(placed),
     )
 
 
@@ -76,11 +78,11 @@ def _coverage(cell: Cell, lock: Lock | None) -> CoverageView | None:
     for name, reason in found.unchecked.items():
         alike[reason].append(clip(name))
     reasons = sorted(alike, key=lambda reason: (reason == LEFT_OUT, reason))
-    unchecked = tuple(Unchecked(clip(one_line(reason)), tuple(alike[reason])) for reason in reasons)
+    unchecked = tuple(Unchecked(clip(join_lines(reason)), tuple(alike[reason])) for reason in reasons)
     return CoverageView(found.checked, found.discovered, unchecked, tuple(map(clip, found.unreached)))
 
 
-def environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = None) -> EnvironmentView:
+def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = None) -> EnvironmentView:
     """An environment as reports show it: under `anchor`, called `label`; `lock` says what it covers."""
     measured = len(cell.cases)
     return EnvironmentView(
@@ -93,7 +95,7 @@ def environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = N
         measured=measured,
         untested=max(0, cell.planned - measured),
         complete=cell.complete,
-        error=error_view(cell.error, cell.environment.world_size),
+        error=build_error_view(cell.error, cell.environment.world_size),
         coverage=_coverage(cell, lock),
     )
 
@@ -106,11 +108,11 @@ def _placed(cell: Cell, case: Case, environment: EnvironmentView, anchors: Mappi
         loader=case.loader,
         check=case.check,
         verdict=case.verdict,
-        compared=tensors_in_words(case.tensors),
+        compared=describe_tensors(case.tensors),
         wrong=len({finding.tensor for finding in case.findings}),
         confirmed=case.confirmed,
         seconds=case.seconds,
-        command=command(cell.environment, case),
+        command=format_command(cell.environment, case),
     )
     return Placed(case, view)
 
@@ -156,7 +158,7 @@ def _signatures(cases: Sequence[Placed]) -> Signatures:
 
 
 def _evidence(signatures: Signatures, limit: int) -> tuple[Evidence, ...]:
-    return tuple(evidence(signature, cases, limit) for signature, cases in signatures.items())
+    return tuple(build_evidence(signature, cases, limit) for signature, cases in signatures.items())
 
 
 def _heat_cells(cases: Sequence[Placed], columns: Sequence[Column], checks: Sequence[Check]) -> tuple[HeatCell, ...]:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.report.context import CaseView, ErrorView, Evidence, SiteView, TensorView
-from bot.text import MESSAGE_LIMIT, clip, ranks_in_words, values
-from bot.verdict_words import KINDS, reported_in_words, tensors_in_words
+from bot.text import MESSAGE_LIMIT, clip, describe_ranks, format_values
+from bot.verdict_words import KINDS, describe_reported, describe_tensors
 from matrix.model import Failure, Finding, Kind, Tensors
 from matrix.verdicts import Verdict
 
@@ -25,23 +25,23 @@ class Signature:
     world_size: int
 
 
-def evidence(signature: Signature, cases: Iterable[CaseView], limit: int) -> Evidence:
+def build_evidence(signature: Signature, cases: Iterable[CaseView], limit: int) -> Evidence:
     """The evidence of `cases`, which share `signature`, showing at most `limit` sites and about as many tensors."""
-    groups = by_site(signature.findings)
+    groups = group_by_site(signature.findings)
     each = max(1, limit // max(1, len(groups)))
     views = tuple(_site(findings, signature.world_size, each) for findings in groups[:limit])
     return Evidence(
         verdict=signature.verdict,
-        compared=tensors_in_words(signature.tensors),
+        compared=describe_tensors(signature.tensors),
         total=len({finding.tensor for finding in signature.findings}),
         sites=views,
         more_sites=len(groups) - len(views),
-        error=error_view(signature.error, signature.world_size),
+        error=build_error_view(signature.error, signature.world_size),
         cases=tuple(cases),
     )
 
 
-def by_site(findings: Iterable[Finding]) -> list[list[Finding]]:
+def group_by_site(findings: Iterable[Finding]) -> list[list[Finding]]:
     """Findings that differ only in tensor and values together; the worst kind first, then the most tensors."""
     groups: dict[tuple[object, ...], list[Finding]] = defaultdict(list)
     for finding in findings:
@@ -50,11 +50,11 @@ def by_site(findings: Iterable[Finding]) -> list[list[Finding]]:
     return sorted(groups.values(), key=lambda group: (order.index(group[0].kind), -len(group), group[0].site))
 
 
-def error_view(error: Failure | None, world_size: int) -> ErrorView | None:
+def build_error_view(error: Failure | None, world_size: int) -> ErrorView | None:
     """An exception for people, or None."""
     if error is None:
         return None
-    ranks = ranks_in_words(error.ranks, world_size)
+    ranks = describe_ranks(error.ranks, world_size)
     return ErrorView(clip(error.type), clip(error.message.strip(), MESSAGE_LIMIT), clip(error.frame, 400), ranks)
 
 
@@ -65,21 +65,21 @@ def _site(findings: list[Finding], world_size: int, limit: int) -> SiteView:
         what=first.what,
         kind=first.kind,
         holds=KINDS[first.kind],
-        ranks=ranks_in_words(first.ranks, world_size),
-        reported=reported_in_words(reported_missing=first.reported_missing),
+        ranks=describe_ranks(first.ranks, world_size),
+        reported=describe_reported(reported_missing=first.reported_missing),
         total=len(findings),
-        tensors=tuple(tensor_view(finding) for finding in findings[:limit]),
+        tensors=tuple(build_tensor_view(finding) for finding in findings[:limit]),
         more=max(0, len(findings) - limit),
     )
 
 
-def tensor_view(finding: Finding) -> TensorView:
+def build_tensor_view(finding: Finding) -> TensorView:
     """The tensor of a finding with its first wrong values."""
     wrong, total = finding.elements
     return TensorView(
         tensor=clip(finding.tensor),
-        expected=values(finding.expected, more=wrong > len(finding.expected)),
-        actual=values(finding.actual, more=wrong > len(finding.actual)),
+        expected=format_values(finding.expected, more=wrong > len(finding.expected)),
+        actual=format_values(finding.actual, more=wrong > len(finding.actual)),
         elements=f"{wrong:,} of {total:,}" if total else "",
         detail=clip(finding.detail),
     )

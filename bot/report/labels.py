@@ -14,7 +14,7 @@ DEFAULT_WORLD_SIZE = 2
 _SHA = "[0-9a-f]{40}"
 
 
-def labels(cells: Sequence[Cell]) -> list[Code]:
+def label_cells(cells: Sequence[Cell]) -> list[Code]:
     """A short name for each cell, telling them apart: versions, device, and whatever else is not the same for all."""
     varying = [part for part in (*UNCROSSED, "python", "world_size") if _varies(cells, part)]
     names = [_label(cell.environment, varying) for cell in cells]
@@ -25,7 +25,7 @@ def labels(cells: Sequence[Cell]) -> list[Code]:
     return [clip(name) for name in full]
 
 
-def command(info: EnvironmentInfo, case: Case) -> Code:
+def format_command(info: EnvironmentInfo, case: Case) -> Code:
     """The one line that reproduces just this case; of a branch it names the commit that was measured."""
     size = "" if info.world_size == DEFAULT_WORLD_SIZE else f" --world-size {info.world_size}"
     what = f"--architecture {_quoted(case.architecture)} --loader {case.loader} --check {case.check} --again{size}"

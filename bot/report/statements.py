@@ -8,11 +8,11 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.report.context import CaseView, Statement
-from bot.text import Code, Sentence, clip, count, listed, ranks_in_words, values
-from bot.verdict_words import KINDS, does, reported_in_words
+from bot.text import Code, Sentence, clip, count, describe_ranks, format_values, join_words
+from bot.verdict_words import KINDS, describe_reported, describe_verdict
 from matrix.checks import CHECKS
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding
-from matrix.text import one_line
+from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
 
@@ -24,13 +24,13 @@ class Placed:
     view: CaseView
 
 
-def answer(cells: Sequence[Cell]) -> str:
+def summarize_cells(cells: Sequence[Cell]) -> str:
     """The whole run in one or two sentences; a good one never hides what was not measured."""
     verdicts = Counter(case.verdict for cell in cells for case in cell.cases)
     measured = sum(number for verdict, number in verdicts.items() if verdict.row.measured)
     wrong = [verdict for verdict in Verdict if verdict.wrong_values and verdicts[verdict]]
     if wrong:
-        named = listed([f"{verdicts[verdict]:,} {verdict.row.word}" for verdict in wrong])
+        named = join_words([f"{verdicts[verdict]:,} {verdict.row.word}" for verdict in wrong])
         total = sum(verdicts[verdict] for verdict in wrong)
         first = f"{total:,} of {count(measured, 'measured case')} went wrong: {named}."
     else:
@@ -45,7 +45,7 @@ def _gaps(cells: Sequence[Cell]) -> list[str]:
     return [*gaps, f"{count(untested, 'planned case')} not tested."] if untested else gaps
 
 
-def statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
+def build_statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
     """What went wrong, the worst verdict first, then what hits the most architectures in the most places."""
     placed = list(_reached(list(cases)))
     environments = len({case.view.environment.anchor for case in placed})
@@ -55,7 +55,7 @@ def statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
     return tuple(_statement(groups, environments) for groups in folded)
 
 
-def never_began(cases: Iterable[Case]) -> Mapping[CaseKey, CaseKey]:
+def find_saves_not_reached(cases: Iterable[Case]) -> Mapping[CaseKey, CaseKey]:
     """Returns the cases of an environment that never began, each with the one before it that raised: one failure, not two."""
     known = {case.key: case for case in cases}
     before = {key: [key._replace(check=Check(name)) for name in CHECKS[key.check].after] for key in known}
@@ -72,7 +72,7 @@ def _reached(cases: Sequence[Placed]) -> Iterator[Placed]:
     environments: dict[Hashable, list[Case]] = defaultdict(list)
     for placed in cases:
         environments[placed.view.environment.anchor].append(placed.case)
-    unreached = {anchor: never_began(there) for anchor, there in environments.items()}
+    unreached = {anchor: find_saves_not_reached(there) for anchor, there in environments.items()}
     return (placed for placed in cases if placed.case.key not in unreached[placed.view.environment.anchor])
 
 
@@ -158,7 +158,7 @@ def _statement(groups: Sequence[_Group], environments: int) -> Statement:
 
 def _where(groups: Sequence[_Group], environments: int) -> Sentence:
     labels = list(dict.fromkeys(group.quoted.view.environment.label for group in groups))
-    loaders = listed(list(dict.fromkeys(group.quoted.case.loader for group in groups)))
+    loaders = join_words(list(dict.fromkeys(group.quoted.case.loader for group in groups)))
     several = f"{len(labels)} of {environments} environments"
     return labels[0] if len(labels) == 1 else several, f", {loaders} loader"
 
@@ -166,7 +166,7 @@ def _where(groups: Sequence[_Group], environments: int) -> Sentence:
 def _headline(groups: Sequence[_Group]) -> Sentence:
     """Who does what; the total is told only where it is the same in every place."""
     first, totals = groups[0], {group.total for group in groups}
-    doing = does(first.verdict, first.quoted.case.check, first.size)
+    doing = describe_verdict(first.verdict, first.quoted.case.check, first.size)
     if first.size == 1:
         return first.quoted.view.architecture, f" {doing}"
     of = f"{first.size:,} of {first.total:,}" if len(totals) == 1 else f"{first.size:,}"
@@ -174,16 +174,16 @@ def _headline(groups: Sequence[_Group]) -> Sentence:
 
 
 def _finding(group: _Group, finding: Finding) -> Sentence:
-    ranks = ranks_in_words(finding.ranks, group.quoted.view.environment.info.world_size)
+    ranks = describe_ranks(finding.ranks, group.quoted.view.environment.info.world_size)
     sites = {other.site for placed in group.cases for other in placed.case.findings} - {finding.site}
     also = f"; {count(len(sites), 'other site')} too" if sites else ""
-    reported = f"; {reported_in_words(reported_missing=finding.reported_missing)}{also}"
+    reported = f"; {describe_reported(reported_missing=finding.reported_missing)}{also}"
     return ("; ", clip(finding.site), f" {KINDS[finding.kind]} {ranks}".rstrip(), *_values(finding), reported)
 
 
 def _values(finding: Finding) -> Sentence:
     if finding.expected and finding.actual:
-        return " (expected ", values(finding.expected[:1]), ", got ", values(finding.actual[:1]), ")"
+        return " (expected ", format_values(finding.expected[:1]), ", got ", format_values(finding.actual[:1]), ")"
     return (" (", clip(finding.detail), ")") if finding.detail else ()
 
 
@@ -191,7 +191,7 @@ def _error(group: _Group) -> Sentence:
     error = group.quoted.case.error
     if error is None:
         return ()
-    ranks = ranks_in_words(error.ranks, group.quoted.view.environment.info.world_size)
-    message = clip(one_line(f"{error.type}: {error.message}"), 240)
+    ranks = describe_ranks(error.ranks, group.quoted.view.environment.info.world_size)
+    message = clip(join_lines(f"{error.type}: {error.message}"), 240)
     frame: Sentence = (" in ", clip(error.frame)) if error.frame else ()
     return ("; ", Code(message), *frame, f" {ranks}".rstrip())

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.report.context import Column, CoverageView, Report
-from bot.text import Code, Sentence, count, listed
-from matrix.text import one_line, visible
+from bot.text import Code, Sentence, count, join_words
+from matrix.text import join_lines, make_visible
 from matrix.verdicts import Verdict
 
 FINDINGS_SHOWN = 10
@@ -30,7 +30,7 @@ def print_report(report: Report, file: TextIO) -> None:
     for line in (*_gaps(report), *_coverage(report), *_findings(report)):
         console.print(line, soft_wrap=not console.is_terminal)
     if report.findings:
-        console.print("\nthe first of them alone:\n ", one_line(report.findings[0].example.command), soft_wrap=True)
+        console.print("\nthe first of them alone:\n ", join_lines(report.findings[0].example.command), soft_wrap=True)
     console.print(Text(f"\n{report.answer}", "bold"), soft_wrap=not console.is_terminal)
 
 
@@ -46,7 +46,9 @@ def _table(report: Report) -> Table:
         columns = [column for column in report.columns if column.environment is environment and column.measured]
         numbers = [_numbers(columns, verdict) for verdict in report.verdicts]
         of = [str(column.measured) for column in columns] or ["0"]
-        table.add_row(one_line(environment.label), _lines([column.loader for column in columns]), *numbers, _lines(of))
+        table.add_row(
+            join_lines(environment.label), _lines([column.loader for column in columns]), *numbers, _lines(of)
+        )
     return table
 
 
@@ -58,7 +60,7 @@ def _narrow(report: Report) -> Text:
             f"{column.counts[verdict]} {verdict.row.word}" for verdict in report.verdicts if column.counts[verdict]
         ]
         if counts:
-            label = one_line(column.environment.label)
+            label = join_lines(column.environment.label)
             lines.append(f"{label}, {column.loader}: {', '.join(counts)} of {column.measured}")
     return Text("\n".join(lines))
 
@@ -75,9 +77,9 @@ def _lines(texts: Iterable[str]) -> str:
 def _gaps(report: Report) -> list[Text]:
     lines = []
     for environment in report.gaps:
-        lines.append(Text(f"\n{one_line(environment.label)}: {environment.gap}", "bold"))
+        lines.append(Text(f"\n{join_lines(environment.label)}: {environment.gap}", "bold"))
         if environment.error:
-            lines.append(Text(visible(f"{environment.error.type}: {environment.error.message}")))
+            lines.append(Text(make_visible(f"{environment.error.type}: {environment.error.message}")))
     return lines
 
 
@@ -85,20 +87,20 @@ def _coverage(report: Report) -> list[Text]:
     """What share was checked, and why the rest was not; what a run left out on purpose is only counted."""
     lines = [Text("\ncoverage", "bold")]
     for environment in report.environments:
-        lines.append(Text(f"{one_line(environment.label)}: {environment.covered}"))
+        lines.append(Text(f"{join_lines(environment.label)}: {environment.covered}"))
         lines.extend(Text(f"  {line}") for line in (_uncovered(environment.coverage) if environment.coverage else ()))
     return lines
 
 
 def _uncovered(coverage: CoverageView) -> Iterator[str]:
     for group in coverage.unchecked:
-        yield f"{one_line(group.reason)}: {_few(group.architectures)}"
+        yield f"{join_lines(group.reason)}: {_few(group.architectures)}"
     if coverage.unreached:
         yield f"{coverage.unreached_words}: {_few(coverage.unreached)}"
 
 
 def _few(names: Sequence[str]) -> str:
-    few = listed([one_line(name) for name in names[:NAMES_SHOWN]])
+    few = join_words([join_lines(name) for name in names[:NAMES_SHOWN]])
     more = len(names) - NAMES_SHOWN
     return few + (f" and {more} more" if more > 0 else "")
 
@@ -115,4 +117,4 @@ def _findings(report: Report) -> list[Text]:
 
 
 def _words(sentence: Sentence) -> Text:
-    return Text.assemble(*[(visible(part), "cyan" if isinstance(part, Code) else "") for part in sentence])
+    return Text.assemble(*[(make_visible(part), "cyan" if isinstance(part, Code) else "") for part in sentence])

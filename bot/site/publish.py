@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bot.render import asset, atom, page_html, ready
+from bot.render import compile_pages, render_asset, render_feed, render_page
 from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex
 from bot.site.folder import clear_site, write_file
@@ -29,7 +29,7 @@ def publish_site(site: SiteIndex, root: Path, tell: Callable[[str], None]) -> in
     """Replaces the folder `root` by the `site`, and returns how many files it has. Raises NotASiteError, OutputError."""
     clear_site(root, (*FOLDERS, *OUTPUTS))
     tell(f"{len(site.readings)} environments, {len(site.architectures)} architectures")
-    ready()
+    compile_pages()
     tasks = list_tasks(site)
     files = 0
     with spread(partial(_write_task, root, site), tasks) as made:
@@ -51,7 +51,7 @@ def _write_task(root: Path, site: SiteIndex, task: Task) -> int:
     name, arguments = task
     number = 0
     for page in PAGE_KINDS[name].build_task(site, arguments):
-        write_file(root / page.path, page_html(page, page.template, NAVIGATION).encode())
+        write_file(root / page.path, render_page(page, page.template, NAVIGATION).encode())
         number += 1
     return number
 
@@ -65,10 +65,10 @@ def _write_files(root: Path, site: SiteIndex) -> int:
 
 
 def _files(site: SiteIndex) -> Iterator[tuple[str, bytes]]:
-    yield "site.css", f"{asset('report.css')}\n{asset('site/site.css')}".encode()
-    yield "site.js", asset("site/site.js").encode()
+    yield "site.css", f"{render_asset('report.css')}\n{render_asset('site/site.css')}".encode()
+    yield "site.js", render_asset("site/site.js").encode()
     ages = json.dumps({"night": site.night.isoformat() if site.night else "", "fresh": FRESH, "trusted": TRUSTED.days})
     yield "night.js", f'"use strict";\nglobalThis.zero3 = {ages};\n'.encode()
-    yield links.FEED, atom(build_feed(site.recent, site.snapshot.night, site.publisher)).encode()
+    yield links.FEED, render_feed(build_feed(site.recent, site.snapshot.night, site.publisher)).encode()
     yield from ((path, badge.json.encode()) for path, badge in build_badges(site.snapshot).items())
     yield from build_api(site)

@@ -11,7 +11,7 @@ from matrix.advice.safety import Answer, Tried, answers
 from matrix.checks import CHECKS
 from matrix.history.snapshot import TRUSTED, is_too_old
 from matrix.model import Loader
-from matrix.text import printable
+from matrix.text import make_printable
 
 SHOWN: Final = 5
 """How many pairs of a kind are printed; programs get all."""
@@ -41,7 +41,7 @@ def _values(tried: Tried) -> dict[str, Any]:
 
 def advice_lines(advice: Advice) -> Iterator[str]:
     """The answer, why, and what to use instead."""
-    yield f"{printable(advice.architecture)}: {_answer(advice)}"
+    yield f"{make_printable(advice.architecture)}: {_answer(advice)}"
     if advice.age.late:
         yield _old(advice.age)
     for tried in advice.asked[:SHOWN]:
@@ -60,7 +60,7 @@ def _answer(advice: Advice) -> str:
     loader = f"with the {ask.loader} loader"
     if ask.pinned:
         pins = {"transformers": ask.transformers, "deepspeed": ask.deepspeed}
-        wanted = " with ".join(f"{package} {printable(pin)}" for package, pin in pins.items() if pin)
+        wanted = " with ".join(f"{package} {make_printable(pin)}" for package, pin in pins.items() if pin)
         unknown = _UNCERTAIN if advice.asked else "was not measured"
         words = {
             Answer.SAFE: f"is safe {loader}{_where(advice)}",
@@ -94,7 +94,7 @@ _UNCERTAIN: Final = (
 
 
 def _pair(tried: Tried) -> str:
-    return f"transformers {printable(tried.transformers)}, deepspeed {printable(tried.deepspeed)}, {tried.device}"
+    return f"transformers {make_printable(tried.transformers)}, deepspeed {make_printable(tried.deepspeed)}, {tried.device}"
 
 
 def _told(tried: Tried, loader: Loader) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from matrix.catalog.lockfile import Lock
 from matrix.model import Architecture
-from matrix.text import printable
+from matrix.text import make_printable
 
 OWNERS_SHOWN: Final = 3
 """How many module classes a line names the buffers of; --json has them all."""
@@ -67,7 +67,7 @@ def notes(lock: Lock, transformers: str = "") -> Iterator[str]:
 
 def _reasons(words: str, reasons: Mapping[str, str]) -> Iterator[str]:
     for name, why in reasons.items():
-        yield printable(f"{words}: {name}: {' '.join(why.split())}")
+        yield make_printable(f"{words}: {name}: {' '.join(why.split())}")
 
 
 def _unreached(sites: Sequence[str]) -> str:

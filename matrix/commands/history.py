@@ -10,7 +10,7 @@ from matrix.errors import NoHistoryError
 from matrix.history.build import build_database
 from matrix.history.database import open_database
 from matrix.history.queries import NightlyRun, RejectedFile, query_nightly_runs, query_rejected_files
-from matrix.text import printable
+from matrix.text import make_printable
 
 
 def show_history(
@@ -37,4 +37,4 @@ def history_lines(runs: Iterable[NightlyRun], rejected: Iterable[RejectedFile]) 
         }
         yield f"{run.day}: " + ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     for file in rejected:
-        yield f"rejected: {printable(file.reason)}"
+        yield f"rejected: {make_printable(file.reason)}"

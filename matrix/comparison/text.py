@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from matrix.comparison.compare import Comparison, Outcome, Role
-from matrix.text import printable
+from matrix.text import make_printable
 
 
 def comparison_values(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -26,16 +26,16 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield ", ".join(f"{number} {_word(outcome)}" for outcome, number in counts.items() if number) or "no cases"
     for outcome in Outcome:
         for entry in comparison.of(outcome) if outcome is not Outcome.UNCHANGED else ():
-            yield f"  {_word(outcome)}: {printable(str(entry.key))}: {entry.reason}"
+            yield f"  {_word(outcome)}: {make_printable(str(entry.key))}: {entry.reason}"
 
 
 def _runs(comparison: Comparison) -> Iterator[str]:
     for role in (Role.BASE, Role.HEAD):
         for cell in comparison.runs[role].cells:
             gap = "" if cell.complete else f" (incomplete: {len(cell.cases)} of {cell.planned} planned cases)"
-            yield f"{role}: {printable(cell.environment.id)}{gap}"
+            yield f"{role}: {make_printable(cell.environment.id)}{gap}"
             if cell.error:
-                yield f"  {printable(f'{cell.error.type}: {cell.error.message}')}"
+                yield f"  {make_printable(f'{cell.error.type}: {cell.error.message}')}"
 
 
 def _word(outcome: Outcome) -> str:

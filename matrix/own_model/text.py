@@ -11,7 +11,7 @@ from matrix.advice.safety import Answer
 from matrix.checks import CHECKS
 from matrix.model import Case
 from matrix.own_model.diagnosis import Diagnosis, Wrong, unseen
-from matrix.text import KINDS, printable
+from matrix.text import KINDS, make_printable
 from matrix.verdicts import Verdict
 
 FIXED_LOADER: Final = "matrix/probe/zero3_buffers.py"
@@ -23,17 +23,19 @@ def check_lines(found: Diagnosis) -> Iterator[str]:
     """The answer in a few lines: safe or not, what was measured, what is wrong, and what to do."""
     info = found.environment
     names = ", ".join(dict.fromkeys(case.architecture for case in found.stock))
-    yield printable(f"{_ANSWERS[found.answer]}: {names}")
-    yield printable(
+    yield make_printable(f"{_ANSWERS[found.answer]}: {names}")
+    yield make_printable(
         f"with transformers {info.transformers}, deepspeed {info.deepspeed}, torch {info.torch}; "
         f"{info.world_size} ranks, {info.device}"
     )
-    yield from map(printable, _measured(found))
+    yield from map(make_printable, _measured(found))
     for case in found.stock:
         which = f"{case.architecture} " if ", " in names else ""
-        yield printable(f"{which}{CHECKS[case.check].words.call}: {_said(case)}")
+        yield make_printable(f"{which}{CHECKS[case.check].words.call}: {_said(case)}")
         key = (case.architecture, case.check)
-        yield from map(printable, _sites([wrong for wrong in found.wrong if (wrong.architecture, wrong.check) == key]))
+        yield from map(
+            make_printable, _sites([wrong for wrong in found.wrong if (wrong.architecture, wrong.check) == key])
+        )
     yield from what_to_do(found)
 
 
@@ -101,7 +103,7 @@ def what_to_do(found: Diagnosis) -> Iterator[str]:
     """What to do about an environment that is not safe: other versions, the fixed loader, or else whom to tell."""
     for name, why in found.reasons.items():
         with_version = f"{name} with transformers {found.environment.transformers}"
-        yield printable(f"- known of {with_version}: {' '.join(why.split())}")
+        yield make_printable(f"- known of {with_version}: {' '.join(why.split())}")
     broken = {case.check for case in found.stock if _unexplained(case, found)}
     if any(not CHECKS[check].needs_saved for check in broken):
         yield "- look at the model first: save_pretrained and from_pretrained do not give it back without ZeRO-3 either"
@@ -110,7 +112,7 @@ def what_to_do(found: Diagnosis) -> Iterator[str]:
     if found.answer is not Answer.UNSAFE:
         return
     if found.pairs:
-        yield f"- use versions that were measured right: {printable(found.pairs[0])}"
+        yield f"- use versions that were measured right: {make_printable(found.pairs[0])}"
     if found.since:
         yield f'- upgrade: pip install "transformers>={found.since}", which loads buffers under ZeRO-3, and check again'
     if found.fixed:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from matrix.errors import SandboxError
-from matrix.text import one_line
+from matrix.text import join_lines
 
 USER: Final = "ZERO3_SANDBOX_USER"
 """Names the user that untrusted code becomes where root runs the matrix."""
@@ -88,7 +88,7 @@ def allowed(outer: Mapping[str, str]) -> dict[str, str]:
 
 def harmless(words: str, limit: int = 300) -> str:
     """`words` of hostile origin as one line of a CI log: no control characters, no `::` or `##[` workflow command."""
-    return re.sub(r"(#|:)(?=\1)", r"\1 ", one_line(words[:limit]))
+    return re.sub(r"(#|:)(?=\1)", r"\1 ", join_lines(words[:limit]))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bot.render import render
-from bot.report.build import report
+from bot.report.build import build_report
 from bot.report.context import Report
 from bot.report.terminal import print_report
-from bot.text import markdown_code, markdown_fence
+from bot.text import render_markdown_code, render_markdown_fence
 from matrix.checks import CHECKS
 from matrix.model import Cell, Kind, Loader, Run
 from matrix.results.records import case_record, end_record, header_record
@@ -81,7 +81,7 @@ def test_hostile_text_is_inert_in_markdown() -> None:
     "name", ["plain", "a|b", "a\\|b", "`", "a``b", " ", "x\ny", "@me #1 www.a.b http://a.b", "</code>"]
 )
 def test_a_name_fills_its_markdown_cell_and_nothing_else(name: str) -> None:
-    table = f"| a | b |\n| --- | --- |\n| {markdown_code(name)} | after |\n"
+    table = f"| a | b |\n| --- | --- |\n| {render_markdown_code(name)} | after |\n"
     tokens = MarkdownIt("commonmark").enable("table").parse(table)
     first, second = (token for before, token in itertools.pairwise(tokens) if before.type == "td_open")
     assert second.content == "after"
@@ -90,7 +90,7 @@ def test_a_name_fills_its_markdown_cell_and_nothing_else(name: str) -> None:
 
 
 def test_a_fence_is_longer_than_what_it_holds() -> None:
-    assert markdown_fence("a ```` b") == "`````sh\na ```` b\n`````"
+    assert render_markdown_fence("a ```` b") == "`````sh\na ```` b\n`````"
 
 
 @pytest.mark.parametrize("context", [a_report(), hostile_report()])
@@ -131,7 +131,7 @@ def test_a_heat_cell_says_its_verdict_without_colour() -> None:
 
 
 def test_a_passing_cell_leads_to_what_was_compared() -> None:
-    html = render("report.html", report(Run((cell(case(BERT)),))))
+    html = render("report.html", build_report(Run((cell(case(BERT)),))))
     (anchor,) = re.findall(r'<a class="v-pass" href="#([^"]+)"', html)
     detail = html[: html.index(f'<li id="{anchor}"')].rpartition('<div class="evidence">')[2]
     assert "2 buffers, 33 parameters and 2 non-persistent buffers compared" in detail
@@ -170,7 +170,7 @@ def big_cell(version: int) -> Cell:
 
 
 def test_the_worst_report_still_opens_at_once() -> None:
-    context = report(Run(tuple(map(big_cell, range(5)))))
+    context = build_report(Run(tuple(map(big_cell, range(5)))))
     assert len(render("report.html", context).encode()) < 3_000_000
     assert len(render("report.md", context).encode()) < 1_500_000
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.report.build import report
+from bot.report.build import build_report
 from bot.report.context import Report
 from matrix.catalog.lockfile import Lock, Looked
 from matrix.model import Check, Failure, Run
@@ -20,7 +20,7 @@ def a_report() -> Report:
     stock = (case(verdict=Verdict.CORRUPT), case(BERT), case(BERT, check=Check("save")))
     failed = cell(planned=4, error=RESOLVER, environment=info("9.9.9"))
     lock = Lock("", {"5.5.4": Looked({"t:Timm": "needs timm"}, unreached=("Codebook.embed", "Loss.weight"))}, ())
-    return report(Run((cell(*stock, planned=9, complete=False), failed)), {ROUTER: "router"}, lock)
+    return build_report(Run((cell(*stock, planned=9, complete=False), failed)), {ROUTER: "router"}, lock)
 
 
 def hostile_report() -> Report:
@@ -34,4 +34,4 @@ def hostile_report() -> Report:
     environment = info(HOSTILE, packages={HOSTILE: HOSTILE}, **names)
     failed = cell(planned=4, error=Failure(HOSTILE, HOSTILE, HOSTILE), environment=info("9.9.9"))
     lock = Lock("", {"9.9.9": Looked({HOSTILE: HOSTILE}, unreached=(HOSTILE,))}, ())
-    return report(Run((cell(*cases, environment=environment), failed)), {HOSTILE: HOSTILE}, lock)
+    return build_report(Run((cell(*cases, environment=environment), failed)), {HOSTILE: HOSTILE}, lock)

@@ -7,8 +7,8 @@ from datetime import date
 from functools import cached_property, partial
 from typing import Any, Final, Literal
 
-from bot.report.labels import labels
-from bot.report.statements import never_began
+from bot.report.labels import label_cells
+from bot.report.statements import find_saves_not_reached
 from bot.site.data import urls as links
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink, Words, words
@@ -192,7 +192,7 @@ class SiteIndex:
     @cached_property
     def environments(self) -> Mapping[str, EnvironmentLink]:
         """The link to each environment, by its id."""
-        names = labels([reading.cell for reading in self.readings])
+        names = label_cells([reading.cell for reading in self.readings])
         return {
             reading.cell.environment.id: _environment_link(reading, label)
             for reading, label in zip(self.readings, names, strict=True)
@@ -209,7 +209,7 @@ class SiteIndex:
                 found[where] = (*found.get(where, ()), link)
         for reading in self.snapshot.readings:
             name = reading.cell.environment.id
-            for key, earlier in never_began([dated.case for dated in reading.cases.values()]).items():
+            for key, earlier in find_saves_not_reached([dated.case for dated in reading.cases.values()]).items():
                 found[name, key] = found.get((name, earlier), ())
         return found
 

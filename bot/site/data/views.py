@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from bot.text import Code, Sentence, plain
+from bot.text import Code, Sentence, strip_marks
 from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 
@@ -30,7 +30,7 @@ class Words:
         return f"Words({self.parts!r})"
 
     def __str__(self) -> str:
-        return plain(self.parts)
+        return strip_marks(self.parts)
 
 
 def words(*parts: str) -> Words:

@@ -11,7 +11,7 @@ from bot.text import Sentence, clip
 from matrix.advice.known import Known, Ranks
 from matrix.checks import CHECKS
 from matrix.model import Case, EnvironmentInfo, Failure, Finding, Kind, What
-from matrix.text import one_line
+from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
 
@@ -96,7 +96,7 @@ def _raised(error: Failure, verdict: Verdict) -> Cause:
 def strip_details(message: str) -> str:
     """Returns what is left of a message without numbers, paths, class names and names of tensors."""
     lines = [line for line in message.splitlines() if line.strip()][:_LINES]
-    return one_line(_SHAPE.sub("…", " ".join(lines)))
+    return join_lines(_SHAPE.sub("…", " ".join(lines)))
 
 
 def _wrong(finding: Finding, case: Case, environment: EnvironmentInfo) -> Cause:

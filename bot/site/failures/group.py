@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.report.statements import never_began
+from bot.report.statements import find_saves_not_reached
 from bot.site.failures.causes import Cause, find_causes
 from bot.site.failures.rules import Measured, Point, Seen, describe, explain
 from bot.text import Sentence
@@ -83,7 +83,7 @@ def _places(snapshot: Snapshot) -> Iterator[Place]:
     """Every case of the snapshot, without saves that never began."""
     for reading in snapshot.readings:
         cases = [dated.case for dated in reading.cases.values()]
-        unreached = never_began(cases)
+        unreached = find_saves_not_reached(cases)
         yield from (Place(reading.cell.environment, case) for case in cases if case.key not in unreached)
 
 

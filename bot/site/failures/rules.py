@@ -8,7 +8,7 @@ from itertools import product
 from operator import and_, or_
 from typing import Final
 
-from bot.text import Sentence, clip, count, listed
+from bot.text import Sentence, clip, count, join_words
 from matrix.environments.packages import CROSSED
 from matrix.model import Check, Device, Loader
 from matrix.versions import version_key
@@ -180,7 +180,7 @@ def _narrow(measured: Measured, failing: int) -> Iterator[list[Condition]]:
             first, last = every.index(bad[0]), every.index(bad[-1])
             bad, words = every[first : last + 1], _range(name, first, last, every)
         else:
-            words = (_WORDS[name].format(listed(list(map(str, bad)))),)
+            words = (_WORDS[name].format(join_words(list(map(str, bad)))),)
         yield [Condition(name, frozenset(bad), words)] if len(bad) < len(every) else []
 
 
@@ -208,7 +208,7 @@ def _architectures(measured: Measured, failing: int) -> Iterator[Condition]:
     if measured.values("buffers", failing) == [True] and len(measured.values("buffers")) > 1:
         yield Condition("buffers", frozenset({True}), ("any persistent buffer",))
     if all(families) and len(families) < len(measured.values("family")):
-        words = f"{'family' if len(families) == 1 else 'families'} {listed(families)}"
+        words = f"{'family' if len(families) == 1 else 'families'} {join_words(families)}"
         yield Condition("family", frozenset(families), (words,), 1 + 2 * len(families))
 
 

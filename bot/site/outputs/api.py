@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex
-from bot.text import clip, json_text, plain
+from bot.text import clip, render_json, strip_marks
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
@@ -112,7 +112,7 @@ def build_api(site: SiteIndex) -> Iterator[tuple[str, bytes]]:
         **{_file(name): _architecture(site, name) for name in site.architectures},
     }
     for path, content in files.items():
-        yield path, json_text(content).encode()
+        yield path, render_json(content).encode()
 
 
 def build_schema() -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _architecture(site: SiteIndex, name: str) -> ArchitectureFile:
         FailureEntry(
             links.finding(one.slug),
             one.verdict,
-            plain(one.title),
+            strip_marks(one.title),
             tuple(issue for known in one.known for issue in known.issues),
         )
         for one in site.failures

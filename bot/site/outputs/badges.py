@@ -12,7 +12,7 @@ from bot.text import count
 from matrix.advice.safety import Answer, Tried, together, tried_in
 from matrix.history.snapshot import Pair, Reading, Snapshot
 from matrix.model import Loader
-from matrix.text import visible
+from matrix.text import make_visible
 from matrix.verdicts import Verdict
 from matrix.versions import is_release, version_key
 
@@ -39,7 +39,7 @@ class Badge:
 
 
 def _short(text: str) -> str:
-    shown = visible(text[:LIMIT]).replace("\n", " ")
+    shown = make_visible(text[:LIMIT]).replace("\n", " ")
     return shown if len(shown) <= LIMIT and len(text) <= LIMIT else f"{shown[: LIMIT - 1]}…"
 
 

@@ -13,7 +13,7 @@ from bot.text import Code, clip, count
 from matrix.history.changes import VerdictChange, query_changes
 from matrix.history.database import History
 from matrix.history.queries import query_days
-from matrix.text import one_line
+from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
 ENTRIES: Final = 50
@@ -114,7 +114,7 @@ def _change(before: Verdict | None, after: Verdict, number: int) -> str:
 
 def _where(environments: Sequence[str]) -> str:
     if len(environments) == 1:
-        return one_line(clip(environments[0]))
+        return join_lines(clip(environments[0]))
     return count(len(environments), "environment")
 
 

@@ -9,8 +9,8 @@ from operator import attrgetter
 from typing import Final
 
 from bot.report.context import ErrorView, Evidence, SiteView
-from bot.report.evidence import Signature, evidence
-from bot.report.labels import command
+from bot.report.evidence import Signature, build_evidence
+from bot.report.labels import format_command
 from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import CaseHistories, SiteIndex
@@ -137,7 +137,7 @@ def _entry(
         baseline=_baseline(case.verdict, info),
         confirmed=case.confirmed,
         seconds=case.seconds,
-        command=command(info, case),
+        command=format_command(info, case),
         failures=failures,
         history=history,
     )
@@ -145,7 +145,7 @@ def _entry(
 
 @lru_cache(4096)  # environments have most of it in common
 def _found(signature: Signature) -> Evidence:
-    return evidence(signature, (), TENSORS_SHOWN)
+    return build_evidence(signature, (), TENSORS_SHOWN)
 
 
 def cut_history(history: Sequence[NightVerdict]) -> tuple[Segment, ...]:

@@ -6,7 +6,7 @@ from datetime import date
 from operator import attrgetter
 from typing import Final
 
-from bot.report.build import environment_view
+from bot.report.build import build_environment_view
 from bot.report.context import EnvironmentView
 from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
@@ -63,7 +63,7 @@ def build(site: SiteIndex, reading: Reading) -> EnvironmentPage:
     """Builds the page of an environment."""
     link = site.of(reading)
     lines = sorted((build_architecture_line(site, reading, name) for name in site.architectures), key=_worst_first)
-    view = environment_view("environment", reading.cell, link.label, site.lock)
+    view = build_environment_view("environment", reading.cell, link.label, site.lock)
     return EnvironmentPage(
         path=link.page,
         title=link.label,

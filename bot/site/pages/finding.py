@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from bot.report.labels import command
+from bot.report.labels import format_command
 from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex, link_case
 from bot.site.data.views import CaseLink, EnvironmentLink, Link
 from bot.site.failures.group import Place, UpstreamFailure
 from bot.site.parts.failure_lines import FailureLine, build_failure_line
-from bot.text import Code, capital, clip, plain
+from bot.text import Code, capitalize, clip, strip_marks
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ def build(site: SiteIndex, failure: UpstreamFailure) -> FindingPage:
     first = failure.places[0]
     return FindingPage(
         path=links.finding(failure.slug),
-        title=capital(plain(failure.title)),
+        title=capitalize(strip_marks(failure.title)),
         crumbs=(Link("Findings", links.FINDINGS),),
         night=site.night,
         line=build_failure_line(failure),
         architectures=tuple(Link(clip(name), links.architecture(name)) for name in names),
         places=tuple(_places(site, failure.places)),
         example=link_case(first.environment.id, first.case),
-        command=command(first.environment, first.case),
+        command=format_command(first.environment, first.case),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from bot.report.statements import answer
+from bot.report.statements import summarize_cells
 from bot.site.data import urls as links
 from bot.site.data.page import Page, PageKind, get_initial
 from bot.site.data.site_index import SiteIndex, link_failure
@@ -64,7 +64,7 @@ def build(site: SiteIndex) -> StartPage:
         title="Does my model survive ZeRO-3 with my versions?",
         crumbs=(),
         night=site.night,
-        headline=answer(site.snapshot.run.cells),
+        headline=summarize_cells(site.snapshot.run.cells),
         answers=build_answers(site),
         before=site.nights[-2].day if len(site.nights) > 1 else None,
         changes=tuple(_changes(site)),

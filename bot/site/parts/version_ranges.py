@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from bot.site.data.site_index import OTHER, Axis, SiteIndex, get_verdict
 from bot.site.data.views import Words, words
-from bot.text import Code, clip, listed
+from bot.text import Code, clip, join_words
 from matrix.checks import LOADERS_AND_CHECKS
 from matrix.model import CaseKey, Check, Device, Loader
 from matrix.verdicts import Verdict
@@ -109,7 +109,7 @@ def _words(axis: Axis, others: Sequence[str], spans: Sequence[Span]) -> Words:
         f"{span.outcome} " + (f"from {span.first} on" if span is spans[-1] else f"in {_versions(span)}")
         for span in later
     ]
-    return words(f"with {OTHER[axis]} {listed(others)}: {', '.join(texts)}")
+    return words(f"with {OTHER[axis]} {join_words(others)}: {', '.join(texts)}")
 
 
 def _versions(span: Span) -> str:

@@ -8,7 +8,7 @@ from bot.comment.context import CommentView, Facts, Part, Row
 from bot.comment.outputs import build_check_run, build_view, compute_digest, render_comment, render_summary
 from bot.comment.shorten import CALM, SHORTENING
 from bot.comment.state import Headline
-from bot.text import Code, plain
+from bot.text import Code, strip_marks
 from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Comparison, Culprit, Outcome, Role
 from matrix.comparison.plan import Side
@@ -31,7 +31,7 @@ LOST = comparison(UNCHANGED, errors={Role.HEAD: RESOLVER})
 
 
 def told(shown: CommentView) -> tuple[Headline, str]:
-    return shown.headline, plain(shown.answer)
+    return shown.headline, strip_marks(shown.answer)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_everything_not_measured_is_said_with_its_reason() -> None:
         comparison(NOT_RUN, same, errors={Role.NEWEST: RESOLVER}, detector="no control"),
         [Rejected("models-1", (Code("head/x.jsonl"), " is not JSON"))],
     )
-    assert [plain(gap.why) for gap in shown.gaps.items] == [
+    assert [strip_marks(gap.why) for gap in shown.gaps.items] == [
         "no control",
         f"newest release could not be measured: ResolutionError: {' '.join(RESOLVER.message.split())}",
         "models-1: head/x.jsonl is not JSON",
@@ -183,7 +183,7 @@ def test_everything_not_measured_is_said_with_its_reason() -> None:
     ]
     assert shown.gaps.items[4].cases == Part.whole((Code("n:NotRun stock load"), Code("m:Missing stock load")))
     body = render_comment(shown)
-    assert all(plain(gap.why[:1]) in body for gap in shown.gaps.items)
+    assert all(strip_marks(gap.why[:1]) in body for gap in shown.gaps.items)
 
 
 def test_one_command_reproduces_the_first_case() -> None:
@@ -293,11 +293,11 @@ def test_every_step_names_a_part_and_the_last_ones_empty_all_but_the_answer() ->
 def test_the_check_run_has_the_same_verdict(cases: list[Any], conclusion: str, level: str) -> None:
     shown = build_view(facts(), comparison(*cases))
     check = build_check_run(shown)
-    assert (check.conclusion, check.title, check.head_sha) == (conclusion, plain(shown.answer), HEAD)
-    assert check.summary.startswith(f"**{plain(shown.answer)}**")
+    assert (check.conclusion, check.title, check.head_sha) == (conclusion, strip_marks(shown.answer), HEAD)
+    assert check.summary.startswith(f"**{strip_marks(shown.answer)}**")
     (remark,) = check.annotations
     assert (remark.path, remark.start, remark.end, remark.level) == (PLACE.path, 10, 20, level)
-    assert remark.message == f"{plain(shown.answer)} Measured because of _load_pretrained_model: it loads a model"
+    assert remark.message == f"{strip_marks(shown.answer)} Measured because of _load_pretrained_model: it loads a model"
 
 
 def test_annotations_are_on_lines_of_head_and_at_most_fifty() -> None:

@@ -28,7 +28,7 @@ from bot.pull_requests.comment_commands import (
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Workflow
 from bot.settings import Budget, Settings
-from bot.text import markdown_code
+from bot.text import render_markdown_code
 from matrix.catalog.catalog import load_catalog
 from tests.support.github.faults import Fault
 from tests.support.github.server import GitHubServer, serving
@@ -247,8 +247,8 @@ def test_nothing_can_be_muted_before_there_is_a_comment(server: GitHubServer) ->
     [
         ("", "What I can do:"),
         ("rnu", "I do not know `rnu`. Did you mean `run`"),
-        ("<img>", f"I do not know {markdown_code('<img>')}."),
-        ("a`@all`", f"I do not know {markdown_code('a`@all`')}."),
+        ("<img>", f"I do not know {render_markdown_code('<img>')}."),
+        ("a`@all`", f"I do not know {render_markdown_code('a`@all`')}."),
     ],
 )
 def test_unknown_words_get_the_help(server: GitHubServer, command: str, first: str) -> None:

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.report.build import report
-from bot.report.labels import command
-from bot.text import plain
-from bot.verdict_words import KINDS, does
+from bot.report.build import build_report
+from bot.report.labels import format_command
+from bot.text import strip_marks
+from bot.verdict_words import KINDS, describe_verdict
 from matrix.checks import CHECKS
 from matrix.model import Check, Device, Failure, Kind, Loader, Run
 from matrix.verdicts import Verdict
@@ -15,7 +15,7 @@ from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
 def test_columns_count_the_verdicts_of_each_environment_and_loader() -> None:
     cases = (case(verdict=Verdict.CORRUPT), case(BERT), case(loader=Loader.FIXED), case(BERT, loader=Loader.FIXED))
-    columns = report(Run((cell(*cases),))).columns
+    columns = build_report(Run((cell(*cases),))).columns
     assert [(column.loader, dict(column.counts), column.measured) for column in columns] == [
         (Loader.STOCK, {Verdict.CORRUPT: 1, Verdict.PASS: 1}, 2),
         (Loader.FIXED, {Verdict.PASS: 2}, 2),
@@ -23,14 +23,14 @@ def test_columns_count_the_verdicts_of_each_environment_and_loader() -> None:
 
 
 def test_a_heat_cell_is_the_worst_over_its_checks() -> None:
-    row = report(Run((cell(case(), case(check=Check("save"), verdict=Verdict.CORRUPT)),))).architectures[0]
+    row = build_report(Run((cell(case(), case(check=Check("save"), verdict=Verdict.CORRUPT)),))).architectures[0]
     assert row.cells[0].worst is Verdict.CORRUPT
     assert [view and view.verdict for view in row.cells[0].cases] == [Verdict.PASS, Verdict.CORRUPT]
 
 
 def test_a_finding_in_words() -> None:
-    found = report(Run((cell(case(verdict=Verdict.CORRUPT), case(BERT, Verdict.CORRUPT), case("a:B")),))).findings
-    assert [(plain(one.where), plain(one.sentence)) for one in found] == [
+    found = build_report(Run((cell(case(verdict=Verdict.CORRUPT), case(BERT, Verdict.CORRUPT), case("a:B")),))).findings
+    assert [(strip_marks(one.where), strip_marks(one.sentence)) for one in found] == [
         (
             "transformers 5.5.4 + deepspeed 0.19.8 on cpu, stock loader",
             (
@@ -47,15 +47,15 @@ def test_a_finding_in_words() -> None:
 )
 def test_ranks_in_words(ranks: tuple[int, ...], world_size: int, words: str) -> None:
     wrong = case(verdict=Verdict.CORRUPT, findings=(finding(ranks=ranks),))
-    found = report(Run((cell(wrong, environment=info(world_size=world_size)),))).findings
-    assert f"initial value {words} (" in plain(found[0].sentence)
+    found = build_report(Run((cell(wrong, environment=info(world_size=world_size)),))).findings
+    assert f"initial value {words} (" in strip_marks(found[0].sentence)
 
 
 def test_worse_verdicts_come_first_then_what_hits_more() -> None:
     crash = Failure("KeyError", "'bias'", "modeling_utils.py:1 load")
     cases = [case("c:D", Verdict.CRASH, error=replace(crash, type="OSError")), case(BERT, Verdict.CRASH, error=crash)]
     cases += [case("a:B", Verdict.CRASH, error=crash), case(verdict=Verdict.CORRUPT)]
-    found = report(Run((cell(*cases),))).findings
+    found = build_report(Run((cell(*cases),))).findings
     assert [(one.verdict, len(one.cases)) for one in found] == [
         (Verdict.CORRUPT, 1),
         (Verdict.CRASH, 2),
@@ -65,14 +65,14 @@ def test_worse_verdicts_come_first_then_what_hits_more() -> None:
 
 def test_the_same_failure_elsewhere_is_one_finding() -> None:
     crash = [case(BERT, Verdict.CRASH, loader=loader, error=Failure("KeyError", "'bias'")) for loader in Loader]
-    found = report(Run((cell(*crash), cell(*crash, environment=info("5.4.0"))))).findings
-    assert [plain(one.where) for one in found] == ["2 of 2 environments, stock and fixed loader"]
-    assert plain(found[0].sentence) == "bert:BertModel crashes while loading; KeyError: 'bias'"
+    found = build_report(Run((cell(*crash), cell(*crash, environment=info("5.4.0"))))).findings
+    assert [strip_marks(one.where) for one in found] == ["2 of 2 environments, stock and fixed loader"]
+    assert strip_marks(found[0].sentence) == "bert:BertModel crashes while loading; KeyError: 'bias'"
 
 
 def test_an_incomplete_cell_says_so_and_shows_nothing_green_for_what_is_untested() -> None:
     cut = cell(case(), planned=4, complete=False, environment=info("5.4.0"))
-    context = report(Run((cell(case(), case(BERT), planned=2), cut)))
+    context = build_report(Run((cell(case(), case(BERT), planned=2), cut)))
     assert [view.gap for view in context.environments] == ["", "incomplete: 1 of 4 planned cases measured"]
     assert context.answer == "No wrong value in 3 measured cases. 3 planned cases not tested."
     bert = context.architectures[0]
@@ -81,12 +81,12 @@ def test_an_incomplete_cell_says_so_and_shows_nothing_green_for_what_is_untested
 
 
 def test_a_cell_without_its_end_is_incomplete_even_when_every_case_is_there() -> None:
-    assert report(Run((cell(case(), complete=False),))).environments[0].gap.startswith("incomplete")
+    assert build_report(Run((cell(case(), complete=False),))).environments[0].gap.startswith("incomplete")
 
 
 def test_an_environment_failure_keeps_the_words_of_the_resolver() -> None:
     failed = cell(planned=4, error=RESOLVER, environment=info("9.9.9"))
-    context = report(Run((cell(case()), failed)))
+    context = build_report(Run((cell(case()), failed)))
     assert context.environments[1].error is not None
     assert context.environments[1].error.message == RESOLVER.message
     assert context.environments[1].gap == "could not be measured"
@@ -96,7 +96,7 @@ def test_an_environment_failure_keeps_the_words_of_the_resolver() -> None:
 
 
 def test_a_case_without_an_environment_is_infrastructure_and_no_finding() -> None:
-    context = report(Run((cell(case(verdict=Verdict.ENVIRONMENT)),)))
+    context = build_report(Run((cell(case(verdict=Verdict.ENVIRONMENT)),)))
     assert context.infrastructure
     assert context.findings == ()
     assert context.answer == "Nothing was measured."
@@ -106,7 +106,7 @@ def test_cases_that_found_the_same_share_their_evidence() -> None:
     wrong = case(verdict=Verdict.CORRUPT)
     other = replace(wrong, findings=(finding(ranks=(1,)),))
     run = Run((cell(wrong), cell(wrong, environment=info("5.4.0")), cell(other, environment=info("4.57.6"))))
-    evidence = report(run).architectures[0].evidence
+    evidence = build_report(run).architectures[0].evidence
     assert [len(one.cases) for one in evidence] == [2, 1]
     assert [one.sites[0].ranks for one in evidence] == ["on ranks 0 and 1", "on rank 1 only"]
     assert evidence[0].compared == "2 buffers, 33 parameters and 2 non-persistent buffers"
@@ -115,7 +115,7 @@ def test_cases_that_found_the_same_share_their_evidence() -> None:
 def test_tensors_are_grouped_by_site_and_limited() -> None:
     many = tuple(finding(f"layers.{number}.bias") for number in range(30))
     wrong = case(verdict=Verdict.CORRUPT, findings=(*many, finding("norm.mean", site="Norm.mean")))
-    found = report(Run((cell(wrong),))).architectures[0].evidence[0]
+    found = build_report(Run((cell(wrong),))).architectures[0].evidence[0]
     assert [(site.site, site.total, len(site.tensors), site.more) for site in found.sites] == [
         ("Router.bias", 30, 10, 20),
         ("Norm.mean", 1, 1, 0),
@@ -125,18 +125,20 @@ def test_tensors_are_grouped_by_site_and_limited() -> None:
 
 def test_values_are_shown_exactly() -> None:
     odd = finding(expected=(1 / 3, 7, True), actual=("NaN", -42.0, False), elements=(5, 8))
-    shown = report(Run((cell(case(verdict=Verdict.CORRUPT, findings=(odd,))),))).architectures[0].evidence[0].sites[0]
+    shown = (
+        build_report(Run((cell(case(verdict=Verdict.CORRUPT, findings=(odd,))),))).architectures[0].evidence[0].sites[0]
+    )
     assert (shown.tensors[0].expected, shown.tensors[0].actual) == ("0.333333333, 7, True, …", "NaN, -42.0, False, …")
     assert shown.tensors[0].elements == "5 of 8"
 
 
 def test_the_command_reproduces_one_case() -> None:
     wrong = case(verdict=Verdict.CORRUPT)
-    assert report(Run((cell(wrong),))).findings[0].example.command == (
+    assert build_report(Run((cell(wrong),))).findings[0].example.command == (
         'nox -s "zero3_matrix(transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0+cpu)" -- '
         "--architecture 'deepseek_v3:DeepseekV3ForCausalLM' --loader stock --check load --again"
     )
-    four = report(Run((cell(wrong, environment=info(world_size=4)),)))
+    four = build_report(Run((cell(wrong, environment=info(world_size=4)),)))
     assert four.findings[0].example.command.endswith(" --world-size 4")
 
 
@@ -144,21 +146,21 @@ def test_a_hostile_name_cannot_leave_its_quotes_in_the_command() -> None:
     name = "x'; rm -rf ~; echo '$(id)"
     environment = info(id='a"; $(id) `id`')
     wrong = case(name, Verdict.CORRUPT)
-    words = shlex.split(report(Run((cell(wrong, environment=environment),))).findings[0].example.command)
+    words = shlex.split(build_report(Run((cell(wrong, environment=environment),))).findings[0].example.command)
     assert words[2] == f"zero3_matrix({environment.id})"
     assert words[5] == name
 
 
 def test_families_keep_the_order_of_the_catalog_and_the_unknown_come_last() -> None:
     run = Run((cell(case("new:New"), case(BERT), case(ROUTER)),))
-    families = report(run, {ROUTER: "router", "gone:Gone": "rope", BERT: "control"}).families
+    families = build_report(run, {ROUTER: "router", "gone:Gone": "rope", BERT: "control"}).families
     names = [(family.name, [row.id for row in family.architectures]) for family in families]
     assert names == [("router", [ROUTER]), ("control", [BERT]), ("", ["new:New"])]
 
 
 def test_labels_tell_environments_apart() -> None:
     environments = [info(), info(torch="2.12.0"), info(device=Device.CUDA), info(device=Device.CUDA, id="other")]
-    views = report(Run(tuple(cell(environment=environment) for environment in environments))).environments
+    views = build_report(Run(tuple(cell(environment=environment) for environment in environments))).environments
     assert len({view.label for view in views}) == len(environments)
     assert views[1].label == "transformers 5.5.4 + deepspeed 0.19.8 + torch 2.12.0 on cpu"
     assert views[2].device == "cuda/nccl, 2 ranks"
@@ -170,30 +172,30 @@ def test_every_verdict_and_kind_is_shown_in_its_own_way() -> None:
 
 
 def test_one_architecture_and_several_read_as_english() -> None:
-    assert does(Verdict.CORRUPT, Check("save"), 1) == "saves wrong values silently"
-    assert does(Verdict.CRASH, Check("load"), 1) == "crashes while loading"
-    assert does(Verdict.CRASH, Check("load"), 2) == "crash while loading"
+    assert describe_verdict(Verdict.CORRUPT, Check("save"), 1) == "saves wrong values silently"
+    assert describe_verdict(Verdict.CRASH, Check("load"), 1) == "crashes while loading"
+    assert describe_verdict(Verdict.CRASH, Check("load"), 2) == "crash while loading"
 
 
 def test_a_save_that_never_began_is_not_a_second_failure() -> None:
     error = Failure("ValueError", "no", "transformers/models/a.py:1 in f", (0, 1))
     both = tuple(case(verdict=Verdict.CRASH, error=error, check=check) for check in CHECKS)
-    assert len(report(Run((cell(*both),))).findings) == 1
+    assert len(build_report(Run((cell(*both),))).findings) == 1
 
 
 def test_a_save_that_fails_by_itself_is_told_beside_the_load() -> None:
     errors = {check: Failure("ValueError", str(check), "transformers/models/a.py:1 in f", (0, 1)) for check in CHECKS}
     both = tuple(case(verdict=Verdict.CRASH, error=errors[check], check=check) for check in CHECKS)
-    assert len(report(Run((cell(*both),))).findings) == 2
+    assert len(build_report(Run((cell(*both),))).findings) == 2
 
 
 def test_a_branch_is_reproduced_at_the_commit_that_was_measured() -> None:
     name, commit = "transformers-main+deepspeed-0.19.8+torch-2.13.0+cpu", "a" * 40
     tip = info("5.24.0.dev0", id=name, packages={"transformers": f"5.24.0.dev0+git.{commit}"})
-    assert command(tip, case()).startswith(
+    assert format_command(tip, case()).startswith(
         f"ZERO3_TRANSFORMERS=git+https://github.com/huggingface/transformers@{commit} ZERO3_DEEPSPEED=0.19.8 "
         "nox -s zero3_matrix -- --architecture "
     )
     forged = info("$(id)", id=name, packages={"deepspeed": f"x+git.{commit}"})
-    assert "'$(id)'" in command(replace(forged, id="transformers-x+deepspeed-main+cpu"), case())
-    assert command(replace(tip, packages={}), case()).startswith('nox -s "zero3_matrix(transformers-main')
+    assert "'$(id)'" in format_command(replace(forged, id="transformers-x+deepspeed-main+cpu"), case())
+    assert format_command(replace(tip, packages={}), case()).startswith('nox -s "zero3_matrix(transformers-main')

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from bot.render import page_html
+from bot.render import render_page
 from bot.site import publish
 from bot.site.build import Sources, write_site_of_history
 from bot.site.data import urls as links
@@ -159,7 +159,7 @@ def test_hostile_text_is_data_in_json(hostile_folder: Path) -> None:
 
 
 def test_hostile_text_cannot_end_the_data_of_the_answer_box() -> None:
-    html = page_html(start.build(hostile()), "start", NAVIGATION)
+    html = render_page(start.build(hostile()), "start", NAVIGATION)
     (inside,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert not set("<>&\u2028\u2029") & set(inside)
     assert HOSTILE[:150] in [one["id"][:150] for one in json.loads(inside)["architectures"]]

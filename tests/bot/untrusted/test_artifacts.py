@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.github.types import ArtifactInfo, JobResult
-from bot.text import Code, plain
+from bot.text import Code, strip_marks
 from bot.untrusted.artifacts import Rejected, read_runs, select_artifacts
 from bot.untrusted.consistency import find_contradiction
 from bot.untrusted.strict_records import LIMITS, HostileError, parse_cell
@@ -66,7 +66,7 @@ def member(whole: Cell, role: str = "base") -> tuple[str, bytes]:
 
 def read(archive: bytes, jobs: list[JobResult] = DONE, plan: ComparisonPlan = PLAN) -> tuple[dict[Role, Run], str]:
     runs, refused = read_runs({duel.name: archive for duel in plan.duels}, plan, jobs)
-    return runs, "; ".join(plain(one.reason) for one in refused)
+    return runs, "; ".join(strip_marks(one.reason) for one in refused)
 
 
 BOTH = packed(member(measured(BASE)), member(measured(HEAD), "head"))
@@ -166,7 +166,7 @@ def test_a1_many_members_together_are_a_bomb_too() -> None:
     small = replace(LIMITS, total=2_500)
     archive = packed(*((f"{role}/x.jsonl", b"1234567890" * 100) for role in ("base", "head", "newest")))
     _, (refused,) = read_runs({"change": archive}, PLAN, DONE, small)
-    assert plain(refused.reason) == "its archive unpacks to more than results ever have, at newest/x.jsonl"
+    assert strip_marks(refused.reason) == "its archive unpacks to more than results ever have, at newest/x.jsonl"
 
 
 HEADER, FIRST, *_, END = results(measured(BASE)).decode().splitlines()

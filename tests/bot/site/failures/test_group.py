@@ -7,7 +7,7 @@ import pytest
 
 from bot.site.failures.causes import find_causes, strip_details
 from bot.site.failures.group import UpstreamFailure, group_failures
-from bot.text import plain
+from bot.text import strip_marks
 from matrix.advice.known import load_known
 from matrix.catalog.catalog import load_catalog
 from matrix.history.take_snapshot import snapshot_of_run
@@ -35,7 +35,7 @@ def real() -> dict[str, UpstreamFailure]:
 def test_the_buffers_bug_of_5_5_is_one_failure_with_the_rule_that_people_know(real: dict[str, UpstreamFailure]) -> None:
     failure = real["buffers-skipped"]
     assert failure.verdict is Verdict.CORRUPT
-    assert plain(failure.rule) == (
+    assert strip_marks(failure.rule) == (
         "transformers 5.0.0 to 5.5.4 as measured, stock loader, check load, any persistent buffer"
     )
     assert [known.fixed_in for known in failure.known] == ["transformers 5.6.0"]
@@ -64,7 +64,7 @@ LATER = "mask2former with transformers 5.23.0 (the newest measured)"
     ],
 )
 def test_real_failures_have_rules_that_explain_them(real: dict[str, UpstreamFailure], slug: str, rule: str) -> None:
-    assert plain(real[slug].rule) == rule
+    assert strip_marks(real[slug].rule) == rule
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_real_failures_have_rules_that_explain_them(real: dict[str, UpstreamFail
     ],
 )
 def test_real_failures_that_nobody_reported_have_rules_too(real: dict[str, UpstreamFailure], rule: str) -> None:
-    assert [failure.known for failure in real.values() if plain(failure.rule) == rule] == [()]
+    assert [failure.known for failure in real.values() if strip_marks(failure.rule) == rule] == [()]
 
 
 def test_every_red_case_that_began_is_in_some_failure(real: dict[str, UpstreamFailure]) -> None:
@@ -127,7 +127,7 @@ def test_wrong_values_differ_by_what_they_are_and_where_not_by_what_is_left_in_t
 def test_what_is_wrong_after_saving_is_no_matter_of_ranks() -> None:
     lost = case(verdict=Verdict.CORRUPT, check=Check("save"), findings=(finding(ranks=(0,), reported_missing=False),))
     (cause,) = find_causes(lost, info(), ())
-    assert plain(cause.title) == "persistent buffers wrong after saving, in silence"
+    assert strip_marks(cause.title) == "persistent buffers wrong after saving, in silence"
 
 
 def test_what_two_rules_explain_goes_by_neither_name() -> None:
@@ -193,5 +193,5 @@ def test_hostile_names_make_plain_slugs_and_stay_marked() -> None:
     (failure,) = told(cell(case("../../etc:<b>", Verdict.CRASH, error=error, loader=Loader.FIXED)))
     assert all(character in "abcdefghijklmnopqrstuvwxyz0123456789-" for character in failure.slug)
     assert len(failure.slug) < 80
-    assert len(plain(failure.title)) < 400
+    assert len(strip_marks(failure.title)) < 400
     assert not [part for part in failure.title if "script" in part and type(part) is str]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.site.failures.rules import Measured, Point, Rule, Seen, describe, explain
-from bot.text import plain
+from bot.text import strip_marks
 from matrix.model import Check, Device, Loader
 
 VERSIONS = ("4.57.6", "5.0.0", "5.5.4", "5.23.0", "git.abc")
@@ -27,7 +27,7 @@ def explained(red: set[Point], points: list[Point] | None = None, ended: set[Poi
 
 
 def words(red: set[Point], points: list[Point] | None = None, ended: set[Point] | None = None) -> str:
-    return plain(describe(explained(red, points, ended)))
+    return strip_marks(describe(explained(red, points, ended)))
 
 
 def where(**wanted: object) -> set[Point]:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bot.__main__ import app
 from bot.commands.dashboard import site_address
-from bot.render import atom
+from bot.render import render_feed
 from bot.site.data.publisher import Publisher
 from bot.site.outputs.feed import ENTRIES, LISTED, Feed, build_feed, fetch_recent_changes
 from matrix.errors import USAGE
@@ -39,7 +39,7 @@ def change(
 
 
 def parsed(told: Feed) -> ET.Element:
-    return ET.fromstring(atom(told).encode())  # noqa: S314 - our own
+    return ET.fromstring(render_feed(told).encode())  # noqa: S314 - our own
 
 
 def text(element: ET.Element, name: str) -> str:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bot.render import page_html
+from bot.render import render_page
 from bot.settings import load_settings
 from bot.site.page_kinds import NAVIGATION
 from bot.site.pages import about, architecture, architectures, cases, environment, heat, start
@@ -197,7 +197,7 @@ def test_each_value_of_a_case_is_in_its_place_and_no_markup() -> None:
     error = Failure("T<ype", "m<essage", "f<rame")
     found = case(ROUTER, Verdict.CORRUPT, findings=(wrong,), error=error, confirmed=(2, 3), seconds=4.5)
     (page,) = cases.PAGE.pages(site_index(cell(found)))
-    html = page_html(page, page.template, NAVIGATION)
+    html = render_page(page, page.template, NAVIGATION)
     for place in (
         '<h2 id="stock-load">Stock load ',
         'compared, <b>1 tensor wrong</b>. Measured <time datetime="2026-11-22">2026-11-22</time>.</p>',
@@ -288,7 +288,7 @@ def test_flaky_cases_are_counted_as_false_alarms() -> None:
 
 
 def test_the_page_about_the_site_says_when_all_is_measured_again_and_what_leaves() -> None:
-    html = page_html(about.build(small()), "about", NAVIGATION)
+    html = render_page(about.build(small()), "about", NAVIGATION)
     assert f"within {load_settings().nightly.oldest} days even if nothing did" in html
     assert f"leaves it {SHOWN.days} days after" in html
 
