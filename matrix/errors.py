@@ -121,7 +121,7 @@ class NoHistoryError(MatrixError):
         super().__init__(f"{path} is no folder: a history has a folder of record files for each night, like 2026-11-22")
 
 
-class NoKnowledgeError(MatrixError):
+class UnknownSourceError(MatrixError):
     """Something that advice cannot be taken from."""
 
     def __init__(self, path: Path, what: str) -> None:

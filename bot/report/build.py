@@ -24,8 +24,8 @@ from bot.report.labels import format_command, label_cells
 from bot.report.statements import Placed, build_statements, summarize_cells
 from bot.text import Code, clip
 from bot.verdict_words import describe_tensors
-from matrix.catalog.coverage import LEFT_OUT, coverage
-from matrix.catalog.lockfile import Lock
+from matrix.catalog.coverage import LEFT_OUT, compute_coverage
+from matrix.catalog.lock import Lock
 from matrix.checks import CHECKS
 from matrix.model import Case, Cell, Check, Loader, Run
 from matrix.text import join_lines
@@ -71,7 +71,7 @@ def build_report(run: Run, families: Mapping[str, str] = MappingProxyType({}), l
 
 
 def _coverage(cell: Cell, lock: Lock | None) -> CoverageView | None:
-    found = coverage(cell, lock) if lock else None
+    found = compute_coverage(cell, lock) if lock else None
     if found is None:
         return None
     alike: dict[str, list[Code]] = defaultdict(list)

@@ -51,7 +51,7 @@ class CoverageView:
     @property
     def unreached_words(self) -> str:
         """How many buffers are in the sources alone."""
-        return f"{count(len(self.unreached), 'buffer')} that the sources register and no model there has"
+        return f"{count(len(self.unreached), 'buffer')} registered in the sources but found in no model"
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ from typing import Final
 
 from packaging.version import Version
 
-from matrix.advice.safety import Answer, Tried, aged, answers
+from matrix.advice.safety import Answer, Tried, answer_pairs, mark_aged
 from matrix.environments.packages import CROSSED
 from matrix.model import Device, Loader
 from matrix.versions import is_release, parse_version, version_key
 
 FRESH: Final = 2
-"""Days after which it is said how old the newest data is: every night brings some."""
+"""Days after which the age of the newest results is reported: every night brings some."""
 
 
 @dataclass(frozen=True)
 class Age:
-    """How old is what is known: `night` is the newest that it tells of, `today` the day of the question."""
+    """How old the results are: `night` is the newest with any, `today` the day of the question."""
 
     night: date
     today: date
@@ -52,7 +52,7 @@ class Ask:
         return bool(self.transformers or self.deepspeed)
 
     def fits(self, tried: Tried) -> bool:
-        """Whether `tried` has the versions that are asked for."""
+        """Returns whether `tried` has the versions that are asked for."""
         pairs = ((self.transformers, tried.transformers), (self.deepspeed, tried.deepspeed))
         return all(not wanted or version_key(wanted) == version_key(found) for wanted, found in pairs)
 
@@ -71,17 +71,17 @@ class Advice:
 
 
 def advise(architecture: str, tried: Iterable[Tried], ask: Ask, age: Age) -> Advice:
-    """What to use for an architecture, of all that was `tried` with it. Nothing is safe that is too old on the day of the question.
+    """Returns what to use for an architecture, of all that was `tried` with it. Nothing that is too old `today` is safe.
 
     Without pins the newest safe pairs come first; with pins the safe ones among those asked for, else the nearest.
     A pair that is unsafe, or not known, on one device that was asked about is not safe on another.
     """
-    known = [one for one in aged(tried, age.today) if ask.device in (None, one.device)]
+    known = [one for one in mark_aged(tried, age.today) if ask.device in (None, one.device)]
     asked = [one for one in known if ask.fits(one)]
-    told = answers(known, ask.loader)
-    sound = [one for one in known if told[one.pair] is Answer.SAFE]
+    known_answers = answer_pairs(known, ask.loader)
+    sound = [one for one in known if known_answers[one.pair] is Answer.SAFE]
     good = [one for one in asked if one in sound]
-    wrong = any(told[one.pair] is Answer.UNSAFE for one in asked)
+    wrong = any(known_answers[one.pair] is Answer.UNSAFE for one in asked)
     answer = Answer.SAFE if good else Answer.UNSAFE if wrong else Answer.UNKNOWN
     return Advice(
         architecture,
@@ -94,8 +94,8 @@ def advise(architecture: str, tried: Iterable[Tried], ask: Ask, age: Age) -> Adv
     )
 
 
-def constraints(tried: Tried, others: Mapping[str, str]) -> Iterator[str]:
-    """Lines of a pip constraints file: the pair, and `others`, packages with the versions they were measured with.
+def format_constraints(tried: Tried, others: Mapping[str, str]) -> Iterator[str]:
+    """Yields the lines of a pip constraints file: the pair, and `others`, packages with the versions they were measured with.
 
     Only releases are pinned: a build's local part, as in 2.13.0+cpu, is on no index.
     """

@@ -17,7 +17,7 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class AddressError(MatrixError):
-    """An address that nothing is got from: whoever is in between could change what is read there."""
+    """An address that is not downloaded from: somebody in between could change what is read there."""
 
     def __init__(self, address: str) -> None:
         super().__init__(f"{address!r} is neither an https:// address nor one of this machine")
@@ -32,8 +32,8 @@ class DownloadError(MatrixError):
         super().__init__(f"cannot get {address!r}: {problem}")
 
 
-def fetched(address: str) -> bytes:
-    """The file at `address`: https, or http on this machine, at most LIMIT bytes; no redirect leads out of that.
+def fetch(address: str) -> bytes:
+    """Downloads the file at `address`: https, or http on this machine, at most LIMIT bytes; no redirect leads out of that.
 
     Nothing that could prove who asks is sent. Raises AddressError and DownloadError.
     """
@@ -52,7 +52,7 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
 def _followed(session: requests.Session, address: str) -> bytes:
     here = address
     for _ in range(_REDIRECTS + 1):
-        allow(here, first=address)
+        check_address(here, first=address)
         with session.get(here, stream=True, timeout=_TIMEOUT, allow_redirects=False) as response:
             if not response.is_redirect:
                 return _content(response, address)
@@ -60,7 +60,7 @@ def _followed(session: requests.Session, address: str) -> bytes:
     raise DownloadError(address, f"more than {_REDIRECTS} redirects")
 
 
-def allow(address: str, first: str) -> None:
+def check_address(address: str, first: str) -> None:
     """Raises AddressError unless `address`, found from `first` on, may be got: a site elsewhere must not lead to this machine."""
     parts, began = _parts(address), _parts(first)
     here = parts.hostname in _LOOPBACK and began.hostname in _LOOPBACK and parts.scheme in ("http", "https")

@@ -6,13 +6,13 @@ from datetime import date
 from pydantic import TypeAdapter, ValidationError
 
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
-from matrix.advice.download import DownloadError, fetched
+from matrix.advice.download import DownloadError, fetch
 from matrix.advice.safety import Tried
 from matrix.checks import LOADERS_AND_CHECKS
 from matrix.environments.packages import UNCROSSED
 
 
-class Published:
+class PublishedSite:
     """The site below `address`. Raises DownloadError for what cannot be fetched or is not from a site of this project."""
 
     def __init__(self, address: str) -> None:
@@ -53,7 +53,7 @@ class Published:
 
 def _fetch(address: str) -> AdviceFile:
     try:
-        return TypeAdapter(AdviceFile).validate_json(fetched(address), strict=True)
+        return TypeAdapter(AdviceFile).validate_json(fetch(address), strict=True)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))

@@ -21,7 +21,7 @@ RACE: Final = 5
 
 
 class Answer(StrEnum):
-    """What is known of what was asked for."""
+    """The answer to whether versions are safe."""
 
     SAFE = "safe"
     UNSAFE = "unsafe"
@@ -35,9 +35,9 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True)
 class Tried:
-    """An architecture in an environment, as last measured in `night`, on its device. `stale`: that may not be so any more.
+    """An architecture in an environment, as last measured in `night`, on its device. `stale`: it may be out of date.
 
-    Without `verdicts` the measurement was in vain. `flaky` is how many percent of all cases of the environment, whatever
+    Without `verdicts` the measurement failed. `flaky` is how many percent of all cases of the environment, whatever
     the architecture, are flaky.
     """
 
@@ -52,17 +52,17 @@ class Tried:
 
     @property
     def pair(self) -> Pair:
-        """What a user pins."""
+        """The versions that a user pins."""
         return self.transformers, self.deepspeed
 
     @property
     def counts(self) -> bool:
-        """Whether this says anything: what a whole measurement left out was not tried, what failed was tried in vain."""
+        """Whether it was tried: a whole measurement that left the architecture out did not try it, one that failed did."""
         return bool(self.verdicts) or self.stale
 
     @property
     def racy(self) -> bool:
-        """Whether a pass may be luck: the other loader is flaky here, or so many models are that it is the loading itself."""
+        """Whether a pass may be luck: the other loader is flaky here, or so many models are that loading itself must be."""
         return self.flaky >= RACE or Verdict.FLAKY in self.verdicts.values()
 
     def measured(self, loader: Loader) -> Mapping[Check, Verdict]:
@@ -70,19 +70,19 @@ class Tried:
         return {check: verdict for (used, check), verdict in self.verdicts.items() if used is loader}
 
     def passed(self, loader: Loader) -> bool:
-        """Whether every check that safe needs was measured with `loader`, and all that were measured passed."""
+        """Returns whether every check that safe needs was measured with `loader`, and all that were measured passed."""
         found = self.measured(loader)
         return found.keys() >= NEEDED_FOR_SAFE and all(verdict is Verdict.PASS for verdict in found.values())
 
     def answer(self, loader: Loader) -> Answer:
-        """Safe when the checks passed with `loader`, lately and reproducibly; unsafe when one did not pass, however old."""
+        """Returns safe when the checks passed with `loader`, lately and reproducibly; unsafe when one did not pass, however old."""
         if any(verdict not in (Verdict.PASS, Verdict.ENVIRONMENT) for verdict in self.measured(loader).values()):
             return Answer.UNSAFE
         return Answer.SAFE if self.passed(loader) and not self.racy and not self.stale else Answer.UNKNOWN
 
 
-def tried_in(readings: Iterable[Reading], architecture: str) -> tuple[Tried, ...]:
-    """Where an architecture was tried, in the order of `readings`."""
+def find_tried(readings: Iterable[Reading], architecture: str) -> tuple[Tried, ...]:
+    """Returns where an architecture was tried, in the order of `readings`."""
     found = (_tried(reading, architecture) for reading in readings)
     return tuple(one for one in found if one.counts)
 
@@ -102,22 +102,22 @@ def _tried(reading: Reading, architecture: str) -> Tried:
     )
 
 
-def aged(tried: Iterable[Tried], today: date) -> tuple[Tried, ...]:
-    """What was `tried`, as it is to be taken `today`: stale where it was measured too long ago."""
+def mark_aged(tried: Iterable[Tried], today: date) -> tuple[Tried, ...]:
+    """Returns what was `tried`, marked as stale where it was measured too long before `today`."""
     return tuple(replace(one, stale=one.stale or is_too_old(one.night, today)) for one in tried)
 
 
-def together(tried: Iterable[Tried], loader: Loader) -> Answer:
-    """What is known of all that was `tried`: unsafe where one is, safe where each is; of none, nothing."""
+def combine_answers(tried: Iterable[Tried], loader: Loader) -> Answer:
+    """Returns unsafe where one of `tried` is, safe where each is, else unknown."""
     answers = {one.answer(loader) for one in tried}
     if Answer.UNSAFE in answers:
         return Answer.UNSAFE
     return Answer.SAFE if answers == {Answer.SAFE} else Answer.UNKNOWN
 
 
-def answers(tried: Iterable[Tried], loader: Loader) -> Mapping[Pair, Answer]:
-    """What is known of each pair of versions, on every device that it was tried on: who installs it may have either."""
+def answer_pairs(tried: Iterable[Tried], loader: Loader) -> Mapping[Pair, Answer]:
+    """Returns the answer for each pair of versions, from every device that it was tried on: a user may have any of them."""
     pairs: dict[Pair, list[Tried]] = defaultdict(list)
     for one in tried:
         pairs[one.pair].append(one)
-    return {pair: together(found, loader) for pair, found in pairs.items()}
+    return {pair: combine_answers(found, loader) for pair, found in pairs.items()}

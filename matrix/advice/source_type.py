@@ -1,19 +1,19 @@
-"""What advice is asked of: results, a history, its database or a published site; told by what is there, not by its name."""
+"""Detects what kind of source of results a path or address is, from what is there, not from its name."""
 
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from matrix.advice.advice_file import PATH
-from matrix.errors import NoKnowledgeError, ResultsError
+from matrix.errors import ResultsError, UnknownSourceError
 from matrix.history.files import parse_night
 
 _SQLITE: Final = b"SQLite format 3\0"
 """How a database begins: https://www.sqlite.org/fileformat.html."""
 
 
-class Given(StrEnum):
-    """What advice can be taken from, as a sentence goes on with its path or address."""
+class SourceType(StrEnum):
+    """A kind of source of results, as a sentence goes on with its path or address."""
 
     SITE = "the published site"
     RESULTS = "the results in"
@@ -21,18 +21,18 @@ class Given(StrEnum):
     DATABASE = "the history's database"
 
 
-def given(source: str) -> Given:
-    """What `source` is; raises NoKnowledgeError when it is none of them."""
+def detect_source_type(source: str) -> SourceType:
+    """Returns the type of `source`; raises UnknownSourceError for anything else."""
     path = Path(source)
     if "://" in source:
-        return Given.SITE
+        return SourceType.SITE
     if any(path.glob("*.jsonl")):
-        return Given.RESULTS
+        return SourceType.RESULTS
     if any(map(_is_night, path.glob("*/"))):
-        return Given.HISTORY
+        return SourceType.HISTORY
     if path.is_file() and _begins(path, _SQLITE):
-        return Given.DATABASE
-    raise NoKnowledgeError(path, _instead(path))
+        return SourceType.DATABASE
+    raise UnknownSourceError(path, _instead(path))
 
 
 def _is_night(folder: Path) -> bool:
@@ -48,11 +48,11 @@ def _begins(path: Path, begin: bytes) -> bool:
         with path.open("rb") as file:
             return file.read(len(begin)) == begin
     except OSError as error:
-        raise NoKnowledgeError(path, f"cannot be read ({error.strerror})") from error
+        raise UnknownSourceError(path, f"cannot be read ({error.strerror})") from error
 
 
 def _instead(path: Path) -> str:
-    """What is there instead."""
+    """Returns what is there instead."""
     if path.is_file():
         return "is a file, but no database of a history"
     if not path.exists():

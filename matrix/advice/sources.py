@@ -1,13 +1,13 @@
-"""Where advice is taken from: a folder of results, a history or its database, or a published site."""
+"""Opens the sources of advice: a folder of results, a history or its database, or a published site."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-from matrix.advice.published_site import Published
-from matrix.advice.safety import Tried, tried_in
-from matrix.advice.source_type import Given, given
+from matrix.advice.published_site import PublishedSite
+from matrix.advice.safety import Tried, find_tried
+from matrix.advice.source_type import SourceType, detect_source_type
 from matrix.environments.packages import UNCROSSED
 from matrix.errors import UnknownNameError
 from matrix.history.build import build_database
@@ -18,30 +18,30 @@ from matrix.history.take_snapshot import snapshot_of_run, take_snapshot
 from matrix.results.read import read_run
 
 
-class Knowledge(Protocol):
-    """What is known of which architectures."""
+class ResultSource(Protocol):
+    """A source of results: what was measured of which architectures."""
 
     @property
     def night(self) -> date:
-        """The newest night that it tells of."""
+        """The newest night with results."""
 
     @property
     def names(self) -> Sequence[str]:
         """The ids of all architectures."""
 
     def tried(self, name: str) -> Sequence[Tried]:
-        """What was measured of one of `names`."""
+        """Returns what was measured of one of `names`."""
 
     def others(self, tried: Tried) -> Mapping[str, str]:
-        """What else decides what was measured there, by package: versions of torch and accelerate."""
+        """Returns the versions of the other packages there that decide a result: torch and accelerate."""
 
 
-class Measured:
-    """What a board says."""
+class SnapshotSource:
+    """The results in a snapshot."""
 
-    def __init__(self, told: Snapshot) -> None:
-        self.night = told.night
-        self._readings = {reading.cell.environment.id: reading for reading in told.readings}
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.night = snapshot.night
+        self._readings = {reading.cell.environment.id: reading for reading in snapshot.readings}
 
     @property
     def names(self) -> Sequence[str]:
@@ -49,43 +49,43 @@ class Measured:
         return sorted({key.architecture for reading in self._readings.values() for key in reading.cases})
 
     def tried(self, name: str) -> Sequence[Tried]:
-        """What was measured of one of `names`."""
-        return tried_in(self._readings.values(), name)
+        """Returns what was measured of one of `names`."""
+        return find_tried(self._readings.values(), name)
 
     def others(self, tried: Tried) -> Mapping[str, str]:
-        """What else decides what was measured there, by package."""
+        """Returns the versions of the other packages there that decide a result."""
         info = self._readings[tried.environment].cell.environment
         return {name: vars(info)[name] for name in UNCROSSED}
 
 
-def knowledge(source: str) -> Knowledge:
-    """What `source` knows: an address, a history or its database, or a folder of results.
+def open_source(source: str) -> ResultSource:
+    """Opens a source of results: the address of a site, a history or its database, or a folder of results.
 
-    The database of a history is next to its folder, as for the dashboard, and built first. Raises
-    NoKnowledgeError for what is none of them, and what reading it raises: ResultsError, HistoryError, HistoryBusyError,
-    OutputError, AddressError, DownloadError.
+    The database of a history is next to its folder, as for the dashboard, and built first. Raises UnknownSourceError for
+    anything else, and what reading it raises: ResultsError, HistoryError, HistoryBusyError, OutputError, AddressError,
+    DownloadError.
     """
     path = Path(source)
-    match given(source):
-        case Given.SITE:
-            return Published(source)
-        case Given.RESULTS:
-            return Measured(snapshot_of_run(read_run(path)))
-        case Given.DATABASE:
+    match detect_source_type(source):
+        case SourceType.SITE:
+            return PublishedSite(source)
+        case SourceType.RESULTS:
+            return SnapshotSource(snapshot_of_run(read_run(path)))
+        case SourceType.DATABASE:
             return _of_database(path)
-        case Given.HISTORY:
+        case SourceType.HISTORY:
             database = default_database(path)
             build_database(path, database)
             return _of_database(database)
 
 
-def _of_database(database: Path) -> Measured:
+def _of_database(database: Path) -> SnapshotSource:
     with open_database(database) as history:
-        return Measured(take_snapshot(history))
+        return SnapshotSource(take_snapshot(history))
 
 
-def named(name: str, names: Sequence[str]) -> str:
-    """The one of `names` that has this id, model type or class; raises UnknownNameError for none, or for several."""
+def find_architecture(name: str, names: Sequence[str]) -> str:
+    """Returns the one of `names` with this id, model type or class; raises UnknownNameError for none, or for several."""
     wanted = name.lower()
     found = [one for one in names if wanted in (one.lower(), *one.lower().split(":"))]
     if name in names:

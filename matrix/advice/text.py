@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from matrix.advice.advice import Advice, Age, Ask
-from matrix.advice.safety import Answer, Tried, answers
+from matrix.advice.safety import Answer, Tried, answer_pairs
 from matrix.checks import CHECKS
 from matrix.history.snapshot import TRUSTED, is_too_old
 from matrix.model import Loader
@@ -76,7 +76,7 @@ def _answer(advice: Advice) -> str:
 
 def _where(advice: Advice) -> str:
     """In how many of the pairs that were asked for, where that is not in all."""
-    told = list(answers(advice.asked, advice.ask.loader).values())
+    told = list(answer_pairs(advice.asked, advice.ask.loader).values())
     safe = told.count(Answer.SAFE)
     return "" if safe == len(told) else f" in {safe} of {len(told)} measured pairs"
 

@@ -18,19 +18,19 @@ LOCK = LOCK_PATH
 
 
 def load_catalog(path: Path = PATH, lock: Path = LOCK, transformers: str = "") -> tuple[Architecture, ...]:
-    """The architectures of the catalog, sorted in their families; recipes are those of a version of transformers.
+    """Returns the architectures of the catalog, sorted in their families; recipes are those of a version of transformers.
 
     Raises DataFileError with everything that is wrong with a file, a line each.
     """
     discovered = [locked.architecture(transformers) for locked in read_lock(lock).architectures]
-    added = [Architecture(name, entry["family"], entry.get("config", {})) for name, entry in written(path).items()]
+    added = [Architecture(name, entry["family"], entry.get("config", {})) for name, entry in read_added(path).items()]
     names = {architecture.id for architecture in added}
     order = list(FAMILIES)
     every = [*added, *(one for one in discovered if one.id not in names)]
     return tuple(sorted(every, key=lambda one: (order.index(one.family), one.id)))
 
 
-def recipes_of(transformers: str, names: Iterable[str]) -> tuple[Architecture, ...]:
+def select_recipes(transformers: str, names: Iterable[str]) -> tuple[Architecture, ...]:
     """Returns the recipes of these architectures for a version of transformers, in their order.
 
     One that the catalog does not have is made tiny by the rules alone.
@@ -40,18 +40,18 @@ def recipes_of(transformers: str, names: Iterable[str]) -> tuple[Architecture, .
 
 
 def catalog_hash(*paths: Path) -> str:
-    """The SHA-256 of the bytes of the files, as "sha256:" and 64 hexadecimal digits."""
+    """Returns the SHA-256 of the bytes of the files, as "sha256:" and 64 hexadecimal digits."""
     content = b"".join(path.read_bytes() for path in paths or (PATH, LOCK))
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def written(path: Path = PATH) -> Mapping[str, Any]:
-    """The entries of [architectures] in `path`; raises DataFileError."""
+def read_added(path: Path = PATH) -> Mapping[str, Any]:
+    """Returns the entries of [architectures] in `path`; raises DataFileError."""
     return dict(_document(path).get("architectures", {}))
 
 
-def exceptions(path: Path = PATH) -> Mapping[str, Mapping[str, Any]]:
-    """What `path` says of the default configurations of model types; raises DataFileError."""
+def read_config_exceptions(path: Path = PATH) -> Mapping[str, Mapping[str, Any]]:
+    """Returns what `path` changes in the default configurations of model types; raises DataFileError."""
     return dict(_document(path).get("configs", {}))
 
 

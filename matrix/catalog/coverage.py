@@ -1,11 +1,11 @@
-"""PURE. How much of what bears buffers was really checked in an environment, and why the rest was not."""
+"""PURE. Computes how much of what bears buffers was really checked in an environment, and why the rest was not."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from matrix.catalog.lockfile import Lock
-from matrix.catalog.set_cover import cover, head
+from matrix.catalog.lock import Lock
+from matrix.catalog.set_cover import cover, rank_head
 from matrix.model import Case, Cell
 from matrix.verdicts import Verdict
 
@@ -25,21 +25,21 @@ class Coverage:
     unreached: tuple[str, ...] = ()
 
 
-def coverage(cell: Cell, lock: Lock) -> Coverage | None:
-    """What `cell` covers of what its version of transformers has; None for a version that nobody looked at."""
+def compute_coverage(cell: Cell, lock: Lock) -> Coverage | None:
+    """Returns what `cell` covers of what its version of transformers has; None for a version that was not scanned."""
     if cell.environment.transformers not in lock.versions:
         return None
-    looked, bearing = lock.versions[cell.environment.transformers], lock.bearing(cell.environment.transformers)
+    scanned, bearing = lock.versions[cell.environment.transformers], lock.bearing(cell.environment.transformers)
     cases: dict[str, list[Case]] = defaultdict(list)
     for case in cell.cases:
         cases[case.architecture].append(case)
-    told = {name: why for name in bearing if (why := _unchecked(cases[name]))}
-    unchecked, checked = {**looked.unchecked, **told}, len(bearing) - len(told)
-    return Coverage(checked, checked + len(unchecked), dict(sorted(unchecked.items())), looked.unreached)
+    reasons = {name: why for name in bearing if (why := _unchecked(cases[name]))}
+    unchecked, checked = {**scanned.unchecked, **reasons}, len(bearing) - len(reasons)
+    return Coverage(checked, checked + len(unchecked), dict(sorted(unchecked.items())), scanned.unreached)
 
 
 def _unchecked(cases: list[Case]) -> str:
-    """Why these cases say nothing about ZeRO-3; empty when one of them does."""
+    """Returns why these cases say nothing about ZeRO-3; empty when one of them does."""
     if any(_loaded(case) for case in cases):
         return ""
     error = next((case.error for case in cases if case.error), None)
@@ -47,12 +47,12 @@ def _unchecked(cases: list[Case]) -> str:
 
 
 def _loaded(case: Case) -> bool:
-    """Whether the model was loaded under ZeRO-3: a plain load that raises is no reason to try."""
+    """Returns whether the model was loaded under ZeRO-3, which is not tried after a plain load that raises."""
     return case.verdict.row.measured and not (case.verdict is Verdict.BASELINE_BROKEN and case.error)
 
 
-def selection(lock: Lock) -> tuple[str, ...]:
-    """Few architectures that bear every buffer site of every version that was looked at, sorted."""
+def select_covering(lock: Lock) -> tuple[str, ...]:
+    """Returns few architectures that bear every buffer site of every scanned version, sorted."""
     known = {one.id: one for one in lock.architectures}
     chosen: set[str] = set()
     for version in lock.versions:
@@ -60,5 +60,5 @@ def selection(lock: Lock) -> tuple[str, ...]:
         sites = {name: known[name].sites_in(version) for name in bearing}
         covered = {site for name in chosen.intersection(bearing) for site in sites[name]}
         left = {name: [site for site in sites[name] if site not in covered] for name in bearing}
-        chosen |= set(cover(left, lambda name: head(name.partition(":")[2])))
+        chosen |= set(cover(left, lambda name: rank_head(name.partition(":")[2])))
     return tuple(sorted(chosen))

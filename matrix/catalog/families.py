@@ -1,4 +1,4 @@
-"""PURE. Which family of buffers an architecture stands for, told from its buffer sites."""
+"""PURE. Chooses the family of buffers that an architecture represents, from its buffer sites."""
 
 import re
 from collections.abc import Mapping
@@ -33,8 +33,8 @@ _RULES = {
 _WHOLE = re.compile(r"u?int\d+|bool")
 
 
-def family_of(sites: Mapping[str, str]) -> str:
-    """The family of an architecture with these sites and dtypes."""
+def choose_family(sites: Mapping[str, str]) -> str:
+    """Returns the family of an architecture with these sites and dtypes."""
     for family, pattern in _RULES.items():
         if any(re.search(pattern, site) for site in sites):
             return family

@@ -1,11 +1,11 @@
-"""PURE. The catalog as `python -m matrix list` shows it."""
+"""PURE. Filters and describes the catalog for `python -m matrix list`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from matrix.catalog.lockfile import Lock
+from matrix.catalog.lock import Lock
 from matrix.model import Architecture
 from matrix.text import make_printable
 
@@ -14,8 +14,8 @@ OWNERS_SHOWN: Final = 3
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One architecture: what it stands for, the dtypes of its buffer sites, and the versions of transformers with it.
+class ListedArchitecture:
+    """One architecture: its family, the dtypes of its buffer sites, and the versions of transformers with it.
 
     `first` and `last` are empty for those that are measured in every version, because they bear no buffer.
     """
@@ -29,10 +29,10 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class LookedAt:
+class VersionSummary:
     """A version of transformers: how many architectures with buffers it has and how many can be checked, and why not the others.
 
-    `unchecked`, `broken` and `unreached` are those of the lock (`matrix.catalog.lockfile.Looked`).
+    `unchecked`, `broken` and `unreached` are those of the lock (`matrix.catalog.lock.ScannedVersion`).
     """
 
     checked: int
@@ -42,22 +42,22 @@ class LookedAt:
     unreached: tuple[str, ...]
 
 
-def looked_at(lock: Lock, transformers: str = "") -> dict[str, LookedAt]:
-    """What discovery says of that version, which it must have looked at; of every version when that is none."""
+def summarize_versions(lock: Lock, transformers: str = "") -> dict[str, VersionSummary]:
+    """Returns what discovery found in that version, which it must have scanned; in every version when that is empty."""
     return {
-        version: LookedAt(*lock.checked(version), looked.unchecked, looked.broken, looked.unreached)
+        version: VersionSummary(*lock.checked(version), looked.unchecked, looked.broken, looked.unreached)
         for version, looked in lock.versions.items()
         if transformers in ("", version)
     }
 
 
-def notes(lock: Lock, transformers: str = "") -> Iterator[str]:
-    """What stands below the table: which versions it is about, and what a version that is asked for has beside."""
+def describe_versions(lock: Lock, transformers: str = "") -> Iterator[str]:
+    """Yields the lines below the table: which versions it is about, and what else a version that is asked for has."""
     if not transformers:
         yield f"looked at in transformers {', '.join(lock.versions)}"
         yield "buffer sites are those of the newest of them that has the architecture"
         return
-    looked = looked_at(lock, transformers)[transformers]
+    looked = summarize_versions(lock, transformers)[transformers]
     yield f"transformers {transformers}: {looked.checked} of {looked.discovered} architectures with buffers can be checked"
     yield from _reasons("not checked", looked.unchecked)
     yield from _reasons("a plain load fails", looked.broken)
@@ -71,14 +71,14 @@ def _reasons(words: str, reasons: Mapping[str, str]) -> Iterator[str]:
 
 
 def _unreached(sites: Sequence[str]) -> str:
-    owners = by_owner(sites)
+    owners = group_by_owner(sites)
     shown = [*owners[:OWNERS_SHOWN], "...; --json has all of them"] if len(owners) > OWNERS_SHOWN else owners
     count = f"{len(sites)} buffer{'s' if len(sites) != 1 else ''}"
-    return f"{count} that the sources register and no model there has: {', '.join(shown)}"
+    return f"{count} registered in the sources but found in no model: {', '.join(shown)}"
 
 
-def by_owner(sites: Iterable[str]) -> list[str]:
-    """One entry per module class: `Router.{bias, scale}`."""
+def group_by_owner(sites: Iterable[str]) -> list[str]:
+    """Returns one entry per module class: `Router.{bias, scale}`."""
     owners: dict[str, list[str]] = {}
     for site in sites:
         owner, _, name = site.partition(".")
@@ -89,10 +89,10 @@ def by_owner(sites: Iterable[str]) -> list[str]:
     ]
 
 
-def listed(
+def filter_catalog(
     catalog: Iterable[Architecture], lock: Lock, *, family: str = "", site: str = "", transformers: str = ""
-) -> tuple[Shown, ...]:
-    """What of `catalog` is of that family, has a site that the glob matches, and bears it in that version."""
+) -> tuple[ListedArchitecture, ...]:
+    """Returns what of `catalog` has that family, a site that the glob matches, and bears it in that version."""
     known = {one.id: one for one in lock.architectures}
     bearing = set(lock.bearing(transformers)) if transformers else set(known)
     shown = []
@@ -100,7 +100,7 @@ def listed(
         locked = known.get(entry.id)
         sites = dict(locked.sites_in(transformers)) if locked else {}
         span = (locked.first, locked.last) if locked else ("", "")
-        shown.append(Shown(entry.id, entry.family, sites, *span, entry.config))
+        shown.append(ListedArchitecture(entry.id, entry.family, sites, *span, entry.config))
     return tuple(
         one
         for one in shown

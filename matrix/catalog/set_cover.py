@@ -1,4 +1,4 @@
-"""PURE. The fewest architectures that together bear every buffer site, told greedily and always the same."""
+"""PURE. Finds few architectures that together bear every buffer site, greedily and always the same."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ HEADS = (
 
 
 def cover(bearers: Mapping[str, Collection[str]], rank: Callable[[str], Any]) -> tuple[str, ...]:
-    """The names in `bearers` that together bear all of what it lists, sorted.
+    """Returns names in `bearers` that together bear everything it lists, sorted.
 
     The one that adds most comes first; of several that add as much, the one that `rank` gives the least.
     """
@@ -25,7 +25,7 @@ def cover(bearers: Mapping[str, Collection[str]], rank: Callable[[str], Any]) ->
     return tuple(sorted(chosen))
 
 
-def head(class_name: str) -> int:
-    """The place of a class in the order of `HEADS`."""
+def rank_head(class_name: str) -> int:
+    """Returns the place of a class in the order of `HEADS`."""
     places = [place for place, ending in enumerate(HEADS) if class_name.endswith(ending)]
     return places[0] if places else len(HEADS) + ("For" not in class_name)

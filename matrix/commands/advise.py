@@ -8,9 +8,9 @@ import typer
 
 from matrix import clock
 from matrix.advice.advice import Advice, Age, Ask, advise
-from matrix.advice.advice import constraints as constraint_lines
-from matrix.advice.source_type import given
-from matrix.advice.sources import Knowledge, knowledge, named
+from matrix.advice.advice import format_constraints as constraint_lines
+from matrix.advice.source_type import detect_source_type
+from matrix.advice.sources import ResultSource, find_architecture, open_source
 from matrix.advice.text import advice_lines, advice_values
 from matrix.command_line import one_of
 from matrix.errors import OutputError
@@ -34,9 +34,9 @@ def advise_pairs(
     if device:
         one_of("device", device, list(Device))
     ask = Ask(transformers, deepspeed, Device(device) if device else None, Loader(loader))
-    typer.echo(f"from {given(source)} {source}", err=True)
-    known = knowledge(source)
-    name = named(architecture, known.names)
+    typer.echo(f"from {detect_source_type(source)} {source}", err=True)
+    known = open_source(source)
+    name = find_architecture(architecture, known.names)
     advice = advise(name, known.tried(name), ask, Age(known.night, clock.today()))
     typer.echo(json.dumps(advice_values(advice)) if as_json else "\n".join(advice_lines(advice)))
     if constraints:
@@ -44,7 +44,7 @@ def advise_pairs(
     raise typer.Exit(advice.answer.exit_code)
 
 
-def _constrain(path: Path, advice: Advice, known: Knowledge) -> str:
+def _constrain(path: Path, advice: Advice, known: ResultSource) -> str:
     """Write the constraints of the best pair to `path`; returns what became of it."""
     if not advice.safe:
         return f"{path} is not written: no pair is known to be safe"

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from matrix.catalog.catalog import exceptions
-from matrix.catalog.lockfile import PATH, canonical
-from matrix.discovery.build_lock import Means, make_lock
+from matrix.catalog.catalog import read_config_exceptions
+from matrix.catalog.lockfile import PATH, format_lock
+from matrix.discovery.build_lock import DiscoverySetup, make_lock
 from matrix.environments.install import fetch_newest_release
 from matrix.environments.packages import CROSSED
 from matrix.environments.spec import Environment, load_environments, of_set
@@ -33,8 +33,8 @@ def write_lock(
         typer.echo(f"warning: {error}", err=True)
     try:
         with TerminalProgress() as progress:
-            lock = make_lock(wanted_environments, Means(venvs.resolve(), exceptions(), progress))
-        out.write_text(canonical(lock), encoding="utf-8")
+            lock = make_lock(wanted_environments, DiscoverySetup(venvs.resolve(), read_config_exceptions(), progress))
+        out.write_text(format_lock(lock), encoding="utf-8")
     except KeyboardInterrupt:
         raise CancelledError from None
     except OSError as error:

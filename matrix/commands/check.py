@@ -9,7 +9,8 @@ import typer
 
 from matrix import clock
 from matrix.catalog.catalog import load_catalog
-from matrix.catalog.lockfile import Looked, read_lock
+from matrix.catalog.lock import ScannedVersion
+from matrix.catalog.lockfile import read_lock
 from matrix.checks import CHECKS
 from matrix.command_line import DEVICES, one_of
 from matrix.errors import CancelledError
@@ -61,7 +62,7 @@ def check_model(
                 cell, resolved = own.measure_own(source, request, progress)
         except KeyboardInterrupt:
             raise CancelledError from None
-    looked = read_lock().versions.get(cell.environment.transformers, Looked({}))
+    looked = read_lock().versions.get(cell.environment.transformers, ScannedVersion({}))
     found = explained(diagnose(cell, resolved, own.safe_pairs(cell, source_of_pairs, clock.today())), looked)
     typer.echo(json.dumps(check_values(found)) if as_json else "\n".join(check_lines(found)))
     raise typer.Exit(found.answer.exit_code)

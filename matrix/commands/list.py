@@ -12,7 +12,13 @@ from rich.text import Text
 
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.families import FAMILIES
-from matrix.catalog.listing import Shown, by_owner, listed, looked_at, notes
+from matrix.catalog.listing import (
+    ListedArchitecture,
+    describe_versions,
+    filter_catalog,
+    group_by_owner,
+    summarize_versions,
+)
 from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
 from matrix.errors import UnknownNameError
@@ -38,19 +44,19 @@ def list_catalog(
     if transformers and transformers not in lock.versions:
         raise UnknownNameError("version of transformers", [transformers], list(lock.versions))
     chosen = select(load_catalog(transformers=transformers), architecture or [])
-    shown = listed(chosen, lock, family=family, site=site, transformers=transformers)
+    shown = filter_catalog(chosen, lock, family=family, site=site, transformers=transformers)
     if as_json:
-        versions = {version: asdict(looked) for version, looked in looked_at(lock, transformers).items()}
+        versions = {version: asdict(looked) for version, looked in summarize_versions(lock, transformers).items()}
         typer.echo(json.dumps({"architectures": [asdict(one) for one in shown], "versions": versions}))
         return
     console = Console()
     console = console if console.is_terminal else Console(width=WIDTH_ELSEWHERE)
     console.print(_table(shown))
-    for note in notes(lock, transformers):
+    for note in describe_versions(lock, transformers):
         console.print(Text(note, "dim"), soft_wrap=True)
 
 
-def _table(shown: Sequence[Shown]) -> Table:
+def _table(shown: Sequence[ListedArchitecture]) -> Table:
     table = Table()
     table.add_column("architecture", overflow="fold")
     table.add_column("family")
@@ -58,5 +64,5 @@ def _table(shown: Sequence[Shown]) -> Table:
     table.add_column("buffer sites", overflow="fold")
     for one in shown:
         span = f"{one.first} - {one.last}" if one.first else "any"
-        table.add_row(one.id, one.family, span, ", ".join(by_owner(one.sites)))
+        table.add_row(one.id, one.family, span, ", ".join(group_by_owner(one.sites)))
     return table

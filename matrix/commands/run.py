@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from matrix.catalog.catalog import load_catalog
-from matrix.catalog.coverage import selection
+from matrix.catalog.coverage import select_covering
 from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
 from matrix.checks import CHECKS
@@ -37,7 +37,7 @@ def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tup
     if globs or part == "full" or (part == "auto" and device is Device.CUDA):
         return select(catalog, globs)
     lock = read_lock()
-    left_out = {locked.id for locked in lock.architectures} - {*selection(lock)}
+    left_out = {locked.id for locked in lock.architectures} - {*select_covering(lock)}
     typer.echo(
         f"measuring {len(catalog) - len(left_out)} architectures, for each buffer site at least one; "
         f"{len(left_out)} more that bear the same sites are left out: --catalog full measures them too",

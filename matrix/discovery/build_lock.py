@@ -1,4 +1,4 @@
-"""Make the lock of the catalog: ask the probe of each version what there is, choose, and ask how it becomes tiny."""
+"""Makes the lock of the catalog: asks the probe of each version what there is, chooses, and asks how it becomes tiny."""
 
 import hashlib
 import json
@@ -11,8 +11,9 @@ from packaging.version import Version
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from matrix.catalog.lockfile import CENSUS, DISCOVERY, Lock, inputs_digest
-from matrix.discovery.merge_versions import Answer, Discovery, Found, Gathering, chosen
+from matrix.catalog.lock import Lock
+from matrix.catalog.lockfile import CENSUS, DISCOVERY, inputs_digest
+from matrix.discovery.merge_versions import CensusAnswer, Discovery, Found, LockBuilder, choose_classes
 from matrix.environments.install import install
 from matrix.environments.spec import Environment
 from matrix.errors import ProbeDiedError
@@ -22,17 +23,17 @@ from matrix.progress import TerminalProgress
 
 PROCESSES = 2
 
-_ANSWER = TypeAdapter(Answer)
+_ANSWER = TypeAdapter(CensusAnswer)
 _Scanned = TypedDict("_Scanned", {"class": Found, "unreached": tuple[str, ...]}, total=False)
 _SCANNED = TypeAdapter(_Scanned)
 _DISCOVERY = TypeAdapter(Discovery)
-_ANSWERS: TypeAdapter[tuple[Answer, ...]] = TypeAdapter(tuple[Answer, ...])
+_ANSWERS: TypeAdapter[tuple[CensusAnswer, ...]] = TypeAdapter(tuple[CensusAnswer, ...])
 
-_Told = TypeVar("_Told")
+_Value = TypeVar("_Value")
 
 
 def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: Path) -> Discovery:
-    """Every class of that version that bears buffers; raises ProbeDiedError when the probe does not come to its end."""
+    """Returns every class of that version that bears buffers; raises ProbeDiedError when the probe does not finish."""
     found: list[Found] = []
     question = {"configs": configs, "processes": PROCESSES}
     for message in ask_probe("scan", question, interpreter, log, _SCANNED):
@@ -43,13 +44,13 @@ def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: P
     raise ProbeDiedError(f"transformers {version}", log, last_line(log))
 
 
-def questions(asked: Sequence[Found], seeds: Gathering) -> list[dict[str, Any]]:
-    """What the census is told of each of `asked`."""
+def build_questions(asked: Sequence[Found], seeds: LockBuilder) -> list[dict[str, Any]]:
+    """Returns what the census is asked about each of `asked`."""
     return [{"id": found.id, "config": found.config, "seed": seeds.seed(found.id)} for found in asked]
 
 
-def tiny(entries: Sequence[Mapping[str, Any]], interpreter: Path, log: Path) -> tuple[Answer, ...]:
-    """How each architecture of the `questions` becomes tiny; raises ProbeDiedError."""
+def ask_census(entries: Sequence[Mapping[str, Any]], interpreter: Path, log: Path) -> tuple[CensusAnswer, ...]:
+    """Returns how each architecture of `entries` becomes tiny; raises ProbeDiedError."""
     question = {"architectures": entries, "processes": PROCESSES}
     answers = tuple(ask_probe("census", question, interpreter, log, _ANSWER))
     if len(answers) < len(entries):
@@ -57,79 +58,83 @@ def tiny(entries: Sequence[Mapping[str, Any]], interpreter: Path, log: Path) -> 
     return answers
 
 
-def newest_first(environments: Sequence[Environment]) -> list[Environment]:
-    """One environment for each version of transformers, that with the newest deepspeed."""
+def pick_environments(environments: Sequence[Environment]) -> list[Environment]:
+    """Returns one environment for each version of transformers, the one with the newest deepspeed, the newest first."""
     by_deepspeed = sorted(environments, key=lambda environment: Version(environment.deepspeed))
     versions = {environment.transformers: environment for environment in by_deepspeed}
     return [versions[version] for version in sorted(versions, key=Version, reverse=True)]
 
 
 @dataclass(frozen=True)
-class Means:
-    """Where environments are installed, what some default configurations must be told, and who is told how it goes."""
+class DiscoverySetup:
+    """Where environments are installed, which default configurations are changed how, and where progress is reported."""
 
     venvs: Path
     configs: Mapping[str, Any]
     progress: TerminalProgress
 
 
-def make_lock(environments: Sequence[Environment], means: Means) -> Lock:
-    """The lock of all versions of transformers in `environments`.
+def make_lock(environments: Sequence[Environment], means: DiscoverySetup) -> Lock:
+    """Returns the lock of all versions of transformers in `environments`.
 
-    What the probe says is kept beside each environment: made anew, the lock asks only what it has not asked by the same rules.
-    Raises EnvironmentFailedError and ProbeDiedError: a lock that lacks a version would be no lock.
+    The probe's answers are kept with each environment: another run asks only what was not asked by the same rules.
+    Raises EnvironmentFailedError and ProbeDiedError: a lock without one of the versions would be wrong.
     """
-    gathering = Gathering()
+    gathering = LockBuilder()
     means.venvs.mkdir(parents=True, exist_ok=True)
-    for environment in newest_first(environments):
+    for environment in pick_environments(environments):
         discovery = _discovery(environment, means)
         gathering.add(
-            discovery, _census(chosen(discovery, tuple(gathering.architectures)), environment, means, gathering)
+            discovery, _census(choose_classes(discovery, tuple(gathering.architectures)), environment, means, gathering)
         )
     return gathering.lock(inputs_digest(environments))
 
 
-def _discovery(environment: Environment, means: Means) -> Discovery:
+def _discovery(environment: Environment, means: DiscoverySetup) -> Discovery:
     def ask() -> Discovery:
         interpreter = _installed(environment, means)
         means.progress.step(f"looking for buffers in transformers {environment.transformers}")
         return discover(environment.transformers, interpreter, means.configs, _log(environment, means))
 
-    return _once(kept("discovery", DISCOVERY, environment, means, ""), _DISCOVERY, ask)
+    return _once(cache_path("discovery", DISCOVERY, environment, means, ""), _DISCOVERY, ask)
 
 
-def _census(asked: Sequence[Found], environment: Environment, means: Means, gathering: Gathering) -> tuple[Answer, ...]:
-    entries = questions(asked, gathering)
+def _census(
+    asked: Sequence[Found], environment: Environment, means: DiscoverySetup, gathering: LockBuilder
+) -> tuple[CensusAnswer, ...]:
+    entries = build_questions(asked, gathering)
 
-    def ask() -> tuple[Answer, ...]:
+    def ask() -> tuple[CensusAnswer, ...]:
         interpreter = _installed(environment, means)
         means.progress.step(f"making {len(entries)} architectures of transformers {environment.transformers} tiny")
-        return tiny(entries, interpreter, _log(environment, means))
+        return ask_census(entries, interpreter, _log(environment, means))
 
     question = json.dumps(entries, sort_keys=True)
-    return _once(kept("census", CENSUS, environment, means, question), _ANSWERS, ask)
+    return _once(cache_path("census", CENSUS, environment, means, question), _ANSWERS, ask)
 
 
-def _installed(environment: Environment, means: Means) -> Path:
+def _installed(environment: Environment, means: DiscoverySetup) -> Path:
     means.progress.step(f"installing {environment.id}")
     return install(environment, means.venvs / environment.id)
 
 
-def _log(environment: Environment, means: Means) -> Path:
+def _log(environment: Environment, means: DiscoverySetup) -> Path:
     return means.venvs / f"{environment.id}.log"
 
 
-def kept(topic: str, files: Sequence[str], environment: Environment, means: Means, question: str) -> Path:
-    """Where the answer to `question` is kept: another place for other rules, another installation, another question."""
+def cache_path(
+    topic: str, files: Sequence[str], environment: Environment, means: DiscoverySetup, question: str
+) -> Path:
+    """Returns where the answer to `question` is kept: another place for other rules, another installation, another question."""
     digest = hashlib.sha256((inputs_digest([environment], files) + question).encode()).hexdigest()
     return means.venvs / f"{environment.id}.{topic}.{digest[:12]}.json"
 
 
-def _once(file: Path, kind: TypeAdapter[_Told], ask: Callable[[], _Told]) -> _Told:
-    """What an earlier run kept in `file`; where nothing there can be read, what `ask` gives, which is kept there."""
+def _once(file: Path, kind: TypeAdapter[_Value], ask: Callable[[], _Value]) -> _Value:
+    """Returns what an earlier run kept in `file`; where that cannot be read, asks and keeps the answer there."""
     try:
         return kind.validate_json(file.read_bytes())
     except (OSError, ValidationError):
-        told = ask()
-    file.write_bytes(kind.dump_json(told))
-    return told
+        answer = ask()
+    file.write_bytes(kind.dump_json(answer))
+    return answer

@@ -1,4 +1,4 @@
-"""PURE. From what the probe discovered in each version to the lock: what is chosen, and why something is not measured."""
+"""PURE. Merges what the probe discovered in each version into the lock: what is chosen, and why something is not measured."""
 
 import re
 from collections import defaultdict
@@ -8,9 +8,9 @@ from typing import Any
 
 from packaging.version import Version
 
-from matrix.catalog.families import family_of
-from matrix.catalog.lockfile import TINY, Lock, Locked, Looked
-from matrix.catalog.set_cover import cover, head
+from matrix.catalog.families import choose_family
+from matrix.catalog.lock import TINY, Lock, LockedArchitecture, ScannedVersion
+from matrix.catalog.set_cover import cover, rank_head
 
 Values = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ _REASON = 200
 class Found:
     """A model class that bears buffers, or may: then `error` says why it could not be built.
 
-    `config` is what its default configuration had to be told.
+    `config` is what had to be changed in its default configuration.
     """
 
     id: str
@@ -34,8 +34,8 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the census says of one architecture: its tiny recipe's `config` and the sites that it lost, or a `message`.
+class CensusAnswer:
+    """The census's answer about one architecture: its tiny recipe's `config` and the sites that it lost, or a `message`.
 
     `broken` says why a plain load of the tiny model fails, empty when it does not.
     """
@@ -52,15 +52,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Discovery:
-    """What one version of transformers has: every class that was found, and what its sources have beside."""
+    """What one version of transformers has: every class that was found, and buffers of its sources found in no model."""
 
     version: str
     found: tuple[Found, ...]
     unreached: tuple[str, ...] = ()
 
 
-def chosen(discovery: Discovery, kept: Sequence[str]) -> tuple[Found, ...]:
-    """For each model type the fewest classes that together bear all its sites, those that were `kept` before first."""
+def choose_classes(discovery: Discovery, kept: Sequence[str]) -> tuple[Found, ...]:
+    """Returns for each model type the fewest classes that together bear all its sites, those that were `kept` before first."""
     types: dict[str, dict[str, Found]] = defaultdict(dict)
     for found in discovery.found:
         if found.sites:
@@ -71,37 +71,37 @@ def chosen(discovery: Discovery, kept: Sequence[str]) -> tuple[Found, ...]:
 
 def _covering(classes: Mapping[str, Found], kept: Sequence[str]) -> tuple[str, ...]:
     bearers = {name: [f"{site} {dtype}" for site, dtype in found.sites.items()] for name, found in classes.items()}
-    return cover(bearers, lambda name: (name not in kept, head(name.partition(":")[2]), classes[name].parameters))
+    return cover(bearers, lambda name: (name not in kept, rank_head(name.partition(":")[2]), classes[name].parameters))
 
 
-def reason(error: str) -> str:
-    """Why something could not be built, in few words."""
+def shorten_reason(error: str) -> str:
+    """Returns in few words why something could not be built."""
     packages = sorted(set(_NEEDS.findall(error)))
     if "couldn't connect to" in error:
         return "its default configuration is fetched from a hub"
     return f"needs {' and '.join(packages)}" if packages else error[:_REASON]
 
 
-def not_built(discovery: Discovery) -> dict[str, str]:
-    """One class of each model type that could not be built though it may bear buffers, and why."""
+def find_unbuilt(discovery: Discovery) -> dict[str, str]:
+    """Returns one class of each model type that could not be built though it may bear buffers, and why."""
     failed = sorted(
-        (head(found.id.partition(":")[2]), found.id, found.error) for found in discovery.found if found.error
+        (rank_head(found.id.partition(":")[2]), found.id, found.error) for found in discovery.found if found.error
     )
     named: dict[str, tuple[str, str]] = {}
     for _, name, error in failed:
-        named.setdefault(name.partition(":")[0], (name, reason(error)))
+        named.setdefault(name.partition(":")[0], (name, shorten_reason(error)))
     return dict(named.values())
 
 
-def not_tiny(answers: Sequence[Answer]) -> dict[str, str]:
-    """The chosen architectures that cannot be made tiny with all their sites, and why."""
-    refused = {answer.id: reason(answer.message) for answer in answers if answer.status != "ok"}
+def find_not_tiny(answers: Sequence[CensusAnswer]) -> dict[str, str]:
+    """Returns the chosen architectures that cannot be made tiny with all their sites, and why."""
+    failed = {answer.id: shorten_reason(answer.message) for answer in answers if answer.status != "ok"}
     lost = {answer.id: f"{TINY} lacks {', '.join(answer.missing)}" for answer in answers if answer.missing}
-    return {**refused, **lost}
+    return {**failed, **lost}
 
 
-def mistaken(discovery: Discovery, answers: Sequence[Answer]) -> dict[str, str]:
-    """The architectures that became tiny from another model than was discovered, and by which sites that shows.
+def find_mistaken(discovery: Discovery, answers: Sequence[CensusAnswer]) -> dict[str, str]:
+    """Returns the architectures that became tiny from another model than was discovered, and the sites that differ.
 
     Nothing of it may be believed: a recipe that is read twice must give the same model twice.
     """
@@ -115,44 +115,44 @@ def mistaken(discovery: Discovery, answers: Sequence[Answer]) -> dict[str, str]:
 
 
 @dataclass
-class Gathering:
+class LockBuilder:
     """The lock as it grows: version after version, the newest first, so that older ones keep what newer ones chose."""
 
-    versions: dict[str, Looked] = field(default_factory=dict)
+    versions: dict[str, ScannedVersion] = field(default_factory=dict)
     seen: dict[str, list[str]] = field(default_factory=dict)
-    architectures: dict[str, Locked] = field(default_factory=dict)
+    architectures: dict[str, LockedArchitecture] = field(default_factory=dict)
 
     def seed(self, name: str) -> Mapping[str, Any]:
-        """The recipe that made `name` tiny in the version before."""
+        """Returns the recipe that made `name` tiny in the version before."""
         known = self.architectures.get(name)
         return known.configs[min(known.configs, key=Version)] if known else {}
 
-    def add(self, discovery: Discovery, answers: Sequence[Answer]) -> None:
-        """Note what was chosen and measured in one more version, older than all before."""
-        unchecked = {**not_built(discovery), **not_tiny(answers), **mistaken(discovery, answers)}
-        broken = {one.id: reason(one.broken) for one in answers if one.broken and one.id not in unchecked}
-        self.versions[discovery.version] = Looked(unchecked, (), discovery.unreached, broken)
+    def add(self, discovery: Discovery, answers: Sequence[CensusAnswer]) -> None:
+        """Adds what was chosen and measured in one more version, older than all before."""
+        unchecked = {**find_unbuilt(discovery), **find_not_tiny(answers), **find_mistaken(discovery, answers)}
+        broken = {one.id: shorten_reason(one.broken) for one in answers if one.broken and one.id not in unchecked}
+        self.versions[discovery.version] = ScannedVersion(unchecked, (), discovery.unreached, broken)
         for answer in answers:
             if answer.id not in unchecked:
                 self._note(answer, discovery.version)
 
-    def _note(self, answer: Answer, version: str) -> None:
+    def _note(self, answer: CensusAnswer, version: str) -> None:
         known = self.architectures.get(answer.id)
         configs = _older(known.configs if known else {}, answer.config, version)
         sites = _older(known.sites if known else {}, answer.sites, version)
-        last, family = (known.last, known.family) if known else (version, family_of(answer.sites))
-        self.architectures[answer.id] = Locked(answer.id, family, sites, version, last, configs)
+        last, family = (known.last, known.family) if known else (version, choose_family(answer.sites))
+        self.architectures[answer.id] = LockedArchitecture(answer.id, family, sites, version, last, configs)
         self.seen.setdefault(answer.id, []).append(version)
 
     def lock(self, inputs: str) -> Lock:
-        """What was gathered."""
+        """Returns the lock of all versions that were added."""
         return Lock(
             inputs,
             {version: self._with_absent(version, looked) for version, looked in self.versions.items()},
             tuple(self.architectures.values()),
         )
 
-    def _with_absent(self, version: str, looked: Looked) -> Looked:
+    def _with_absent(self, version: str, looked: ScannedVersion) -> ScannedVersion:
         here = Version(version)
         absent = sorted(
             one.id
@@ -165,7 +165,7 @@ class Gathering:
 
 
 def _older(configs: Mapping[str, Values], config: Values, version: str) -> dict[str, Values]:
-    """`configs`, or other tables by version, reaching back to `version`: one more, unless the oldest of them says the same."""
+    """Returns `configs`, or other tables by version, extended to `version`: with one more, unless the oldest is the same."""
     if not configs:
         return {version: config}
     oldest = min(configs, key=Version)

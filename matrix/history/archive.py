@@ -40,7 +40,7 @@ class AlreadyKeptError(MatrixError):
 
 
 @contextmanager
-def locked(folder: Path, *, wait: bool) -> Iterator[None]:
+def lock_history(folder: Path, *, wait: bool) -> Iterator[None]:
     """Makes this process the only writer of the history in `folder`; waits for another one, or raises HistoryBusyError."""
     with _lock_file(folder) as file:
         try:
@@ -68,7 +68,7 @@ def archive(run: Path, history: Path, night: date, *, wait: bool = True) -> tupl
     if not files:
         raise NoResultsError(run)
     folder = history / night.isoformat()
-    with locked(history, wait=wait):
+    with lock_history(history, wait=wait):
         contents = {_place(folder, file.name): _finished(file) for file in files}
         _reject_other(contents)
         for place, content in contents.items():

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from matrix.errors import OtherSchemaError, ResultsError
-from matrix.history.archive import locked
+from matrix.history.archive import lock_history
 from matrix.history.database import NewDatabase, create_database
 from matrix.history.files import State, folder_of, list_record_paths, parse_night, storable
 from matrix.history.reader import LIMITS, read_record_file
@@ -51,7 +51,7 @@ def build_database(history: Path, database: Path, *, wait: bool = True) -> int:
 
     Raises HistoryBusyError and OutputError.
     """
-    with locked(history, wait=wait):
+    with lock_history(history, wait=wait):
         paths = list_record_paths(history)
         nights = [list(night) for _, night in groupby(enumerate(paths, start=1), key=lambda file: folder_of(file[1]))]
         with create_database() as db:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from matrix.catalog.catalog import recipes_of
+from matrix.catalog.catalog import select_recipes
 from matrix.checks import LOADERS_AND_CHECKS
 from matrix.environments.spec import planned_info
 from matrix.errors import (
@@ -81,7 +81,9 @@ def _measure(
 
 
 def _job(request: Request, tasks: tuple[Task, ...], prepared: Prepared) -> Job:
-    architectures = recipes_of(prepared.versions["transformers"], dict.fromkeys(task.architecture for task in tasks))
+    architectures = select_recipes(
+        prepared.versions["transformers"], dict.fromkeys(task.architecture for task in tasks)
+    )
     source = request.target.source if request.target else None
     options = (request.world_size, request.timeout, request.confirmations)
     return Job(architectures, tasks, prepared.device, *options, source)

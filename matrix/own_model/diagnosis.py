@@ -10,7 +10,7 @@ from itertools import groupby
 from packaging.version import Version
 
 from matrix.advice.safety import Answer
-from matrix.catalog.lockfile import TINY, Looked
+from matrix.catalog.lock import TINY, ScannedVersion
 from matrix.checks import CHECKS, NEEDED_FOR_SAFE
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, What
 from matrix.process.messages import Resolved
@@ -66,7 +66,7 @@ def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagn
     return replace(found, wrong=wrong, fixed=fixed, since=BUFFERS_LOAD_SINCE if old else "", pairs=tuple(pairs))
 
 
-def explained(found: Diagnosis, looked: Looked) -> Diagnosis:
+def explained(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
     """`found` with the reasons that the catalog knows, which looked at that transformers.
 
     A package that is lacking, or an error, is refuted by a model that loaded here; that the tiny model is not like the

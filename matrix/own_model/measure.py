@@ -11,7 +11,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 
 from matrix.advice.advice import Age, Ask, advise
-from matrix.advice.sources import knowledge
+from matrix.advice.sources import open_source
 from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RefusedTargetError
 from matrix.measure.cell import measure
 from matrix.measure.request import Progress, Request, Target
@@ -50,7 +50,7 @@ def safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
     ask = Ask(info.transformers, info.deepspeed, info.device)
     names = {case.architecture.partition("@")[0] for case in cell.cases}
     try:
-        known = knowledge(source)
+        known = open_source(source)
         age = Age(known.night, today)
         safe = [[one.environment for one in advise(name, known.tried(name), ask, age).safe] for name in names]
     except MatrixError:

@@ -153,7 +153,7 @@ def test_what_was_not_measured_is_said(name: str) -> None:
     ],
 )
 def test_buffers_that_no_model_has_are_told_with_the_coverage(name: str, buffers: str) -> None:
-    assert f"2 buffers that the sources register and no model there has{buffers}" in render(name, a_report())
+    assert f"2 buffers registered in the sources but found in no model{buffers}" in render(name, a_report())
 
 
 def big_cell(version: int) -> Cell:
@@ -205,7 +205,7 @@ def test_the_terminal_says_what_counts_and_hides_no_verdict_when_narrow(monkeypa
         assert "pass" in words
         assert "deepseek_v3:DeepseekV3ForCausalLM loads wrong values silently" in words
         assert "so your requirements are unsatisfiable" in words
-        assert "2 buffers that the sources register and no model there has: Codebook.embed and Loss.weight" in words
+        assert "2 buffers registered in the sources but found in no model: Codebook.embed and Loss.weight" in words
         assert "--architecture 'deepseek_v3:DeepseekV3ForCausalLM' --loader stock --check load" in words
 
 

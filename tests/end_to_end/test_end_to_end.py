@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from matrix.catalog.lockfile import Lock, canonical
+from matrix.catalog.lock import Lock
+from matrix.catalog.lockfile import format_lock
 from matrix.environments.spec import load_environments
 from tests.support.github import state as show
 from tests.support.github.server import GitHubServer, serving
@@ -150,7 +151,7 @@ def workflows(folder: Path, fork: Fork, server: GitHubServer) -> Acting:
     for part in parts:
         shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__"))
     (source / "matrix" / "catalog.toml").write_text(CATALOG)
-    (source / "matrix" / "catalog.lock.json").write_text(canonical(Lock("", {}, ())))
+    (source / "matrix" / "catalog.lock.json").write_text(format_lock(Lock("", {}, ())))
     made = prepare(folder, source, NAME)
     mirror = {"KEY_0": f"url.file://{fork.path.parents[1]}/.insteadOf", "VALUE_0": "https://github.com/"}
     variables = {"GIT_CONFIG_COUNT": "1", **{f"GIT_CONFIG_{name}": value for name, value in mirror.items()}}

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from matrix.catalog.lockfile import canonical
+from matrix.catalog.lockfile import format_lock
 from matrix.checks import CHECKS
-from matrix.discovery.merge_versions import Answer, Discovery, Found, Gathering, chosen
+from matrix.discovery.merge_versions import CensusAnswer, Discovery, Found, LockBuilder, choose_classes
 from matrix.job import Job
 from matrix.measure.tasks import plan
 from matrix.model import Architecture, Device, Loader
@@ -168,7 +168,7 @@ def test_a_configuration_that_takes_apart_what_it_is_given_is_told_the_whole_aga
     assert (answer["missing"], answer["broken"]) == ([], "")
 
 
-_ANSWER = TypeAdapter(Answer)
+_ANSWER = TypeAdapter(CensusAnswer)
 
 
 def asked(python: Path, processes: int) -> str:
@@ -176,12 +176,12 @@ def asked(python: Path, processes: int) -> str:
     question = {"configs": {}, "folders": ["odd", "resnet"]}
     told = probe(python, "matrix.probe.discovery", "scan", question={**question, "processes": processes})
     found = Discovery("5.23.0", tuple(Found(**one["class"]) for one in told[:-1]), tuple(told[-1]["unreached"]))
-    entries = [{"id": one.id, "config": one.config, "seed": {}} for one in chosen(found, ())]
+    entries = [{"id": one.id, "config": one.config, "seed": {}} for one in choose_classes(found, ())]
     census = {"architectures": entries, "processes": processes}
     answers = probe(python, "matrix.probe.discovery", "census", question=census)
-    gathering = Gathering()
+    gathering = LockBuilder()
     gathering.add(found, [_ANSWER.validate_json(json.dumps(values), strict=True) for values in answers])
-    return canonical(gathering.lock(""))
+    return format_lock(gathering.lock(""))
 
 
 def test_a_second_discovery_gives_the_same_lock_byte_for_byte(newest: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from bot.report.build import build_report
 from bot.report.context import Report
-from matrix.catalog.lockfile import Lock, Looked
+from matrix.catalog.lock import Lock, ScannedVersion
 from matrix.model import Check, Failure, Run
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
@@ -19,7 +19,9 @@ def a_report() -> Report:
     """Returns a report with a wrong value, a pass, unfinished cases, a failed environment and gaps in coverage."""
     stock = (case(verdict=Verdict.CORRUPT), case(BERT), case(BERT, check=Check("save")))
     failed = cell(planned=4, error=RESOLVER, environment=info("9.9.9"))
-    lock = Lock("", {"5.5.4": Looked({"t:Timm": "needs timm"}, unreached=("Codebook.embed", "Loss.weight"))}, ())
+    lock = Lock(
+        "", {"5.5.4": ScannedVersion({"t:Timm": "needs timm"}, unreached=("Codebook.embed", "Loss.weight"))}, ()
+    )
     return build_report(Run((cell(*stock, planned=9, complete=False), failed)), {ROUTER: "router"}, lock)
 
 
@@ -33,5 +35,5 @@ def hostile_report() -> Report:
     names: dict[str, Any] = dict.fromkeys(("id", "python", "torch", "deepspeed", "accelerate", "hardware"), HOSTILE)
     environment = info(HOSTILE, packages={HOSTILE: HOSTILE}, **names)
     failed = cell(planned=4, error=Failure(HOSTILE, HOSTILE, HOSTILE), environment=info("9.9.9"))
-    lock = Lock("", {"9.9.9": Looked({HOSTILE: HOSTILE}, unreached=(HOSTILE,))}, ())
+    lock = Lock("", {"9.9.9": ScannedVersion({HOSTILE: HOSTILE}, unreached=(HOSTILE,))}, ())
     return build_report(Run((cell(*cases, environment=environment), failed)), {HOSTILE: HOSTILE}, lock)

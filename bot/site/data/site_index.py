@@ -15,7 +15,7 @@ from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink, Words, w
 from bot.site.failures.group import UpstreamFailure, group_failures
 from bot.text import Code, clip
 from matrix.advice.known import Known
-from matrix.catalog.lockfile import Lock
+from matrix.catalog.lock import Lock
 from matrix.history.case_history import NightVerdict
 from matrix.history.changes import VerdictChange
 from matrix.history.queries import NightlyRun

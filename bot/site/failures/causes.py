@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Final
 
 from bot.text import Sentence, clip
-from matrix.advice.known import Known, Ranks
+from matrix.advice.known import Known
+from matrix.advice.match import Ranks
 from matrix.checks import CHECKS
 from matrix.model import Case, EnvironmentInfo, Failure, Finding, Kind, What
 from matrix.text import join_lines

@@ -9,7 +9,7 @@ from typing import Final
 
 from bot.site.data.urls import slug
 from bot.text import count
-from matrix.advice.safety import Answer, Tried, together, tried_in
+from matrix.advice.safety import Answer, Tried, combine_answers, find_tried
 from matrix.history.snapshot import Pair, Reading, Snapshot
 from matrix.model import Loader
 from matrix.text import make_visible
@@ -90,22 +90,22 @@ def _of_all(label: str, readings: Sequence[Reading]) -> Badge:
     """How many of all cases pass: green when every architecture that the versions have is safe."""
     if any(reading.stale for reading in readings):
         return Badge(label, _stale(reading.night for reading in readings if reading.stale))
-    tried = {name: tried_in(readings, name) for name in _architectures(readings)}
+    tried = {name: find_tried(readings, name) for name in _architectures(readings)}
     told = [verdict for found in tried.values() for verdict in _verdicts(found) if verdict is not Verdict.UNSUPPORTED]
     if not told:
         return Badge(label, "untested")
     day, worst, passed = _day(readings), min(told, key=lambda verdict: verdict.rank), told.count(Verdict.PASS)
     if worst is not Verdict.PASS:
         return Badge(label, f"{passed:,} of {count(len(told), 'case')} pass{day}", worst.row.badge)
-    if all(together(found, Loader.STOCK) is Answer.SAFE for found in tried.values() if not _lacking(found)):
+    if all(combine_answers(found, Loader.STOCK) is Answer.SAFE for found in tried.values() if not _lacking(found)):
         return Badge(label, f"all {count(passed, 'case')} pass{day}", _GREEN)
     return Badge(label, f"uncertain, {count(passed, 'case')} pass{day}")
 
 
 def _of_one(name: str, readings: Iterable[Reading]) -> Badge:
     """How an architecture fares with a pair."""
-    label, tried = name.partition(":")[0], tried_in(readings, name)
-    answer = together(tried, Loader.STOCK)
+    label, tried = name.partition(":")[0], find_tried(readings, name)
+    answer = combine_answers(tried, Loader.STOCK)
     if answer is Answer.UNSAFE:
         return _unsafe(label, [one for one in tried if one.answer(Loader.STOCK) is Answer.UNSAFE])
     if answer is Answer.SAFE:

@@ -15,7 +15,7 @@ from bot.site.failures.group import UpstreamFailure
 from bot.site.parts.architecture_lines import Cell, build_cell
 from bot.site.parts.version_ranges import VersionRange, find_version_ranges
 from bot.text import Code, clip
-from matrix.advice.safety import Answer, answers, tried_in
+from matrix.advice.safety import Answer, answer_pairs, find_tried
 from matrix.checks import CHECKS, case_keys
 from matrix.history.snapshot import Reading
 from matrix.model import CaseKey, Device, Loader
@@ -130,8 +130,8 @@ def build(site: SiteIndex, name: str) -> ArchitecturePage:
 
 def _judged(site: SiteIndex, name: str) -> tuple[list[Reading], list[Reading]]:
     """The environments whose pair is safe for an architecture with the stock loader, and the others that measured it."""
-    tried = tried_in(site.readings, name)
-    known, measured = answers(tried, Loader.STOCK), {one.environment for one in tried if one.verdicts}
+    tried = find_tried(site.readings, name)
+    known, measured = answer_pairs(tried, Loader.STOCK), {one.environment for one in tried if one.verdicts}
     found = [reading for reading in site.readings if reading.cell.environment.id in measured]
     good = [reading for reading in found if known[reading.pair] is Answer.SAFE]
     return good, [reading for reading in found if known[reading.pair] is not Answer.SAFE]

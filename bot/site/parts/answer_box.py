@@ -11,8 +11,8 @@ from bot.site.data import urls as links
 from bot.site.data.site_index import SiteIndex, get_verdict, link_failure
 from bot.site.data.views import FailureLink, Words
 from bot.text import Code, clip
-from matrix.advice.safety import Answer, tried_in
-from matrix.advice.safety import answers as answers_of
+from matrix.advice.safety import Answer, find_tried
+from matrix.advice.safety import answer_pairs as answers_of
 from matrix.checks import LOADERS_AND_CHECKS, case_keys
 from matrix.history.snapshot import Reading
 from matrix.model import CaseKey, Device, Loader
@@ -124,7 +124,7 @@ def _letters(site: SiteIndex) -> Mapping[str, str]:
     """What is known of every architecture with every loader, by the environment: as advice for its device has it."""
     found: dict[str, str] = defaultdict(str)
     for architecture in site.architectures:
-        tried = tried_in(site.readings, architecture)
+        tried = find_tried(site.readings, architecture)
         for device in site.devices:
             there = [one for one in tried if one.device is device]
             known = [answers_of(there, loader) for loader in Loader]

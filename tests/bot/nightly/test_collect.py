@@ -23,12 +23,7 @@ from matrix.history.archive import archive, merge
 from matrix.history.build import build_database
 from matrix.history.database import open_database
 from matrix.history.files import State
-from matrix.history.queries import (
-    NightlyRun,
-    query_environments,
-    query_nightly_runs,
-    query_rejected_files,
-)
+from matrix.history.queries import NightlyRun, query_environments, query_nightly_runs, query_rejected_files
 from matrix.model import Case, Cell, Device, EnvironmentInfo, Loader, Tensors
 from matrix.nightly.plan import NightPlan
 from tests.support.history.folder import lines

@@ -12,12 +12,12 @@ from typer.testing import CliRunner, Result
 
 from matrix import clock
 from matrix.__main__ import app
-from matrix.advice.advice import Ask, constraints
+from matrix.advice.advice import Ask, format_constraints
 from matrix.advice.download import DownloadError
 from matrix.advice.safety import RACE, Answer, Tried
-from matrix.advice.sources import Measured, named
+from matrix.advice.sources import SnapshotSource, find_architecture
 from matrix.advice.text import advice_lines
-from matrix.errors import NoKnowledgeError, UnknownNameError
+from matrix.errors import UnknownNameError, UnknownSourceError
 from matrix.history.archive import archive
 from matrix.history.take_snapshot import snapshot_of_run
 from matrix.model import Check, Device, Loader, Run
@@ -187,29 +187,31 @@ def test_what_no_index_has_is_judged_but_not_recommended() -> None:
 
 
 def test_constraints_hold_releases_only() -> None:
-    lines = list(constraints(tried("5.6.0"), {"torch": "2.13.0+cpu", "accelerate": "1\nevil==1", "scipy": "1.0.dev1"}))
+    lines = list(
+        format_constraints(tried("5.6.0"), {"torch": "2.13.0+cpu", "accelerate": "1\nevil==1", "scipy": "1.0.dev1"})
+    )
     assert lines == ["transformers==5.6.0", "deepspeed==0.19.8", "torch==2.13.0"]
 
 
 @pytest.mark.parametrize("name", [ROUTER, "deepseek_v3", "DeepseekV3ForCausalLM", "DEEPSEEK_V3"])
 def test_an_architecture_goes_by_its_id_its_type_or_its_class(name: str) -> None:
-    assert named(name, [ROUTER, "bert:BertModel"]) == ROUTER
+    assert find_architecture(name, [ROUTER, "bert:BertModel"]) == ROUTER
 
 
 def test_an_id_is_meant_before_anything_else_of_that_name() -> None:
-    assert named("bert", ["bert", "bert:BertModel"]) == "bert"
+    assert find_architecture("bert", ["bert", "bert:BertModel"]) == "bert"
 
 
 def test_only_environments_with_a_verdict_of_an_architecture_count_for_it() -> None:
     cells = (cell(case(ROUTER)), cell(case("bert:BertModel"), environment=info("5.6.0")))
-    known = Measured(snapshot_of_run(Run(cells)))
+    known = SnapshotSource(snapshot_of_run(Run(cells)))
     assert [(name, len(known.tried(name))) for name in known.names] == [("bert:BertModel", 1), (ROUTER, 1)]
 
 
 @pytest.mark.parametrize("name", ["deepseek", "bert"])
 def test_an_unknown_or_ambiguous_name_has_close_matches(name: str) -> None:
     with pytest.raises(UnknownNameError, match=f"did you mean {name}"):
-        named(name, [ROUTER, "deepseek_v4:X", "bert:BertModel", "bert:BertForMaskedLM"])
+        find_architecture(name, [ROUTER, "deepseek_v4:X", "bert:BertModel", "bert:BertForMaskedLM"])
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_what_nothing_can_be_told_from_is_refused(tmp_path: Path, file: str, nam
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text("SQLite is not what this begins with")
     told = run("--from", tmp_path / named, "--architecture", "bert")
-    assert isinstance(told.exception, NoKnowledgeError)
+    assert isinstance(told.exception, UnknownSourceError)
     assert str(told.exception).startswith(f"{tmp_path / named} {said}")
 
 

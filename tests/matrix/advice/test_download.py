@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from matrix.advice import download
-from matrix.advice.download import AddressError, DownloadError, fetched
+from matrix.advice.download import AddressError, DownloadError, fetch
 from tests.support.site_server import serving
 
 
@@ -19,16 +19,16 @@ def small_limit(monkeypatch: pytest.MonkeyPatch, limit: int) -> Iterator[None]:
 
 def test_more_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving({"/a": b"x" * 1000}) as address, small_limit(monkeypatch, 999), pytest.raises(DownloadError):
-        fetched(f"{address}/a")
+        fetch(f"{address}/a")
     with serving({"/a": b"x" * 1000}) as address, small_limit(monkeypatch, 1000):
-        assert len(fetched(f"{address}/a")) == 1000
+        assert len(fetch(f"{address}/a")) == 1000
 
 
 def test_a_redirect_is_followed_but_not_for_ever() -> None:
     with serving({"/a": "/b", "/b": "/c", "/c": b"here", "/loop": "/loop"}) as address:
-        assert fetched(f"{address}/a") == b"here"
+        assert fetch(f"{address}/a") == b"here"
         with pytest.raises(DownloadError, match="redirects"):
-            fetched(f"{address}/loop")
+            fetch(f"{address}/loop")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_redirect_is_followed_but_not_for_ever() -> None:
 )
 def test_a_redirect_out_of_what_is_allowed_is_refused(target: str) -> None:
     with serving({"/a": target}) as address, pytest.raises(AddressError):
-        fetched(f"{address}/a")
+        fetch(f"{address}/a")
 
 
 @pytest.mark.parametrize(
@@ -52,23 +52,23 @@ def test_a_redirect_out_of_what_is_allowed_is_refused(target: str) -> None:
 )
 def test_an_address_that_is_not_safe_is_refused(address: str) -> None:
     with pytest.raises(AddressError):
-        fetched(address)
+        fetch(address)
 
 
 def test_an_address_that_is_none_is_not_asked_for() -> None:
     with pytest.raises(DownloadError, match="InvalidURL"):
-        fetched("https://localhost.evil:x")
+        fetch("https://localhost.evil:x")
 
 
 def test_a_site_elsewhere_does_not_lead_to_this_machine() -> None:
-    download.allow("https://localhost/", first="https://localhost/")
+    download.check_address("https://localhost/", first="https://localhost/")
     for address in ("https://localhost/", "http://127.0.0.1/"):
         with pytest.raises(AddressError):
-            download.allow(address, first="https://example.org/")
+            download.check_address(address, first="https://example.org/")
 
 
 def test_nobody_there_says_so() -> None:
     with serving({}) as address:
         pass
     with pytest.raises(DownloadError, match="cannot get"):
-        fetched(address)
+        fetch(address)

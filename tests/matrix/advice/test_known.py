@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from matrix.advice.known import Known, Ranks, load_known
+from matrix.advice.known import Known, load_known
+from matrix.advice.match import Ranks
 from matrix.errors import DataFileError
 from matrix.model import Failure, Kind, Loader, What
 from tests.support.history.real_runs import real_run

@@ -14,9 +14,9 @@ from bot.site.outputs.badges import build_badges
 from bot.site.pages import architecture
 from bot.site.parts.answer_box import build_answers
 from matrix.advice.advice import Age, Ask, advise
-from matrix.advice.published_site import Published
+from matrix.advice.published_site import PublishedSite
 from matrix.advice.safety import Answer
-from matrix.advice.sources import Knowledge, Measured
+from matrix.advice.sources import ResultSource, SnapshotSource
 from matrix.checks import CHECKS
 from matrix.model import Case, Cell, Device, EnvironmentInfo, Failure, Loader
 from matrix.verdicts import Verdict
@@ -62,7 +62,7 @@ def _cell(environment: EnvironmentInfo, *cases: Case, **fate: Any) -> Cell:
     return cell(*fate.pop("cases", cases), environment=environment, **fate)
 
 
-def told(site: SiteIndex, known: Knowledge, name: str, **asked: Any) -> Answer:
+def told(site: SiteIndex, known: ResultSource, name: str, **asked: Any) -> Answer:
     age = Age(site.snapshot.night, site.snapshot.night)
     return advise(name, known.tried(name), Ask(**asked), age).answer
 
@@ -89,7 +89,7 @@ def asked_of_pages(site: SiteIndex, name: str) -> Iterator[tuple[dict[str, Any],
 @given(st.lists(measured(), min_size=1, max_size=4, unique_by=lambda one: one.environment.id))
 def test_badges_pages_the_answer_box_and_advice_say_the_same(cells: list[Cell]) -> None:
     site = site_index(*cells)
-    known = Measured(site.snapshot)
+    known = SnapshotSource(site.snapshot)
     for name in site.architectures:
         for asked, said in asked_of_pages(site, name):
             answer = told(site, known, name, **asked)
@@ -104,7 +104,8 @@ def test_a_published_site_says_the_same_as_what_it_is_made_of(fate: dict[str, An
     with serving({f"/{path}": content for path, content in build_api(site)}) as address:
         for pin in ("5.6.0", "5.5.4"):
             published, board = (
-                told(site, known, ROUTER, transformers=pin) for known in (Published(address), Measured(site.snapshot))
+                told(site, known, ROUTER, transformers=pin)
+                for known in (PublishedSite(address), SnapshotSource(site.snapshot))
             )
             assert published is board
-    assert (told(site, Measured(site.snapshot), ROUTER, transformers="5.6.0") is Answer.SAFE) == (not fate)
+    assert (told(site, SnapshotSource(site.snapshot), ROUTER, transformers="5.6.0") is Answer.SAFE) == (not fate)

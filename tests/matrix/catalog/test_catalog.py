@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from matrix.catalog.catalog import LOCK, PATH, catalog_hash, load_catalog, recipes_of, written
+from matrix.catalog.catalog import LOCK, PATH, catalog_hash, load_catalog, read_added, select_recipes
 from matrix.catalog.families import FAMILIES
-from matrix.catalog.lockfile import Lock, Locked, canonical, inputs_digest, read_lock
-from matrix.discovery.build_lock import questions, tiny
-from matrix.discovery.merge_versions import Found, Gathering
+from matrix.catalog.lock import Lock, LockedArchitecture
+from matrix.catalog.lockfile import format_lock, inputs_digest, read_lock
+from matrix.discovery.build_lock import ask_census, build_questions
+from matrix.discovery.merge_versions import Found, LockBuilder
 from matrix.environments.spec import load_environments
 from matrix.errors import DataFileError
 from matrix.model import Architecture
@@ -28,9 +29,9 @@ def catalog(folder: Path, text: str) -> Path:
     return path
 
 
-def locked(folder: Path, *architectures: Locked) -> Path:
+def locked(folder: Path, *architectures: LockedArchitecture) -> Path:
     path = folder / "lock.json"
-    path.write_text(canonical(Lock("", {}, architectures)), encoding="utf-8")
+    path.write_text(format_lock(Lock("", {}, architectures)), encoding="utf-8")
     return path
 
 
@@ -41,7 +42,7 @@ def test_an_entry_is_an_architecture(tmp_path: Path) -> None:
 
 def test_what_is_locked_joins_what_is_written_in_the_order_of_the_families(tmp_path: Path) -> None:
     written = catalog(tmp_path, '"gpt2:GPT2Model" = { family = "control" }')
-    lock = locked(tmp_path, Locked("m:M", "router", {}, "5.5.4", "5.5.4", {"5.5.4": {"depth": 1}}))
+    lock = locked(tmp_path, LockedArchitecture("m:M", "router", {}, "5.5.4", "5.5.4", {"5.5.4": {"depth": 1}}))
     assert [(one.id, one.config) for one in load_catalog(written, lock)] == [
         ("m:M", {"depth": 1}),
         ("gpt2:GPT2Model", {}),
@@ -58,7 +59,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         "[configs]\nbert = 3\n",
     )
     with pytest.raises(DataFileError, match=r"catalog\.toml") as caught:
-        written(path)
+        read_added(path)
     lines = str(caught.value).splitlines()
     assert [line.split(": ", 2)[1] for line in lines] == [
         "GPT2Model",
@@ -74,13 +75,13 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model_type", ["", "Bert", "bert-", "-bert", "be rt"])
 def test_a_bad_model_type_is_refused(tmp_path: Path, model_type: str) -> None:
     with pytest.raises(DataFileError, match="an id is written model_type:ClassName"):
-        written(catalog(tmp_path, f'"{model_type}:BertModel" = {{ family = "control" }}'))
+        read_added(catalog(tmp_path, f'"{model_type}:BertModel" = {{ family = "control" }}'))
 
 
 def test_a_duplicate_is_refused(tmp_path: Path) -> None:
     entry = '"gpt2:GPT2Model" = { family = "control" }\n'
     with pytest.raises(DataFileError, match=r"catalog.toml: Cannot overwrite"):
-        written(catalog(tmp_path, entry + entry))
+        read_added(catalog(tmp_path, entry + entry))
 
 
 @pytest.mark.parametrize("text", ["[models]\na = 1", "architectures = 1", "other = 1\n[architectures]\n"])
@@ -88,7 +89,7 @@ def test_a_file_with_other_tables_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "catalog.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataFileError, match=r"expected tables \[architectures\] and \[configs\]"):
-        written(path)
+        read_added(path)
 
 
 def test_the_hash_is_of_the_bytes(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_the_lock_follows_from_what_is_there() -> None:
 
 
 def test_the_lock_is_canonical() -> None:
-    assert LOCK.read_text(encoding="utf-8") == canonical(read_lock())
+    assert LOCK.read_text(encoding="utf-8") == format_lock(read_lock())
 
 
 @pytest.mark.parametrize("version", read_lock().versions)
@@ -131,7 +132,7 @@ def test_few_are_not_checked(version: str) -> None:
     ("version", "size"), [("4.30.0", 1), ("4.57.6", 1), ("5.6.0", 2), ("5.22.2", 2), ("main", 2), ("", 2)]
 )
 def test_a_recipe_is_of_the_version_that_is_measured(version: str, size: int) -> None:
-    locked = Locked("a:B", "other", {}, "4.40.2", "5.23.0", {"4.40.2": {"size": 1}, "5.6.0": {"size": 2}})
+    locked = LockedArchitecture("a:B", "other", {}, "4.40.2", "5.23.0", {"4.40.2": {"size": 1}, "5.6.0": {"size": 2}})
     assert locked.config(version) == {"size": size}
 
 
@@ -139,11 +140,11 @@ def test_recipes_are_those_of_the_version_in_the_order_asked_for() -> None:
     names = [one.id for one in reversed(CATALOG)]
     for version in ("4.40.2", "5.23.0"):
         known = {one.id: one for one in load_catalog(transformers=version)}
-        assert recipes_of(version, names) == tuple(known[name] for name in names)
+        assert select_recipes(version, names) == tuple(known[name] for name in names)
 
 
 def test_what_is_not_in_the_catalog_has_no_recipe() -> None:
-    assert [one.config for one in recipes_of("4.40.2", ["a:B"])] == [{}]
+    assert [one.config for one in select_recipes("4.40.2", ["a:B"])] == [{}]
 
 
 def census(python: Path, *architectures: Architecture) -> list[dict[str, Any]]:
@@ -224,7 +225,7 @@ def test_what_a_default_configuration_fetches_from_a_hub_stands_in_the_repositor
 ) -> None:
     """https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/models/edgetam/configuration_edgetam.py"""
     asked = (Found("edgetam:EdgeTamModel"), Found("edgetam_vision_model:EdgeTamVisionModel"))
-    answers = tiny(questions(asked, Gathering()), last_4x, tmp_path / "log")
+    answers = ask_census(build_questions(asked, LockBuilder()), last_4x, tmp_path / "log")
     assert [(one.status, one.message, one.broken) for one in answers] == [("ok", "", "")] * 2
 
 

@@ -1,7 +1,7 @@
 """How much of what bears buffers was checked: never more than has a verdict."""
 
-from matrix.catalog.coverage import LEFT_OUT, coverage, selection
-from matrix.catalog.lockfile import Lock, Locked, Looked
+from matrix.catalog.coverage import LEFT_OUT, compute_coverage, select_covering
+from matrix.catalog.lock import Lock, LockedArchitecture, ScannedVersion
 from matrix.model import Failure
 from matrix.verdicts import Verdict
 from tests.support.runs import case, cell, info
@@ -9,28 +9,34 @@ from tests.support.runs import case, cell, info
 NORM, GATE = {"BatchNorm2d.running_mean": "float32"}, {"Router.bias": "float32"}
 
 
-def lock(*architectures: Locked, **unchecked: str) -> Lock:
-    versions = {"5.5.4": Looked({name.replace("_", ":"): why for name, why in unchecked.items()}), "4.57.6": Looked({})}
+def lock(*architectures: LockedArchitecture, **unchecked: str) -> Lock:
+    versions = {
+        "5.5.4": ScannedVersion({name.replace("_", ":"): why for name, why in unchecked.items()}),
+        "4.57.6": ScannedVersion({}),
+    }
     return Lock("sha256:0", versions, architectures)
 
 
-def locked(name: str, sites: dict[str, str], first: str = "5.5.4", last: str = "5.5.4") -> Locked:
-    return Locked(name, "other", {first: sites}, first, last)
+def locked(name: str, sites: dict[str, str], first: str = "5.5.4", last: str = "5.5.4") -> LockedArchitecture:
+    return LockedArchitecture(name, "other", {first: sites}, first, last)
 
 
 TWO = lock(locked("a:A", NORM), locked("b:B", GATE), t_Timm="needs timm")
 
 
 def test_what_has_a_verdict_is_checked_and_the_rest_says_why() -> None:
-    found = coverage(cell(case("a:A", Verdict.CORRUPT)), TWO)
+    found = compute_coverage(cell(case("a:A", Verdict.CORRUPT)), TWO)
     assert found
     assert (found.checked, found.discovered) == (1, 3)
     assert found.unchecked == {"b:B": LEFT_OUT, "t:Timm": "needs timm"}
 
 
 def test_buffers_that_no_model_has_are_those_of_the_version() -> None:
-    versions = {"5.5.4": Looked({}, unreached=("Codebook.embed",)), "4.57.6": Looked({}, unreached=("Loss.weight",))}
-    found = coverage(cell(), Lock("", versions, ()))
+    versions = {
+        "5.5.4": ScannedVersion({}, unreached=("Codebook.embed",)),
+        "4.57.6": ScannedVersion({}, unreached=("Loss.weight",)),
+    }
+    found = compute_coverage(cell(), Lock("", versions, ()))
     assert found
     assert found.unreached == ("Codebook.embed",)
 
@@ -38,7 +44,7 @@ def test_buffers_that_no_model_has_are_those_of_the_version() -> None:
 def test_what_could_not_be_loaded_is_not_checked() -> None:
     broken = Failure("KeyError", "no such layer")
     cases = (case("a:A", Verdict.BASELINE_BROKEN, error=broken), case("b:B", Verdict.UNSUPPORTED))
-    found = coverage(cell(*cases), TWO)
+    found = compute_coverage(cell(*cases), TWO)
     assert found
     assert found.checked == 0
     assert found.unchecked["a:A"] == "baseline_broken: no such layer"
@@ -46,17 +52,17 @@ def test_what_could_not_be_loaded_is_not_checked() -> None:
 
 
 def test_values_that_a_plain_load_gets_wrong_too_are_checked_values() -> None:
-    found = coverage(cell(case("a:A", Verdict.BASELINE_BROKEN), case("b:B")), TWO)
+    found = compute_coverage(cell(case("a:A", Verdict.BASELINE_BROKEN), case("b:B")), TWO)
     assert found
     assert found.checked == 2
 
 
 def test_a_version_that_nobody_looked_at_has_no_coverage() -> None:
-    assert coverage(cell(case("a:A"), environment=info("5.12.1")), TWO) is None
+    assert compute_coverage(cell(case("a:A"), environment=info("5.12.1")), TWO) is None
 
 
 def test_an_architecture_outside_the_catalog_does_not_count() -> None:
-    found = coverage(cell(case("a:A"), case("b:B"), case("own:Model")), TWO)
+    found = compute_coverage(cell(case("a:A"), case("b:B"), case("own:Model")), TWO)
     assert found
     assert (found.checked, found.discovered) == (2, 3)
 
@@ -64,15 +70,15 @@ def test_an_architecture_outside_the_catalog_does_not_count() -> None:
 def test_the_selection_bears_every_site_of_every_version() -> None:
     both = locked("c:CForCausalLM", {**NORM, **GATE})
     old = locked("d:D", GATE, "4.57.6", "4.57.6")
-    assert selection(lock(locked("a:A", NORM), locked("b:B", GATE), both, old)) == ("c:CForCausalLM", "d:D")
+    assert select_covering(lock(locked("a:A", NORM), locked("b:B", GATE), both, old)) == ("c:CForCausalLM", "d:D")
 
 
 def test_the_selection_bears_a_site_that_only_an_older_version_has() -> None:
-    changed = Locked("a:A", "other", {"4.57.6": {**NORM, **GATE}, "5.5.4": NORM}, "4.57.6", "5.5.4")
-    assert selection(lock(changed, locked("b:BForCausalLM", NORM, "4.57.6"))) == ("a:A", "b:BForCausalLM")
+    changed = LockedArchitecture("a:A", "other", {"4.57.6": {**NORM, **GATE}, "5.5.4": NORM}, "4.57.6", "5.5.4")
+    assert select_covering(lock(changed, locked("b:BForCausalLM", NORM, "4.57.6"))) == ("a:A", "b:BForCausalLM")
 
 
 def test_an_absent_architecture_bears_nothing_in_that_version() -> None:
     spanning = locked("a:A", NORM, "4.40.2", "5.23.0")
-    gap = Lock("", {"5.5.4": Looked({}, absent=("a:A",))}, (spanning,))
+    gap = Lock("", {"5.5.4": ScannedVersion({}, absent=("a:A",))}, (spanning,))
     assert gap.bearing("5.5.4") == ()

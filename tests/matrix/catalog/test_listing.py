@@ -1,30 +1,36 @@
 """What `python -m matrix list` shows."""
 
-from matrix.catalog.listing import LookedAt, listed, looked_at, notes
-from matrix.catalog.lockfile import Lock, Locked, Looked
+from matrix.catalog.listing import VersionSummary, describe_versions, filter_catalog, summarize_versions
+from matrix.catalog.lock import Lock, LockedArchitecture, ScannedVersion
 from matrix.model import Architecture
 
 BIAS, SCALE = {"Router.bias": "float32"}, {"Router.scale": "float32"}
-GATE = Locked("a:A", "router", {"5.6.0": BIAS}, "5.6.0", "5.23.0")
-NORM = Locked("b:B", "batchnorm", {"4.57.6": {"BatchNorm2d.running_mean": "float32"}}, "4.57.6", "5.23.0")
-LOCK = Lock("", {"5.23.0": Looked({}), "5.6.0": Looked({"b:B": "needs timm"}), "4.57.6": Looked({})}, (GATE, NORM))
+GATE = LockedArchitecture("a:A", "router", {"5.6.0": BIAS}, "5.6.0", "5.23.0")
+NORM = LockedArchitecture("b:B", "batchnorm", {"4.57.6": {"BatchNorm2d.running_mean": "float32"}}, "4.57.6", "5.23.0")
+LOCK = Lock(
+    "",
+    {"5.23.0": ScannedVersion({}), "5.6.0": ScannedVersion({"b:B": "needs timm"}), "4.57.6": ScannedVersion({})},
+    (GATE, NORM),
+)
 CATALOG = [GATE.architecture(), NORM.architecture(), Architecture("bert:BertModel", "control")]
 
 
 def names(**filters: str) -> list[str]:
-    return [one.id for one in listed(CATALOG, LOCK, **filters)]
+    return [one.id for one in filter_catalog(CATALOG, LOCK, **filters)]
 
 
 def test_without_filters_everything_is_shown_with_its_sites_and_versions() -> None:
-    shown = {one.id: (one.family, one.sites, one.first, one.last) for one in listed(CATALOG, LOCK)}
+    shown = {one.id: (one.family, one.sites, one.first, one.last) for one in filter_catalog(CATALOG, LOCK)}
     assert shown["a:A"] == ("router", {"Router.bias": "float32"}, "5.6.0", "5.23.0")
     assert shown["bert:BertModel"] == ("control", {}, "", "")
 
 
 def test_sites_are_those_of_the_version_and_of_the_newest_without_one() -> None:
-    grown = Locked("a:A", "router", {"5.5.4": BIAS, "5.23.0": BIAS | SCALE}, "5.5.4", "5.23.0")
-    lock = Lock("", {"5.23.0": Looked({}), "5.5.4": Looked({})}, (grown,))
-    assert [listed([grown.architecture()], lock, transformers=version)[0].sites for version in ("5.5.4", "")] == [
+    grown = LockedArchitecture("a:A", "router", {"5.5.4": BIAS, "5.23.0": BIAS | SCALE}, "5.5.4", "5.23.0")
+    lock = Lock("", {"5.23.0": ScannedVersion({}), "5.5.4": ScannedVersion({})}, (grown,))
+    assert [
+        filter_catalog([grown.architecture()], lock, transformers=version)[0].sites for version in ("5.5.4", "")
+    ] == [
         BIAS,
         BIAS | SCALE,
     ]
@@ -48,34 +54,34 @@ def test_filters_add_up() -> None:
 
 
 def looked(*unreached: str) -> Lock:
-    here = Looked({"t:Timm": "needs timm"}, unreached=unreached, broken={"b:B": "KeyError: 'x'\nline 2"})
-    return Lock("", {"5.23.0": here, "5.6.0": Looked({}), "4.57.6": Looked({})}, (GATE, NORM))
+    here = ScannedVersion({"t:Timm": "needs timm"}, unreached=unreached, broken={"b:B": "KeyError: 'x'\nline 2"})
+    return Lock("", {"5.23.0": here, "5.6.0": ScannedVersion({}), "4.57.6": ScannedVersion({})}, (GATE, NORM))
 
 
 def test_a_version_says_what_can_be_checked_and_what_cannot_and_why() -> None:
     lock = looked("C.d")
-    told = LookedAt(1, 3, {"t:Timm": "needs timm"}, {"b:B": "KeyError: 'x'\nline 2"}, ("C.d",))
-    assert looked_at(lock, "5.23.0") == {"5.23.0": told}
-    assert list(looked_at(lock)) == ["5.23.0", "5.6.0", "4.57.6"]
+    told = VersionSummary(1, 3, {"t:Timm": "needs timm"}, {"b:B": "KeyError: 'x'\nline 2"}, ("C.d",))
+    assert summarize_versions(lock, "5.23.0") == {"5.23.0": told}
+    assert list(summarize_versions(lock)) == ["5.23.0", "5.6.0", "4.57.6"]
 
 
 def test_a_version_says_so_below_the_table_a_line_each() -> None:
-    assert list(notes(looked("C.d", "C.e"), "5.23.0")) == [
+    assert list(describe_versions(looked("C.d", "C.e"), "5.23.0")) == [
         "transformers 5.23.0: 1 of 3 architectures with buffers can be checked",
         "not checked: t:Timm: needs timm",
         "a plain load fails: b:B: KeyError: 'x' line 2",
-        "2 buffers that the sources register and no model there has: C.{d, e}",
+        "2 buffers registered in the sources but found in no model: C.{d, e}",
     ]
 
 
 def test_of_many_buffers_that_no_model_has_the_first_are_named() -> None:
-    assert list(notes(looked(*(f"{owner}.b" for owner in "CDEFG")), "5.23.0"))[-1] == (
-        "5 buffers that the sources register and no model there has: C.b, D.b, E.b, ...; --json has all of them"
+    assert list(describe_versions(looked(*(f"{owner}.b" for owner in "CDEFG")), "5.23.0"))[-1] == (
+        "5 buffers registered in the sources but found in no model: C.b, D.b, E.b, ...; --json has all of them"
     )
 
 
 def test_without_a_version_it_is_said_whose_sites_are_shown() -> None:
-    assert list(notes(LOCK)) == [
+    assert list(describe_versions(LOCK)) == [
         "looked at in transformers 5.23.0, 5.6.0, 4.57.6",
         "buffer sites are those of the newest of them that has the architecture",
     ]

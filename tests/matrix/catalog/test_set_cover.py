@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.catalog.set_cover import cover, head
+from matrix.catalog.set_cover import cover, rank_head
 
 
 def test_the_one_that_adds_most_makes_others_superfluous() -> None:
@@ -21,4 +21,4 @@ def test_it_covers_everything_and_the_order_of_the_names_does_not_matter(bearers
 
 def test_common_heads_come_before_models_rare_heads_and_parts() -> None:
     names = ["BertEncoder", "BertForTokenClassification", "BertModel", "BertForMaskedLM", "BertForCausalLM"]
-    assert sorted(names, key=head) == names[::-1]
+    assert sorted(names, key=rank_head) == names[::-1]

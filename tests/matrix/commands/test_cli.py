@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from matrix.catalog.catalog import exceptions
+from matrix.catalog.catalog import read_config_exceptions
 from matrix.catalog.lockfile import CENSUS, DISCOVERY, read_lock
-from matrix.discovery.build_lock import Means, kept, newest_first
+from matrix.discovery.build_lock import DiscoverySetup, cache_path, pick_environments
 from matrix.environments.spec import chosen_by_name, load_environments
 from matrix.model import Cell, Timing
 from matrix.progress import TerminalProgress
@@ -113,10 +113,10 @@ def test_the_catalog_is_listed_for_programs() -> None:
 def test_the_catalog_is_made_where_no_index_answers(tmp_path: Path) -> None:
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0", "UV_NO_CACHE": "1"}
     nowhere |= {"UV_FIND_LINKS": "", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
-    (environment,) = newest_first([one for one in load_environments() if "last-broken" in one.sets])
-    means = Means(tmp_path, exceptions(), TerminalProgress())
-    kept("discovery", DISCOVERY, environment, means, "").write_text('{"version": "5.5.4", "found": []}')
-    kept("census", CENSUS, environment, means, "[]").write_text("[]")
+    (environment,) = pick_environments([one for one in load_environments() if "last-broken" in one.sets])
+    means = DiscoverySetup(tmp_path, read_config_exceptions(), TerminalProgress())
+    cache_path("discovery", DISCOVERY, environment, means, "").write_text('{"version": "5.5.4", "found": []}')
+    cache_path("census", CENSUS, environment, means, "[]").write_text("[]")
     done = matrix("catalog", "--set", "last-broken", "--out", tmp_path / "lock", "--venvs", tmp_path, **nowhere)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("warning: which transformers is the newest cannot be told: ")

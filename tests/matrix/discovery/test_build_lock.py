@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from matrix.discovery.build_lock import discover, newest_first, questions, tiny
-from matrix.discovery.merge_versions import Discovery, Found, Gathering
+from matrix.discovery.build_lock import ask_census, build_questions, discover, pick_environments
+from matrix.discovery.merge_versions import Discovery, Found, LockBuilder
 from matrix.environments.spec import Environment
 from matrix.errors import BadMessageError, ProbeDiedError
 
@@ -45,7 +45,7 @@ def test_what_no_probe_says_is_not_believed(interpreter: Path, tmp_path: Path) -
 def test_a_census_that_leaves_something_out_is_no_census(interpreter: Path, tmp_path: Path) -> None:
     says(interpreter, "sys.exit('Killed')")
     with pytest.raises(ProbeDiedError, match="Killed"):
-        tiny(questions((Found("m:M"),), Gathering()), interpreter, tmp_path / "log")
+        ask_census(build_questions((Found("m:M"),), LockBuilder()), interpreter, tmp_path / "log")
 
 
 def test_an_architecture_is_asked_for_with_what_made_it_tiny_in_a_newer_version(
@@ -57,10 +57,11 @@ def test_an_architecture_is_asked_for_with_what_made_it_tiny_in_a_newer_version(
         "    config = {'depth': 1, 'asked': entry['seed'].get('depth', 0)}\n"
         "    print(json.dumps({'id': entry['id'], 'status': 'ok', 'config': config, 'sites': {}}))",
     )
-    gathering = Gathering()
+    gathering = LockBuilder()
     for version in ("5.23.0", "5.22.2"):
         gathering.add(
-            Discovery(version, ()), tiny(questions((Found("m:M"),), gathering), interpreter, tmp_path / "log")
+            Discovery(version, ()),
+            ask_census(build_questions((Found("m:M"),), gathering), interpreter, tmp_path / "log"),
         )
     assert gathering.architectures["m:M"].configs == {
         "5.23.0": {"depth": 1, "asked": 0},
@@ -70,5 +71,5 @@ def test_an_architecture_is_asked_for_with_what_made_it_tiny_in_a_newer_version(
 
 def test_one_environment_for_each_version_the_newest_first_with_the_newest_deepspeed() -> None:
     pairs = [("5.9.0", "0.19.8"), ("5.15.0", "0.9.0"), ("5.15.0", "0.19.8"), ("5.15.0", "0.2.0")]
-    chosen = newest_first([Environment(transformers, deepspeed, "2.13.0") for transformers, deepspeed in pairs])
+    chosen = pick_environments([Environment(transformers, deepspeed, "2.13.0") for transformers, deepspeed in pairs])
     assert [(one.transformers, one.deepspeed) for one in chosen] == [("5.15.0", "0.19.8"), ("5.9.0", "0.19.8")]

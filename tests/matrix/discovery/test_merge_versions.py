@@ -4,8 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from matrix.catalog.lockfile import Lock, canonical, read_lock
-from matrix.discovery.merge_versions import Answer, Discovery, Found, Gathering, chosen, not_built, reason
+from matrix.catalog.lock import Lock
+from matrix.catalog.lockfile import format_lock, read_lock
+from matrix.discovery.merge_versions import (
+    CensusAnswer,
+    Discovery,
+    Found,
+    LockBuilder,
+    choose_classes,
+    find_unbuilt,
+    shorten_reason,
+)
 
 BIAS, NORM = {"Router.bias": "float32"}, {"BatchNorm1d.running_mean": "float32"}
 
@@ -14,12 +23,12 @@ def discovery(*found: Found, version: str = "5.23.0") -> Discovery:
     return Discovery(version, found)
 
 
-def answer(name: str, **other: object) -> Answer:
-    return Answer(**{"id": name, "status": "ok", "sites": BIAS, **other})  # type: ignore[arg-type]
+def answer(name: str, **other: object) -> CensusAnswer:
+    return CensusAnswer(**{"id": name, "status": "ok", "sites": BIAS, **other})  # type: ignore[arg-type]
 
 
-def gathered(*versions: tuple[str, tuple[Answer, ...]]) -> Lock:
-    gathering = Gathering()
+def gathered(*versions: tuple[str, tuple[CensusAnswer, ...]]) -> Lock:
+    gathering = LockBuilder()
     for version, answers in versions:
         gathering.add(discovery(version=version), answers)
     return gathering.lock("sha256:0")
@@ -31,26 +40,26 @@ def ids(found: tuple[Found, ...]) -> list[str]:
 
 def test_the_common_head_stands_for_all_classes_with_the_same_sites() -> None:
     classes = [Found(f"m:M{ending}", BIAS) for ending in ("Model", "ForCausalLM", "ForTokenClassification")]
-    assert ids(chosen(discovery(*classes), ())) == ["m:MForCausalLM"]
+    assert ids(choose_classes(discovery(*classes), ())) == ["m:MForCausalLM"]
 
 
 def test_a_head_that_adds_a_site_is_chosen_and_the_model_under_it_not() -> None:
     head = Found("m:MForSpeech", {**BIAS, **NORM})
-    assert ids(chosen(discovery(Found("m:MForCausalLM", BIAS), head), ())) == ["m:MForSpeech"]
+    assert ids(choose_classes(discovery(Found("m:MForCausalLM", BIAS), head), ())) == ["m:MForSpeech"]
 
 
 def test_the_same_site_with_another_dtype_is_another_site() -> None:
     classes = (Found("m:MForCausalLM", BIAS), Found("m:MModel", {"Router.bias": "int64"}))
-    assert ids(chosen(discovery(*classes), ())) == ["m:MForCausalLM", "m:MModel"]
+    assert ids(choose_classes(discovery(*classes), ())) == ["m:MForCausalLM", "m:MModel"]
 
 
 def test_every_model_type_is_covered_by_itself() -> None:
-    assert ids(chosen(discovery(Found("a:A", BIAS), Found("b:B", BIAS)), ())) == ["a:A", "b:B"]
+    assert ids(choose_classes(discovery(Found("a:A", BIAS), Found("b:B", BIAS)), ())) == ["a:A", "b:B"]
 
 
 def test_what_a_newer_version_chose_is_kept() -> None:
     classes = (Found("m:MForCausalLM", BIAS), Found("m:MModel", BIAS))
-    assert ids(chosen(discovery(*classes), ("m:MModel",))) == ["m:MModel"]
+    assert ids(choose_classes(discovery(*classes), ("m:MModel",))) == ["m:MModel"]
 
 
 @pytest.mark.parametrize(
@@ -64,12 +73,12 @@ def test_what_a_newer_version_chose_is_kept() -> None:
     ],
 )
 def test_the_reason_names_the_package_that_is_missing(error: str, words: str) -> None:
-    assert reason(error) == words
+    assert shorten_reason(error) == words
 
 
 def test_one_class_of_a_model_type_stands_for_all_that_cannot_be_built() -> None:
     failed = discovery(Found("m:MModel", error="KeyError: 1"), Found("m:MForCausalLM", error="KeyError: 2"))
-    assert not_built(failed) == {"m:MForCausalLM": "KeyError: 2"}
+    assert find_unbuilt(failed) == {"m:MForCausalLM": "KeyError: 2"}
 
 
 def test_a_span_goes_from_the_oldest_to_the_newest_version_with_it() -> None:
@@ -116,7 +125,7 @@ def test_a_plain_load_that_fails_is_no_check_though_it_is_measured() -> None:
 
 
 def test_a_recipe_that_makes_another_model_than_was_discovered_is_not_believed() -> None:
-    gathering = Gathering()
+    gathering = LockBuilder()
     gathering.add(discovery(Found("m:M", {**BIAS, **NORM}), Found("n:N", BIAS)), (answer("m:M"), answer("n:N")))
     lock = gathering.lock("")
     assert list(lock.versions["5.23.0"].unchecked) == ["m:M"]
@@ -132,6 +141,6 @@ def test_a_version_that_needs_no_recipe_gets_none_from_an_older_one() -> None:
 def test_a_lock_reads_as_it_was_written_and_writes_the_same_again(tmp_path: Path) -> None:
     lock = gathered(("5.23.0", (answer("m:M", config={"sizes": [1, 2]}), answer("a:A"))))
     file = tmp_path / "lock.json"
-    file.write_text(canonical(lock))
-    assert canonical(read_lock(file)) == canonical(lock)
+    file.write_text(format_lock(lock))
+    assert format_lock(read_lock(file)) == format_lock(lock)
     assert [one.id for one in read_lock(file).architectures] == ["a:A", "m:M"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from matrix.errors import OutputError
 from matrix.history import database as history
-from matrix.history.archive import HistoryBusyError, archive, locked
+from matrix.history.archive import HistoryBusyError, archive, lock_history
 from matrix.history.build import build_database
 from matrix.history.changes import query_first_nights
 from matrix.history.database import HistoryError, open_database
@@ -171,7 +171,7 @@ def test_an_interrupted_build_leaves_the_database_as_it_was(folder: Folder, monk
 def test_a_second_writer_is_told_or_waits(folder: Folder) -> None:
     folder.keep(0, cell(PASS))
     second = threading.Thread(target=folder.build)
-    with locked(folder.records, wait=False):
+    with lock_history(folder.records, wait=False):
         with pytest.raises(HistoryBusyError, match="wait for it"):
             build_database(folder.records, folder.database, wait=False)
         with pytest.raises(HistoryBusyError):
@@ -188,7 +188,7 @@ def test_two_runs_archived_at_once_are_both_kept(folder: Folder) -> None:
     second = Folder(folder.records.parent / "second")
     runs = folder.measure(cell(PASS)), second.measure(cell(CORRUPT, environment=NEW))
     writers = [threading.Thread(target=archive, args=(run, folder.records, FIRST)) for run in runs]
-    with locked(folder.records, wait=False):
+    with lock_history(folder.records, wait=False):
         for writer in writers:
             writer.start()
         assert not (folder.records / str(FIRST)).exists()

@@ -8,12 +8,7 @@ import pytest
 
 from matrix.history import reader as history_reader
 from matrix.history.files import State
-from matrix.history.queries import (
-    NightlyRun,
-    query_environments,
-    query_nightly_runs,
-    query_rejected_files,
-)
+from matrix.history.queries import NightlyRun, query_environments, query_nightly_runs, query_rejected_files
 from matrix.history.reader import LIMITS, Limits
 from matrix.model import Cell
 from matrix.verdicts import Verdict

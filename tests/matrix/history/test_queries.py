@@ -6,12 +6,7 @@ import pytest
 
 from matrix.history.case_history import NightVerdict, query_case_histories
 from matrix.history.changes import VerdictChange, query_changes
-from matrix.history.queries import (
-    query_days,
-    query_environments,
-    query_evidence,
-    query_nightly_runs,
-)
+from matrix.history.queries import query_days, query_environments, query_evidence, query_nightly_runs
 from matrix.history.reader import parse_case, read_record_file
 from matrix.model import Case
 from matrix.results.records import case_record

@@ -10,13 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.errors import (
-    BusyError,
-    EnvironmentFailedError,
-    OtherSchemaError,
-    OutputError,
-    ProbeDiedError,
-)
+from matrix.errors import BusyError, EnvironmentFailedError, OtherSchemaError, OutputError, ProbeDiedError
 from matrix.measure.cell import measure
 from matrix.measure.request import Request
 from matrix.model import Case, Cell

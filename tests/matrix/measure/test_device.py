@@ -2,10 +2,7 @@
 
 import pytest
 
-from matrix.errors import (
-    NotEnoughGpusError,
-    WorldSizeError,
-)
+from matrix.errors import NotEnoughGpusError, WorldSizeError
 from matrix.measure.device import resolve_device
 from matrix.model import Device
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from matrix.advice.safety import Answer
-from matrix.catalog.lockfile import Looked
+from matrix.catalog.lock import ScannedVersion
 from matrix.model import Case, Cell, Check, Failure, Loader
 from matrix.own_model.diagnosis import Diagnosis, diagnose, explained
 from matrix.own_model.text import check_lines, check_values
@@ -126,11 +126,13 @@ def test_what_cannot_be_loaded_without_zero3_either_is_not_blamed_on_it() -> Non
 @pytest.mark.parametrize(
     ("looked", "reason"),
     [
-        (Looked({MINE: "needs\ntimm"}), "it is not checked: needs timm"),
-        (Looked({}, broken={MINE: "KeyError: 'x'"}), "a plain load of it fails: KeyError: 'x'"),
+        (ScannedVersion({MINE: "needs\ntimm"}), "it is not checked: needs timm"),
+        (ScannedVersion({}, broken={MINE: "KeyError: 'x'"}), "a plain load of it fails: KeyError: 'x'"),
     ],
 )
-def test_a_reason_that_the_catalog_knows_is_told_instead_of_looking_for_one(looked: Looked, reason: str) -> None:
+def test_a_reason_that_the_catalog_knows_is_told_instead_of_looking_for_one(
+    looked: ScannedVersion, reason: str
+) -> None:
     found = explained(told(measured(Verdict.BASELINE_BROKEN)), looked)
     assert words(found).splitlines()[-1] == f"- known of {MINE} with transformers 5.5.4: {reason}"
     assert list(check_values(found)["reasons"]) == [MINE]
@@ -138,10 +140,10 @@ def test_a_reason_that_the_catalog_knows_is_told_instead_of_looking_for_one(look
 
 def test_what_the_catalog_does_not_check_is_not_safe_and_what_it_found_broken_and_is_not_is() -> None:
     right = told(measured(Verdict.PASS))
-    assert explained(right, Looked({MINE: "its tiny model lacks Router.bias"})).answer is Answer.UNKNOWN
-    assert explained(right, Looked({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
-    assert explained(right, Looked({MINE: "needs torchvision"})) == right, "which must be installed here"
-    assert explained(told(unsaved()), Looked({MINE: "needs torchvision"})).reasons == {}, "for it was loaded"
+    assert explained(right, ScannedVersion({MINE: "its tiny model lacks Router.bias"})).answer is Answer.UNKNOWN
+    assert explained(right, ScannedVersion({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
+    assert explained(right, ScannedVersion({MINE: "needs torchvision"})) == right, "which must be installed here"
+    assert explained(told(unsaved()), ScannedVersion({MINE: "needs torchvision"})).reasons == {}, "for it was loaded"
 
 
 def test_wrong_values_are_not_safe_wherever_they_come_from() -> None:

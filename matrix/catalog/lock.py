@@ -1,0 +1,85 @@
+"""PURE. The generated half of the catalog: which architectures bear which buffers, in which versions of transformers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from packaging.version import Version
+
+from matrix.model import Architecture
+from matrix.versions import parse_version
+
+TINY: Final = "its tiny model"
+"""How a reason begins that is about the tiny model: the full-size one may well be measured."""
+
+
+@dataclass(frozen=True)
+class LockedArchitecture:
+    """An architecture that bears buffers from version `first` to `last` of transformers, of those looked at.
+
+    `sites` are the dtypes of its persistent buffers by "ModuleClass.name", `configs` is what its tiny recipe is told
+    beyond the rules; each by the version from which that holds.
+    """
+
+    id: str
+    family: str
+    sites: Mapping[str, Mapping[str, str]]
+    first: str
+    last: str
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def architecture(self, transformers: str = "") -> Architecture:
+        """Returns it as the probe builds it with a version of transformers; with the newest when that is empty."""
+        return Architecture(self.id, self.family, self.config(transformers))
+
+    def config(self, transformers: str) -> Mapping[str, Any]:
+        """Returns the configuration of the recipe with that version; with the newest when that is empty."""
+        return _holding(self.configs, transformers)
+
+    def sites_in(self, transformers: str = "") -> Mapping[str, str]:
+        """Returns the dtypes of its persistent buffers in that version; in the newest when that is empty."""
+        return _holding(self.sites, transformers)
+
+
+def _holding(table: Mapping[str, Mapping[str, Any]], transformers: str) -> Mapping[str, Any]:
+    """Returns what holds in that version: from the nearest one that is not newer, else from the oldest that is known."""
+    known = sorted(table, key=Version)
+    wanted = parse_version(transformers)
+    older = [version for version in known if wanted is None or Version(version) <= wanted]
+    return table[(older or known[:1])[-1]] if known else {}
+
+
+@dataclass(frozen=True)
+class ScannedVersion:
+    """What discovery found in one version of transformers.
+
+    `unchecked` says why some that bear buffers, or may, are not measured; `absent` names those that bear none here
+    though they do before and after; `unreached` are buffers that its sources register and no model there has. `broken`
+    says why a plain load, in one process, fails for some that are measured: nothing is learnt of ZeRO-3 from them.
+    """
+
+    unchecked: Mapping[str, str]
+    absent: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
+    broken: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The whole file. `inputs` is a digest of what it follows from."""
+
+    inputs: str
+    versions: Mapping[str, ScannedVersion]
+    architectures: tuple[LockedArchitecture, ...]
+
+    def bearing(self, transformers: str) -> tuple[str, ...]:
+        """Returns the ids that can be measured in a scanned version; raises KeyError for any other."""
+        looked, version = self.versions[transformers], Version(transformers)
+        without = {*looked.absent, *looked.unchecked}
+        spans = [a.id for a in self.architectures if Version(a.first) <= version <= Version(a.last)]
+        return tuple(name for name in spans if name not in without)
+
+    def checked(self, transformers: str) -> tuple[int, int]:
+        """Returns how many architectures of a scanned version can be checked, and how many there are."""
+        looked, bearing = self.versions[transformers], self.bearing(transformers)
+        return len(bearing) - len(looked.broken), len(bearing) + len(looked.unchecked)
