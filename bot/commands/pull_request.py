@@ -13,7 +13,7 @@ from bot.github.events import CommentEvent, WorkflowRunEvent
 from bot.nightly.steps import records_of
 from bot.nightly.update_issue import track_age
 from bot.pull_requests.assess import assess, assess_change, render_model_graph
-from bot.pull_requests.comment_commands import answer_comment
+from bot.pull_requests.execute_command import answer_comment
 from bot.pull_requests.explain import explain
 from bot.pull_requests.plan import build_github_matrix
 from bot.pull_requests.report_run import report_run

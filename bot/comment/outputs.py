@@ -117,7 +117,7 @@ def _message(view: CommentView, place: Place) -> str:
 
 
 def _pins(plan: ComparisonPlan) -> dict[Role, Mapping[str, str]]:
-    """What each run installs. Duels differ in architectures, not in what they compare."""
+    """Returns what each run installs. Jobs differ in architectures, not in what they compare."""
     return {side.role: side.pins for duel in reversed(plan.duels) for side in duel.sides}
 
 

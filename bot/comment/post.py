@@ -18,7 +18,7 @@ class Write(Protocol):
     """A body, without a marker, for a state whose `since` is now known."""
 
     def __call__(self, state: CommentState, /, *, limit: int) -> str:
-        """The body in at most `limit` characters."""
+        """Returns the body in at most `limit` characters."""
 
 
 def has_newer_report(thread: Thread, state: CommentState) -> bool:

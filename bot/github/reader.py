@@ -113,7 +113,7 @@ class GitHubReader:
         return self._retries.call(f"comparing {base[:12]} with {head[:12]} of {repository}", read)
 
     def list_comments(self, repository: str, number: int) -> list[Comment]:
-        """Every comment of a pull request or issue, the oldest first."""
+        """Returns every comment of a pull request or issue, the oldest first."""
         comments = self._repository(repository).get_issue(number).get_comments()
         return self._all(f"reading the comments of {repository}#{number}", comments, convert.comment)
 

@@ -177,12 +177,12 @@ def _sides(
     head = head if head.repository else Revision(pull_request.repository, head.sha)
     commits = [_commit(revision, package, address) for revision in (base, head)]
     newest, older = _pins(environments[0]), _older(other, environments)
-    beside = {(Role.BASE, Role.HEAD): newest}
+    combinations = {(Role.BASE, Role.HEAD): newest}
     if older:
-        beside[Role.BASE_OTHER, Role.HEAD_OTHER] = {**newest, other: older}
+        combinations[Role.BASE_OTHER, Role.HEAD_OTHER] = {**newest, other: older}
     return tuple(
         Side(role, {**pins, package: commit})
-        for roles, pins in beside.items()
+        for roles, pins in combinations.items()
         for role, commit in zip(roles, commits, strict=True)
     )
 
@@ -209,8 +209,8 @@ def _older(other: str, environments: Sequence[Environment]) -> str:
     """Returns the newest version of `other` from an earlier release line than the newest; empty where there is none."""
     newest = _pins(environments[0])
     (rest,) = newest.keys() - {other}
-    beside = [pins[other] for pins in map(_pins, environments) if pins[rest] == newest[rest]]
-    before = [pin for pin in beside if Version(pin).release[:2] < Version(newest[other]).release[:2]]
+    crossed = [pins[other] for pins in map(_pins, environments) if pins[rest] == newest[rest]]
+    before = [pin for pin in crossed if Version(pin).release[:2] < Version(newest[other]).release[:2]]
     return max(before, key=Version, default="")
 
 

@@ -52,7 +52,7 @@ def compare_run(run: WorkflowRun, assessed: Assessment, services: Services) -> C
     """Compares what `run` measured with what it had to measure; raises GitHubError."""
     workflow, plan = services.workflow, assessed.plan
     jobs = services.github.list_jobs(workflow.repository, run.id, run.attempt)
-    comparison, refused = compare_artifacts(services.github, run, plan, jobs, workflow.repository)
+    comparison, rejected = compare_artifacts(services.github, run, plan, jobs, workflow.repository)
     facts = Facts(
         plan=plan,
         touched=assessed.affected.touched,
@@ -67,7 +67,7 @@ def compare_run(run: WorkflowRun, assessed: Assessment, services: Services) -> C
         failed_jobs=tuple(job.name for job in jobs if job.conclusion not in _GOOD),
         commands=plan.repository.lower() == services.project.lower(),
     )
-    return build_view(facts, comparison, refused)
+    return build_view(facts, comparison, rejected)
 
 
 def compare_artifacts(
@@ -76,8 +76,8 @@ def compare_artifacts(
     """Returns the comparison that the artifacts of `run` hold, and what of them was rejected; raises GitHubError."""
     listed = select_artifacts(github.list_artifacts(repository, run.id), plan)
     archives = {name: _download(github, repository, name, artifact) for name, artifact in listed.items()}
-    runs, refused = read_runs(archives, plan, jobs)
-    return compare(runs, list_expected_cases(plan).get("pair", ())), refused
+    runs, rejected = read_runs(archives, plan, jobs)
+    return compare(runs, list_expected_cases(plan).get("pair", ())), rejected
 
 
 def _download(github: GitHub, repository: str, duel: str, artifact: ArtifactInfo) -> bytes | Rejected:

@@ -35,7 +35,7 @@ def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
 
 
 def _fits(case: Case) -> bool:
-    """Whether a case has the evidence that its verdict comes with; see `matrix.probe.checks.verdicts`."""
+    """Tests whether a case has the evidence that its verdict comes with; see `matrix.probe.checks.verdicts`."""
     held = [name for name, has in (("findings", case.findings), ("error", case.error)) if has] or ["nothing"]
     return len(held) == 1 and held[0] in case.verdict.row.evidence
 
