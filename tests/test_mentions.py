@@ -19,7 +19,7 @@ ELSEWHERE = {".github/workflows/zero3.yml", ".github/workflows/zero3-report.yml"
 NOT_OURS = {"node_modules", "__pycache__"}
 PYTHON = [ROOT / "noxfile.py", *(file for top in TOPS for file in (ROOT / top).rglob("*.py"))]
 TEXTS = [file for folder, files in ((ROOT, "*.*"), *((ROOT / top, "**/*") for top in TOPS)) for file in folder.glob(files)
-    if file.suffix in {".md", ".yml", ".toml", ".j2"} or file.parent.name == ".ci"]  # fmt: skip
+    if file.suffix in {".md", ".yml", ".yaml", ".toml", ".j2"} or file.parent.name == ".ci"]  # fmt: skip
 
 PATH = re.compile(rf"(?<![\w./>}}-])(?:{'|'.join(map(re.escape, TOPS))})/(?:[\w.*/-]|<\w+>)*[\w*>](?![\w*/{{])")
 NAME = re.compile(r"(?:`|\b(?:python -m|from|import) )((?:matrix|bot|tests)(?:\.\w+)+)")
