@@ -9,26 +9,26 @@ import typer
 from bot.github import actions
 from bot.github.client import connect
 from bot.nightly import summary as nightly_words
-from bot.nightly.candidates import candidates
-from bot.nightly.collect import gathered
-from bot.nightly.pages_artifact import pack
-from bot.nightly.plan import plan
+from bot.nightly.candidates import list_candidates
+from bot.nightly.collect import collect_files
+from bot.nightly.pages_artifact import pack_site
+from bot.nightly.plan import plan_nightly_run
 from bot.nightly.steps import (
     RECORDS,
     NoRecordsError,
-    asked,
-    downloaded,
-    history_in,
-    keep,
-    past_in,
-    records_of,
-    upstream,
+    build_request,
+    download_archives,
+    fetch_news,
+    history_branch,
+    open_history,
+    read_past_runs,
+    store_records,
 )
-from bot.nightly.update_issue import known_of, track
+from bot.nightly.update_issue import read_nightly_state, update_issue
 from bot.settings import load_settings
 from matrix import clock
 from matrix.environments.spec import load_environments
-from matrix.nightly.plan import night_to_json, read_night
+from matrix.nightly.plan import nightly_plan_to_json, read_nightly_plan
 
 app = typer.Typer(no_args_is_help=True, help="What the workflow `nightly` calls.")
 PlanFile = Annotated[str, typer.Option("--plan", help="The plan that `nightly plan` wrote; - reads stdin.")]
@@ -38,28 +38,32 @@ PlanFile = Annotated[str, typer.Option("--plan", help="The plan that `nightly pl
 def plan_command() -> None:
     """Plan a night from what is new and what the history holds, and set the outputs `plan`, `matrix` and `any`."""
     context, settings = actions.read_context(), load_settings()
-    branch, news = records_of(context), upstream(connect(context, settings.login))
+    branch, news = history_branch(context), fetch_news(connect(context, settings.login))
     branch.fetch()
-    environments = candidates(load_environments(), context.environments, news)
-    night = plan(environments, past_in(branch.folder), asked(context, settings, clock.now()), news.problems)
+    environments = list_candidates(load_environments(), context.environments, news)
+    night = plan_nightly_run(
+        environments, read_past_runs(branch.folder), build_request(context, settings, clock.now()), news.problems
+    )
     shards = sorted({cell.shard for cell in night.plan.cells})
-    actions.set_output(context, "plan", night_to_json(night.plan))
+    actions.set_output(context, "plan", nightly_plan_to_json(night.plan))
     actions.set_output(context, "matrix", json.dumps({"include": [{"shard": shard} for shard in shards]}))
     actions.set_output(context, "any", json.dumps(bool(shards)))
-    actions.write_summary(context, nightly_words.planned(night))
+    actions.write_summary(context, nightly_words.render_plan_summary(night))
 
 
 @app.command(name="keep")
 def keep_command(plan_file: PlanFile = "-") -> None:
     """Read what the machines of a night uploaded, and push it to the branch of records, with what none of them began."""
     context = actions.read_context()
-    night = read_night(plan_file)
-    found = gathered(night, downloaded(connect(context, load_settings().login), context, night))
+    night = read_nightly_plan(plan_file)
+    found = collect_files(night, download_archives(connect(context, load_settings().login), context, night))
     label = f"{context.run}-{context.attempt}"
-    pushed = records_of(context).add(lambda history: keep(night, found, label, history), f"night of {night.night}")
+    pushed = history_branch(context).add(
+        lambda history: store_records(night, found, label, history), f"night of {night.night}"
+    )
     missing = len(night.cells) - len(found.believed)
     states = ["uploaded"] * len(found.believed) + ["without results"] * missing + ["refused"] * len(found.refused)
-    actions.write_summary(context, nightly_words.kept(states, found.words, pushed=pushed))
+    actions.write_summary(context, nightly_words.render_collect_summary(states, found.words, pushed=pushed))
 
 
 @app.command(name="fetch")
@@ -69,7 +73,7 @@ def fetch_command(
     ] = RECORDS,
 ) -> None:
     """Fetch the records of every night."""
-    branch = records_of(actions.read_context(), history)
+    branch = history_branch(actions.read_context(), history)
     if not branch.fetch():
         raise NoRecordsError(branch)
 
@@ -80,7 +84,7 @@ def pack_command(
     out: Annotated[Path, typer.Option(help="The file that GitHub Pages takes.")] = Path("artifact.tar"),
 ) -> None:
     """Pack a site for GitHub Pages."""
-    typer.echo(f"{pack(site, out):,} files")
+    typer.echo(f"{pack_site(site, out):,} files")
 
 
 @app.command(name="track")
@@ -88,8 +92,8 @@ def track_command() -> None:
     """Tell what changed in the issue `Nightly: what changed`."""
     context, settings, today = actions.read_context(), load_settings(), clock.today()
     github = connect(context, settings.login)
-    branch = records_of(context)
+    branch = history_branch(context)
     branch.fetch()
-    with history_in(branch.folder) as history:
-        now = known_of(history, today, settings.nightly.oldest)
-    actions.log_verbatim(track(github, context.project, now) if now else "There is no night yet.")
+    with open_history(branch.folder) as history:
+        now = read_nightly_state(history, today, settings.nightly.oldest)
+    actions.log_verbatim(update_issue(github, context.project, now) if now else "There is no night yet.")

@@ -10,8 +10,8 @@ from bot.comment.outputs import render_summary
 from bot.github import actions
 from bot.github.client import connect
 from bot.github.events import CommentEvent, WorkflowRunEvent
-from bot.nightly.steps import records_of
-from bot.nightly.update_issue import track_age
+from bot.nightly.steps import history_branch
+from bot.nightly.update_issue import report_age
 from bot.pull_requests.assess import assess, assess_change, render_model_graph
 from bot.pull_requests.execute_command import answer_comment
 from bot.pull_requests.explain import explain
@@ -39,7 +39,7 @@ def plan_command() -> None:
         actions.log_verbatim(f"{place.path} {place.symbol}: {place.why}")
     actions.set_output(context, "plan", plan_to_json(assessed.plan))
     actions.set_output(context, "matrix", json.dumps(build_github_matrix(assessed.plan)))
-    actions.set_output(context, "any", json.dumps(bool(assessed.plan.duels)))
+    actions.set_output(context, "any", json.dumps(bool(assessed.plan.jobs)))
 
 
 @app.command(name="comment")
@@ -64,8 +64,8 @@ def watch_command() -> None:
     results = watch(services, assess_change, clock.now())
     for watched in results:
         actions.log_verbatim(str(watched))
-    newest = records_of(context).newest()
-    actions.log_verbatim(track_age(services.github, services.project, newest, clock.today()))
+    newest = history_branch(context).newest()
+    actions.log_verbatim(report_age(services.github, services.project, newest, clock.today()))
     if any(watched.problem for watched in results):
         raise typer.Exit(INFRASTRUCTURE)
 

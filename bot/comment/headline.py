@@ -13,16 +13,16 @@ from bot.comment.words import ROLES, clean_words
 from bot.text import Code, Sentence, count, join_words
 from bot.untrusted.artifacts import Rejected
 from matrix.checks import CHECKS
-from matrix.comparison.compare import Compared, Comparison, Outcome, Role
+from matrix.comparison.compare import ComparedCase, Comparison, Outcome, Role
 from matrix.model import Check
 from matrix.verdicts import Verdict
 
 BLAMED = tuple(outcome for outcome in Outcome if outcome.worse)
-_NEEDED = (Role.BASE, Role.HEAD, Role.BASE_AGAIN, Role.HEAD_AGAIN, Role.LAST_BROKEN)
+_NEEDED = (Role.BASE, Role.HEAD, Role.BASE_RERUN, Role.HEAD_RERUN, Role.LAST_BROKEN)
 """The runs that must succeed before anything counts as passing; the others only add details of a failure."""
 
 
-def is_untested(compared: Compared) -> bool:
+def is_untested(compared: ComparedCase) -> bool:
     """Tests whether the case has no verdict on head, whatever its outcome."""
     head = compared.cases.get(Role.HEAD)
     unseen = head is None or head.verdict is Verdict.ENVIRONMENT
@@ -79,7 +79,7 @@ def count_outcomes(comparison: Comparison) -> Tally:
     )
 
 
-def _measured(one: Compared) -> bool:
+def _measured(one: ComparedCase) -> bool:
     """Tests whether head was really measured: a class that this version does not have was not."""
     head = one.cases.get(Role.HEAD)
     return not is_untested(one) and head is not None and head.verdict.row.measured
@@ -109,7 +109,7 @@ def find_doubts(counted: Tally, comparison: Comparison, facts: Facts, rejected: 
 
 def _uncontrolled(comparison: Comparison, facts: Facts) -> bool:
     """Tests whether the run that has to find the known bug was planned, but is missing or incomplete."""
-    planned = any(side.role is Role.LAST_BROKEN for duel in facts.plan.duels for side in duel.sides)
+    planned = any(side.role is Role.LAST_BROKEN for duel in facts.plan.jobs for side in duel.revisions)
     run = comparison.runs.get(Role.LAST_BROKEN)
     complete = run is not None and run.cells and all(cell.complete and not cell.error for cell in run.cells)
     return planned and not complete
@@ -154,7 +154,7 @@ def _regressed(counted: Tally, comparison: Comparison) -> str:
     return f"{len(worst):,} of {total} {does} under ZeRO-3 with this change{fresh}{which}."
 
 
-def _worst_verdict(one: Compared) -> Verdict:
+def _worst_verdict(one: ComparedCase) -> Verdict:
     case = one.cases.get(Role.HEAD)
     return case.verdict if case else Verdict.CRASH
 

@@ -118,7 +118,7 @@ def _message(view: CommentView, place: Place) -> str:
 
 def _pins(plan: ComparisonPlan) -> dict[Role, Mapping[str, str]]:
     """Returns what each run installs. Jobs differ in architectures, not in what they compare."""
-    return {side.role: side.pins for duel in reversed(plan.duels) for side in duel.sides}
+    return {side.role: side.pins for duel in reversed(plan.jobs) for side in duel.revisions}
 
 
 def _other(pins: Mapping[Role, Mapping[str, str]]) -> str:
@@ -129,7 +129,7 @@ def _other(pins: Mapping[Role, Mapping[str, str]]) -> str:
 
 def _revisions(pins: Mapping[Role, Mapping[str, str]], comparison: Comparison) -> Part[RevisionView]:
     """Returns one line for each run that installs something else than those before it."""
-    shown = [role for role in Role if role in pins and role not in (Role.BASE_AGAIN, Role.HEAD_AGAIN)]
+    shown = [role for role in Role if role in pins and role not in (Role.BASE_RERUN, Role.HEAD_RERUN)]
     return Part.whole(tuple(_revision(role, pins[role], comparison) for role in shown))
 
 

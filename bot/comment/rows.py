@@ -14,7 +14,7 @@ from bot.report.evidence import Signature, build_evidence
 from bot.report.labels import DEFAULT_WORLD_SIZE
 from bot.text import MESSAGE_LIMIT, Code, clip, join_words
 from bot.untrusted.artifacts import Rejected
-from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
+from matrix.comparison.compare import Attribution, ComparedCase, Comparison, Outcome, Role
 from matrix.model import Case, Loader
 from matrix.text import join_lines
 from matrix.verdicts import Verdict
@@ -22,7 +22,7 @@ from matrix.verdicts import Verdict
 NAMES_IN_GAP = 5
 _WRONG_ON = {
     Outcome.FIXED: (Role.BASE,),
-    Outcome.FLAKY: (Role.HEAD, Role.HEAD_AGAIN, Role.BASE, Role.BASE_AGAIN),
+    Outcome.FLAKY: (Role.HEAD, Role.HEAD_RERUN, Role.BASE, Role.BASE_RERUN),
 }
 """Where to look for what is wrong, when not on head."""
 
@@ -32,7 +32,7 @@ def build_rows(comparison: Comparison, outcomes: Sequence[Outcome], other: str =
 
     `other` is the package that may be the cause besides the one under comparison.
     """
-    alike: dict[Hashable, list[Compared]] = defaultdict(list)
+    alike: dict[Hashable, list[ComparedCase]] = defaultdict(list)
     for one in rank_cases(comparison, outcomes):
         key = (
             one.key.architecture,
@@ -46,18 +46,18 @@ def build_rows(comparison: Comparison, outcomes: Sequence[Outcome], other: str =
     return Part.whole(tuple(_row(comparison, group, other) for group in alike.values()))
 
 
-def rank_cases(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[Compared]:
+def rank_cases(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[ComparedCase]:
     """Returns the cases with one of `outcomes`, in the order of these, then the worst verdict first, then as planned."""
     found = [one for one in comparison.compared if one.outcome in outcomes]
     return sorted(found, key=lambda one: _rank(one, outcomes))
 
 
-def _rank(one: Compared, outcomes: Sequence[Outcome]) -> tuple[int, int]:
+def _rank(one: ComparedCase, outcomes: Sequence[Outcome]) -> tuple[int, int]:
     case = _wrong(one)
     return outcomes.index(one.outcome), case.verdict.rank if case else len(Verdict)
 
 
-def _row(comparison: Comparison, group: Sequence[Compared], other: str) -> Row:
+def _row(comparison: Comparison, group: Sequence[ComparedCase], other: str) -> Row:
     first = group[0]
     signature = _signature(comparison, first)
     checks = join_words([str(one.key.check) for one in group])
@@ -70,18 +70,18 @@ def _row(comparison: Comparison, group: Sequence[Compared], other: str) -> Row:
     )
 
 
-def _note(one: Compared, other: str) -> str:
+def _note(one: ComparedCase, other: str) -> str:
     """Returns which change caused it, `other` being the other package; else the reason of its outcome."""
-    known = one.outcome.worse and one.culprit is not Culprit.UNKNOWN
-    return CULPRITS[one.culprit].format(other=other) if known else clean_words(one.reason)
+    known = one.outcome.worse and one.attribution is not Attribution.UNKNOWN
+    return CULPRITS[one.attribution].format(other=other) if known else clean_words(one.reason)
 
 
-def _change(one: Compared) -> str:
+def _change(one: ComparedCase) -> str:
     """Returns the verdicts on base and head, with how many reruns agreed where not all did."""
     return f"{_verdict(one, Role.BASE)} → {_verdict(one, Role.HEAD)}"
 
 
-def _verdict(one: Compared, role: Role) -> str:
+def _verdict(one: ComparedCase, role: Role) -> str:
     case = one.cases.get(role)
     if case is None:
         return "not measured"
@@ -89,14 +89,14 @@ def _verdict(one: Compared, role: Role) -> str:
     return case.verdict.row.word + (f" ({agreed:,} of {of:,})" if agreed != of else "")
 
 
-def _wrong(one: Compared) -> Case | None:
+def _wrong(one: ComparedCase) -> Case | None:
     """Returns the case that shows the failure: the first that does not pass where its outcome says to look."""
     cases = [one.cases[role] for role in _WRONG_ON.get(one.outcome, (Role.HEAD,)) if role in one.cases]
     failing = [case for case in cases if case.verdict is not Verdict.PASS]
     return next(iter([*failing, *cases]), None)
 
 
-def _signature(comparison: Comparison, one: Compared) -> Signature | None:
+def _signature(comparison: Comparison, one: ComparedCase) -> Signature | None:
     case = _wrong(one)
     if case is None:
         return None

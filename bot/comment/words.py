@@ -7,27 +7,27 @@ import re
 from collections.abc import Mapping
 
 from bot.text import Code, Sentence, clip
-from matrix.comparison.compare import Culprit, Role
+from matrix.comparison.compare import Attribution, Role
 from matrix.text import join_lines
 
 ROLES: Mapping[Role, str] = {
     Role.BASE: "base",
     Role.HEAD: "head",
-    Role.BASE_AGAIN: "base, again",
-    Role.HEAD_AGAIN: "head, again",
+    Role.BASE_RERUN: "base, again",
+    Role.HEAD_RERUN: "head, again",
     Role.BASE_OTHER: "base with the other package's older release",
     Role.HEAD_OTHER: "head with the other package's older release",
     Role.NEWEST: "newest release",
     Role.LAST_BROKEN: "last release with the bug",
 }
 
-CULPRITS: Mapping[Culprit, str] = {
-    Culprit.SUBJECT: "this change alone",
-    Culprit.OTHER: "{other} alone",
-    Culprit.TOGETHER: "only this change and {other} together",
-    Culprit.EITHER: "either this change or {other}",
-    Culprit.NEITHER: "neither this change nor {other}",
-    Culprit.UNKNOWN: "not told apart",
+CULPRITS: Mapping[Attribution, str] = {
+    Attribution.SUBJECT: "this change alone",
+    Attribution.OTHER: "{other} alone",
+    Attribution.TOGETHER: "only this change and {other} together",
+    Attribution.EITHER: "either this change or {other}",
+    Attribution.NEITHER: "neither this change nor {other}",
+    Attribution.UNKNOWN: "not told apart",
 }
 
 _LIKE_A_SENTENCE = re.compile(r"[A-Za-z0-9_ ,;:.()'%/+-]{0,300}")

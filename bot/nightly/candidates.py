@@ -32,7 +32,7 @@ class News:
     problems: tuple[str, ...] = ()
 
 
-def candidates(known: Sequence[Environment], name: str, news: News) -> tuple[Environment, ...]:
+def list_candidates(known: Sequence[Environment], name: str, news: News) -> tuple[Environment, ...]:
     """The environments of the set `name`; to the nightly one belongs what is new as well.
 
     The first of `known` is the newest pair. Raises UnknownNameError.
@@ -66,7 +66,7 @@ def _at_tips(newest: Environment, commits: Mapping[str, str]) -> Environment:
     return replace(tips, name=name)
 
 
-def matching(environments: Sequence[Environment], globs: Sequence[str]) -> tuple[Environment, ...]:
+def filter_environments(environments: Sequence[Environment], globs: Sequence[str]) -> tuple[Environment, ...]:
     """The environments whose id matches one of `globs`; all without any. UnknownNameError names globs that match nothing."""
     names = [environment.id for environment in environments]
     if unmatched := [glob for glob in globs if not any(fnmatchcase(name, glob) for name in names)]:

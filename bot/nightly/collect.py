@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.github.types import ArtifactInfo
-from bot.nightly.inputs import Digests, changes
+from bot.nightly.input_changes import Digests, find_input_changes
 from bot.text import NAME_LIMIT, clip, strip_marks
 from bot.untrusted.archive import read_results
 from bot.untrusted.consistency import find_contradiction, is_possible
 from bot.untrusted.strict_records import MIB, HostileError, Limits, parse_cell
 from matrix.model import Cell
-from matrix.nightly.plan import NightCell, NightPlan
+from matrix.nightly.plan import NightlyCell, NightlyPlan
 
 ARTIFACT: Final = "zero3-"
 LIMITS: Final = Limits(archive=64 * MIB, member=64 * MIB, total=1024 * MIB, members=400, rows=60_000)
@@ -28,7 +28,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Gathered:
+class CollectedFiles:
     """What to keep of a night: `believed` files by the name of their cell, `refused` ones as well, `words` about the rest."""
 
     believed: Mapping[str, bytes]
@@ -36,14 +36,14 @@ class Gathered:
     words: tuple[str, ...]
 
 
-def newest(artifacts: list[ArtifactInfo], plan: NightPlan) -> dict[str, ArtifactInfo]:
+def find_newest_artifacts(artifacts: list[ArtifactInfo], plan: NightlyPlan) -> dict[str, ArtifactInfo]:
     """The newest artifact of each shard of the plan. A rerun of a job uploads once more."""
     names = {f"{ARTIFACT}{cell.shard}": cell.shard for cell in plan.cells}
     listed = sorted(artifacts, key=lambda artifact: artifact.id)
     return {names[one.name]: one for one in listed if one.name in names and not one.expired}
 
 
-def gathered(plan: NightPlan, archives: Mapping[str, bytes | str], limits: Limits = LIMITS) -> Gathered:
+def collect_files(plan: NightlyPlan, archives: Mapping[str, bytes | str], limits: Limits = LIMITS) -> CollectedFiles:
     """What to keep of `archives`, by shard; one that could not be downloaded is given as the reason. Raises nothing."""
     believed: dict[str, bytes] = {}
     refused: dict[str, bytes] = {}
@@ -57,7 +57,7 @@ def gathered(plan: NightPlan, archives: Mapping[str, bytes | str], limits: Limit
         for name, content, problem in _judged(plan, shard, files, limits):
             (refused if problem else believed)[name] = content
             words += [f"{shard}: {clip(name)}.jsonl {problem}"] if problem else []
-    return Gathered(believed, refused, tuple(words))
+    return CollectedFiles(believed, refused, tuple(words))
 
 
 def _files(archive: bytes | str, limits: Limits) -> dict[str, bytes]:
@@ -67,7 +67,7 @@ def _files(archive: bytes | str, limits: Limits) -> dict[str, bytes]:
 
 
 def _judged(
-    plan: NightPlan, shard: str, files: Mapping[str, bytes], limits: Limits
+    plan: NightlyPlan, shard: str, files: Mapping[str, bytes], limits: Limits
 ) -> Iterator[tuple[str, bytes, str]]:
     """Each file with its name, and what is wrong with it in words, empty where nothing is."""
     asked = {plan.name(cell): cell for cell in plan.of(shard)}
@@ -78,7 +78,7 @@ def _judged(
         yield name, content, problem
 
 
-def _problem(plan: NightPlan, asked: NightCell, content: bytes, limits: Limits) -> str:
+def _problem(plan: NightlyPlan, asked: NightlyCell, content: bytes, limits: Limits) -> str:
     try:
         cell = parse_cell(content, limits)
     except HostileError as error:
@@ -86,11 +86,11 @@ def _problem(plan: NightPlan, asked: NightCell, content: bytes, limits: Limits) 
     return next(_problems(plan, asked, cell), "")
 
 
-def _problems(plan: NightPlan, asked: NightCell, cell: Cell) -> Iterator[str]:
+def _problems(plan: NightlyPlan, asked: NightlyCell, cell: Cell) -> Iterator[str]:
     info = cell.environment
     if (info.id, info.device) != (plan.name(asked), plan.device):
         yield "is of another cell than its name says"
-    yield from changes(asked.environment, cell, Digests(plan.catalog, plan.probe))
+    yield from find_input_changes(asked.environment, cell, Digests(plan.catalog, plan.probe))
     if not _TIME.fullmatch(cell.started) or len(info.hardware) > NAME_LIMIT or not is_possible(cell.timing):
         yield "does not say when and on what it was measured"
     if cell.planned > plan.cases or len(cell.cases) > plan.cases or (cell.error and cell.cases):

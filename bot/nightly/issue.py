@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 
 from bot.github.marker import Marker
 from bot.github.types import Comment
-from bot.nightly.changes import Turn, Turns
+from bot.nightly.verdict_changes import VerdictChange, VerdictChanges
 from bot.text import clip, count, render_markdown_code
 
 TITLE: Final = "Nightly: what changed"
@@ -46,7 +46,7 @@ it lists is known.
 
 
 @dataclass(frozen=True)
-class Ledger:
+class NightlyState:
     """All that the issue knows: the newest `night` and how many of its cells are complete, failed, unfinished or refused.
 
     `late` says that no night has begun for too long, or none at all where there is no `night`; `wrong`, `right` and
@@ -58,10 +58,10 @@ class Ledger:
     night: date | None
     counts: tuple[int, int, int, int] = (0, 0, 0, 0)
     late: bool = False
-    wrong: tuple[Turn, ...] = ()
-    right: tuple[Turn, ...] = ()
+    wrong: tuple[VerdictChange, ...] = ()
+    right: tuple[VerdictChange, ...] = ()
     more: int = 0
-    gone: tuple[Turn, ...] = ()
+    gone: tuple[VerdictChange, ...] = ()
     more_gone: int = 0
 
     @property
@@ -72,7 +72,7 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class Step:
+class IssueUpdate:
     """What to do with the issue: its new text and state, and a remark behind a marker of its own, empty where none is due."""
 
     body: str
@@ -81,17 +81,17 @@ class Step:
     marker: str = ""
 
 
-MARKER: Final = Marker("zero3-nightly", Ledger)
+MARKER: Final = Marker("zero3-nightly", NightlyState)
 
 
-def ledger(night: date, counts: tuple[int, int, int, int], turned: Turns) -> Ledger:
+def build_state(night: date, counts: tuple[int, int, int, int], turned: VerdictChanges) -> NightlyState:
     """What is known when `night` has ended."""
     wrong, right, gone = (tuple(map(_short, found[:SHOWN])) for found in (turned.wrong, turned.right, turned.gone))
-    known = Ledger(night, counts, wrong=wrong, right=right, gone=gone)
+    known = NightlyState(night, counts, wrong=wrong, right=right, gone=gone)
     return replace(known, more=len(turned.wrong) - len(wrong), more_gone=len(turned.gone) - len(gone))
 
 
-def _short(turn: Turn) -> Turn:
+def _short(turn: VerdictChange) -> VerdictChange:
     """Names come from records: a long one shall not keep others from being told."""
     cell, architecture = (
         name if _PLAIN.fullmatch(name) else clip(name, _STRANGE) for name in (turn.cell, turn.architecture)
@@ -99,12 +99,12 @@ def _short(turn: Turn) -> Turn:
     return replace(turn, cell=cell, architecture=architecture)
 
 
-def next_step(issue: Comment | None, now: Ledger) -> Step | None:
+def plan_update(issue: Comment | None, now: NightlyState) -> IssueUpdate | None:
     """What to do when `now` is known; None when the issue says it already, or there is nothing to open one for."""
     if issue is None:
-        return Step(body(now), "open") if now.mood != "calm" else None
+        return IssueUpdate(render_body(now), "open") if now.mood != "calm" else None
     read = MARKER.parse(issue.body)
-    before = read or Ledger(now.night)
+    before = read or NightlyState(now.night)
     again = not issue.open and _worth_opening(before, now)
     state = "open" if now.mood != "calm" and (issue.open or again) else "closed"
     unknown = read is None and issue.open and state == "closed"
@@ -113,15 +113,15 @@ def next_step(issue: Comment | None, now: Ledger) -> Step | None:
         return None
     marker = f"<!-- zero3-nightly-news {now.night} {now.mood.replace(' ', '-')} -->"
     remark = _CALM.format(night=now.night) if unknown else " ".join(_remark(before, now))
-    return Step(body(now), state, remark, marker) if told else Step(body(now), state)
+    return IssueUpdate(render_body(now), state, remark, marker) if told else IssueUpdate(render_body(now), state)
 
 
-def _worth_opening(before: Ledger, now: Ledger) -> bool:
+def _worth_opening(before: NightlyState, now: NightlyState) -> bool:
     """Whether there is more than what somebody, or the bot, closed the issue on."""
     return _new(before, now) > 0 or (now.late and not before.late)
 
 
-def _new(before: Ledger, now: Ledger) -> int:
+def _new(before: NightlyState, now: NightlyState) -> int:
     """How many cases are wrong that `before` neither lists nor counts.
 
     The newest are listed: what is no newer than the last of them was one of the `more` that were counted, and moved up.
@@ -133,7 +133,7 @@ def _new(before: Ledger, now: Ledger) -> int:
     return max(len(new), grown) if new else 0
 
 
-def _remark(before: Ledger, now: Ledger) -> Iterator[str]:
+def _remark(before: NightlyState, now: NightlyState) -> Iterator[str]:
     if new := _new(before, now):
         yield f"{count(new, 'case')} turned wrong by the night of {now.night}, see above."
     if before.wrong and not now.wrong:
@@ -142,7 +142,7 @@ def _remark(before: Ledger, now: Ledger) -> Iterator[str]:
         yield _begun(before, now)
 
 
-def _over(before: Ledger, now: Ledger) -> str:
+def _over(before: NightlyState, now: NightlyState) -> str:
     """What became of the cases that were listed as wrong, now that none is."""
     listed = {turn.subject for turn in before.wrong}
     right, gone = (len(listed & {turn.subject for turn in turns}) for turns in (now.right, now.gone))
@@ -153,7 +153,7 @@ def _over(before: Ledger, now: Ledger) -> str:
     return f"Nothing is listed as wrong any more, as of the night of {now.night}{': ' if told else ''}{told}."
 
 
-def _begun(before: Ledger, now: Ledger) -> str:
+def _begun(before: NightlyState, now: NightlyState) -> str:
     """Whether nights begin, now that it is another answer than before."""
     if now.night is None:
         return "No night is kept, see above." if now.late else _UNWANTED
@@ -162,7 +162,7 @@ def _begun(before: Ledger, now: Ledger) -> str:
     return f"Nights begin{' again' if before.night else ''}: the newest is {now.night}."
 
 
-def body(known: Ledger) -> str:
+def render_body(known: NightlyState) -> str:
     """The text of the issue. Nothing in it mentions anybody or refers to anything."""
     parts = [
         _INTRODUCTION,
@@ -175,7 +175,7 @@ def body(known: Ledger) -> str:
     return "\n".join([*parts, MARKER.render(known)])
 
 
-def _state(known: Ledger) -> Iterator[str]:
+def _state(known: NightlyState) -> Iterator[str]:
     complete, failed, unfinished, refused = known.counts
     if any(known.counts):
         told = f"{complete:,} cells complete, {failed:,} not installable, {unfinished:,} not finished"
@@ -184,7 +184,7 @@ def _state(known: Ledger) -> Iterator[str]:
         yield f"**No night has begun since {known.night}.** What the site shows is of then." if known.night else _NEVER
 
 
-def _table(title: str, turns: Sequence[Turn], more: int = 0, words: str = "") -> list[str]:
+def _table(title: str, turns: Sequence[VerdictChange], more: int = 0, words: str = "") -> list[str]:
     if not turns:
         return []
     head = [f"### {title}", "", *([words, ""] if words else []), _HEAD]
@@ -192,7 +192,7 @@ def _table(title: str, turns: Sequence[Turn], more: int = 0, words: str = "") ->
     return [*head, *map(_row, turns), *rest, ""]
 
 
-def _row(turn: Turn) -> str:
+def _row(turn: VerdictChange) -> str:
     cell, case = turn.subject
     verdicts = [str(verdict).replace("_", " ") for verdict in (turn.before, turn.after)]
     return f"| {' | '.join([render_markdown_code(cell), render_markdown_code(case), *verdicts, str(turn.since)])} |"

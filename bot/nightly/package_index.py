@@ -57,7 +57,7 @@ class _Page:
 _PAGE: Final = TypeAdapter(_Page)
 
 
-def releases(package: str, variables: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+def fetch_releases(package: str, variables: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The released versions of `package`, the oldest first, without yanked ones and previews; raises PackageIndexError."""
     index = uv_variables(variables).get("UV_DEFAULT_INDEX", PYPI).rstrip("/")
     try:

@@ -24,7 +24,7 @@ class SiteTooLargeError(MatrixError):
         )
 
 
-def pack(site: Path, out: Path, limit: int = LIMIT) -> int:
+def pack_site(site: Path, out: Path, limit: int = LIMIT) -> int:
     """Write the files of `site` to the tar file `out`, the same bytes for the same files; returns how many there are.
 
     Links and hidden files are left out. Raises NoResultsError without any file, SiteTooLargeError, OutputError.

@@ -12,11 +12,11 @@ from bot.github.client import GitHub
 from bot.github.errors import GitHubError
 from bot.github.types import ArtifactInfo
 from bot.nightly.candidates import News
-from bot.nightly.collect import LIMITS, Gathered, newest
+from bot.nightly.collect import LIMITS, CollectedFiles, find_newest_artifacts
 from bot.nightly.history_branch import HistoryBranch
-from bot.nightly.inputs import Digests
-from bot.nightly.package_index import PackageIndexError, releases
-from bot.nightly.plan import Asked, Past
+from bot.nightly.input_changes import Digests
+from bot.nightly.package_index import PackageIndexError, fetch_releases
+from bot.nightly.plan import NightlyRequest, PastRuns
 from bot.settings import Settings
 from matrix.catalog.catalog import catalog_hash, load_catalog
 from matrix.checks import CHECKS
@@ -29,7 +29,7 @@ from matrix.history.database import History, open_database
 from matrix.history.files import HALF, State, default_database
 from matrix.measure.fingerprint import probe_hash
 from matrix.model import Loader
-from matrix.nightly.plan import NightPlan
+from matrix.nightly.plan import NightlyPlan
 from matrix.results.write import append
 
 _Answer = TypeVar("_Answer")
@@ -45,13 +45,13 @@ class NoRecordsError(MatrixError):
         super().__init__(f"{branch.address} has no branch {branch.name}: run the workflow `nightly` first, it makes it")
 
 
-def records_of(context: JobContext, folder: Path = RECORDS) -> HistoryBranch:
+def history_branch(context: JobContext, folder: Path = RECORDS) -> HistoryBranch:
     """The branch with the records of this project; written by whoever the job's token is."""
     address = f"{context.server_url}/{context.project}.git"
     return HistoryBranch(address, folder, token=context.token, author=context.login or "github-actions[bot]")
 
 
-def upstream(github: GitHub) -> News:
+def fetch_news(github: GitHub) -> News:
     """What is new upstream. Whatever does not answer is told, and does not stop the night."""
     problems: list[str] = []
 
@@ -62,22 +62,22 @@ def upstream(github: GitHub) -> News:
             problems.append(str(error))
             return []
 
-    found = {package: versions for package in CROSSED for versions in answered(releases, package)}
+    found = {package: versions for package in CROSSED for versions in answered(fetch_releases, package)}
     tips = {package: tip for package in TIPS for tip in answered(github.fetch_tip, PACKAGES[package].repository)}
     return News(found, tips, tuple(problems))
 
 
-def asked(context: JobContext, settings: Settings, moment: datetime) -> Asked:
+def build_request(context: JobContext, settings: Settings, moment: datetime) -> NightlyRequest:
     """What is wanted of the night that begins at `moment`, in UTC: the whole catalog, both loaders, both checks."""
     nightly = settings.nightly
     cases = len(load_catalog()) * len(Loader) * len(CHECKS)
     digests = Digests(catalog_hash(), probe_hash())
     globs = tuple(context.ids.split())
-    return Asked(moment, nightly.device, digests, cases, nightly.shards, nightly.oldest, globs, context.force)
+    return NightlyRequest(moment, nightly.device, digests, cases, nightly.shards, nightly.oldest, globs, context.force)
 
 
 @contextmanager
-def history_in(records: Path) -> Iterator[History]:
+def open_history(records: Path) -> Iterator[History]:
     """The history of the folder `records`, to be asked; the database lies beside it. Raises what building raises."""
     database = default_database(records)
     build_database(records, database)
@@ -85,17 +85,17 @@ def history_in(records: Path) -> Iterator[History]:
         yield history
 
 
-def past_in(records: Path) -> Past:
+def read_past_runs(records: Path) -> PastRuns:
     """What the record files in a folder know; nothing where there are none."""
-    with history_in(records) as history:
+    with open_history(records) as history:
         known = query_attempts(history)
     complete = {
         name: next((one for one in tried if one.state is State.COMPLETE), None) for name, tried in known.items()
     }
-    return Past(known, {name: read_duration(records, one) for name, one in complete.items() if one})
+    return PastRuns(known, {name: read_duration(records, one) for name, one in complete.items() if one})
 
 
-def downloaded(github: GitHub, context: JobContext, plan: NightPlan) -> dict[str, bytes | str]:
+def download_archives(github: GitHub, context: JobContext, plan: NightlyPlan) -> dict[str, bytes | str]:
     """The archive of each shard of this workflow run, or why there is none; raises GitHubError when none can be listed."""
 
     def archive(artifact: ArtifactInfo) -> bytes | str:
@@ -104,11 +104,11 @@ def downloaded(github: GitHub, context: JobContext, plan: NightPlan) -> dict[str
         except GitHubError as error:
             return f"its results cannot be downloaded: {error}"
 
-    uploaded = newest(github.list_artifacts(context.repository, context.run), plan)
+    uploaded = find_newest_artifacts(github.list_artifacts(context.repository, context.run), plan)
     return {shard: archive(artifact) for shard, artifact in uploaded.items()}
 
 
-def keep(plan: NightPlan, found: Gathered, label: str, history: Path) -> tuple[Path, ...]:
+def store_records(plan: NightlyPlan, found: CollectedFiles, label: str, history: Path) -> tuple[Path, ...]:
     """Put a night into a history and return where each file of it is kept; nothing that is there is changed.
 
     A cell that nothing was measured of gets a record without cases, so that its absence is seen. `label` tells this run

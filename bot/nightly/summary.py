@@ -6,17 +6,17 @@ PURE: no input or output.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bot.nightly.plan import Night
+from bot.nightly.plan import PlannedRun
 from bot.text import count, render_markdown_code
 from matrix.text import join_lines
 
 
-def planned(night: Night) -> str:
+def render_plan_summary(night: PlannedRun) -> str:
     """What a night measures and why, as Markdown."""
     return "\n".join(_planned(night))
 
 
-def _planned(night: Night) -> Iterator[str]:
+def _planned(night: PlannedRun) -> Iterator[str]:
     cells = night.plan.cells
     machines = count(len({cell.shard for cell in cells}), "machine")
     yield f"### The night of {night.plan.night}: {count(len(cells), 'cell')} on {machines}\n"
@@ -32,7 +32,7 @@ def _planned(night: Night) -> Iterator[str]:
         yield "\n</details>"
 
 
-def kept(states: Sequence[str], words: Sequence[str], *, pushed: bool) -> str:
+def render_collect_summary(states: Sequence[str], words: Sequence[str], *, pushed: bool) -> str:
     """What became of a night's cells, their states by name, as Markdown; `pushed` is whether anything was new."""
     counts = ", ".join(f"{number:,} {state}" for state, number in sorted(Counter(states).items())) or "nothing"
     lines = [f"### Kept: {counts}\n", *([] if pushed else ["The history holds all of it already.\n"])]

@@ -6,8 +6,8 @@ from typing import Final
 
 from bot.github.client import GitHub
 from bot.github.thread import Thread
-from bot.nightly.changes import turns
-from bot.nightly.issue import MARKER, TITLE, Ledger, Step, ledger, next_step
+from bot.nightly.issue import MARKER, TITLE, IssueUpdate, NightlyState, build_state, plan_update
+from bot.nightly.verdict_changes import find_verdict_changes
 from matrix.history.changes import query_verdict_histories
 from matrix.history.database import History
 from matrix.history.queries import query_nightly_runs
@@ -22,14 +22,14 @@ WORKFLOW: Final = "nightly.yml"
 """The file of the workflow that makes nights."""
 
 
-def known_of(history: History, today: date, oldest: int) -> Ledger | None:
+def read_nightly_state(history: History, today: date, oldest: int) -> NightlyState | None:
     """What the history says today; None before the first night. No night leaves out what is `oldest` days old."""
     told = query_nightly_runs(history)
     if not told:
         return None
     last = told[-1]
-    found = turns(query_verdict_histories(history, oldest), last.day - RECENT)
-    known = ledger(last.day, (last.complete, last.failed, last.incomplete, last.rejected), found)
+    found = find_verdict_changes(query_verdict_histories(history, oldest), last.day - RECENT)
+    known = build_state(last.day, (last.complete, last.failed, last.incomplete, last.rejected), found)
     return replace(known, late=_late(last.day, today))
 
 
@@ -37,10 +37,10 @@ def _late(newest: date, today: date) -> bool:
     return today - newest > LATE
 
 
-def track(github: GitHub, project: str, now: Ledger) -> str:
+def update_issue(github: GitHub, project: str, now: NightlyState) -> str:
     """Tell what is known `now`, and say in words what became of it; raises GitHubError."""
     issue = github.find_issue(project, MARKER.start, closed=True)
-    step = next_step(issue, now)
+    step = plan_update(issue, now)
     if step is None:
         return "The issue needs no change."
     if issue is None:
@@ -50,24 +50,24 @@ def track(github: GitHub, project: str, now: Ledger) -> str:
     return f"Updated {project} {issue.id}, which is {step.state}"
 
 
-def _remark(thread: Thread, step: Step) -> None:
+def _remark(thread: Thread, step: IssueUpdate) -> None:
     """Once: before the text is changed, so that a job that is cut off here does it again and finds the remark."""
     if step.remark and not thread.holds(step.marker):
         thread.create(f"{step.remark}\n{step.marker}", step.marker)
 
 
-def track_age(github: GitHub, project: str, newest: date | None, today: date) -> str:
+def report_age(github: GitHub, project: str, newest: date | None, today: date) -> str:
     """Tell when no night has begun for too long, or that they begin again; `newest` is None where none is kept.
 
     None at all is told where nights are wanted: see `_missed`. Raises GitHubError.
     """
     issue = github.find_issue(project, MARKER.start, closed=True)
-    before = (MARKER.parse(issue.body) if issue else None) or Ledger(newest)
+    before = (MARKER.parse(issue.body) if issue else None) or NightlyState(newest)
     newest = newest or before.night
     late = _late(newest, today) if newest else _missed(github, project, today)
     if late is before.late:
         return f"The newest night is {newest}." if newest else "No night is kept."
-    return track(github, project, replace(before, night=newest, late=late))
+    return update_issue(github, project, replace(before, night=newest, late=late))
 
 
 def _missed(github: GitHub, project: str, today: date) -> bool:

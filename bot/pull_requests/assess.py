@@ -50,7 +50,7 @@ class Assessment:
     @property
     def uncovered(self) -> bool:
         """Tests whether only canaries cover what the change is about."""
-        planned = {name for duel in self.plan.duels for name in duel.architectures}
+        planned = {name for duel in self.plan.jobs for name in duel.architectures}
         return bool(planned) and not self.affected.everything and planned <= {*CANARIES}
 
 

@@ -15,7 +15,7 @@ from bot.loading_code.affected import Affected
 from bot.text import clip, join_words
 from matrix.checks import CHECKS
 from matrix.comparison.compare import DETECTING, Role
-from matrix.comparison.plan import ComparisonPlan, Duel, Side
+from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
 from matrix.environments.packages import CROSSED, PACKAGES, PROJECT
 from matrix.environments.spec import Environment, of_set
 from matrix.errors import USAGE, MatrixError, UnknownNameError
@@ -70,8 +70,8 @@ class TooManyJobsError(MatrixError):
 
     exit_code: ClassVar[int] = USAGE
 
-    def __init__(self, duels: int) -> None:
-        super().__init__(f"{duels} comparison jobs are more than the {MAX_JOBS} of a GitHub matrix: plan fewer")
+    def __init__(self, jobs: int) -> None:
+        super().__init__(f"{jobs} comparison jobs are more than the {MAX_JOBS} of a GitHub matrix: plan fewer")
 
 
 def build_plan(
@@ -86,22 +86,22 @@ def build_plan(
     The first of `environments` is the newest pair, that of the set `last-broken` the last with the buffers bug. Raises
     RevisionError, and UnknownNameError for a repository of no known package or when that set is missing.
     """
-    duels: tuple[Duel, ...] = ()
+    jobs: tuple[ComparisonJob, ...] = ()
     if affected:
         measured = tuple(architecture.id for architecture in catalog if _wanted(architecture, affected))
-        duels = tuple(_duels(pull_request, environments, sources, measured, affected.checks or tuple(CHECKS)))
+        jobs = tuple(_duels(pull_request, environments, sources, measured, affected.checks or tuple(CHECKS)))
     base, head = pull_request.base.sha, pull_request.head.sha
-    return ComparisonPlan(pull_request.repository, pull_request.number, base, head, duels)
+    return ComparisonPlan(pull_request.repository, pull_request.number, base, head, jobs)
 
 
 def narrow_plan(comparison: ComparisonPlan, architectures: Collection[str]) -> ComparisonPlan:
     """Returns `comparison` with only these architectures and the canaries; without jobs where none of these was planned."""
-    duels = [
-        replace(duel, architectures=tuple(name for name in duel.architectures if name in {*architectures, *CANARIES}))
-        for duel in comparison.duels
+    jobs = [
+        replace(job, architectures=tuple(name for name in job.architectures if name in {*architectures, *CANARIES}))
+        for job in comparison.jobs
     ]
-    asked = any(name in architectures for duel in duels for name in duel.architectures)
-    return replace(comparison, duels=tuple(duels) if asked else ())
+    asked = any(name in architectures for job in jobs for name in job.architectures)
+    return replace(comparison, jobs=tuple(jobs) if asked else ())
 
 
 def describe_unplanned(affected: Affected, catalog: Sequence[Architecture]) -> tuple[str, ...]:
@@ -117,13 +117,13 @@ def describe_unplanned(affected: Affected, catalog: Sequence[Architecture]) -> t
 def list_expected_cases(plan: ComparisonPlan) -> dict[str, tuple[CaseKey, ...]]:
     """Returns the cases that each job has to decide, by the job's name."""
     return {
-        duel.name: tuple(
+        job.name: tuple(
             CaseKey(architecture, loader, check)
-            for architecture in duel.architectures
-            for loader in duel.loaders
-            for check in duel.checks
+            for architecture in job.architectures
+            for loader in job.loaders
+            for check in job.checks
         )
-        for duel in plan.duels
+        for job in plan.jobs
     }
 
 
@@ -132,9 +132,9 @@ def build_github_matrix(plan: ComparisonPlan) -> dict[str, Any]:
 
     GitHub rejects an empty matrix: the workflow skips the job of an empty plan.
     """
-    if len(plan.duels) > MAX_JOBS:
-        raise TooManyJobsError(len(plan.duels))
-    return {"include": [{"duel": duel.name} for duel in plan.duels]}
+    if len(plan.jobs) > MAX_JOBS:
+        raise TooManyJobsError(len(plan.jobs))
+    return {"include": [{"duel": job.name} for job in plan.jobs]}
 
 
 def _wanted(architecture: Architecture, affected: Affected) -> bool:
@@ -155,21 +155,21 @@ def _duels(
     sources: CommitSources,
     architectures: tuple[str, ...],
     checks: tuple[Check, ...],
-) -> Iterator[Duel]:
+) -> Iterator[ComparisonJob]:
     package = _package(pull_request.repository, sources)
     sides = _sides(pull_request, package, environments, sources.address)
     # What this project's own pull request changes is the detector: the references are measured by its head too.
     own = {PROJECT: sides[1].pins[PROJECT]} if package == PROJECT else {}
-    yield Duel("pair", sides, architectures, checks=checks)
-    newest = Side(Role.NEWEST, {**_pins(environments[0]), **own})
-    yield Duel("newest", (newest,), architectures, checks=checks)
-    last_broken = Side(Role.LAST_BROKEN, {**_pins(_last_broken(environments)), **own})
-    yield Duel("last-broken", (last_broken,), architectures, checks=(DETECTING,))
+    yield ComparisonJob("pair", sides, architectures, checks=checks)
+    newest = PlannedRevision(Role.NEWEST, {**_pins(environments[0]), **own})
+    yield ComparisonJob("newest", (newest,), architectures, checks=checks)
+    last_broken = PlannedRevision(Role.LAST_BROKEN, {**_pins(_last_broken(environments)), **own})
+    yield ComparisonJob("last-broken", (last_broken,), architectures, checks=(DETECTING,))
 
 
 def _sides(
     pull_request: PullRequest, package: str, environments: Sequence[Environment], address: str
-) -> tuple[Side, ...]:
+) -> tuple[PlannedRevision, ...]:
     """Returns base and head with the newest other package, then both with an older release of it, if there is one."""
     other = PACKAGES[package].partner
     base, head = pull_request.base, pull_request.head
@@ -181,7 +181,7 @@ def _sides(
     if older:
         combinations[Role.BASE_OTHER, Role.HEAD_OTHER] = {**newest, other: older}
     return tuple(
-        Side(role, {**pins, package: commit})
+        PlannedRevision(role, {**pins, package: commit})
         for roles, pins in combinations.items()
         for role, commit in zip(roles, commits, strict=True)
     )

@@ -40,7 +40,7 @@ def report_run(run: WorkflowRun, services: Services) -> Reported:
     if isinstance(found, Ignored):
         return Reported((f"No report posted: {found.reason}.",))
     assessed = recompute_plan(services, run, found)
-    if not assessed.plan.duels:
+    if not assessed.plan.jobs:
         return Reported(("No report posted: the pull request touches no loading code.",))
     shown = compare_run(run, assessed, services)
     if isinstance(moved := find_subject(run, services.github, services.workflow), Ignored):

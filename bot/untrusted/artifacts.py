@@ -17,7 +17,7 @@ from bot.untrusted.archive import Member, read_members
 from bot.untrusted.match_plan import PARTS, match_plan
 from bot.untrusted.strict_records import LIMITS, HostileError, Limits, parse_cell
 from matrix.comparison.compare import Role
-from matrix.comparison.plan import ComparisonPlan, Duel
+from matrix.comparison.plan import ComparisonJob, ComparisonPlan
 from matrix.model import Cell, Run
 
 
@@ -29,14 +29,14 @@ class Rejected:
     reason: Sentence
 
 
-def artifact_name(duel: Duel) -> str:
+def artifact_name(duel: ComparisonJob) -> str:
     """Returns the name that a comparison job uploads its results under."""
     return f"zero3-{duel.name}"
 
 
 def select_artifacts(artifacts: Iterable[ArtifactInfo], plan: ComparisonPlan) -> dict[str, ArtifactInfo]:
     """Returns the newest artifact of each planned job, by the job's name. A rerun of a job uploads once more."""
-    names = {artifact_name(duel): duel.name for duel in plan.duels}
+    names = {artifact_name(duel): duel.name for duel in plan.jobs}
     listed = [artifact for artifact in artifacts if artifact.name in names and not artifact.expired]
     return {names[artifact.name]: artifact for artifact in sorted(listed, key=lambda artifact: artifact.id)}
 
@@ -51,7 +51,7 @@ def read_runs(
     """
     cells: dict[Role, list[Cell]] = {}
     rejected: list[Rejected] = []
-    for duel in plan.duels:
+    for duel in plan.jobs:
         found, problems = _duel(duel, archives.get(duel.name), _conclusion(duel, jobs), limits)
         rejected += [Rejected(duel.name, problem) for problem in problems]
         for role, cell in found.items():
@@ -59,7 +59,7 @@ def read_runs(
     return {role: Run(tuple(cells[role])) for role in Role if role in cells}, tuple(rejected)
 
 
-def _conclusion(duel: Duel, jobs: Iterable[JobResult]) -> str | None:
+def _conclusion(duel: ComparisonJob, jobs: Iterable[JobResult]) -> str | None:
     """Returns how the job ended: `success` only if every job of its name did so; None without one.
 
     GitHub shows a job of a reusable workflow as `caller / job`, of a matrix as `job (values)`.
@@ -69,7 +69,7 @@ def _conclusion(duel: Duel, jobs: Iterable[JobResult]) -> str | None:
 
 
 def _duel(
-    duel: Duel, archive: bytes | Rejected | None, conclusion: str | None, limits: Limits
+    duel: ComparisonJob, archive: bytes | Rejected | None, conclusion: str | None, limits: Limits
 ) -> tuple[dict[Role, Cell], list[Sentence]]:
     if conclusion in (None, "skipped"):
         return {}, [("its job did not run",)]
@@ -92,7 +92,7 @@ def _ended(conclusion: str) -> Sentence:
     return ("its job ended as ", clip(conclusion), ": what it had not measured by then was not run")
 
 
-def _cells(duel: Duel, files: Sequence[Member], limits: Limits) -> tuple[dict[Role, Cell], list[Sentence]]:
+def _cells(duel: ComparisonJob, files: Sequence[Member], limits: Limits) -> tuple[dict[Role, Cell], list[Sentence]]:
     cells: dict[Role, Cell] = {}
     problems: list[Sentence] = []
     for file in files:
@@ -102,5 +102,5 @@ def _cells(duel: Duel, files: Sequence[Member], limits: Limits) -> tuple[dict[Ro
         except HostileError as error:
             problems.append((shown, " ", *error.reason))
     present = {file.role for file in files}
-    absent = [side.role for side in duel.sides if side.role not in present | PARTS]
+    absent = [side.role for side in duel.revisions if side.role not in present | PARTS]
     return cells, [*problems, *((f"it holds no results of the {role}",) for role in absent)]

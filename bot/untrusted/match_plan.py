@@ -12,13 +12,13 @@ from bot.untrusted.archive import Member
 from bot.untrusted.consistency import find_contradiction, is_possible, ranks_exist
 from bot.untrusted.strict_records import HostileError
 from matrix.comparison.compare import Role
-from matrix.comparison.plan import Duel, Side
+from matrix.comparison.plan import ComparisonJob, PlannedRevision
 from matrix.environments.packages import PINNED, RECORDED
 from matrix.environments.spec import is_version, label, labels_of
 from matrix.model import CaseKey, Cell, EnvironmentInfo
 
 LARGEST_WORLD: Final = 64
-_RERUNS: Final = {Role.BASE_AGAIN: Role.BASE, Role.HEAD_AGAIN: Role.HEAD}
+_RERUNS: Final = {Role.BASE_RERUN: Role.BASE, Role.HEAD_RERUN: Role.HEAD}
 PARTS: Final = frozenset({*_RERUNS, Role.BASE_OTHER, Role.HEAD_OTHER})
 """Roles that measure only what differed, so that nobody but their own file knows how much that was."""
 
@@ -29,9 +29,9 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _NAMED: Final = ("python", *RECORDED)
 
 
-def match_plan(cell: Cell, duel: Duel, file: Member) -> Cell:
+def match_plan(cell: Cell, duel: ComparisonJob, file: Member) -> Cell:
     """Returns `cell` as far as the plan asked for it; raises HostileError if it claims anything else or contradicts itself."""
-    sides = {side.role: side for side in duel.sides}
+    sides = {side.role: side for side in duel.revisions}
     side = sides.get(_RERUNS.get(file.role, file.role))
     if side is None:
         raise HostileError("is of a role that this job does not have")
@@ -50,7 +50,7 @@ def match_plan(cell: Cell, duel: Duel, file: Member) -> Cell:
     )
 
 
-def _unlike(info: EnvironmentInfo, side: Side, stem: str) -> str:
+def _unlike(info: EnvironmentInfo, side: PlannedRevision, stem: str) -> str:
     """Returns how an environment differs from that of `side`, in words; empty when it does not.
 
     A commit is known by its label in the id, a release by the version that was found as well.

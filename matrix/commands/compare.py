@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from matrix.comparison.compare import compare_all
-from matrix.comparison.text import comparison_lines, comparison_values
+from matrix.comparison.text import format_comparison, list_compared_cases
 from matrix.errors import INFRASTRUCTURE
 from matrix.results.read import read_run
 
@@ -23,11 +23,11 @@ def compare_runs(
     runs = [read_run(folder) for folder in (base, head, base_again or base, head_again or head)]
     comparisons = compare_all(*runs)
     if as_json:
-        typer.echo(json.dumps([values for comparison in comparisons for values in comparison_values(comparison)]))
+        typer.echo(json.dumps([values for comparison in comparisons for values in list_compared_cases(comparison)]))
     else:
         if not (base_again and head_again):
             typer.echo("without reruns of both, a run is taken at its word", err=True)
-        typer.echo("\n".join(line for comparison in comparisons for line in comparison_lines(comparison)))
+        typer.echo("\n".join(line for comparison in comparisons for line in format_comparison(comparison)))
     outcomes = {entry.outcome for comparison in comparisons for entry in comparison.compared}
     cells = [cell for run in runs for cell in run.cells]
     if any(outcome.worse for outcome in outcomes):

@@ -7,7 +7,7 @@ import typer
 
 from matrix.catalog.catalog import load_catalog
 from matrix.command_line import DEVICES, Architectures, one_of
-from matrix.comparison import measure as duels
+from matrix.comparison import measure as jobs
 from matrix.comparison.plan import read_plan
 from matrix.environments.spec import load_environments
 from matrix.errors import CancelledError
@@ -17,7 +17,7 @@ from matrix.progress import TerminalProgress
 
 def measure_duel(
     plan_file: Annotated[str, typer.Option("--plan", help="The plan that `python -m bot plan` wrote; - reads stdin.")],
-    name: Annotated[str, typer.Option(help="Which duel of the plan.")],
+    name: Annotated[str, typer.Option(help="Which job of the plan.")],
     out: Annotated[Path, typer.Option(help="Folder for results, one of each role inside.")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     venvs: Annotated[
@@ -29,17 +29,17 @@ def measure_duel(
     ] = "auto",
 ) -> None:
     """Measure what one machine measures of a comparison, going on from what is in --out; exit code 0 whatever it finds."""
-    chosen = duels.named(read_plan(plan_file), name)
-    architectures = duels.selected(chosen, load_catalog(), architecture or [])
+    chosen = jobs.find_job(read_plan(plan_file), name)
+    architectures = jobs.select_architectures(chosen, load_catalog(), architecture or [])
     one_of("device", device, DEVICES)
     one_of("sandbox", sandbox, ("auto", "off"))
-    means = duels.Means(
+    options = jobs.JobOptions(
         architectures, load_environments(), venvs.resolve(), device, choose_sandbox(sandbox, out, venvs)
     )
-    for words in means.sandbox.missing if means.sandbox else ():
+    for words in options.sandbox.missing if options.sandbox else ():
         typer.echo(f"not confined: {words}", err=True)
     try:
         with TerminalProgress() as progress:
-            duels.run(chosen, out, progress, means)
+            jobs.measure_job(chosen, out, progress, options)
     except KeyboardInterrupt:
         raise CancelledError from None

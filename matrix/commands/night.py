@@ -9,7 +9,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
 from matrix.errors import CancelledError
 from matrix.nightly import measure as nights
-from matrix.nightly.plan import read_night
+from matrix.nightly.plan import read_nightly_plan
 from matrix.process.run import choose_sandbox
 from matrix.progress import TerminalProgress
 
@@ -24,13 +24,13 @@ def measure_night(
     architecture: Annotated[list[str] | None, typer.Option(help="Only ids, model types or classes like this.")] = None,
 ) -> None:
     """Measure what one machine measures of a night, confined, going on from what is in --out; exit code 0 whatever it finds."""
-    planned = read_night(plan)
+    planned = read_nightly_plan(plan)
     confined = choose_sandbox("auto", out, venvs)
-    machine = nights.Machine(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)
+    machine = nights.ShardOptions(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)
     for words in confined.missing if confined else ():
         typer.echo(f"not confined: {words}", err=True)
     try:
         with TerminalProgress() as progress:
-            nights.run(planned, name, machine, progress)
+            nights.measure_shard(planned, name, machine, progress)
     except KeyboardInterrupt:
         raise CancelledError from None

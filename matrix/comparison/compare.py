@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from matrix.comparison.outcome import Culprit, Measured, Outcome, classify, culprit, red, signature
+from matrix.comparison.outcome import Attribution, MeasuredCase, Outcome, attribute, classify, is_failing, signature
 from matrix.model import Case, CaseKey, Check, Failure, Loader, Run
 from matrix.verdicts import Verdict
 
 __all__ = [
     "DETECTING",
-    "Compared",
+    "Attribution",
+    "ComparedCase",
     "Comparison",
-    "Culprit",
     "Outcome",
     "Role",
+    "attribute",
     "compare",
     "compare_all",
-    "culprit",
-    "pairs",
-    "suspects",
+    "find_suspects",
+    "pair_runs",
 ]
 
 
@@ -36,8 +36,8 @@ class Role(StrEnum):
 
     BASE = "base"
     HEAD = "head"
-    BASE_AGAIN = "base-again"
-    HEAD_AGAIN = "head-again"
+    BASE_RERUN = "base-again"
+    HEAD_RERUN = "head-again"
     BASE_OTHER = "base-other"
     HEAD_OTHER = "head-other"
     NEWEST = "newest"
@@ -45,14 +45,14 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedCase:
     """One case in a comparison: its outcome, why in our own words, and what each run said of it (absent: not measured)."""
 
     key: CaseKey
     outcome: Outcome
     reason: str
     cases: Mapping[Role, Case]
-    culprit: Culprit = Culprit.UNKNOWN
+    attribution: Attribution = Attribution.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Comparison:
     last release with the bug shows none), empty when nothing does.
     """
 
-    compared: tuple[Compared, ...]
+    compared: tuple[ComparedCase, ...]
     runs: Mapping[Role, Run]
     errors: Mapping[Role, Failure]
     detector: str = ""
 
-    def of(self, outcome: Outcome) -> tuple[Compared, ...]:
+    def of(self, outcome: Outcome) -> tuple[ComparedCase, ...]:
         """The cases with this outcome."""
         return tuple(case for case in self.compared if case.outcome is outcome)
 
@@ -90,13 +90,13 @@ def compare(runs: Mapping[Role, Run], expected: Iterable[CaseKey]) -> Comparison
     return Comparison(tuple(compared), runs, errors, _detector(runs.get(Role.LAST_BROKEN)))
 
 
-def suspects(base: Run, head: Run) -> tuple[CaseKey, ...]:
+def find_suspects(base: Run, head: Run) -> tuple[CaseKey, ...]:
     """The cases to rerun on both sides before anyone is blamed: where they differ, and red ones that base lacks."""
     before = _cases(base)
     return tuple(
         key
         for key, case in _cases(head).items()
-        if (signature(before[key]) != signature(case) if key in before else red(case))
+        if (signature(before[key]) != signature(case) if key in before else is_failing(case))
     )
 
 
@@ -107,16 +107,16 @@ def compare_all(base: Run, head: Run, base_again: Run, head_again: Run) -> tuple
             {
                 Role.BASE: before,
                 Role.HEAD: after,
-                Role.BASE_AGAIN: _only(base_again, _environments(before)),
-                Role.HEAD_AGAIN: _only(head_again, _environments(after)),
+                Role.BASE_RERUN: _only(base_again, _environments(before)),
+                Role.HEAD_RERUN: _only(head_again, _environments(after)),
             },
             [*_cases(before), *_cases(after)],
         )
-        for before, after in pairs(base, head)
+        for before, after in pair_runs(base, head)
     )
 
 
-def pairs(base: Run, head: Run) -> tuple[tuple[Run, Run], ...]:
+def pair_runs(base: Run, head: Run) -> tuple[tuple[Run, Run], ...]:
     """The runs of one environment each that two runs are compared by: those of the same id, or the only one of each."""
     if len(base.cells) == len(head.cells) == 1:
         return ((base, head),)
@@ -136,26 +136,28 @@ def _cases(run: Run) -> dict[CaseKey, Case]:
     return {case.key: case for cell in run.cells for case in cell.cases}
 
 
-def _compared(key: CaseKey, cases: Mapping[Role, Case], errors: Mapping[Role, Failure], *, newest: bool) -> Compared:
-    def side(role: Role, again: Role) -> Measured:
-        return Measured(cases.get(role), cases.get(again), errors.get(role), errors.get(again))
+def _compared(
+    key: CaseKey, cases: Mapping[Role, Case], errors: Mapping[Role, Failure], *, newest: bool
+) -> ComparedCase:
+    def side(role: Role, again: Role) -> MeasuredCase:
+        return MeasuredCase(cases.get(role), cases.get(again), errors.get(role), errors.get(again))
 
-    outcome, reason = classify(side(Role.BASE, Role.BASE_AGAIN), side(Role.HEAD, Role.HEAD_AGAIN))
+    outcome, reason = classify(side(Role.BASE, Role.BASE_RERUN), side(Role.HEAD, Role.HEAD_RERUN))
     if outcome is Outcome.STILL_BROKEN and newest:
         reason = f"{reason}; {_beside_newest(cases[Role.HEAD], cases.get(Role.NEWEST))}"
-    guilty = _guilty(cases) if outcome is Outcome.REGRESSED else Culprit.UNKNOWN
-    return Compared(key, outcome, reason, cases, guilty)
+    guilty = _guilty(cases) if outcome is Outcome.REGRESSED else Attribution.UNKNOWN
+    return ComparedCase(key, outcome, reason, cases, guilty)
 
 
-def _guilty(cases: Mapping[Role, Case]) -> Culprit:
+def _guilty(cases: Mapping[Role, Case]) -> Attribution:
     """Whose doing a regression is. One that was red before and is worse now is not told from red and green."""
-    if red(cases[Role.BASE]):
-        return Culprit.UNKNOWN
-    return culprit(cases.get(Role.BASE_OTHER), cases.get(Role.HEAD_OTHER), cases[Role.BASE], cases[Role.HEAD])
+    if is_failing(cases[Role.BASE]):
+        return Attribution.UNKNOWN
+    return attribute(cases.get(Role.BASE_OTHER), cases.get(Role.HEAD_OTHER), cases[Role.BASE], cases[Role.HEAD])
 
 
 def _beside_newest(head: Case, newest: Case | None) -> str:
-    match red(newest):
+    match is_failing(newest):
         case None:
             return "the newest release says nothing of it"
         case False:

@@ -1,6 +1,6 @@
-"""Measure a duel: base and head of one package, reruns of what differs, or a reference beside them.
+"""Measure a job: base and head of one package, reruns of what differs, or a reference beside them.
 
-Results are OUT/<role>/<environment id>.jsonl and nothing else; logs are kept beside OUT, in logs/<duel>/<role>. The
+Results are OUT/<role>/<environment id>.jsonl and nothing else; logs are kept beside OUT, in logs/<job>/<role>. The
 probe's messages come from a process that runs the code under test: `matrix.process.sandbox` says what can be believed.
 """
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matrix.catalog.select import select
-from matrix.comparison.compare import Role, compare, suspects
+from matrix.comparison.compare import Role, compare, find_suspects
 from matrix.comparison.outcome import Outcome
-from matrix.comparison.plan import ComparisonPlan, Duel, Side
+from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
 from matrix.environments.packages import PROJECT
 from matrix.environments.source_builds import checkout
 from matrix.environments.spec import Environment, pinned
@@ -26,8 +26,8 @@ from matrix.process.sandbox import Isolation, Sandbox, harmless
 
 
 @dataclass(frozen=True)
-class Means:
-    """What a duel is measured with; `known` are the environments whose first is the newest pair, `venvs` their folder."""
+class JobOptions:
+    """What a job is measured with; `known` are the environments whose first is the newest pair, `venvs` their folder."""
 
     architectures: tuple[Architecture, ...]
     known: tuple[Environment, ...]
@@ -36,23 +36,25 @@ class Means:
     sandbox: Sandbox | None = None
 
 
-def named(comparison: ComparisonPlan, name: str) -> Duel:
-    """The duel of that name; raises UnknownNameError."""
-    found = next((duel for duel in comparison.duels if duel.name == name), None)
+def find_job(comparison: ComparisonPlan, name: str) -> ComparisonJob:
+    """The job of that name; raises UnknownNameError."""
+    found = next((job for job in comparison.jobs if job.name == name), None)
     if found is None:
-        raise UnknownNameError("duel", [name], [duel.name for duel in comparison.duels])
+        raise UnknownNameError("comparison job", [name], [job.name for job in comparison.jobs])
     return found
 
 
-def selected(duel: Duel, known: Sequence[Architecture], globs: Sequence[str]) -> tuple[Architecture, ...]:
-    """The duel's architectures that match one of `globs`; raises UnknownNameError, also for one that is not `known`."""
+def select_architectures(
+    job: ComparisonJob, known: Sequence[Architecture], globs: Sequence[str]
+) -> tuple[Architecture, ...]:
+    """The job's architectures that match one of `globs`; raises UnknownNameError, also for one that is not `known`."""
     entries = {architecture.id: architecture for architecture in known}
-    if unknown := [name for name in duel.architectures if name not in entries]:
+    if unknown := [name for name in job.architectures if name not in entries]:
         raise UnknownNameError("architecture", unknown, list(entries))
-    return select([entries[name] for name in duel.architectures], globs)
+    return select([entries[name] for name in job.architectures], globs)
 
 
-class _Told:
+class _RoleProgress:
     """Progress of one role; what comes from the code under test cannot command the log that it is shown in."""
 
     def __init__(self, role: Role, progress: Progress) -> None:
@@ -69,60 +71,62 @@ class _Told:
 
 
 @dataclass(frozen=True)
-class _Session:
-    duel: Duel
+class _JobRun:
+    job: ComparisonJob
     out: Path
     progress: Progress
-    means: Means
+    options: JobOptions
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        return plan(self.means.architectures, self.duel.loaders, self.duel.checks)
+        return plan(self.options.architectures, self.job.loaders, self.job.checks)
 
-    def side(self, role: Role) -> Side | None:
-        return next((side for side in self.duel.sides if side.role is role), None)
+    def revision(self, role: Role) -> PlannedRevision | None:
+        return next((revision for revision in self.job.revisions if revision.role is role), None)
 
-    def measured(self, side: Side, role: Role, tasks: Sequence[Task]) -> Run:
-        """What `tasks` give on `side`, measured as `role`; without a usable cell one that says why."""
-        told = _Told(role, self.progress)
-        request = self._request(side, role, tasks)
-        told.step("begins")
+    def measure_revision(self, revision: PlannedRevision, role: Role, tasks: Sequence[Task]) -> Run:
+        """What `tasks` give on `revision`, measured as `role`; without a usable cell one that says why."""
+        own_progress = _RoleProgress(role, self.progress)
+        request = self._request(revision, role, tasks)
+        own_progress.step("begins")
         try:
-            cell = measure(replace(request, setup=self._setup(side)), told)
+            cell = measure(replace(request, setup=self._setup(revision)), own_progress)
         except UNFINISHED as error:
-            cell = salvage(request, error, told)
+            cell = salvage(request, error, own_progress)
         _tidy(request, cell)
         return Run((cell,))
 
-    def _request(self, side: Side, role: Role, tasks: Sequence[Task]) -> Request:
+    def _request(self, revision: PlannedRevision, role: Role, tasks: Sequence[Task]) -> Request:
         return Request(
             out=self.out / role,
             tasks=tuple(tasks),
-            environment=pinned(side.pins, self.means.known),
-            venv=self._folder(side),
-            device=self.means.device,
+            environment=pinned(revision.pins, self.options.known),
+            venv=self._folder(revision),
+            device=self.options.device,
             resume=True,
-            logs=self.out.resolve().parent / "logs" / self.duel.name / role,
+            logs=self.out.resolve().parent / "logs" / self.job.name / role,
         )
 
-    def _folder(self, side: Side) -> Path:
-        return self.means.venvs / f"{self.duel.name}-{side.role}"
+    def _folder(self, revision: PlannedRevision) -> Path:
+        return self.options.venvs / f"{self.job.name}-{revision.role}"
 
-    def _setup(self, side: Side) -> Setup:
-        sandbox = self.means.sandbox
-        pin = side.pins.get(PROJECT)
+    def _setup(self, revision: PlannedRevision) -> Setup:
+        sandbox = self.options.sandbox
+        pin = revision.pins.get(PROJECT)
         if pin is None:
             return replace(OURS, sandbox=sandbox)
-        folder = self._folder(side)
+        folder = self._folder(revision)
         root = checkout(pin, folder.with_name(f"{folder.name}-probe"), sandbox or Sandbox(Isolation.NONE))
         return Setup(root.resolve(), sandbox)
 
     def rerun(self, roles: Mapping[Role, Role], keys: Sequence[CaseKey]) -> dict[Role, Run]:
-        """What `keys` give on the sides that `roles` names, each measured as the role it is mapped to."""
+        """What `keys` give on the revisions that `roles` names, each measured as the role it is mapped to."""
         asked = [key for task in self.tasks for key in task.keys]
         tasks = remaining(self.tasks, set(asked) - set(keys))
-        sides = [(side, measured_as) for role, measured_as in roles.items() if (side := self.side(role))]
-        return {role: self.measured(side, role, tasks) for side, role in sides} if tasks else {}
+        revisions = [
+            (revision, measured_as) for role, measured_as in roles.items() if (revision := self.revision(role))
+        ]
+        return {role: self.measure_revision(revision, role, tasks) for revision, role in revisions} if tasks else {}
 
 
 def _tidy(request: Request, cell: Cell) -> None:
@@ -133,20 +137,22 @@ def _tidy(request: Request, cell: Cell) -> None:
             file.rename(request.logs / file.name)
 
 
-def run(duel: Duel, out: Path, progress: Progress, means: Means) -> None:
-    """Measure `duel` into `out`, going on from what is there.
+def measure_job(job: ComparisonJob, out: Path, progress: Progress, options: JobOptions) -> None:
+    """Measure `job` into `out`, going on from what is there.
 
     An environment that cannot be installed, or a probe that ends early, is in the records, and the rest is measured.
-    Raises the classes of `matrix.errors` that no other side would be spared: output, devices.
+    Raises the classes of `matrix.errors` that no other revision would be spared: output, devices.
     """
-    session = _Session(duel, out, progress, means)
+    session = _JobRun(job, out, progress, options)
     others = (Role.BASE_OTHER, Role.HEAD_OTHER)
     runs = {
-        side.role: session.measured(side, side.role, session.tasks) for side in duel.sides if side.role not in others
+        revision.role: session.measure_revision(revision, revision.role, session.tasks)
+        for revision in job.revisions
+        if revision.role not in others
     }
     if Role.BASE not in runs or Role.HEAD not in runs:
         return
-    differing = suspects(runs[Role.BASE], runs[Role.HEAD])
-    runs |= session.rerun({Role.BASE: Role.BASE_AGAIN, Role.HEAD: Role.HEAD_AGAIN}, differing)
+    differing = find_suspects(runs[Role.BASE], runs[Role.HEAD])
+    runs |= session.rerun({Role.BASE: Role.BASE_RERUN, Role.HEAD: Role.HEAD_RERUN}, differing)
     regressed = [found.key for found in compare(runs, differing).of(Outcome.REGRESSED)]
     session.rerun(dict(zip(others, others, strict=True)), regressed)

@@ -45,7 +45,7 @@ class Outcome(StrEnum):
         return self in (Outcome.INFRASTRUCTURE, Outcome.NOT_RUN)
 
 
-class Culprit(StrEnum):
+class Attribution(StrEnum):
     """Whose change makes a case red, told from old and new of each of two packages.
 
     `subject` is the package under comparison (transformers in a pull request of transformers), `other` its counterpart.
@@ -67,7 +67,7 @@ def signature(case: Case) -> Signature:
     return case.verdict, frozenset((found.tensor, found.ranks) for found in case.findings)
 
 
-def red(case: Case | None) -> bool | None:
+def is_failing(case: Case | None) -> bool | None:
     """Whether a case went wrong; None where that is unknown: not measured, no such class, or different each time."""
     if case is None or not case.verdict.row.measured or case.verdict is Verdict.FLAKY:
         return None
@@ -75,13 +75,13 @@ def red(case: Case | None) -> bool | None:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCase:
     """One side of a comparison and its rerun. A case is None where it was not measured, an error spoils a whole run."""
 
     case: Case | None = None
     again: Case | None = None
     error: Failure | None = None
-    again_error: Failure | None = None
+    rerun_error: Failure | None = None
 
     @property
     def failed(self) -> bool:
@@ -89,14 +89,14 @@ class Measured:
         return self.error is not None or _infrastructure(self.case)
 
     @property
-    def again_failed(self) -> bool:
+    def rerun_failed(self) -> bool:
         """Whether its rerun could not."""
-        return self.again_error is not None or _infrastructure(self.again)
+        return self.rerun_error is not None or _infrastructure(self.again)
 
     @property
     def rerun(self) -> bool:
         """Whether there is a second measurement, to confirm the first or not."""
-        return self.again is not None and not self.again_failed
+        return self.again is not None and not self.rerun_failed
 
     @property
     def unsteady(self) -> bool:
@@ -108,7 +108,7 @@ class Measured:
         )
 
 
-def classify(base: Measured, head: Measured) -> tuple[Outcome, str]:
+def classify(base: MeasuredCase, head: MeasuredCase) -> tuple[Outcome, str]:
     """The outcome of a case and why, in our own words; for whatever was measured or not there is exactly one.
 
     Infrastructure is never a regression, and no change is told that a rerun of each side does not confirm.
@@ -123,12 +123,12 @@ def classify(base: Measured, head: Measured) -> tuple[Outcome, str]:
     return _confirmed(base, head, outcome, reason) if outcome.change else (outcome, reason)
 
 
-def _confirmed(base: Measured, head: Measured, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
+def _confirmed(base: MeasuredCase, head: MeasuredCase, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
     """A change between steady sides, if both have a rerun to confirm it."""
     if base.rerun and head.rerun:
         return outcome, reason
-    if base.again_failed or head.again_failed:
-        unable = _sides(base=base.again_failed, head=head.again_failed)
+    if base.rerun_failed or head.rerun_failed:
+        unable = _sides(base=base.rerun_failed, head=head.rerun_failed)
         return Outcome.INFRASTRUCTURE, f"{reason}; the rerun of {unable} could not be measured, so it is unconfirmed"
     missing = _sides(base=not base.rerun, head=not head.rerun)
     return Outcome.NOT_RUN, f"{reason}; not rerun on {missing}, so it is unconfirmed"
@@ -138,7 +138,7 @@ def _infrastructure(case: Case | None) -> bool:
     return case is not None and case.verdict.infrastructure
 
 
-def _could_not(base: Measured, head: Measured) -> str:
+def _could_not(base: MeasuredCase, head: MeasuredCase) -> str:
     words = f"{_sides(base=base.failed, head=head.failed)} could not be installed, imported or started"
     return f"{words}, while base could: see its error" if head.failed and base.case and not base.failed else words
 
@@ -156,9 +156,9 @@ def _change(base: Case, head: Case) -> tuple[Outcome, str]:
     if Verdict.UNSUPPORTED in (base.verdict, head.verdict):
         return _lacking(base, head)
     both = f"{_words(base)} on base, {_words(head)} on head"
-    match red(base), red(head):
+    match is_failing(base), is_failing(head):
         case _, False:
-            return (Outcome.FIXED, both) if red(base) else (Outcome.UNCHANGED, "pass on base and head")
+            return (Outcome.FIXED, both) if is_failing(base) else (Outcome.UNCHANGED, "pass on base and head")
         case False, _:
             return Outcome.REGRESSED, both + _plain(head)
         case _:
@@ -172,7 +172,7 @@ def _lacking(base: Case, head: Case) -> tuple[Outcome, str]:
         return Outcome.UNCHANGED, "neither base nor head has such a class"
     if head.verdict is Verdict.UNSUPPORTED:
         return Outcome.NOT_RUN, f"{_words(base)} on base, but head has no such class: nothing to compare"
-    outcome = Outcome.NEW_BROKEN if red(head) else Outcome.UNCHANGED
+    outcome = Outcome.NEW_BROKEN if is_failing(head) else Outcome.UNCHANGED
     return outcome, f"base has no such class, {_words(head)} on head{_plain(head)}"
 
 
@@ -195,23 +195,23 @@ def _wrong(case: Case) -> frozenset[tuple[str, int]]:
     return frozenset((found.tensor, rank) for found in case.findings for rank in found.ranks)
 
 
-def culprit(old_old: Case | None, new_old: Case | None, old_new: Case | None, new_new: Case | None) -> Culprit:
+def attribute(old_old: Case | None, new_old: Case | None, old_new: Case | None, new_new: Case | None) -> Attribution:
     """Whose change makes `new_new` red; the subject's age comes first in a name, the other package's second.
 
     Told by taking back each change alone: the one without which it is green is guilty, and where either helps, only
     the two together are. Where neither helps, each does it alone if the old pair is green, and none if it was red.
     """
-    subject_back, other_back = red(old_new), red(new_old)
-    match red(new_new), subject_back, other_back, red(old_old):
+    subject_back, other_back = is_failing(old_new), is_failing(new_old)
+    match is_failing(new_new), subject_back, other_back, is_failing(old_old):
         case False, _, _, _:
-            return Culprit.NEITHER
+            return Attribution.NEITHER
         case (None, _, _, _) | (_, None, _, _) | (_, _, None, _) | (_, True, True, None):
-            return Culprit.UNKNOWN
+            return Attribution.UNKNOWN
         case _, False, True, _:
-            return Culprit.SUBJECT
+            return Attribution.SUBJECT
         case _, True, False, _:
-            return Culprit.OTHER
+            return Attribution.OTHER
         case _, False, False, _:
-            return Culprit.TOGETHER
+            return Attribution.TOGETHER
         case _, _, _, before:
-            return Culprit.NEITHER if before else Culprit.EITHER
+            return Attribution.NEITHER if before else Attribution.EITHER

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
@@ -15,7 +17,7 @@ from matrix.plans import PlanFormat
 
 
 @dataclass(frozen=True)
-class Side:
+class PlannedRevision:
     """What one run of a comparison installs: `pins` by package of packages.toml.
 
     A pin is a version, a `git+https://...@<40 hexadecimal digits>` address or a source folder.
@@ -26,15 +28,15 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Duel:
+class ComparisonJob:
     """What one machine measures of a comparison; `name` is the job's and, behind `zero3-`, its artifact's name.
 
-    With the sides base and head it measures both, reruns on both what differs, and tries what still looks regressed
-    with the `other` sides. A duel with one side is a reference. `architectures` are catalog ids.
+    With the revisions base and head it measures both, reruns on both what differs, and tries what still looks regressed
+    with the `other` revisions. A job with one revision is a reference. `architectures` are catalog ids.
     """
 
     name: str
-    sides: tuple[Side, ...]
+    revisions: Annotated[tuple[PlannedRevision, ...], Field(alias="sides")]
     architectures: tuple[str, ...]
     loaders: tuple[Loader, ...] = (Loader.STOCK,)
     checks: tuple[Check, ...] = tuple(CHECKS)
@@ -48,36 +50,36 @@ class ComparisonPlan:
     number: int
     base_sha: str
     head_sha: str
-    duels: tuple[Duel, ...]
+    jobs: Annotated[tuple[ComparisonJob, ...], Field(alias="duels")]
 
 
 _NAME = re.compile(r"[a-z0-9][a-zA-Z0-9._-]{0,99}")
 _SHA = re.compile(r"[0-9a-f]{40}")
 
 
-def _problems(comparison: ComparisonPlan) -> Iterator[str]:
+def _find_problems(comparison: ComparisonPlan) -> Iterator[str]:
     if not (_SHA.fullmatch(comparison.base_sha) and _SHA.fullmatch(comparison.head_sha)):
         yield "base_sha and head_sha are 40 hexadecimal digits"
-    names = [duel.name for duel in comparison.duels]
+    names = [job.name for job in comparison.jobs]
     if len(set(names)) < len(names):
-        yield "two duels have one name"
-    for duel in comparison.duels:
-        yield from (f"duel {duel.name!r}: {problem}" for problem in _duel_problems(duel))
+        yield "two jobs have one name"
+    for job in comparison.jobs:
+        yield from (f"job {job.name!r}: {problem}" for problem in _find_job_problems(job))
 
 
-def _duel_problems(duel: Duel) -> Iterator[str]:
-    roles = {side.role for side in duel.sides}
-    if not _NAME.fullmatch(duel.name):
+def _find_job_problems(job: ComparisonJob) -> Iterator[str]:
+    roles = {revision.role for revision in job.revisions}
+    if not _NAME.fullmatch(job.name):
         yield "its name is no name of a folder"
-    if not roles or len(roles) < len(duel.sides) or roles & {Role.BASE_AGAIN, Role.HEAD_AGAIN}:
-        yield "it has no side, a role twice, or a rerun, which is not planned"
+    if not roles or len(roles) < len(job.revisions) or roles & {Role.BASE_RERUN, Role.HEAD_RERUN}:
+        yield "it has no revision, a role twice, or a rerun, which is not planned"
     if not ({Role.BASE, Role.HEAD} <= roles or (len(roles) == 1 and roles <= {Role.NEWEST, Role.LAST_BROKEN})):
         yield "it has neither base and head nor a single reference"
-    if not (duel.architectures and duel.loaders and duel.checks):
+    if not (job.architectures and job.loaders and job.checks):
         yield "it measures nothing"
-    if unknown := [name for name in duel.architectures if not ARCHITECTURE_ID.fullmatch(name)]:
+    if unknown := [name for name in job.architectures if not ARCHITECTURE_ID.fullmatch(name)]:
         yield f"{unknown[0]!r} is no architecture"
-    for name, pin in (pair for side in duel.sides for pair in side.pins.items()):
+    for name, pin in (pair for revision in job.revisions for pair in revision.pins.items()):
         if name not in PACKAGES or not _known_pin(pin):
             yield f"{name!r} {pin!r} is no pin"
 
@@ -86,5 +88,5 @@ def _known_pin(pin: str) -> bool:
     return is_version(pin) or bool(ADDRESS.fullmatch(pin)) or ("://" not in pin and Path(pin).is_dir())
 
 
-FORMAT: Final = PlanFormat(ComparisonPlan, "comparison plan", "python -m bot plan", _problems)
+FORMAT: Final = PlanFormat(ComparisonPlan, "comparison plan", "python -m bot plan", _find_problems)
 plan_to_json, plan_from_json, read_plan = FORMAT.to_json, FORMAT.from_json, FORMAT.read

@@ -10,16 +10,16 @@ from matrix.comparison.compare import Comparison, Outcome, Role
 from matrix.text import make_printable
 
 
-def comparison_values(comparison: Comparison) -> Iterator[dict[str, Any]]:
+def list_compared_cases(comparison: Comparison) -> Iterator[dict[str, Any]]:
     """Every case of a comparison, with its outcome, why, and the verdict and environment of each run."""
     environments = {role: [cell.environment.id for cell in run.cells] for role, run in comparison.runs.items()}
     for entry in comparison.compared:
         verdicts = {role: case.verdict for role, case in entry.cases.items()}
-        said = {"outcome": entry.outcome, "reason": entry.reason, "culprit": entry.culprit}
+        said = {"outcome": entry.outcome, "reason": entry.reason, "culprit": entry.attribution}
         yield {**entry.key._asdict(), **said, "verdicts": verdicts, "environments": environments}
 
 
-def comparison_lines(comparison: Comparison) -> Iterator[str]:
+def format_comparison(comparison: Comparison) -> Iterator[str]:
     """What was compared, how many cases have each outcome, and every case that is not unchanged, the worst first."""
     yield from _runs(comparison)
     counts = {outcome: len(comparison.of(outcome)) for outcome in Outcome}

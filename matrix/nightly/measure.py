@@ -15,12 +15,12 @@ from matrix.measure.probe_process import OURS
 from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan as tasks_of
 from matrix.model import Architecture, Loader
-from matrix.nightly.plan import WORLD_SIZE, NightCell, NightPlan
+from matrix.nightly.plan import WORLD_SIZE, NightlyCell, NightlyPlan
 from matrix.process.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
-class Machine:
+class ShardOptions:
     """What a shard is measured with; `venvs` is the folder that environments are installed in."""
 
     architectures: tuple[Architecture, ...]
@@ -29,7 +29,7 @@ class Machine:
     sandbox: Sandbox | None = None
 
 
-def run(plan: NightPlan, shard: str, machine: Machine, progress: Progress) -> None:
+def measure_shard(plan: NightlyPlan, shard: str, machine: ShardOptions, progress: Progress) -> None:
     """Measure the cells of `shard`, going on from what is there.
 
     An environment that cannot be installed, or whose probe ends early, is in the records as that, and the rest is
@@ -43,7 +43,7 @@ def run(plan: NightPlan, shard: str, machine: Machine, progress: Progress) -> No
         _remove(machine.venvs / cell.environment.id)
 
 
-def _request(plan: NightPlan, cell: NightCell, machine: Machine) -> Request:
+def _request(plan: NightlyPlan, cell: NightlyCell, machine: ShardOptions) -> Request:
     return Request(
         out=machine.out,
         tasks=tasks_of(machine.architectures, tuple(Loader), tuple(CHECKS)),

@@ -13,7 +13,7 @@ from matrix.model import Cell, Device
 from matrix.plans import PlanFormat
 
 
-class Why(StrEnum):
+class Reason(StrEnum):
     """Why a cell is measured, the most urgent first: a machine that runs out of time leaves out the last."""
 
     NEW = "new"
@@ -32,21 +32,21 @@ class Why(StrEnum):
     @property
     def rank(self) -> int:
         """0 for the most urgent."""
-        return list(Why).index(self)
+        return list(Reason).index(self)
 
 
 @dataclass(frozen=True)
-class NightCell:
+class NightlyCell:
     """A cell that a night measures on the machine `shard`, and why, in `words` as well. Its environment is installed."""
 
     shard: str
     environment: Environment
-    why: Why
+    why: Reason
     words: str = ""
 
 
 @dataclass(frozen=True)
-class NightPlan:
+class NightlyPlan:
     """Everything that a night measures. Each cell has as many `cases`; `catalog` and `probe` are digests, as a cell's.
 
     `moment` is when it was planned, such as 2026-11-22T01:37:00Z, and `night` the day of that.
@@ -58,19 +58,19 @@ class NightPlan:
     catalog: str
     probe: str
     cases: int
-    cells: tuple[NightCell, ...]
+    cells: tuple[NightlyCell, ...]
 
-    def name(self, cell: NightCell) -> str:
+    def name(self, cell: NightlyCell) -> str:
         """The id of the cell that is to be measured, as its record and its file have it."""
         return f"{cell.environment.id}+{self.device}"
 
-    def unmeasured(self, cell: NightCell) -> Cell:
+    def unmeasured(self, cell: NightlyCell) -> Cell:
         """The cell as long as nothing of it is measured: what it should have been."""
         versions = {"python": cell.environment.python, **cell.environment.pins}
         info = planned_info(cell.environment.id, versions, self.device, WORLD_SIZE)
         return Cell(info, self.catalog, self.probe, self.moment, self.cases)
 
-    def of(self, shard: str) -> tuple[NightCell, ...]:
+    def of(self, shard: str) -> tuple[NightlyCell, ...]:
         """The cells of one machine, in the order to measure them in; raises UnknownNameError."""
         found = tuple(cell for cell in self.cells if cell.shard == shard)
         if not found:
@@ -83,7 +83,7 @@ _SHARD: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def _problems(plan: NightPlan) -> Iterator[str]:
+def _problems(plan: NightlyPlan) -> Iterator[str]:
     names = [cell.environment.id for cell in plan.cells]
     if len(set(names)) < len(names):
         yield "two cells have one name"
@@ -102,5 +102,5 @@ def _pins(environment: Environment) -> tuple[str, ...]:
     return (*pins, environment.accelerate) if environment.accelerate else pins
 
 
-FORMAT: Final = PlanFormat(NightPlan, "nightly plan", "python -m bot nightly plan", _problems)
-night_to_json, night_from_json, read_night = FORMAT.to_json, FORMAT.from_json, FORMAT.read
+FORMAT: Final = PlanFormat(NightlyPlan, "nightly plan", "python -m bot nightly plan", _problems)
+nightly_plan_to_json, nightly_plan_from_json, read_nightly_plan = FORMAT.to_json, FORMAT.from_json, FORMAT.read

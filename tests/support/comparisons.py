@@ -4,8 +4,8 @@ from typing import Any
 
 from bot.comment.context import Facts
 from bot.loading_code.affected import Touched
-from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
-from matrix.comparison.plan import ComparisonPlan, Duel, Side
+from matrix.comparison.compare import Attribution, ComparedCase, Comparison, Outcome, Role
+from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
 from matrix.model import Case, CaseKey, Check, Failure, Loader, Run
 from matrix.verdicts import Verdict
 from tests.support.runs import ROUTER, case, cell
@@ -19,12 +19,12 @@ LOAD = Check("load")
 PLACE = Touched("src/transformers/modeling_utils.py", "_load_pretrained_model", (10, 20), "it loads a model")
 
 
-def plan(*sides: Side) -> ComparisonPlan:
+def plan(*sides: PlannedRevision) -> ComparisonPlan:
     pins = {"transformers": UPSTREAM + HEAD, "deepspeed": "0.19.8"}
-    base = Side(Role.BASE, {**pins, "transformers": UPSTREAM + BASE})
-    other = Side(Role.HEAD_OTHER, {**pins, "deepspeed": "0.18.9"})
-    duel = Duel("models-1", sides or (base, Side(Role.HEAD, pins), other), (ROUTER,))
-    return ComparisonPlan("huggingface/transformers", 7, BASE, HEAD, (duel,))
+    base = PlannedRevision(Role.BASE, {**pins, "transformers": UPSTREAM + BASE})
+    other = PlannedRevision(Role.HEAD_OTHER, {**pins, "deepspeed": "0.18.9"})
+    job = ComparisonJob("models-1", sides or (base, PlannedRevision(Role.HEAD, pins), other), (ROUTER,))
+    return ComparisonPlan("huggingface/transformers", 7, BASE, HEAD, (job,))
 
 
 def facts(**other: Any) -> Facts:
@@ -33,7 +33,7 @@ def facts(**other: Any) -> Facts:
     )
 
 
-def compared(outcome: Outcome, architecture: str = ROUTER, check: Check = LOAD, **other: Any) -> Compared:
+def compared(outcome: Outcome, architecture: str = ROUTER, check: Check = LOAD, **other: Any) -> ComparedCase:
     """A case with that outcome, and verdicts that fit it."""
     red = other.pop("red", Verdict.CORRUPT)
     error = Failure("TypeError", "no", "modeling_utils.py:1 in load", (1,)) if red is Verdict.CRASH else None
@@ -45,8 +45,10 @@ def compared(outcome: Outcome, architecture: str = ROUTER, check: Check = LOAD, 
     cases = {Role.BASE: side(base), Role.HEAD: side(red if outcome in RED else Verdict.PASS)}
     cases = {} if outcome in {Outcome.NOT_RUN, Outcome.INFRASTRUCTURE} else cases
     key = CaseKey(architecture, Loader.STOCK, check)
-    return Compared(key, outcome, **{"reason": "measured", "cases": cases, "culprit": Culprit.SUBJECT, **other})
+    return ComparedCase(
+        key, outcome, **{"reason": "measured", "cases": cases, "attribution": Attribution.SUBJECT, **other}
+    )
 
 
-def comparison(*cases: Compared, **other: Any) -> Comparison:
+def comparison(*cases: ComparedCase, **other: Any) -> Comparison:
     return Comparison(cases, **{"runs": {Role.HEAD: Run((cell(),))}, "errors": {}, **other})

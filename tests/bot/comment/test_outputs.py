@@ -10,8 +10,8 @@ from bot.comment.shorten import CALM, SHORTENING
 from bot.comment.state import Headline
 from bot.text import Code, strip_marks
 from bot.untrusted.artifacts import Rejected
-from matrix.comparison.compare import Comparison, Culprit, Outcome, Role
-from matrix.comparison.plan import Side
+from matrix.comparison.compare import Attribution, Comparison, Outcome, Role
+from matrix.comparison.plan import PlannedRevision
 from matrix.model import Check, Kind, Run
 from matrix.verdicts import Verdict
 from tests.support.comparisons import HEAD, PLACE, PUSH, UPSTREAM, compared, comparison, facts, plan
@@ -26,7 +26,9 @@ NOT_RUN = compared(Outcome.NOT_RUN, "n:NotRun", reason="not measured on head")
 INFRASTRUCTURE = compared(Outcome.INFRASTRUCTURE, "i:Infrastructure", reason="head could not be installed")
 UNSEEN = compared(Outcome.UNCHANGED, "u:Unseen", cases={})
 CRASHED = compared(Outcome.REGRESSED, "c:Crash", red=Verdict.CRASH)
-CONTROLLED = facts(plan=plan(Side(Role.HEAD, {"transformers": UPSTREAM + HEAD}), Side(Role.LAST_BROKEN)))
+CONTROLLED = facts(
+    plan=plan(PlannedRevision(Role.HEAD, {"transformers": UPSTREAM + HEAD}), PlannedRevision(Role.LAST_BROKEN))
+)
 LOST = comparison(UNCHANGED, errors={Role.HEAD: RESOLVER})
 
 
@@ -133,8 +135,10 @@ def test_a_measured_control_is_no_doubt() -> None:
 def test_a_row_says_who_what_where_and_whose_doing() -> None:
     wrong = (finding(), finding("b.bias"), finding("c.weight", site="Gate.weight", kind=Kind.GARBAGE, ranks=(1,)))
     cases = {Role.BASE: case(), Role.HEAD: case(verdict=Verdict.CORRUPT, findings=wrong)}
-    save = compared(Outcome.REGRESSED, check=Check("save"), cases=cases, culprit=Culprit.TOGETHER)
-    shown = build_view(facts(), comparison(compared(Outcome.REGRESSED, cases=cases, culprit=Culprit.TOGETHER), save))
+    save = compared(Outcome.REGRESSED, check=Check("save"), cases=cases, attribution=Attribution.TOGETHER)
+    shown = build_view(
+        facts(), comparison(compared(Outcome.REGRESSED, cases=cases, attribution=Attribution.TOGETHER), save)
+    )
     (row,) = shown.regressed.items
     cause = "only this change and deepspeed together"
     assert row == Row(Code(ROUTER), "load and save", "pass → corrupt", row.evidence, cause)
@@ -203,7 +207,7 @@ def test_a_change_of_this_project_is_reproduced_in_its_own_checkout() -> None:
         "deepspeed": "0.19.8",
         "zero3-matrix": f"git+https://github.com/o/zero3-matrix@{HEAD}",
     }
-    shown = build_view(facts(plan=plan(Side(Role.HEAD, pins))), comparison(REGRESSED))
+    shown = build_view(facts(plan=plan(PlannedRevision(Role.HEAD, pins))), comparison(REGRESSED))
     assert shown.command
     assert (shown.command.commit, shown.command.line.partition(" nox")[0]) == (
         HEAD,
@@ -222,7 +226,7 @@ def test_a_change_of_this_project_is_reproduced_in_its_own_checkout() -> None:
     ],
 )
 def test_no_command_where_it_could_be_somebody_elses_or_wrong(pins: dict[str, str], architecture: str) -> None:
-    known = facts(plan=plan(Side(Role.HEAD, pins)))
+    known = facts(plan=plan(PlannedRevision(Role.HEAD, pins)))
     assert build_view(known, comparison(compared(Outcome.REGRESSED, architecture))).command is None
 
 

@@ -15,8 +15,8 @@ from bot.loading_code.affected import Touched
 from bot.text import Code
 from bot.untrusted.artifacts import Rejected
 from matrix.checks import CHECKS
-from matrix.comparison.compare import Compared, Comparison, Culprit, Outcome, Role
-from matrix.comparison.plan import Side
+from matrix.comparison.compare import Attribution, ComparedCase, Comparison, Outcome, Role
+from matrix.comparison.plan import PlannedRevision
 from matrix.model import Case, CaseKey, Check, EnvironmentInfo, Failure, Finding, Kind, Loader, Run, Tensors, What
 from matrix.verdicts import Verdict
 from tests.support.comparisons import HEAD, facts, plan
@@ -174,12 +174,12 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 COMPARED = st.builds(
-    Compared,
+    ComparedCase,
     key=KEYS,
     outcome=st.sampled_from(Outcome),
     reason=TEXT,
     cases=st.dictionaries(st.sampled_from(Role), cases(), max_size=3),
-    culprit=st.sampled_from(Culprit),
+    attribution=st.sampled_from(Attribution),
 )
 INFO = st.builds(lambda a, b, size: info(a, deepspeed=b, torch=b, python=a, world_size=size), TEXT, TEXT, COUNTS)
 
@@ -200,7 +200,8 @@ PLACES = st.builds(Touched, path=TEXT, symbol=TEXT, lines=st.none() | st.tuples(
 FACTS = st.builds(
     Facts,
     plan=st.builds(
-        lambda pins: plan(Side(Role.HEAD, pins), Side(Role.NEWEST, pins)), st.dictionaries(TEXT, TEXT, max_size=2)
+        lambda pins: plan(PlannedRevision(Role.HEAD, pins), PlannedRevision(Role.NEWEST, pins)),
+        st.dictionaries(TEXT, TEXT, max_size=2),
     ),
     touched=st.lists(PLACES, max_size=4).map(tuple),
     since=st.sampled_from(["", HEAD, "c" * 40]),
@@ -230,14 +231,14 @@ def hostile(text: str, number: int) -> CommentView:
     wrong = Finding(text, What.BUFFER, text, Kind.SHAPE, (0, 1), bool(number % 2), (text,), (text,), (1, 2), text)
     failure = Failure(text, text, text, (0,))
 
-    def one(index: int, outcome: Outcome) -> Compared:
+    def one(index: int, outcome: Outcome) -> ComparedCase:
         case = Case(text, Loader.FIXED, Check("load"), Verdict.CORRUPT, Tensors(), (wrong,) * (index % 2), failure)
         measured = {} if outcome is Outcome.NOT_RUN else {Role.BASE: case, Role.HEAD: case}
-        return Compared(CaseKey(f"{index}{text}", Loader.FIXED, Check("load")), outcome, f"{index}{text}", measured)
+        return ComparedCase(CaseKey(f"{index}{text}", Loader.FIXED, Check("load")), outcome, f"{index}{text}", measured)
 
     compared = tuple(one(index, outcome) for outcome in Outcome for index in range(number))
     found = Comparison(compared, {role: run(info(text)) for role in Role}, dict.fromkeys(Role, failure), text)
-    sides = [Side(role, {text: text}) for role in Role]
+    sides = [PlannedRevision(role, {text: text}) for role in Role]
     known = facts(
         plan=plan(*sides), touched=(Touched(text, text, (1, 2), text),) * number, failed_jobs=(text,) * number
     )

@@ -8,9 +8,9 @@ import pytest
 from bot.comment.state import MARKER as COMMENT
 from bot.comment.state import CommentState, Headline
 from bot.github.marker import Marker
-from bot.nightly.changes import Turn
 from bot.nightly.issue import MARKER as NIGHTLY
-from bot.nightly.issue import Ledger
+from bot.nightly.issue import NightlyState
+from bot.nightly.verdict_changes import VerdictChange
 from bot.pull_requests.tracking_issue import MARKER as TRACKING
 from bot.pull_requests.tracking_issue import Cursor, Entry, TrackingState
 from matrix.model import Check, Loader
@@ -18,7 +18,7 @@ from matrix.verdicts import Verdict
 
 A, B, C = (letter * 40 for letter in "abc")
 RUN = "https://github.com/own/zero3/actions/runs/7"
-TURN = Turn("a <b> é", "m:C", Loader.STOCK, Check("load"), Verdict.PASS, Verdict.CORRUPT, date(2026, 11, 22))
+TURN = VerdictChange("a <b> é", "m:C", Loader.STOCK, Check("load"), Verdict.PASS, Verdict.CORRUPT, date(2026, 11, 22))
 KNOWN = [
     (
         COMMENT,
@@ -41,7 +41,7 @@ KNOWN = [
     ),
     (
         NIGHTLY,
-        Ledger(date(2026, 11, 23), (1, 2, 3, 4), late=True, wrong=(TURN,), more=5),
+        NightlyState(date(2026, 11, 23), (1, 2, 3, 4), late=True, wrong=(TURN,), more=5),
         (
             r'<!-- zero3-nightly {"night":"2026-11-23","counts":[1,2,3,4],"late":true,"wrong":[{"cell":"a \u003cb\u003e \u00e9",'
             '"architecture":"m:C","loader":"stock","check":"load","before":"pass","after":"corrupt","since":"2026-11-22"}],'

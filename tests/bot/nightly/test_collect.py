@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.github.types import ArtifactInfo
-from bot.nightly.collect import Gathered, gathered, newest
-from bot.nightly.inputs import Digests
-from bot.nightly.plan import Asked, Past, plan
-from bot.nightly.steps import keep
+from bot.nightly.collect import CollectedFiles, collect_files, find_newest_artifacts
+from bot.nightly.input_changes import Digests
+from bot.nightly.plan import NightlyRequest, PastRuns, plan_nightly_run
+from bot.nightly.steps import store_records
 from matrix.__main__ import app
 from matrix.checks import CHECKS
 from matrix.environments.spec import Environment
@@ -25,7 +25,7 @@ from matrix.history.database import open_database
 from matrix.history.files import State
 from matrix.history.queries import NightlyRun, query_environments, query_nightly_runs, query_rejected_files
 from matrix.model import Case, Cell, Device, EnvironmentInfo, Loader, Tensors
-from matrix.nightly.plan import NightPlan
+from matrix.nightly.plan import NightlyPlan
 from tests.support.history.folder import lines
 from tests.support.runs import cell as a_cell
 from tests.support.runs import info
@@ -34,8 +34,8 @@ from tests.support.zip_archives import zipped
 OLD, NEW = (Environment(version, "0.19.8", "2.13.0") for version in ("5.5.4", "5.6.0"))
 DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)
 MOMENT = datetime(2026, 11, 22, 1, 37, tzinfo=UTC)
-ASKED = Asked(MOMENT, Device.CUDA, DIGESTS, cases=2, shards=2, oldest=30)
-PLAN = plan([OLD, NEW], Past(), ASKED).plan
+ASKED = NightlyRequest(MOMENT, Device.CUDA, DIGESTS, cases=2, shards=2, oldest=30)
+PLAN = plan_nightly_run([OLD, NEW], PastRuns(), ASKED).plan
 CASES = tuple(Case("bert:BertModel", Loader.STOCK, check, "pass", Tensors(1, 1, 0)) for check in CHECKS)  # type: ignore[arg-type]
 
 
@@ -60,8 +60,8 @@ def uploaded(**files: bytes) -> dict[str, bytes | str]:
     return {shard(OLD): zipped(named)}
 
 
-def told(archives: Mapping[str, bytes | str]) -> Gathered:
-    return gathered(PLAN, archives)
+def told(archives: Mapping[str, bytes | str]) -> CollectedFiles:
+    return collect_files(PLAN, archives)
 
 
 def test_what_was_asked_for_is_believed_and_what_is_missing_is_told() -> None:
@@ -108,14 +108,14 @@ def test_what_was_not_asked_for_is_kept_but_not_believed(content: bytes) -> None
 
 
 def test_a_machine_speaks_of_its_own_cells_only() -> None:
-    found = gathered(PLAN, {shard(OLD): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})})
+    found = collect_files(PLAN, {shard(OLD): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})})
     assert not found.believed
     assert "was not asked for" in found.words[0]
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "a/b.jsonl", "x.sh", "a" * 300 + ".jsonl"])
 def test_an_archive_of_other_files_is_no_nights(path: str) -> None:
-    found = gathered(PLAN, {shard(OLD): zipped({path: b"x"})})
+    found = collect_files(PLAN, {shard(OLD): zipped({path: b"x"})})
     assert (found.believed, found.refused) == ({}, {})
     assert len(found.words) == 2
 
@@ -123,15 +123,15 @@ def test_an_archive_of_other_files_is_no_nights(path: str) -> None:
 def test_the_newest_artifact_of_each_machine_counts() -> None:
     artifacts = [ArtifactInfo(3, "zero3-shard-001", 1), ArtifactInfo(5, "zero3-shard-001", 1)]
     artifacts += [ArtifactInfo(6, "zero3-shard-001", 1, expired=True), ArtifactInfo(7, "github-pages", 1)]
-    assert {shard: one.id for shard, one in newest(artifacts, PLAN).items()} == {"shard-001": 5}
+    assert {shard: one.id for shard, one in find_newest_artifacts(artifacts, PLAN).items()} == {"shard-001": 5}
 
 
 # In the history
 
 
-def kept(history: Path, archives: Mapping[str, bytes | str], attempt: int = 1, of: NightPlan = PLAN) -> list[str]:
+def kept(history: Path, archives: Mapping[str, bytes | str], attempt: int = 1, of: NightlyPlan = PLAN) -> list[str]:
     """The names of the files that a night puts into a history."""
-    return sorted(path.name for path in keep(of, gathered(of, archives), f"7-{attempt}", history))
+    return sorted(path.name for path in store_records(of, collect_files(of, archives), f"7-{attempt}", history))
 
 
 def states(history: Path) -> dict[str, State]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot.nightly.package_index import PackageIndexError, releases
+from bot.nightly.package_index import PackageIndexError, fetch_releases
 from tests.support.nightly.package_index import index
 
 FILES = [
@@ -18,7 +18,7 @@ FILES = [
 
 
 def asked(url: str) -> tuple[str, ...]:
-    return releases("transformers", {"PIP_INDEX_URL": url, "PIP_CONFIG_FILE": "/dev/null"})
+    return fetch_releases("transformers", {"PIP_INDEX_URL": url, "PIP_CONFIG_FILE": "/dev/null"})
 
 
 def test_releases_are_what_is_neither_a_preview_nor_yanked_in_the_order_of_versions() -> None:

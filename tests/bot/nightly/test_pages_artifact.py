@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.nightly.pages_artifact import SiteTooLargeError, pack
+from bot.nightly.pages_artifact import SiteTooLargeError, pack_site
 from matrix.errors import NoResultsError, OutputError
 
 
@@ -20,23 +20,23 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_it_holds_plain_visible_files_and_no_links(site: Path, tmp_path: Path) -> None:
-    assert pack(site, tmp_path / "artifact.tar") == 2
+    assert pack_site(site, tmp_path / "artifact.tar") == 2
     with tarfile.open(tmp_path / "artifact.tar") as archive:
         assert archive.getnames() == ["./cases/a,b~c/x.html", "./index.html"]
         assert all(entry.isfile() and entry.mode == 0o644 for entry in archive)
 
 
 def test_the_same_site_gives_the_same_bytes(site: Path, tmp_path: Path) -> None:
-    pack(site, tmp_path / "one.tar")
+    pack_site(site, tmp_path / "one.tar")
     (site / "index.html").touch()
-    pack(site, tmp_path / "two.tar")
+    pack_site(site, tmp_path / "two.tar")
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
 
 
 def test_what_github_would_not_publish_is_refused(site: Path, tmp_path: Path) -> None:
     with pytest.raises(SiteTooLargeError, match="28 bytes"):
-        pack(site, tmp_path / "artifact.tar", limit=20)
+        pack_site(site, tmp_path / "artifact.tar", limit=20)
     with pytest.raises(NoResultsError):
-        pack(tmp_path / "nothing", tmp_path / "artifact.tar")
+        pack_site(tmp_path / "nothing", tmp_path / "artifact.tar")
     with pytest.raises(OutputError):
-        pack(site, tmp_path / "nowhere" / "artifact.tar")
+        pack_site(site, tmp_path / "nowhere" / "artifact.tar")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from bot.nightly.candidates import News, candidates
-from bot.nightly.inputs import changes
-from bot.nightly.plan import Asked, Night, Past, plan, sharded
+from bot.nightly.candidates import News, list_candidates
+from bot.nightly.input_changes import find_input_changes
+from bot.nightly.plan import NightlyRequest, PastRuns, PlannedRun, plan_nightly_run, spread_over_shards
 from matrix.environments.spec import Environment
 from matrix.errors import BadPlanError, UnknownNameError
 from matrix.history.attempts import Attempt
 from matrix.history.files import State
-from matrix.nightly.plan import NightCell, NightPlan, Why, night_from_json, night_to_json
+from matrix.nightly.plan import NightlyCell, NightlyPlan, Reason, nightly_plan_from_json, nightly_plan_to_json
 from tests.support.nightly.plans import ASKED, DIGESTS, EARLIER, KNOWN, TIP
 from tests.support.runs import cell, info
 
@@ -35,21 +35,21 @@ def attempt(days: int = 1, state: State = State.COMPLETE, cases: int = 4, **othe
     return Attempt(TONIGHT - timedelta(days=days), state, cases, header, "x")
 
 
-def planned(*attempts: Attempt, environment: Environment = OLD, asked: Asked = ASKED) -> Night:
+def planned(*attempts: Attempt, environment: Environment = OLD, asked: NightlyRequest = ASKED) -> PlannedRun:
     """What of one environment is planned; another, which is older, keeps it from being measured as the oldest."""
     elder = replace(OLD, transformers="4.40.2")
     others = attempt(29, environment=info("4.40.2"))
-    past = Past({f"{environment.id}+cuda": attempts, f"{elder.id}+cuda": [others]})
-    night = plan([environment, elder], past, asked)
+    past = PastRuns({f"{environment.id}+cuda": attempts, f"{elder.id}+cuda": [others]})
+    night = plan_nightly_run([environment, elder], past, asked)
     return replace(night, plan=replace(night.plan, cells=tuple(c for c in night.plan.cells if c.environment != elder)))
 
 
-def why(night: Night) -> Why | None:
+def why(night: PlannedRun) -> Reason | None:
     return next((cell.why for cell in night.plan.cells), None)
 
 
 def test_what_was_never_measured_is_new() -> None:
-    assert why(planned()) is Why.NEW
+    assert why(planned()) is Reason.NEW
 
 
 def test_what_is_the_same_is_not_measured_and_says_so() -> None:
@@ -69,15 +69,15 @@ def test_what_is_the_same_is_not_measured_and_says_so() -> None:
 )
 def test_what_changed_is_measured_and_says_what(other: dict[str, Any], words: str) -> None:
     (found,) = planned(attempt(**other)).plan.cells
-    assert (found.why, found.words) == (Why.CHANGED, words)
+    assert (found.why, found.words) == (Reason.CHANGED, words)
 
 
 def test_another_interpreter_is_a_change_only_where_it_may_not_be_used_any_more() -> None:
     measured = attempt(environment=info(python="3.13.1")).header
-    assert not changes(OLD, measured, DIGESTS)
-    assert changes(replace(OLD, python="<3.13"), measured, DIGESTS)
+    assert not find_input_changes(OLD, measured, DIGESTS)
+    assert find_input_changes(replace(OLD, python="<3.13"), measured, DIGESTS)
     failed = attempt(environment=info(python="<3.13")).header
-    assert not changes(replace(OLD, python="<3.13"), failed, DIGESTS)
+    assert not find_input_changes(replace(OLD, python="<3.13"), failed, DIGESTS)
 
 
 def test_a_branch_is_measured_again_when_its_tip_moved() -> None:
@@ -89,8 +89,8 @@ def test_a_branch_is_measured_again_when_its_tip_moved() -> None:
 
 
 def test_a_branch_that_failed_at_its_tip_is_known_by_its_pin() -> None:
-    assert not changes(MAIN, attempt(environment=info(MAIN.transformers)).header, DIGESTS)
-    assert changes(MAIN, attempt(environment=info(MAIN.transformers.replace(TIP, EARLIER))).header, DIGESTS)
+    assert not find_input_changes(MAIN, attempt(environment=info(MAIN.transformers)).header, DIGESTS)
+    assert find_input_changes(MAIN, attempt(environment=info(MAIN.transformers.replace(TIP, EARLIER))).header, DIGESTS)
 
 
 FAILED: dict[str, Any] = {"state": State.FAILED, "cases": 0}
@@ -101,7 +101,7 @@ def test_a_failure_is_tried_again_for_two_nights_then_once_a_week() -> None:
     attempts: list[Attempt] = [attempt(20, **FAILED)]
     for days in range(19, -1, -1):
         asked = replace(ASKED, moment=ASKED.moment - timedelta(days=days))
-        if why(planned(*attempts, asked=asked)) is Why.FAILED:
+        if why(planned(*attempts, asked=asked)) is Reason.FAILED:
             attempts.insert(0, attempt(days, **FAILED))
             told.append(20 - days)
     assert told == [1, 2, 9, 16]
@@ -109,8 +109,8 @@ def test_a_failure_is_tried_again_for_two_nights_then_once_a_week() -> None:
 
 def test_a_failure_with_other_inputs_counts_anew() -> None:
     before = [attempt(days, catalog="sha256:x", **FAILED) for days in (2, 3, 4, 5)]
-    assert why(planned(*before)) is Why.CHANGED
-    assert why(planned(attempt(1, **FAILED), *before)) is Why.FAILED
+    assert why(planned(*before)) is Reason.CHANGED
+    assert why(planned(attempt(1, **FAILED), *before)) is Reason.FAILED
 
 
 def test_a_skipped_failure_says_when_it_is_tried_again() -> None:
@@ -121,25 +121,25 @@ def test_a_skipped_failure_says_when_it_is_tried_again() -> None:
 def test_what_no_machine_began_is_tried_every_night() -> None:
     never = [attempt(days, State.INCOMPLETE, cases=0) for days in (1, 2, 3, 4)]
     (found,) = planned(*never, attempt(5)).plan.cells
-    assert (found.why, found.words) == (Why.UNFINISHED, "no machine began it on 2026-11-21")
-    assert why(planned(never[0], *(attempt(days, **FAILED) for days in (2, 3, 4)))) is Why.UNFINISHED
+    assert (found.why, found.words) == (Reason.UNFINISHED, "no machine began it on 2026-11-21")
+    assert why(planned(never[0], *(attempt(days, **FAILED) for days in (2, 3, 4)))) is Reason.UNFINISHED
 
 
 def test_what_never_gets_to_its_end_is_tried_as_seldom_as_a_failure() -> None:
     unfinished = [attempt(days, State.INCOMPLETE) for days in (1, 2, 3)]
-    assert why(planned(*unfinished[1:])) is Why.UNFINISHED
+    assert why(planned(*unfinished[1:])) is Reason.UNFINISHED
     assert why(planned(*unfinished)) is None
 
 
 def test_by_force_everything_is_measured() -> None:
-    assert why(planned(attempt(0), asked=replace(ASKED, force=True))) is Why.ASKED
+    assert why(planned(attempt(0), asked=replace(ASKED, force=True))) is Reason.ASKED
 
 
 def test_globs_choose_and_one_that_matches_nothing_is_told() -> None:
-    night = plan([OLD, replace(OLD, transformers="5.6.0")], Past(), replace(ASKED, globs=("*5.6.0*",)))
+    night = plan_nightly_run([OLD, replace(OLD, transformers="5.6.0")], PastRuns(), replace(ASKED, globs=("*5.6.0*",)))
     assert [cell.environment.transformers for cell in night.plan.cells] == ["5.6.0"]
     with pytest.raises(UnknownNameError, match=r"5\.7"):
-        plan([OLD], Past(), replace(ASKED, globs=("*5.7*",)))
+        plan_nightly_run([OLD], PastRuns(), replace(ASKED, globs=("*5.7*",)))
 
 
 def test_everything_is_measured_within_thirty_days_and_a_few_each_night() -> None:
@@ -150,8 +150,10 @@ def test_everything_is_measured_within_thirty_days_and_a_few_each_night() -> Non
         asked = replace(ASKED, moment=ASKED.moment + timedelta(days=days))
         if days % 10 == 5:
             continue
-        cells = plan(many, Past({f"{name}+cuda": [one] for name, one in last.items()}), asked).plan.cells
-        assert {cell.why for cell in cells} == {Why.OLD}
+        cells = plan_nightly_run(
+            many, PastRuns({f"{name}+cuda": [one] for name, one in last.items()}), asked
+        ).plan.cells
+        assert {cell.why for cell in cells} == {Reason.OLD}
         assert len(cells) <= 8
         for found in cells:
             last[found.environment.id] = replace(last[found.environment.id], night=asked.night)
@@ -159,21 +161,21 @@ def test_everything_is_measured_within_thirty_days_and_a_few_each_night() -> Non
 
 
 def test_what_was_measured_tonight_is_not_measured_as_old() -> None:
-    night = plan([OLD], Past({NAME: [attempt(0)]}), ASKED)
+    night = plan_nightly_run([OLD], PastRuns({NAME: [attempt(0)]}), ASKED)
     assert not night.plan.cells
 
 
 # Machines
 
 
-def cells(*whys: Why) -> list[NightCell]:
-    return [NightCell("", replace(OLD, transformers=f"5.5.{n}"), one) for n, one in enumerate(whys)]
+def cells(*whys: Reason) -> list[NightlyCell]:
+    return [NightlyCell("", replace(OLD, transformers=f"5.5.{n}"), one) for n, one in enumerate(whys)]
 
 
 def test_machines_are_done_at_about_the_same_time() -> None:
-    many = cells(*[Why.NEW] * 40)
+    many = cells(*[Reason.NEW] * 40)
     seconds = {cell.environment.id: float(10 + n % 7 * 50) for n, cell in enumerate(many)}
-    dealt = sharded(many, 8, seconds)
+    dealt = spread_over_shards(many, 8, seconds)
     loads = Counter[str]()
     for one in dealt:
         loads[one.shard] += int(seconds[one.environment.id])
@@ -183,14 +185,14 @@ def test_machines_are_done_at_about_the_same_time() -> None:
 
 
 def test_the_most_urgent_comes_first_on_each_machine() -> None:
-    dealt = sharded(cells(Why.OLD, Why.NEW, Why.FAILED, Why.CHANGED), 1, {})
-    assert [one.why for one in dealt] == [Why.NEW, Why.CHANGED, Why.FAILED, Why.OLD]
+    dealt = spread_over_shards(cells(Reason.OLD, Reason.NEW, Reason.FAILED, Reason.CHANGED), 1, {})
+    assert [one.why for one in dealt] == [Reason.NEW, Reason.CHANGED, Reason.FAILED, Reason.OLD]
 
 
 def test_what_is_not_known_counts_as_the_longest() -> None:
-    dealt = sharded(cells(*[Why.NEW] * 4), 2, {OLD.id.replace("5.5.4", "5.5.0"): 100.0})
+    dealt = spread_over_shards(cells(*[Reason.NEW] * 4), 2, {OLD.id.replace("5.5.4", "5.5.0"): 100.0})
     assert sorted(Counter(one.shard for one in dealt).values()) == [2, 2]
-    assert not sharded([], 8, {})
+    assert not spread_over_shards([], 8, {})
 
 
 # What belongs to a night
@@ -199,7 +201,7 @@ NEWEST = KNOWN[0]
 
 
 def names(news: News) -> set[str]:
-    return {e.id for e in candidates(KNOWN, "nightly", news)} - {e.id for e in KNOWN}
+    return {e.id for e in list_candidates(KNOWN, "nightly", news)} - {e.id for e in KNOWN}
 
 
 def test_new_releases_are_crossed_with_the_newest_ones() -> None:
@@ -222,7 +224,7 @@ def test_three_new_releases_of_each_make_every_pair_with_the_newest_known_ones()
 
 def test_tips_are_named_by_their_branch_and_pinned_to_their_commit() -> None:
     news = News({"deepspeed": ["99.2.0"]}, {"transformers": TIP, "deepspeed": EARLIER})
-    found = {e.id: e for e in candidates(KNOWN, "nightly", news) if e.name}
+    found = {e.id: e for e in list_candidates(KNOWN, "nightly", news) if e.name}
     assert list(found) == [
         "transformers-main+deepspeed-99.2.0+torch-2.13.0",
         f"transformers-{NEWEST.transformers}+deepspeed-main+torch-2.13.0",
@@ -235,24 +237,24 @@ def test_tips_are_named_by_their_branch_and_pinned_to_their_commit() -> None:
 
 def test_without_news_the_set_alone_belongs_to_a_night() -> None:
     assert not names(News(problems=("the package index is on fire",)))
-    assert [e.id for e in candidates(KNOWN, "last-broken", News(tips={"transformers": TIP}))] == [
+    assert [e.id for e in list_candidates(KNOWN, "last-broken", News(tips={"transformers": TIP}))] == [
         e.id for e in KNOWN if "last-broken" in e.sets
     ]
     with pytest.raises(UnknownNameError, match="nightyl"):
-        candidates(KNOWN, "nightyl", News())
+        list_candidates(KNOWN, "nightyl", News())
 
 
 # The plan as a job's output
 
 
-def whole() -> NightPlan:
+def whole() -> NightlyPlan:
     tips = News({"transformers": ["99.0.0", "99.1.0", "99.2.0"]}, {"transformers": TIP, "deepspeed": EARLIER})
-    return plan(candidates(KNOWN, "nightly", tips), Past(), ASKED).plan
+    return plan_nightly_run(list_candidates(KNOWN, "nightly", tips), PastRuns(), ASKED).plan
 
 
 def test_a_plan_is_read_back_and_fits_into_a_variable_of_a_process() -> None:
-    text = night_to_json(whole())
-    assert night_from_json(text) == whole()
+    text = nightly_plan_to_json(whole())
+    assert nightly_plan_from_json(text) == whole()
     assert len(text) < 100_000  # Linux takes 131,072 bytes
 
 
@@ -269,10 +271,10 @@ def test_a_plan_is_read_back_and_fits_into_a_variable_of_a_process() -> None:
     ],
 )
 def test_no_other_plan_is_measured(old: str, new: str, said: str) -> None:
-    text = night_to_json(whole())
+    text = nightly_plan_to_json(whole())
     assert old in text
     with pytest.raises(BadPlanError, match=said):
-        night_from_json(text.replace(old, new))
+        nightly_plan_from_json(text.replace(old, new))
 
 
 def test_a_cell_that_was_not_begun_has_a_record_that_says_what_it_should_have_been() -> None:
@@ -280,4 +282,4 @@ def test_a_cell_that_was_not_begun_has_a_record_that_says_what_it_should_have_be
     found = whole_plan.unmeasured(whole_plan.cells[0])
     assert found.environment.id == whole_plan.name(whole_plan.cells[0])
     assert (found.complete, found.planned, found.error, found.started) == (False, 4, None, "2026-11-22T01:37:00Z")
-    assert not changes(whole_plan.cells[0].environment, found, DIGESTS)
+    assert not find_input_changes(whole_plan.cells[0].environment, found, DIGESTS)

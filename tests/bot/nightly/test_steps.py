@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from bot.__main__ import app
 from matrix.checks import CHECKS
 from matrix.model import Case, Device, Loader, Tensors
-from matrix.nightly.plan import NightPlan, night_from_json, night_to_json
+from matrix.nightly.plan import NightlyPlan, nightly_plan_from_json, nightly_plan_to_json
 from matrix.verdicts import Verdict
 from tests.support.github.server import GitHubServer, serving
 from tests.support.github.state import Artifact, Repository, Run, State
@@ -59,10 +59,10 @@ class Night:
             "GIT_CONFIG_VALUE_0": "https://github.com/",
         }  # fmt: skip
 
-    def plan(self, **variables: str) -> NightPlan:
-        return night_from_json(self("plan", **variables)["plan"])
+    def plan(self, **variables: str) -> NightlyPlan:
+        return nightly_plan_from_json(self("plan", **variables)["plan"])
 
-    def uploads(self, plan: NightPlan, verdict: Verdict = Verdict.PASS) -> None:
+    def uploads(self, plan: NightlyPlan, verdict: Verdict = Verdict.PASS) -> None:
         """The machine that measures `ID` uploads its results."""
         (asked,) = [one for one in plan.cells if one.environment.id == ID]
         cases = [Case("bert:BertModel", Loader.STOCK, check, verdict, Tensors(1, 1, 0)) for check in CHECKS]
@@ -99,21 +99,21 @@ def test_a_night_is_planned_kept_and_not_measured_a_second_time(night: Night) ->
     plan = night.plan()
     assert {cell.environment.id for cell in plan.cells} == {"transformers-main+deepspeed-main+torch-2.13.0", ID}
     night.uploads(plan)
-    said = night("keep", stdin=night_to_json(plan))
+    said = night("keep", stdin=nightly_plan_to_json(plan))
     assert "1 uploaded" in said["summary"]
     remote = night.folder / f"{OWN}.git"
     assert files(remote) == sorted(f"{plan.night}/{plan.name(cell)}.jsonl.gz" for cell in plan.cells)
     again = night("plan")
     assert f"`{ID}`: `the same as on {plan.night}`" in again["summary"]
     assert "no machine began it" in again["summary"]
-    assert night("keep", stdin=night_to_json(plan))["summary"].count("holds all of it already") == 1
+    assert night("keep", stdin=nightly_plan_to_json(plan))["summary"].count("holds all of it already") == 1
     assert git("rev-list", "--count", "history", at=remote) == "1"
 
 
 def test_what_does_not_answer_is_told_and_stops_nothing(night: Night) -> None:
     night.server.state.repositories[1].name = "gone/away"
     said = night("plan", ZERO3_ENVIRONMENTS="")
-    names = {cell.environment.id for cell in night_from_json(said["plan"]).cells}
+    names = {cell.environment.id for cell in nightly_plan_from_json(said["plan"]).cells}
     assert "transformers-99.0.0+deepspeed-0.19.8+torch-2.13.0" in names
     assert not [name for name in names if name.startswith("transformers-main")]
     assert "the package index does not tell the releases of deepspeed" in said["summary"]
@@ -123,11 +123,11 @@ def test_what_does_not_answer_is_told_and_stops_nothing(night: Night) -> None:
 def test_what_turned_wrong_is_told_in_the_issue(night: Night) -> None:
     first = night.plan()
     night.uploads(first)
-    night("keep", stdin=night_to_json(first))
+    night("keep", stdin=nightly_plan_to_json(first))
     assert "needs no change" in night("track")["log"]
     later = replace(first, night=first.night + timedelta(days=400), moment=f"2099{first.moment[4:]}")
     night.uploads(later, Verdict.NOT_PARTITIONED)
-    night("keep", stdin=night_to_json(later))
+    night("keep", stdin=nightly_plan_to_json(later))
     assert "Opened own/zero3" in night("track")["log"]
     (issue,) = night.server.state.repositories[0].issues
     assert "`bert:BertModel stock load` | pass | not partitioned |" in issue.body
@@ -137,7 +137,7 @@ def test_a_repository_without_records_has_none_to_fetch(night: Night) -> None:
     done = night.plan()
     with pytest.raises(Exception, match="has no branch history"):
         night("fetch")
-    night("keep", stdin=night_to_json(done))
+    night("keep", stdin=nightly_plan_to_json(done))
     night("fetch", "--history", "records")
     assert list((night.folder / f"job-{night.job}" / "records").glob("*/*.jsonl.gz"))
 
@@ -146,17 +146,17 @@ def test_watching_says_that_no_night_was_ever_kept_until_one_is(night: Night) ->
     assert "No night is kept." in night.run("watch")["log"]
     night.server.state.repositories[0].workflows["nightly.yml"] = ("active", "2026-01-01T00:00:00Z")
     assert "Opened own/zero3" in night.run("watch")["log"]
-    night("keep", stdin=night_to_json(night.plan()))
+    night("keep", stdin=nightly_plan_to_json(night.plan()))
     assert "which is closed" in night("track")["log"]
 
 
 def test_watching_says_that_no_night_begins_and_takes_it_back(night: Night) -> None:
     plan = night.plan()
-    night("keep", stdin=night_to_json(replace(plan, night=plan.night - timedelta(days=3))))
+    night("keep", stdin=nightly_plan_to_json(replace(plan, night=plan.night - timedelta(days=3))))
     assert "Opened own/zero3" in night.run("watch")["log"]
     assert "which is open" in night("track")["log"]  # it knows more, and is as late
     assert not night.server.state.repositories[0].comments
-    night("keep", stdin=night_to_json(plan))
+    night("keep", stdin=nightly_plan_to_json(plan))
     assert "which is closed" in night.run("watch")["log"]
     titles = [issue.title for issue in night.server.state.repositories[0].issues]
     assert sorted(titles) == ["Nightly: what changed", "Upstream pull requests under ZeRO-3"]

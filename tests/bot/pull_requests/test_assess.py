@@ -23,9 +23,9 @@ def test_the_graph_is_that_of_the_newest_release(newest: Path) -> None:
 def test_base_is_where_the_head_branched_off() -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, merge_base="c" * 40, files=[LOADER])])])) as (_, github):
         assessed = assess(github, github.fetch_pull_request(NAME, 5))
-    (pair, *_) = assessed.plan.duels
+    (pair, *_) = assessed.plan.jobs
     assert assessed.plan.base_sha == "c" * 40
-    assert next(side for side in pair.sides if side.role is Role.BASE).pins["transformers"].endswith("c" * 40)
+    assert next(side for side in pair.revisions if side.role is Role.BASE).pins["transformers"].endswith("c" * 40)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_base_is_where_the_head_branched_off() -> None:
 )
 def test_a_selector_narrows_and_keeps_the_canaries(selector: tuple[str, ...], measured: int) -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, files=[LOADER])])])) as (_, github):
-        (pair, *_) = assess(github, github.fetch_pull_request(NAME, 5), selector).plan.duels
+        (pair, *_) = assess(github, github.fetch_pull_request(NAME, 5), selector).plan.jobs
     assert len(pair.architectures) == measured
     assert ROUTER in pair.architectures
 
@@ -45,5 +45,5 @@ def test_a_selector_of_what_is_not_affected_measures_nothing() -> None:
         "src/transformers/models/resnet/modeling_resnet.py", patch="@@ -1 +1 @@\n+        self.x = nn.Buffer(y)"
     )
     with opened(State([Repository(NAME, pulls=[Pull(5, files=[model])])])) as (_, github):
-        assert assess(github, github.fetch_pull_request(NAME, 5)).plan.duels
-        assert not assess(github, github.fetch_pull_request(NAME, 5), (CONTROL,)).plan.duels
+        assert assess(github, github.fetch_pull_request(NAME, 5)).plan.jobs
+        assert not assess(github, github.fetch_pull_request(NAME, 5), (CONTROL,)).plan.jobs

@@ -21,7 +21,7 @@ from bot.pull_requests.plan import (
 from matrix.catalog.catalog import load_catalog
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
-from matrix.comparison.plan import ComparisonPlan, Duel
+from matrix.comparison.plan import ComparisonJob, ComparisonPlan
 from matrix.environments.spec import Environment, load_environments, requirement
 from matrix.errors import UnknownNameError
 from matrix.model import Architecture, CaseKey, Check, Loader
@@ -46,7 +46,7 @@ def planned(request: PullRequest | None = None, *models: str) -> ComparisonPlan:
 
 
 def pins(comparison: ComparisonPlan) -> dict[Role, dict[str, str]]:
-    return {side.role: dict(side.pins) for duel in comparison.duels for side in duel.sides}
+    return {side.role: dict(side.pins) for duel in comparison.jobs for side in duel.revisions}
 
 
 def test_a_pull_request_of_transformers_is_measured_beside_two_releases_of_deepspeed_and_two_references() -> None:
@@ -55,7 +55,7 @@ def test_a_pull_request_of_transformers_is_measured_beside_two_releases_of_deeps
     comparison = planned()
     assert (comparison.repository, comparison.number) == ("huggingface/transformers", 7)
     assert (comparison.base_sha, comparison.head_sha) == (BASE, HEAD)
-    assert [duel.name for duel in comparison.duels] == ["pair", "newest", "last-broken"]
+    assert [duel.name for duel in comparison.jobs] == ["pair", "newest", "last-broken"]
     assert pins(comparison) == {
         Role.BASE: {"transformers": base, "deepspeed": "0.19.8"},
         Role.HEAD: {"transformers": head, "deepspeed": "0.19.8"},
@@ -136,7 +136,7 @@ def test_what_is_no_exact_commit_never_reaches_the_installer(head: Revision) -> 
 
 def architectures(*models: str, everything: bool = False) -> set[str]:
     comparison = build_plan(pull_request(), affected(*models, everything=everything), CATALOG, ENVIRONMENTS)
-    (measured,) = {duel.architectures for duel in comparison.duels}
+    (measured,) = {duel.architectures for duel in comparison.jobs}
     return {name.partition(":")[0] for name in measured}
 
 
@@ -157,7 +157,7 @@ def test_a_models_own_change_measures_it_and_the_canaries(models: Sequence[str],
 
 def test_a_change_of_everything_measures_the_catalog_in_its_order() -> None:
     comparison = build_plan(pull_request(), affected(everything=True), CATALOG, ENVIRONMENTS)
-    assert comparison.duels[0].architectures == tuple(entry.id for entry in CATALOG)
+    assert comparison.jobs[0].architectures == tuple(entry.id for entry in CATALOG)
 
 
 def test_the_canaries_are_a_router_and_a_batchnorm_of_the_catalog() -> None:
@@ -179,7 +179,7 @@ def test_of_many_unknown_models_a_few_are_named() -> None:
 def test_no_loading_code_no_duels() -> None:
     nothing = Affected(touched=(), everything=False, models=(), checks=())
     comparison = build_plan(pull_request(), nothing, CATALOG, ENVIRONMENTS)
-    assert (comparison.duels, build_github_matrix(comparison)) == ((), {"include": []})
+    assert (comparison.jobs, build_github_matrix(comparison)) == ((), {"include": []})
 
 
 def test_the_cases_of_each_duel_are_those_of_the_affected_checks() -> None:
@@ -193,7 +193,7 @@ def test_github_gets_a_job_per_duel_and_never_more_than_it_runs() -> None:
     assert build_github_matrix(planned()) == {
         "include": [{"duel": "pair"}, {"duel": "newest"}, {"duel": "last-broken"}]
     }
-    many = tuple(Duel(str(number), (), ()) for number in range(MAX_JOBS + 1))
+    many = tuple(ComparisonJob(str(number), (), ()) for number in range(MAX_JOBS + 1))
     assert len(build_github_matrix(ComparisonPlan("a/b", 1, BASE, HEAD, many[1:]))["include"]) == MAX_JOBS
     with pytest.raises(TooManyJobsError, match="257 comparison jobs"):
         build_github_matrix(ComparisonPlan("a/b", 1, BASE, HEAD, many))

@@ -26,7 +26,7 @@ from bot.settings import Budget, Settings
 from bot.untrusted.artifacts import read_runs
 from matrix.catalog.catalog import load_catalog
 from matrix.comparison.compare import Role, compare
-from matrix.comparison.plan import Duel, Side
+from matrix.comparison.plan import ComparisonJob, PlannedRevision
 from matrix.environments.spec import load_environments, pinned
 from matrix.model import Case, Cell, Check
 from matrix.results.records import case_record, end_record, header_record
@@ -48,7 +48,7 @@ SETTINGS = Settings(BOT, (), (), Budget(9, 9, 99))
 HASHES: dict[str, Any] = {"catalog": f"sha256:{'0' * 64}", "probe": f"sha256:{'1' * 64}"}
 Verdicts = dict[Role, Verdict]
 FINE: Verdicts = {Role.LAST_BROKEN: Verdict.CORRUPT}
-BROKEN: Verdicts = {**FINE, Role.HEAD: Verdict.CORRUPT, Role.HEAD_AGAIN: Verdict.CORRUPT, Role.BASE_AGAIN: Verdict.PASS}
+BROKEN: Verdicts = {**FINE, Role.HEAD: Verdict.CORRUPT, Role.HEAD_RERUN: Verdict.CORRUPT, Role.BASE_RERUN: Verdict.PASS}
 
 
 def judged_case(architecture: str, check: Check, verdict: Verdict) -> Case:
@@ -58,7 +58,7 @@ def judged_case(architecture: str, check: Check, verdict: Verdict) -> Case:
     return case(architecture, verdict, check=check, findings=(found,), confirmed=(3, 3))
 
 
-def measured(duel: Duel, side: Side, verdict: Verdict) -> Cell:
+def measured(duel: ComparisonJob, side: PlannedRevision, verdict: Verdict) -> Cell:
     """What a run of the whole duel could have left, with `verdict` for the router alone."""
     name = f"{pinned(side.pins, load_environments()).id}+cpu"
     version = "5.5.4" if side.role is Role.LAST_BROKEN else "5.23.0"
@@ -67,10 +67,10 @@ def measured(duel: Duel, side: Side, verdict: Verdict) -> Cell:
     return replace(cell(*cases, environment=environment), **HASHES)
 
 
-def zipped(duel: Duel, verdicts: Verdicts) -> bytes:
-    again: dict[Role, Role] = {Role.BASE_AGAIN: Role.BASE, Role.HEAD_AGAIN: Role.HEAD}
-    sides: dict[Role, Side] = {
-        side.role: side for side in duel.sides if side.role not in (Role.BASE_OTHER, Role.HEAD_OTHER)
+def zipped(duel: ComparisonJob, verdicts: Verdicts) -> bytes:
+    again: dict[Role, Role] = {Role.BASE_RERUN: Role.BASE, Role.HEAD_RERUN: Role.HEAD}
+    sides: dict[Role, PlannedRevision] = {
+        side.role: side for side in duel.revisions if side.role not in (Role.BASE_OTHER, Role.HEAD_OTHER)
     }
     sides |= {role: sides[of] for role, of in again.items() if role in verdicts and of in sides}
     files = {}
@@ -109,11 +109,11 @@ def ended(
     repository = server.state.repository(services.workflow.repository)
     assert repository
     planned = assess(services.github, services.github.fetch_pull_request(NAME, 5), selector).plan
-    names = [duel.name for duel in planned.duels]
+    names = [duel.name for duel in planned.jobs]
     repository.runs.append(Run(run, jobs=[Job(f"cells / {name}") for name in names], **other))
     repository.artifacts += [
         Artifact(run * 10 + number, run, f"zero3-{duel.name}", zipped(duel, verdicts))
-        for number, duel in enumerate(planned.duels)
+        for number, duel in enumerate(planned.jobs)
     ]
     return report_run(services.github.fetch_workflow_run(repository.name, run), services)
 
@@ -150,7 +150,7 @@ def test_a_detector_that_misses_the_known_bug_is_not_believed() -> None:
 
 def test_what_looks_regressed_once_only_blames_nobody() -> None:
     with place() as (server, services):
-        ended(server, services, {**BROKEN, Role.HEAD_AGAIN: Verdict.PASS})
+        ended(server, services, {**BROKEN, Role.HEAD_RERUN: Verdict.PASS})
         (comment,) = comments(server)
     assert '"headline":"uncertain"' in comment
     assert server.state.repositories[0].checks[0].conclusion == "neutral"
@@ -285,13 +285,15 @@ def test_a_connection_that_drops_leaves_one_comment(applied: bool) -> None:  # n
         assert len(comments(server)) == 1
 
 
-BROKEN_PLAN = plan(Side(Role.BASE, {"transformers": "5.5.4"}), Side(Role.HEAD, {"transformers": "5.23.0"}))
+BROKEN_PLAN = plan(
+    PlannedRevision(Role.BASE, {"transformers": "5.5.4"}), PlannedRevision(Role.HEAD, {"transformers": "5.23.0"})
+)
 
 
 @given(st.binary(max_size=400) | st.dictionaries(st.text(max_size=60), st.binary(max_size=300), max_size=3))
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_what_cannot_be_read_blames_and_clears_nobody(uploaded: bytes | dict[str, bytes]) -> None:
-    (duel,) = BROKEN_PLAN.duels
+    (duel,) = BROKEN_PLAN.jobs
     archive = uploaded if isinstance(uploaded, bytes) else archived(uploaded)
     runs, refused = read_runs({duel.name: archive}, BROKEN_PLAN, [JobResult(f"cells / {duel.name}", "success")])
     shown = build_view(Facts(BROKEN_PLAN), compare(runs, list_expected_cases(BROKEN_PLAN)[duel.name]), refused)

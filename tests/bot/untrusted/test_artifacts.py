@@ -20,7 +20,7 @@ from bot.untrusted.consistency import find_contradiction
 from bot.untrusted.strict_records import LIMITS, HostileError, parse_cell
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
-from matrix.comparison.plan import ComparisonPlan, Duel, Side
+from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
 from matrix.model import Case, Cell, Device, Failure, Kind, Loader, Run, Tensors, Timing
 from matrix.results.records import case_record, end_record, header_record
 from matrix.verdicts import Verdict
@@ -33,8 +33,12 @@ def pins(sha: str, **others: str) -> dict[str, str]:
     return {"transformers": f"git+https://github.com/huggingface/transformers@{sha}", "deepspeed": "0.19.8", **others}
 
 
-DUEL = Duel("change", (Side(Role.BASE, pins(BASE)), Side(Role.HEAD, pins(HEAD))), (ROUTER, BERT))
-NEWEST = Duel("newest", (Side(Role.NEWEST, {"transformers": "5.23.0", "deepspeed": "0.19.8"}),), (ROUTER,))
+DUEL = ComparisonJob(
+    "change", (PlannedRevision(Role.BASE, pins(BASE)), PlannedRevision(Role.HEAD, pins(HEAD))), (ROUTER, BERT)
+)
+NEWEST = ComparisonJob(
+    "newest", (PlannedRevision(Role.NEWEST, {"transformers": "5.23.0", "deepspeed": "0.19.8"}),), (ROUTER,)
+)
 PLAN = ComparisonPlan("huggingface/transformers", 7, BASE, HEAD, (DUEL,))
 DONE = [JobResult("cells / change", "success")]
 CASES = tuple(case(name, check=check) for name in (ROUTER, BERT) for check in CHECKS)
@@ -65,7 +69,7 @@ def member(whole: Cell, role: str = "base") -> tuple[str, bytes]:
 
 
 def read(archive: bytes, jobs: list[JobResult] = DONE, plan: ComparisonPlan = PLAN) -> tuple[dict[Role, Run], str]:
-    runs, refused = read_runs({duel.name: archive for duel in plan.duels}, plan, jobs)
+    runs, refused = read_runs({duel.name: archive for duel in plan.jobs}, plan, jobs)
     return runs, "; ".join(strip_marks(one.reason) for one in refused)
 
 
@@ -84,12 +88,16 @@ def test_reruns_and_failed_installations_are_believed() -> None:
     again = measured(HEAD, case(verdict=Verdict.REPORTED, findings=(finding(),), confirmed=(3, 3)), planned=1)
     broken = replace(broken, environment=pinned)
     runs, refused = read(packed(member(broken), member(measured(HEAD), "head"), member(again, "head-again")))
-    assert (runs[Role.BASE].cells, runs[Role.HEAD_AGAIN].cells, refused) == ((broken,), (again,), "")
+    assert (runs[Role.BASE].cells, runs[Role.HEAD_RERUN].cells, refused) == ((broken,), (again,), "")
 
 
 def test_what_only_a_difference_asks_for_may_be_absent() -> None:
-    sides = (*DUEL.sides, Side(Role.BASE_OTHER, pins(BASE)), Side(Role.HEAD_OTHER, pins(HEAD)))
-    assert read(BOTH, plan=replace(PLAN, duels=(replace(DUEL, sides=sides),))) == read(BOTH)
+    sides = (
+        *DUEL.revisions,
+        PlannedRevision(Role.BASE_OTHER, pins(BASE)),
+        PlannedRevision(Role.HEAD_OTHER, pins(HEAD)),
+    )
+    assert read(BOTH, plan=replace(PLAN, jobs=(replace(DUEL, revisions=sides),))) == read(BOTH)
 
 
 def named(name: str, mode: int = 0o100644, dos: int = 0) -> bytes:
@@ -294,7 +302,7 @@ def test_a2_a_claim_that_the_plan_does_not_name(file: tuple[str, bytes], words: 
 
 
 def test_a2_a_release_is_told_by_the_version_found() -> None:
-    plan = replace(PLAN, duels=(NEWEST,))
+    plan = replace(PLAN, jobs=(NEWEST,))
     jobs = [JobResult("newest", "success")]
     for found, believed in (("5.23.0", True), ("5.22.0", False)):
         environment = info(found, id=info("5.23.0").id, torch="2.13.0+cpu")
@@ -303,7 +311,9 @@ def test_a2_a_release_is_told_by_the_version_found() -> None:
 
 
 def test_a2_safetensors_is_told_by_its_version() -> None:
-    plan = replace(PLAN, duels=(replace(DUEL, sides=(Side(Role.BASE, pins(BASE, safetensors="0.8.0")),)),))
+    plan = replace(
+        PLAN, jobs=(replace(DUEL, revisions=(PlannedRevision(Role.BASE, pins(BASE, safetensors="0.8.0")),)),)
+    )
     for version, believed in (("0.8.0", True), ("0.7.0", False)):
         environment = replace(measured(BASE).environment, packages={"safetensors": version})
         whole = measured(BASE, environment=environment)
@@ -366,12 +376,12 @@ def test_a6_of_each_planned_duel_the_newest_artifact_is_wanted() -> None:
 def believable(archive: bytes) -> None:
     """Whatever an archive holds, it is refused in words or holds to everything that the plan and the probe promise."""
     runs, refused = read_runs({"change": archive}, PLAN, DONE)
-    assert set(runs) <= {Role.BASE, Role.HEAD, Role.BASE_AGAIN, Role.HEAD_AGAIN}
+    assert set(runs) <= {Role.BASE, Role.HEAD, Role.BASE_RERUN, Role.HEAD_RERUN}
     assert len(set(runs) & {Role.BASE, Role.HEAD}) == 2 or refused
     keys = {one.key for one in CASES}
     for role, run in runs.items():
         (whole,) = run.cells
-        sha = BASE if role in (Role.BASE, Role.BASE_AGAIN) else HEAD
+        sha = BASE if role in (Role.BASE, Role.BASE_RERUN) else HEAD
         assert f"git.{sha[:12]}+" in whole.environment.id
         assert {one.key for one in whole.cases} <= keys
         assert not any(find_contradiction(one, whole.environment.world_size) for one in whole.cases)

@@ -12,8 +12,17 @@ from typer.testing import CliRunner
 
 from matrix.__main__ import app
 from matrix.checks import CHECKS
-from matrix.comparison.compare import Comparison, Culprit, Outcome, Role, compare, culprit, pairs, suspects
-from matrix.comparison.outcome import Measured, classify, red, signature
+from matrix.comparison.compare import (
+    Attribution,
+    Comparison,
+    Outcome,
+    Role,
+    attribute,
+    compare,
+    find_suspects,
+    pair_runs,
+)
+from matrix.comparison.outcome import MeasuredCase, classify, is_failing, signature
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Kind, Loader, Run, Tensors
 from matrix.results.write import append
 from matrix.verdicts import Verdict
@@ -39,8 +48,8 @@ def outcome_of(
     base: Case | None, head: Case | None, base_again: Case | None, head_again: Case | None, /, **errors: Failure
 ) -> tuple[Outcome, str]:
     return classify(
-        Measured(base, base_again, errors.get("base"), errors.get("base_again")),
-        Measured(head, head_again, errors.get("head"), errors.get("head_again")),
+        MeasuredCase(base, base_again, errors.get("base"), errors.get("base_again")),
+        MeasuredCase(head, head_again, errors.get("head"), errors.get("head_again")),
     )
 
 
@@ -184,49 +193,49 @@ def test_what_differs_is_suspect_and_what_only_head_has_when_it_is_red() -> None
     verdicts = [(PASS, PASS), (PASS, CRASH), (CRASH, CRASH), (None, CRASH), (None, PASS)]
     base = run_of(*(case(name, first) for name, (first, _) in zip(names, verdicts, strict=True) if first))
     head = run_of(*(case(name, second) for name, (_, second) in zip(names, verdicts, strict=True)))
-    assert [key.architecture for key in suspects(base, head)] == ["b:B", "d:D"]
-    assert suspects(run_of(RANK_1), run_of(BOTH)) == (LOAD,)
+    assert [key.architecture for key in find_suspects(base, head)] == ["b:B", "d:D"]
+    assert find_suspects(run_of(RANK_1), run_of(BOTH)) == (LOAD,)
 
 
 TABLE = {
     # old_old, new_old, old_new, new_new: whether each is red
-    (0, 0, 0, 1): Culprit.TOGETHER,
-    (0, 1, 0, 1): Culprit.SUBJECT,
-    (0, 0, 1, 1): Culprit.OTHER,
-    (0, 1, 1, 1): Culprit.EITHER,
-    (1, 1, 1, 1): Culprit.NEITHER,
-    (1, 1, 0, 1): Culprit.SUBJECT,
-    (1, 0, 1, 1): Culprit.OTHER,
-    (1, 0, 0, 1): Culprit.TOGETHER,
-    (None, 1, 0, 1): Culprit.SUBJECT,
-    (None, 1, 1, 1): Culprit.UNKNOWN,
-    (0, None, 0, 1): Culprit.UNKNOWN,
-    (0, 1, None, 1): Culprit.UNKNOWN,
-    (0, 0, 0, None): Culprit.UNKNOWN,
-    (None, None, None, 0): Culprit.NEITHER,
+    (0, 0, 0, 1): Attribution.TOGETHER,
+    (0, 1, 0, 1): Attribution.SUBJECT,
+    (0, 0, 1, 1): Attribution.OTHER,
+    (0, 1, 1, 1): Attribution.EITHER,
+    (1, 1, 1, 1): Attribution.NEITHER,
+    (1, 1, 0, 1): Attribution.SUBJECT,
+    (1, 0, 1, 1): Attribution.OTHER,
+    (1, 0, 0, 1): Attribution.TOGETHER,
+    (None, 1, 0, 1): Attribution.SUBJECT,
+    (None, 1, 1, 1): Attribution.UNKNOWN,
+    (0, None, 0, 1): Attribution.UNKNOWN,
+    (0, 1, None, 1): Attribution.UNKNOWN,
+    (0, 0, 0, None): Attribution.UNKNOWN,
+    (None, None, None, 0): Attribution.NEITHER,
 }
 
 
 @pytest.mark.parametrize(("reds", "expected"), TABLE.items(), ids=str)
-def test_the_culprit_is_told_from_old_and_new_of_both(reds: tuple[int | None, ...], expected: Culprit) -> None:
+def test_the_culprit_is_told_from_old_and_new_of_both(reds: tuple[int | None, ...], expected: Attribution) -> None:
     a, b, c, d = (None if red is None else case(verdict=CRASH if red else PASS) for red in reds)
-    assert culprit(a, b, c, d) is expected
+    assert attribute(a, b, c, d) is expected
 
 
 @pytest.mark.parametrize("unknown", [FLAKY, UNSUPPORTED, ENVIRONMENT])
 def test_nobody_is_guilty_by_what_is_no_clear_answer(unknown: Verdict) -> None:
     good, bad = case(), case(verdict=CRASH)
-    assert culprit(good, case(verdict=unknown), good, bad) is Culprit.UNKNOWN
+    assert attribute(good, case(verdict=unknown), good, bad) is Attribution.UNKNOWN
 
 
 def test_every_combination_has_one_culprit() -> None:
     for cases in product(STATES, repeat=4):
-        guilty = culprit(*cases)
-        old_old, new_old, old_new, new_new = map(red, cases)
-        assert (guilty in (Culprit.SUBJECT, Culprit.TOGETHER)) == (
+        guilty = attribute(*cases)
+        old_old, new_old, old_new, new_new = map(is_failing, cases)
+        assert (guilty in (Attribution.SUBJECT, Attribution.TOGETHER)) == (
             (new_new, old_new) == (True, False) and new_old is not None
         )
-        assert (guilty is Culprit.UNKNOWN) == (
+        assert (guilty is Attribution.UNKNOWN) == (
             new_new is None or (new_new and (None in (old_new, new_old) or (old_new and new_old and old_old is None)))
         )
 
@@ -265,18 +274,19 @@ def test_a_failed_rerun_does_not_spoil_what_needs_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head_other", "expected"), [(CRASH, Culprit.SUBJECT), (PASS, Culprit.TOGETHER), (UNSUPPORTED, Culprit.UNKNOWN)]
+    ("head_other", "expected"),
+    [(CRASH, Attribution.SUBJECT), (PASS, Attribution.TOGETHER), (UNSUPPORTED, Attribution.UNKNOWN)],
 )
-def test_a_regression_names_its_culprit(head_other: Verdict, expected: Culprit) -> None:
+def test_a_regression_names_its_culprit(head_other: Verdict, expected: Attribution) -> None:
     others = {"base_other": run_of(case()), "head_other": run_of(case(verdict=head_other))}
     (entry,) = confirmed(case(), case(verdict=CRASH), **others).compared
-    assert (entry.outcome, entry.culprit) == (Outcome.REGRESSED, expected)
+    assert (entry.outcome, entry.attribution) == (Outcome.REGRESSED, expected)
 
 
 def test_no_culprit_is_told_for_what_was_red_before_or_did_not_regress() -> None:
     others = {"base_other": run_of(case()), "head_other": run_of(case())}
-    assert confirmed(RANK_1, BOTH, **others).compared[0].culprit is Culprit.UNKNOWN
-    assert confirmed(case(verdict=CRASH), case(), **others).compared[0].culprit is Culprit.UNKNOWN
+    assert confirmed(RANK_1, BOTH, **others).compared[0].attribution is Attribution.UNKNOWN
+    assert confirmed(case(verdict=CRASH), case(), **others).compared[0].attribution is Attribution.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -322,8 +332,8 @@ def test_a_reference_that_was_not_measured_says_nothing_of_the_detector() -> Non
 
 def test_runs_of_several_environments_are_compared_by_id() -> None:
     old, new = cell(case(), environment=info("5.5.4")), cell(case(), environment=info("5.6.0"))
-    assert pairs(Run((old,)), Run((new,))) == ((Run((old,)), Run((new,))),)
-    assert pairs(Run((old, new)), Run((new,))) == ((Run((old,)), Run(())), (Run((new,)), Run((new,))))
+    assert pair_runs(Run((old,)), Run((new,))) == ((Run((old,)), Run((new,))),)
+    assert pair_runs(Run((old, new)), Run((new,))) == ((Run((old,)), Run(())), (Run((new,)), Run((new,))))
 
 
 names = st.sampled_from(["a:A", "b:B", "c:C"])

@@ -1,4 +1,4 @@
-"""A duel from its plan to its folders; the probes are stand-ins, started confined as real ones are."""
+"""A job from its plan to its folders; the probes are stand-ins, started confined as real ones are."""
 
 import json
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from matrix.comparison.compare import Role
-from matrix.comparison.measure import Means, named, run, selected
-from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json, plan_to_json
+from matrix.comparison.measure import JobOptions, find_job, measure_job, select_architectures
+from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision, plan_from_json, plan_to_json
 from matrix.environments.spec import load_environments, pinned
 from matrix.errors import BadPlanError, UnknownNameError
 from matrix.measure.fingerprint import probe_hash
@@ -34,13 +34,13 @@ def older(sha: str) -> dict[str, str]:
     return {**commit(sha), "deepspeed": "0.16.9"}
 
 
-PAIR = Duel(
+PAIR = ComparisonJob(
     "pair",
     (
-        Side(Role.BASE, commit(OLD)),
-        Side(Role.HEAD, commit(NEW)),
-        Side(Role.BASE_OTHER, older(OLD)),
-        Side(Role.HEAD_OTHER, older(NEW)),
+        PlannedRevision(Role.BASE, commit(OLD)),
+        PlannedRevision(Role.HEAD, commit(NEW)),
+        PlannedRevision(Role.BASE_OTHER, older(OLD)),
+        PlannedRevision(Role.HEAD_OTHER, older(NEW)),
     ),
     NAMES,
     checks=(Check("load"),),
@@ -50,16 +50,16 @@ LLAMA_IS = "environment(); [case(key, '{}' if 'llama' in key[0] else 'pass', (3,
 
 
 class Machine:
-    """Folders with a finished stand-in for every side of a duel, so that nothing has to be installed."""
+    """Folders with a finished stand-in for every side of a job, so that nothing has to be installed."""
 
-    def __init__(self, folder: Path, sandbox: Sandbox, duel: Duel = PAIR) -> None:
-        self.duel, self.out, self.logs, self.progress = duel, folder / "out", folder / "logs", Silent()
+    def __init__(self, folder: Path, sandbox: Sandbox, job: ComparisonJob = PAIR) -> None:
+        self.job, self.out, self.logs, self.progress = job, folder / "out", folder / "logs", Silent()
         architectures = tuple(Architecture(name, "other") for name in NAMES)
-        self.means = Means(architectures, KNOWN, folder / "venvs", "cpu", sandbox)
-        self.sides = {side.role: self._side(side) for side in duel.sides}
+        self.means = JobOptions(architectures, KNOWN, folder / "venvs", "cpu", sandbox)
+        self.sides = {side.role: self._side(side) for side in job.revisions}
 
-    def _side(self, side: Side) -> StandIn:
-        venv = self.means.venvs / f"{self.duel.name}-{side.role}"
+    def _side(self, side: PlannedRevision) -> StandIn:
+        venv = self.means.venvs / f"{self.job.name}-{side.role}"
         (venv / "bin").mkdir(parents=True)
         environment = pinned(side.pins, KNOWN)
         asked = "\n".join((environment.python, *environment.requirements))
@@ -68,7 +68,7 @@ class Machine:
 
     def run(self) -> dict[str, Cell]:
         """The cell of each role."""
-        run(self.duel, self.out, self.progress, self.means)
+        measure_job(self.job, self.out, self.progress, self.means)
         assert all(file.suffix == ".jsonl" for file in self.out.glob("*/*"))
         return {folder.name: read_run(folder).cells[0] for folder in self.out.iterdir()}
 
@@ -181,7 +181,7 @@ def test_an_environment_that_cannot_be_installed_is_a_cell_that_says_so(machine:
 
 
 def test_a_reference_is_simply_measured(tmp_path: Path) -> None:
-    reference = Duel("newest", (Side(Role.NEWEST, {"transformers": "5.23.0"}),), NAMES)
+    reference = ComparisonJob("newest", (PlannedRevision(Role.NEWEST, {"transformers": "5.23.0"}),), NAMES)
     assert list(Machine(tmp_path, Sandbox(Isolation.NONE), reference).run()) == ["newest"]
 
 
@@ -193,8 +193,8 @@ def test_this_projects_own_commits_measure_with_their_own_probe(tmp_path: Path) 
     for step in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
         subprocess.run([*git, *step], check=True)
     sha = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    side = Side(Role.NEWEST, {"zero3-matrix": f"git+{repository.as_uri()}@{sha}"})
-    machine = Machine(tmp_path, Sandbox(Isolation.NONE), Duel("newest", (side,), NAMES))
+    side = PlannedRevision(Role.NEWEST, {"zero3-matrix": f"git+{repository.as_uri()}@{sha}"})
+    machine = Machine(tmp_path, Sandbox(Isolation.NONE), ComparisonJob("newest", (side,), NAMES))
     path = tmp_path / "path"
     machine.sides[Role.NEWEST].acts(f"Path({str(path)!r}).write_text(os.environ['PYTHONPATH']); {EVERY_CASE}")
     cell = machine.run()["newest"]
@@ -209,7 +209,7 @@ def test_a_confined_probe_cannot_change_results_environments_or_this_project(tmp
     sandbox = runner.find_sandbox(kept)
     if sandbox.isolation is not Isolation.FULL:
         pytest.skip(f"this kernel permits no more than {sandbox.isolation}")
-    machine = Machine(tmp_path, sandbox, Duel("newest", (Side(Role.NEWEST),), NAMES))
+    machine = Machine(tmp_path, sandbox, ComparisonJob("newest", (PlannedRevision(Role.NEWEST),), NAMES))
     attempts = f"""
 for folder in {[str(folder) for folder in kept]!r}:
     try:
@@ -258,16 +258,16 @@ def test_a_bad_plan_is_refused(old: str, new: str, problem: str) -> None:
 
 def test_two_duels_of_one_name_are_refused() -> None:
     with pytest.raises(BadPlanError, match="one name"):
-        plan_from_json(plan_to_json(replace(PLAN, duels=(PAIR, PAIR))))
+        plan_from_json(plan_to_json(replace(PLAN, jobs=(PAIR, PAIR))))
 
 
 def test_unknown_names_are_told_with_the_known() -> None:
     with pytest.raises(UnknownNameError, match="did you mean pair"):
-        named(PLAN, "pairs")
+        find_job(PLAN, "pairs")
     catalog = [Architecture(name, "other") for name in NAMES]
-    assert [entry.id for entry in selected(PAIR, catalog, ["llama*"])] == ["llama:LlamaModel"]
+    assert [entry.id for entry in select_architectures(PAIR, catalog, ["llama*"])] == ["llama:LlamaModel"]
     with pytest.raises(UnknownNameError, match="bart:BartModel"):
-        selected(PAIR, catalog[1:], [])
+        select_architectures(PAIR, catalog[1:], [])
 
 
 def test_a_pinned_safetensors_is_a_requirement_and_no_release() -> None:
@@ -277,7 +277,7 @@ def test_a_pinned_safetensors_is_a_requirement_and_no_release() -> None:
     assert environment.released.requirements == tuple(n for n in environment.requirements if "safetensors" not in n)
 
 
-def duel(plan: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def job(plan: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "matrix", "duel", "--plan", "-", "--out", str(folder / "out"), "--device", "cpu"]
     where = ["--venvs", str(folder / "venvs")]
     return subprocess.run(
@@ -288,22 +288,22 @@ def duel(plan: str, *arguments: str, folder: Path) -> subprocess.CompletedProces
 def test_the_command_says_what_is_wrong_and_measures_nothing(tmp_path: Path) -> None:
     for plan, arguments, words in (
         ("{}", ["--name", "pair"], "not a valid comparison plan"),
-        (plan_to_json(PLAN), ["--name", "piar"], "unknown duel 'piar'"),
+        (plan_to_json(PLAN), ["--name", "piar"], "unknown comparison job 'piar'"),
         (plan_to_json(PLAN), ["--name", "pair", "--sandbox", "on"], "unknown architecture"),
     ):
-        done = duel(plan, *arguments, folder=tmp_path)
+        done = job(plan, *arguments, folder=tmp_path)
         assert (done.returncode, words in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
 
 
 def test_the_command_measures(tmp_path: Path) -> None:
     catalog_name = "llama:LlamaForCausalLM"
-    reference = Duel(
-        "newest", (Side(Role.NEWEST, {"transformers": "5.23.0"}),), (catalog_name,), checks=(Check("load"),)
+    reference = ComparisonJob(
+        "newest", (PlannedRevision(Role.NEWEST, {"transformers": "5.23.0"}),), (catalog_name,), checks=(Check("load"),)
     )
     machine = Machine(tmp_path, Sandbox(Isolation.NONE), reference)
     machine.sides[Role.NEWEST].keeps_no_notes()
-    plan = plan_to_json(replace(PLAN, duels=(reference,)))
-    done = duel(plan, "--name", "newest", folder=tmp_path)
+    plan = plan_to_json(replace(PLAN, jobs=(reference,)))
+    done = job(plan, "--name", "newest", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     (cell,) = read_run(tmp_path / "out" / "newest").cells
     assert (cell.complete, [case.loader for case in cell.cases]) == (True, [Loader.STOCK])

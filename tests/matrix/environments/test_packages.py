@@ -19,39 +19,6 @@ from matrix.model import EnvironmentInfo
 ROOT = Path(__file__).parents[3]
 TABLE = '\n[made-up]\nrepository = "someone/Made-Up"\ntip = true\n'
 COMMIT = "a" * 40
-FACTS = """
-import json
-from pathlib import Path
-from bot.commands.documents import BLOCKS
-from bot.nightly.candidates import News, candidates
-from bot.pull_requests.plan import Sources
-from bot.settings import load_settings
-from matrix.comparison.compare import Role
-from matrix.comparison.plan import ComparisonPlan, Duel, Side, plan_from_json, plan_to_json
-from matrix.environments.spec import chosen_by_name, from_id, load_environments, planned_info
-from matrix.model import Cell, Device
-from matrix.results.write import append
-
-commit, known = "a" * 40, load_environments()
-named = chosen_by_name({"ZERO3_MADE_UP": "1.2.3"}, known)
-info = planned_info(named.id, {"python": "3.11.9", **named.pins}, Device.CPU, 2)
-with append(Path("results/made-up.jsonl")) as writer:
-    writer.header(Cell(info, "sha256:c", "sha256:p", "2026-11-22T18:00:00Z", 4))
-newest = Duel("newest", (Side(Role.NEWEST, {"made-up": "1.2.3"}),), ("llama:LlamaModel",))
-plan = plan_to_json(ComparisonPlan("someone/made-up", 1, commit, commit, (newest,)))
-(tip,) = (one for one in candidates(known, "nightly", News(tips={"made-up": commit})) if one.name)
-print(json.dumps({
-    "id": named.id,
-    "same": from_id(named.id, known).requirements == named.requirements,
-    "requirements": named.requirements,
-    "packages": info.packages,
-    "pinned": plan_from_json(plan).duels[0].sides[0].pins,
-    "repositories": Sources().packages,
-    "watched": load_settings().watch,
-    "tip": [tip.id, tip.commits],
-    "document": BLOCKS["packages"](),
-}))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +42,7 @@ def python(tree: Path, *arguments: str, **variables: str) -> str:
 @pytest.fixture(scope="module")
 def facts(tree: Path) -> dict[str, Any]:
     """What the copy knows of the new package."""
-    found: dict[str, Any] = json.loads(python(tree, "-c", FACTS))
+    found: dict[str, Any] = json.loads(python(tree, str(Path(__file__).with_name("package_facts.py"))))
     return found
 
 

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bot.nightly.candidates import News, candidates
-from bot.nightly.inputs import Digests, changes
-from bot.nightly.plan import Past, plan
+from bot.nightly.candidates import News, list_candidates
+from bot.nightly.input_changes import Digests, find_input_changes
+from bot.nightly.plan import PastRuns, plan_nightly_run
 from matrix.__main__ import app
 from matrix.catalog.catalog import catalog_hash
 from matrix.environments.spec import Environment
 from matrix.errors import BadPlanError, UnknownNameError
 from matrix.measure.fingerprint import probe_hash
 from matrix.model import Architecture, Device
-from matrix.nightly.measure import Machine, run
-from matrix.nightly.plan import NightPlan, night_to_json, read_night
+from matrix.nightly.measure import ShardOptions, measure_shard
+from matrix.nightly.plan import NightlyPlan, nightly_plan_to_json, read_nightly_plan
 from matrix.process.sandbox import Isolation, Sandbox
 from matrix.results.read import read_cell
 from tests.support.nightly.plans import ASKED, EARLIER, KNOWN, TIP
@@ -25,7 +25,7 @@ from tests.support.stand_in_probe import Silent, StandIn
 
 NAMES = ("bart:BartModel", "llama:LlamaModel")
 RELEASE = Environment("5.5.4", "0.19.8", "2.13.0")
-MAIN = next(e for e in candidates(KNOWN, "nightly", News(tips={"transformers": TIP})) if e.name)
+MAIN = next(e for e in list_candidates(KNOWN, "nightly", News(tips={"transformers": TIP})) if e.name)
 
 
 class Night:
@@ -33,10 +33,10 @@ class Night:
 
     def __init__(self, folder: Path, *environments: Environment) -> None:
         asked = replace(ASKED, device=Device.CPU, shards=1, digests=Digests(catalog_hash(), probe_hash()), cases=8)
-        self.plan: NightPlan = plan(environments, Past(), asked).plan
+        self.plan: NightlyPlan = plan_nightly_run(environments, PastRuns(), asked).plan
         self.progress, self.out, self.venvs = Silent(), folder / "records", folder / "venvs"
         architectures = tuple(Architecture(name, "other") for name in NAMES)
-        self.machine = Machine(architectures, self.venvs, self.out, Sandbox(Isolation.NONE))
+        self.machine = ShardOptions(architectures, self.venvs, self.out, Sandbox(Isolation.NONE))
         self.stand_ins = [self._installed(environment) for environment in environments]
 
     def _installed(self, environment: Environment) -> StandIn:
@@ -48,7 +48,7 @@ class Night:
 
     def run(self) -> dict[str, Any]:
         """The cells that are there when the machine is done, by their name."""
-        run(self.plan, "shard-001", self.machine, self.progress)
+        measure_shard(self.plan, "shard-001", self.machine, self.progress)
         assert not list(self.venvs.iterdir()), "an environment was not removed"
         return {file.stem: read_cell(file) for file in self.out.iterdir()}
 
@@ -67,7 +67,7 @@ def test_a_branch_keeps_its_name_and_the_record_its_commit(tmp_path: Path) -> No
     assert cell.environment.packages["transformers"].endswith(f"+git.{TIP}")
     digests = Digests(cell.catalog, cell.probe)
     moved = replace(MAIN, transformers=MAIN.transformers.replace(TIP, EARLIER))
-    assert "transformers was aaaaaaaaaaaa, is bbbbbbbbbbbb" in changes(moved, cell, digests)
+    assert "transformers was aaaaaaaaaaaa, is bbbbbbbbbbbb" in find_input_changes(moved, cell, digests)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_what_cannot_be_installed_says_so(tmp_path: Path) -> None:
 
 def test_another_machine_is_told_which_there_are(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="shard-001"):
-        run(Night(tmp_path, RELEASE).plan, "shard-009", Night(tmp_path / "x", RELEASE).machine, Silent())
+        measure_shard(Night(tmp_path, RELEASE).plan, "shard-009", Night(tmp_path / "x", RELEASE).machine, Silent())
 
 
 def test_the_command_reads_the_plan_from_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     night = Night(tmp_path, RELEASE)
     monkeypatch.setenv("ZERO3_VENVS", str(night.venvs))
     words = ["night", "--plan", "-", "--name", "shard-001", "--out", str(night.out), "--architecture", "bart:*"]
-    done = CliRunner().invoke(app, words, input=night_to_json(night.plan))
+    done = CliRunner().invoke(app, words, input=nightly_plan_to_json(night.plan))
     assert done.exit_code in {0, 1}, done.output
     (file,) = night.out.iterdir()
     assert file.name == f"{night.plan.name(night.plan.cells[0])}.jsonl"
@@ -108,4 +108,4 @@ def test_the_command_reads_the_plan_from_its_input(tmp_path: Path, monkeypatch: 
 
 def test_a_plan_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadPlanError, match="cannot be read"):
-        read_night(str(tmp_path / "none.json"))
+        read_nightly_plan(str(tmp_path / "none.json"))

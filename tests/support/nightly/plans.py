@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 
-from bot.nightly.inputs import Digests
-from bot.nightly.plan import Asked
+from bot.nightly.input_changes import Digests
+from bot.nightly.plan import NightlyRequest
 from matrix.environments.spec import load_environments
 from matrix.model import Device
 
 DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)
-ASKED = Asked(datetime(2026, 11, 22, 1, 37, tzinfo=UTC), Device.CUDA, DIGESTS, cases=4, shards=8, oldest=30)
+ASKED = NightlyRequest(datetime(2026, 11, 22, 1, 37, tzinfo=UTC), Device.CUDA, DIGESTS, cases=4, shards=8, oldest=30)
 TIP, EARLIER = "a" * 40, "b" * 40
 KNOWN = load_environments()

@@ -16,7 +16,7 @@ from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)
-class Turn:
+class VerdictChange:
     """A case of a cell that had one verdict and has another since a night."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -36,54 +36,54 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Turns:
+class VerdictChanges:
     """What is `wrong` and was not before, and what is `right` again, each with the newest first.
 
     What is `gone` was wrong, and is not measured any more: nobody will see it right again.
     """
 
-    wrong: tuple[Turn, ...] = ()
-    right: tuple[Turn, ...] = ()
-    gone: tuple[Turn, ...] = ()
+    wrong: tuple[VerdictChange, ...] = ()
+    right: tuple[VerdictChange, ...] = ()
+    gone: tuple[VerdictChange, ...] = ()
 
 
 _UNSURE: Final = frozenset({Verdict.FLAKY})
 
 
-def worse(before: Verdict, after: Verdict) -> bool:
+def is_worse(before: Verdict, after: Verdict) -> bool:
     """Whether a case got worse: wrong now and right before, or wrong in a worse way, such as silently."""
     return after.wrong_values and after.rank < before.rank
 
 
-def turns(courses: Mapping[tuple[str, CaseKey], VerdictHistory], recent: date) -> Turns:
+def find_verdict_changes(courses: Mapping[tuple[str, CaseKey], VerdictHistory], recent: date) -> VerdictChanges:
     """What turned wrong and is not right again, at any time, and what turned right again or is gone since the night `recent`."""
     told = ((_turn(cell, key, course.verdicts), course.ended) for (cell, key), course in courses.items())
     found = [(*turn, ended) for turn, ended in told if turn]
     wrong = [turn for turn, is_wrong, ended in found if is_wrong and not ended]
     right = [turn for turn, is_wrong, _ in found if not is_wrong and turn.since >= recent]
     gone = [turn for turn, is_wrong, ended in found if is_wrong and ended and ended >= recent]
-    return Turns(*map(_newest_first, (wrong, right, gone)))
+    return VerdictChanges(*map(_newest_first, (wrong, right, gone)))
 
 
-def _newest_first(found: Iterable[Turn]) -> tuple[Turn, ...]:
+def _newest_first(found: Iterable[VerdictChange]) -> tuple[VerdictChange, ...]:
     return tuple(sorted(found, key=lambda turn: (-turn.since.toordinal(), turn.subject)))
 
 
-def _turn(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[Turn, bool] | None:
+def _turn(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[VerdictChange, bool] | None:
     """The last turn of a case and whether it is to the wrong. Only a pass turns it back."""
     told = [(night, verdict) for night, verdict in verdicts if not verdict.infrastructure]
     if not told:
         return None
     right, wrong_since, last = told[0][1], None, None
     for night, verdict in told[1:]:
-        if worse(right, verdict):
+        if is_worse(right, verdict):
             wrong_since = wrong_since or night
-            last = Turn(cell, key.architecture, key.loader, key.check, right, verdict, wrong_since)
+            last = VerdictChange(cell, key.architecture, key.loader, key.check, right, verdict, wrong_since)
         elif wrong_since and verdict is not Verdict.PASS:
             if verdict.wrong_values and verdict not in _UNSURE:  # as wrong as before, or less: nothing to tell any more
                 right, wrong_since, last = verdict, None, None
         elif not (verdict in _UNSURE and right.wrong_values):
             if last and wrong_since:
-                last = Turn(cell, key.architecture, key.loader, key.check, last.after, verdict, night)
+                last = VerdictChange(cell, key.architecture, key.loader, key.check, last.after, verdict, night)
             right, wrong_since = verdict, None
     return (last, wrong_since is not None) if last else None

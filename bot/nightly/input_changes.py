@@ -21,7 +21,7 @@ class Digests:
     probe: str
 
 
-def changes(environment: Environment, header: Cell, digests: Digests) -> tuple[str, ...]:
+def find_input_changes(environment: Environment, header: Cell, digests: Digests) -> tuple[str, ...]:
     """What is another now than when the cell of `header` was measured or tried, in words; empty when nothing is."""
     return tuple(_changes(environment, header, digests))
 
