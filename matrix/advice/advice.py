@@ -106,7 +106,7 @@ def format_constraints(tried: Tried, others: Mapping[str, str]) -> Iterator[str]
 
 
 def _sorted(found: Iterable[Tried], ask: Ask, known: Sequence[Tried]) -> tuple[Tried, ...]:
-    """The nearest to what is asked for first, in steps along the measured versions of both axes, then the newest."""
+    """Sorts the nearest to what is asked for first, in steps along the measured versions of both axes, then the newest."""
     axes = {name: _axis([ask, *known], name) for name in CROSSED}
 
     def steps(one: Tried) -> int:

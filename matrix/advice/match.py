@@ -124,7 +124,7 @@ def _globbed(name: str, globs: tuple[str, ...]) -> bool:
 
 @lru_cache  # few versions, few specifiers, many wrong tensors
 def _within(version: str, specifier: str) -> bool:
-    """A development version counts as what it will be; what is no version is in no range."""
+    """Returns whether a version is in a range: a development version counts as what it will be, other text is in none."""
     if not specifier:
         return True
     try:

@@ -26,12 +26,12 @@ class PublishedSite:
         return tuple(self._file.verdicts)
 
     def tried(self, name: str) -> tuple[Tried, ...]:
-        """What was measured of one of `names`."""
+        """Returns what was measured of one of `names`."""
         found = (self._tried(environment, name) for environment in self._file.environments)
         return tuple(one for one in found if one.counts)
 
     def others(self, tried: Tried) -> Mapping[str, str]:
-        """What else decides what was measured there, by package."""
+        """Returns the versions of the other packages there that decide a result."""
         environment = self._environments[tried.environment]
         return {name: vars(environment)[name] for name in UNCROSSED}
 

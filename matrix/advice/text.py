@@ -1,4 +1,4 @@
-"""PURE. Advice as lines for a terminal and as values for programs.
+"""PURE. Formats advice as lines for a terminal and as values for programs.
 
 PURE: no input or output.
 """
@@ -18,7 +18,7 @@ SHOWN: Final = 5
 
 
 def advice_values(advice: Advice) -> dict[str, Any]:
-    """All of the advice, for `--json`."""
+    """Returns all of the advice, for `--json`."""
     ask = advice.ask
     return {
         "architecture": advice.architecture,
@@ -40,12 +40,12 @@ def _values(tried: Tried) -> dict[str, Any]:
 
 
 def advice_lines(advice: Advice) -> Iterator[str]:
-    """The answer, why, and what to use instead."""
+    """Yields the answer, why, and what to use instead."""
     yield f"{make_printable(advice.architecture)}: {_answer(advice)}"
     if advice.age.late:
         yield _old(advice.age)
     for tried in advice.asked[:SHOWN]:
-        yield f"  {_pair(tried)}: {_told(tried, advice.ask.loader)}"
+        yield f"  {_pair(tried)}: {_format_measurement(tried, advice.ask.loader)}"
         if _fixed_helps(tried, advice.ask):
             yield "    with the fixed loader every check passes there (docs/fixed-loader.md)"
     if advice.safe and not (advice.ask.pinned and advice.answer is Answer.SAFE):
@@ -75,10 +75,10 @@ def _answer(advice: Advice) -> str:
 
 
 def _where(advice: Advice) -> str:
-    """In how many of the pairs that were asked for, where that is not in all."""
-    told = list(answer_pairs(advice.asked, advice.ask.loader).values())
-    safe = told.count(Answer.SAFE)
-    return "" if safe == len(told) else f" in {safe} of {len(told)} measured pairs"
+    """Says in how many of the pairs that were asked for, where that is not in all."""
+    pairs = list(answer_pairs(advice.asked, advice.ask.loader).values())
+    safe = pairs.count(Answer.SAFE)
+    return "" if safe == len(pairs) else f" in {safe} of {len(pairs)} measured pairs"
 
 
 def _old(age: Age) -> str:
@@ -97,8 +97,8 @@ def _pair(tried: Tried) -> str:
     return f"transformers {make_printable(tried.transformers)}, deepspeed {make_printable(tried.deepspeed)}, {tried.device}"
 
 
-def _told(tried: Tried, loader: Loader) -> str:
-    """`safe: load pass, save pass`, how old that is, and what makes it doubtful."""
+def _format_measurement(tried: Tried, loader: Loader) -> str:
+    """Returns `safe: load pass, save pass`, how old that is, and what makes it doubtful."""
     if not tried.verdicts:
         return f"not known: it could not be measured (last tried {tried.night})"
     answer = tried.answer(loader)

@@ -17,7 +17,7 @@ TINY: Final = "its tiny model"
 class LockedArchitecture:
     """An architecture that bears buffers from version `first` to `last` of transformers, of those looked at.
 
-    `sites` are the dtypes of its persistent buffers by "ModuleClass.name", `configs` is what its tiny recipe is told
+    `sites` are the dtypes of its persistent buffers by "ModuleClass.name", `configs` is what its tiny recipe needs
     beyond the rules; each by the version from which that holds.
     """
 

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from matrix.benchmark.goals import sum_set
+from matrix.benchmark.measure import Bench, measure_goals, measure_set
+from matrix.benchmark.text import describe_machine, format_json, make_goals_table, make_launches_table
 from matrix.command_line import DEVICES, one_of
 from matrix.commands.run import choose_architectures
 from matrix.environments.install import install
 from matrix.environments.spec import load_environments
 from matrix.errors import OutputError
-from matrix.measure import speed as benchmark
 from matrix.measure.device import resolve_device
 from matrix.progress import TerminalProgress
 from matrix.results.read import read_run
@@ -37,16 +39,16 @@ def measure_speed(
     with TerminalProgress() as progress:
         interpreter = python or install(known[0], venv or Path(".zero3/venvs") / known[0].id)
         where = resolve_device(device, 2)
-        measured = benchmark.Bench(interpreter, choose_architectures([], "auto", where), where, out, progress)
-        launches, reached = benchmark.measure_goals(measured, sample)
+        measured = Bench(interpreter, choose_architectures([], "auto", where), where, out, progress)
+        launches, reached = measure_goals(measured, sample)
         if results:
-            reached.append(benchmark.summed_set(read_run(results).cells, [e.id for e in wanted], results))
+            reached.append(sum_set(read_run(results).cells, [e.id for e in wanted], results))
         elif default_set:
-            reached.append(benchmark.measured_set(wanted, measured))
-    described = benchmark.machine(launches[0].environment)
-    (out / "bench.json").write_text(benchmark.as_json(described, launches, reached))
+            reached.append(measure_set(wanted, measured))
+    described = describe_machine(launches[0].environment)
+    (out / "bench.json").write_text(format_json(described, launches, reached))
     console = Console()
     console = console if console.is_terminal else Console(width=110)
     console.print(", ".join(f"{name} {value}" for name, value in described.items()))
-    console.print(benchmark.launches_table(launches), benchmark.goals_table(reached))
+    console.print(make_launches_table(launches), make_goals_table(reached))
     raise typer.Exit(int(not all(goal.met for goal in reached)))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from matrix.benchmark.goals import Goal, Launch, compute_goals, parse_launch, sample_passed, sum_set
 from matrix.errors import ResultsError
-from matrix.measure.speed import Goal, Launch, chosen, goals, launched, summed_set
 from matrix.model import Case, Check, Loader, Timing
 from matrix.process.messages import Message
 from matrix.verdicts import Verdict
@@ -32,7 +32,7 @@ def test_a_goal_is_met_on_its_limit_and_missed_beyond() -> None:
 
 def test_ratios_within_one_run() -> None:
     singles = [launch(wall, 1) for wall in (21.0, 90.0, 20.0)]
-    reached = goals(launch(40.0), launch(75.0), singles)
+    reached = compute_goals(launch(40.0), launch(75.0), singles)
     assert [goal.value for goal in reached] == [21.0, 40.0 / 25, 3.0, 2.0]
     assert [goal.met for goal in reached] == [True, True, False, True]
 
@@ -47,7 +47,7 @@ def test_a_launch_counts_the_last_word_on_each_case() -> None:
         reported("a", Verdict.PASS),
         {"end": Timing(seconds=3.0, import_seconds=1.0, load_seconds=1.0, rss_mb=9.0)},
     ]
-    told = launched("cell", 4.0, messages)
+    told = parse_launch("cell", 4.0, messages)
     assert (told.passed, told.loaded) == (("a",), ("a", "b"))
     assert told.verdicts == {"crash": 1, "unsupported": 1, "pass": 2}
     assert (told.floors, told.environment["torch"]) == (2.0, "2.13.0")
@@ -55,13 +55,13 @@ def test_a_launch_counts_the_last_word_on_each_case() -> None:
 
 def test_the_sample_is_the_same_in_whatever_order_cases_pass() -> None:
     names = [f"model:{number}" for number in range(50)]
-    assert chosen(names, 3) == chosen(names[::-1], 3)
-    assert set(chosen(names[:2], 3)) == set(names[:2])
+    assert sample_passed(names, 3) == sample_passed(names[::-1], 3)
+    assert set(sample_passed(names[:2], 3)) == set(names[:2])
 
 
 def test_the_default_set_is_the_sum_of_complete_cells() -> None:
     cells = [runs.cell(timing=Timing(seconds=300.0), environment=runs.info(version)) for version in ("5.5.4", "5.6.0")]
     wanted = [cell.environment.id.removesuffix("+cpu") for cell in cells]
-    assert summed_set(cells, wanted, Path("results")).value == 10.0
+    assert sum_set(cells, wanted, Path("results")).value == 10.0
     with pytest.raises(ResultsError, match=r"no complete results of transformers-5\.6\.0"):
-        summed_set([cells[0], replace(cells[1], complete=False)], wanted, Path("results"))
+        sum_set([cells[0], replace(cells[1], complete=False)], wanted, Path("results"))

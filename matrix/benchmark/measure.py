@@ -1,0 +1,97 @@
+"""Measures the launches of a benchmark: the whole catalog in one warm process, and single architectures."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from matrix.benchmark.goals import (
+    DEFAULT_SET_MINUTES,
+    Goal,
+    Launch,
+    compute_goals,
+    parse_launch,
+    sample_passed,
+    sum_set,
+)
+from matrix.checks import CHECKS
+from matrix.environments.spec import Environment
+from matrix.errors import EnvironmentFailedError, ProbeDiedError
+from matrix.job import Job
+from matrix.measure.cell import measure
+from matrix.measure.probe_process import last_line, run_job
+from matrix.measure.request import Progress, Request
+from matrix.measure.tasks import plan
+from matrix.model import Architecture, Check, Device, Loader
+
+FIRST: Final = next(iter(CHECKS))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where and what to measure: `out` gets the logs, `progress` shows what goes on."""
+
+    interpreter: Path
+    architectures: tuple[Architecture, ...]
+    device: Device
+    out: Path
+    progress: Progress
+    world_size: int = 2
+
+    def launch(self, name: str, job: Job) -> Launch:
+        """Runs `job` once; raises EnvironmentFailedError or ProbeDiedError when it does not finish."""
+        self.progress.step(f"measuring {name}")
+        log = self.out / "bench.log"
+        started = time.perf_counter()
+        with closing(run_job(job, self.interpreter, log)) as stream:
+            messages = list(stream)
+        wall = time.perf_counter() - started
+        if failure := next((message["failure"] for message in messages if "failure" in message), None):
+            raise EnvironmentFailedError(str(self.interpreter), f"{failure.type}: {failure.message}")
+        if not messages or "end" not in messages[-1]:
+            raise ProbeDiedError(name, log, last_line(log))
+        return parse_launch(name, wall, messages)
+
+    def _job(self, architectures: Sequence[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]) -> Job:
+        return Job(tuple(architectures), plan(architectures, loaders, checks), self.device, self.world_size)
+
+    def cell(self, name: str, loaders: Sequence[Loader], checks: Sequence[Check]) -> Launch:
+        """Measures the whole catalog in one warm process."""
+        return self.launch(name, self._job(self.architectures, loaders, checks))
+
+    def single(self, architecture: str) -> Launch:
+        """Does what `cell` does with one architecture, the stock loader and the first check."""
+        one = [entry for entry in self.architectures if entry.id == architecture]
+        job = self._job(one, [Loader.STOCK], [FIRST])
+        return self.launch(f"launch of {architecture}", job)
+
+
+def measure_goals(bench: Bench, sample: int) -> tuple[list[Launch], list[Goal]]:
+    """Runs every launch of the benchmark and computes its goals; `sample` architectures are launched singly.
+
+    Raises EnvironmentFailedError when none passes the check that the launches have to do.
+    """
+    load = bench.cell(f"cell, stock, {FIRST}", [Loader.STOCK], [FIRST])
+    if not load.passed:
+        raise EnvironmentFailedError(str(bench.interpreter), "no architecture passes, so there is nothing to compare")
+    singles = [bench.single(architecture) for architecture in sample_passed(load.passed, sample)]
+    full = bench.cell(f"cell, both loaders, {' and '.join(CHECKS)}", list(Loader), list(CHECKS))
+    return [load, *singles, full], compute_goals(load, full, singles)
+
+
+def measure_set(environments: Sequence[Environment], bench: Bench) -> Goal:
+    """Installs the environments from the package caches and measures each, as the default command does."""
+    tasks = plan(bench.architectures, list(Loader), list(CHECKS))
+    started = time.perf_counter()
+    with TemporaryDirectory(prefix="set-", dir=bench.out) as name:
+        folder = Path(name)
+        requests = [
+            Request(folder, tasks, environment=e, venv=folder / e.id, device=bench.device) for e in environments
+        ]
+        cells = [measure(request, bench.progress) for request in requests]
+        sum_set(cells, [e.id for e in environments], folder)
+    minutes = (time.perf_counter() - started) / 60
+    return Goal("default set, installed and measured now", minutes, DEFAULT_SET_MINUTES, "min")
