@@ -1,4 +1,4 @@
-"""The only door to Jinja: every value is made harmless for its outlet by default, not by each template's care."""
+"""The only module that uses Jinja. Every value is made harmless for its outlet by default, so no template has to."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ _PLAIN: Final = re.compile(r"https?://[\w.:-]+/[\w./#?=&%-]*", re.ASCII)
 
 
 def render(template_name: str, context: object) -> str:
-    """`context` through `templates/<template_name>.j2`: HTML or GitHub Markdown, as the name's ending says.
+    """Renders `context` with `templates/<template_name>.j2`: HTML or GitHub Markdown, as the name's ending says.
 
     The template knows it by its own name: `report` in `report.html`, `comment` in `comment.md`.
     """
@@ -43,7 +43,7 @@ def render(template_name: str, context: object) -> str:
 
 
 def render_feed(feed: object) -> str:
-    """A feed through `templates/site/feed.atom.j2`. What XML forbids is made visible like all that no one can see."""
+    """Renders a feed with `templates/site/feed.atom.j2`. Characters that XML forbids are made visible, as all invisible ones are."""
     return _environment("html").get_template("site/feed.atom.j2").render(feed=feed)
 
 
@@ -53,7 +53,7 @@ def render_page(page: object, template: str, navigation: Hashable) -> str:
 
 
 def compile_pages() -> None:
-    """Compile the templates of the site's pages, before other processes begin, each of which would."""
+    """Compiles the templates of the site's pages once, before worker processes begin, each of which would do it again."""
     for name in _site().list_templates(filter_func=lambda name: bool(_PAGE.fullmatch(name))):
         _site().get_template(name)
 
@@ -98,7 +98,7 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
 
 @cache
 def _site() -> Environment:
-    """For pages of the site: the macros that all have are there by name, as importing takes a sixth of a page's time."""
+    """Returns the environment for pages, with the common macros as globals: importing them takes a sixth of a page's time."""
     site = _environment("html").overlay()
     site.globals = dict(site.globals)
     site.globals |= {"parts": _macros(site, "_parts"), "cases": _macros(site, "_case")}
@@ -110,13 +110,13 @@ def _macros(site: Environment, name: str) -> object:
 
 
 def _html(value: object) -> object:
-    """Characters that hide or reorder text become visible; Jinja's autoescape does the rest."""
+    """Makes characters that hide or reorder text visible; Jinja's autoescape does the rest."""
     return make_visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @lru_cache(2048, typed=True)  # pages have most of them in common
 def _once(macro: Callable[..., Markup], *values: Hashable) -> Markup:
-    """What a `macro` makes of `values` of ours: it is not asked again for equal ones."""
+    """Renders a `macro` with `values` of ours, once for equal ones."""
     return macro(*values)
 
 
@@ -126,7 +126,7 @@ def _day(day: date) -> Markup:
 
 
 def _words_whole(text: str) -> Markup:
-    """Each word of `text` in an element of its own."""
+    """Puts each word of `text` into an element of its own."""
     words = str(escape(make_visible(text))).replace(" ", "</span> <span>")
     return Markup(f"<span>{words}</span>")  # noqa: S704 - all words are escaped
 
@@ -150,29 +150,29 @@ def _element(text: str) -> Markup:
 
 
 def _link(text: str, url: str) -> Markup:
-    """`text` linked to `url`, a page of GitHub; just `text` where that is no plain address."""
+    """Links `text` to `url`, a page of GitHub; returns only the text where the address is not a plain one."""
     plain = _PLAIN.fullmatch(url)
     return Markup(f"[{escape_markdown(text)}]({url})" if plain else escape_markdown(text))  # noqa: S704 - both escape
 
 
 def _address(url: str) -> str:
-    """`url` if it is a plain address of a page, else one that leads nowhere."""
+    """Returns `url` if it is a plain address of a page, else one that leads nowhere."""
     return url if _PLAIN.fullmatch(url) else "#"
 
 
 def _issue(url: str) -> str:
-    """`transformers #45402` for the address of an issue or pull request on GitHub, else the address."""
+    """Returns `transformers #45402` for the address of an issue or pull request on GitHub, else the address."""
     found = re.fullmatch(r"https://github\.com/[\w.-]+/([\w.-]+)/(?:pull|issues)/(\d+)", url, re.ASCII)
     return f"{found[1]} #{found[2]}" if found else url
 
 
 def _data(value: object) -> Markup:
-    """A context as JSON inside a script element of data: nothing in it can end the element."""
+    """Renders a context as JSON inside a script element of data: nothing in it can end the element."""
     text = render_json(value).translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&"})
     return Markup(text)  # noqa: S704 - JSON without what is markup
 
 
 def _csp_hash(text: str) -> Markup:
-    """The Content-Security-Policy source that allows exactly this inline style or script."""
+    """Returns the Content-Security-Policy source that allows exactly this inline style or script."""
     digest = hashlib.sha256(text.encode()).digest()
     return Markup(f"'sha256-{base64.b64encode(digest).decode()}'")  # noqa: S704 - base64 alone

@@ -1,4 +1,4 @@
-"""PURE. How verdicts and kinds are shown to people, apart from how they are written in records."""
+"""PURE. Describes verdicts, findings and tensors to people; the words of each verdict are in `matrix.verdicts`."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ KINDS = wording.KINDS
 
 
 def describe_verdict(verdict: Verdict, check: Check, number: int) -> str:
-    """What `number` architectures with `verdict` do in `check`: `crashes while saving`, `load wrong values silently`."""
+    """Describes what `number` architectures with `verdict` do in `check`: `crashes while saving`, `load wrong values silently`."""
     words = CHECKS[check].words
     verb, _, rest = verdict.row.does.format(load=words.verb, loading=words.doing).partition(" ")
     if number == 1:
@@ -27,7 +27,7 @@ def describe_verdict(verdict: Verdict, check: Check, number: int) -> str:
 
 
 def describe_tensors(tensors: Tensors) -> str:
-    """`2 buffers, 33 parameters and 2 non-persistent buffers`, or `no tensors`."""
+    """Describes how many tensors there are: `2 buffers, 33 parameters and 2 non-persistent buffers`, or `no tensors`."""
     counts = [
         (tensors.buffers, "buffer"),
         (tensors.parameters, "parameter"),
@@ -37,5 +37,5 @@ def describe_tensors(tensors: Tensors) -> str:
 
 
 def describe_reported(*, reported_missing: bool) -> str:
-    """Whether the loader said so."""
+    """Says whether the loader reported a tensor as missing."""
     return "the loader listed it as missing" if reported_missing else "the loader did not say so"

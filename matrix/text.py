@@ -1,4 +1,4 @@
-"""How kinds of findings are said to people, apart from how they are written in records.
+"""Words for kinds of findings, and text from outside made visible.
 
 PURE: no input or output.
 """

@@ -1,7 +1,4 @@
-"""PURE. A run as the context that every template shows: summary, heat map, evidence and findings in words.
-
-PURE: no input or output.
-"""
+"""PURE. Builds a report from a run: summary, heat map, evidence, and findings in words."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +29,7 @@ from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
 TENSORS_SHOWN = 20
-"""How many wrong tensors are shown per evidence; the records have them all."""
+"""How many wrong tensors are shown per evidence; the records have all of them."""
 TENSORS_IN_REPORT = 3000
 """How many wrong tensors are shown in a whole report: at some 250 bytes each, it stays a file that opens at once."""
 
@@ -40,9 +37,9 @@ Signatures = dict[Signature, list[CaseView]]
 
 
 def build_report(run: Run, families: Mapping[str, str] = MappingProxyType({}), lock: Lock | None = None) -> Report:
-    """The context of a run. `families` maps architecture ids to family names, in the order of the catalog.
+    """Builds the report of a run. `families` maps architecture ids to family names, in the order of the catalog.
 
-    `lock` says what each version of transformers has, so that the report can say what of it was checked.
+    `lock` says which architectures each version of transformers has, from which the report computes coverage.
     """
     names = label_cells(run.cells)
     environments = [
@@ -83,7 +80,7 @@ def _coverage(cell: Cell, lock: Lock | None) -> CoverageView | None:
 
 
 def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = None) -> EnvironmentView:
-    """An environment as reports show it: under `anchor`, called `label`; `lock` says what it covers."""
+    """Builds the view of an environment, with its `anchor` and `label`; its coverage comes from `lock`."""
     measured = len(cell.cases)
     return EnvironmentView(
         anchor=anchor,
@@ -118,7 +115,7 @@ def _placed(cell: Cell, case: Case, environment: EnvironmentView, anchors: Mappi
 
 
 def _columns(cells: Sequence[Cell], environments: Sequence[EnvironmentView]) -> Iterator[Column]:
-    """One per environment and loader. What a cut-short or failed cell did not reach has a column too: an empty one."""
+    """Yields a column per environment and loader, empty where a cell failed or was cut short before that loader."""
     everywhere = {case.loader for cell in cells for case in cell.cases}
     for cell, view in zip(cells, environments, strict=True):
         counts = {loader: Counter(case.verdict for case in cell.cases if case.loader is loader) for loader in Loader}
@@ -149,7 +146,7 @@ def _rows(
 
 
 def _signatures(cases: Sequence[Placed]) -> Signatures:
-    """The cases of one architecture by what they found, the worst verdict first."""
+    """Groups the cases of one architecture by what they found, the worst verdict first."""
     alike: Signatures = defaultdict(list)
     for placed in sorted(cases, key=lambda placed: placed.case.verdict.rank):
         case, info = placed.case, placed.view.environment.info
@@ -177,7 +174,7 @@ def _heat_cell(column: Column, cases: Sequence[CaseView | None]) -> HeatCell:
 
 
 def _families(rows: Mapping[str, ArchitectureView], families: Mapping[str, str]) -> Iterator[Family]:
-    """Rows by the catalog's families in its order; those it does not know come last."""
+    """Yields the rows by family, in the order of the catalog; unknown architectures come last."""
     order = {name: number for number, name in enumerate(dict.fromkeys(families.values()))}
     grouped: dict[str, list[ArchitectureView]] = defaultdict(list)
     for architecture, row in rows.items():

@@ -1,4 +1,4 @@
-"""The frozen context that every template shows. Golden tests compare it, not what is rendered from it.
+"""What templates show, as frozen data classes. Golden tests compare these, not the rendered text.
 
 PURE: no input or output.
 """
@@ -24,7 +24,7 @@ class ErrorView:
 
 @dataclass(frozen=True)
 class Unchecked:
-    """Architectures that bear buffers and were not checked, for the same reason."""
+    """Architectures with buffers that were not checked, for the same reason."""
 
     reason: Code
     architectures: tuple[Code, ...]
@@ -34,7 +34,7 @@ class Unchecked:
 class CoverageView:
     """How many of the architectures with buffers that an environment has were checked, and why the others were not.
 
-    `unreached` are buffers that the sources of its transformers register and no model there has.
+    `unreached` are buffers registered in the sources of its transformers but found in no model.
     """
 
     checked: int
@@ -44,13 +44,13 @@ class CoverageView:
 
     @property
     def words(self) -> str:
-        """The number that is always shown."""
+        """How many architectures with buffers were checked, in words."""
         share = 100 * self.checked / self.discovered if self.discovered else 100.0
         return f"{self.checked:,} of {count(self.discovered, 'architecture')} with buffers checked ({share:.1f}%)"
 
     @property
     def unreached_words(self) -> str:
-        """How many buffers are in the sources alone."""
+        """How many buffers were found in the sources only, in words."""
         return f"{count(len(self.unreached), 'buffer')} registered in the sources but found in no model"
 
 
@@ -58,7 +58,7 @@ class CoverageView:
 class EnvironmentView:
     """One environment and how far its measurement got. `untested` counts planned cases without a verdict.
 
-    `coverage` is None where nobody looked at what that version of transformers has.
+    `coverage` is None where the catalog does not know that version of transformers.
     """
 
     anchor: str
@@ -75,23 +75,23 @@ class EnvironmentView:
 
     @property
     def versions(self) -> tuple[tuple[str, str], ...]:
-        """What a record has of python and of each package with a field of its own, with the name of each."""
+        """Name and version of python and of each package that has a field of its own in records."""
         named = ("python", *PINNED, *CROSSED, *INSTALLED)
         return tuple((name, vars(self.info)[name]) for name in named)
 
     @property
     def covered(self) -> str:
-        """The coverage in words."""
+        """The coverage, in words."""
         return self.coverage.words if self.coverage else "coverage unknown: the catalog has not looked at this version"
 
     @property
     def device(self) -> str:
-        """Where verdicts of this environment were found: `cpu/gloo, 2 ranks`."""
+        """Device, backend and ranks that its verdicts belong to: `cpu/gloo, 2 ranks`."""
         return f"{self.info.device}/{self.info.backend}, {count(self.info.world_size, 'rank')}"
 
     @property
     def gap(self) -> str:
-        """What was not measured, in words; empty where everything planned was."""
+        """What was not measured, in words; empty where all planned cases were."""
         if self.error and not self.measured:
             return "could not be measured"
         if self.untested:
@@ -201,7 +201,7 @@ class ArchitectureView:
 
 @dataclass(frozen=True)
 class Family:
-    """Architectures that bear the same sort of buffers; unnamed where the catalog does not say."""
+    """Architectures with the same sort of buffers; unnamed where the catalog does not know them."""
 
     name: Code
     architectures: tuple[ArchitectureView, ...]
@@ -244,11 +244,11 @@ class Report:
 
     @property
     def gaps(self) -> tuple[EnvironmentView, ...]:
-        """The environments of which not everything planned was measured."""
+        """The environments where some planned cases were not measured."""
         return tuple(view for view in self.environments if view.gap)
 
     def failing(self, environment: EnvironmentView) -> list[tuple[CaseView, Evidence]]:
-        """The cases of an environment that neither pass nor are unsupported, each with its evidence, worst first."""
+        """Returns the cases of an environment that neither pass nor are unsupported, with their evidence, worst first."""
         fine = (Verdict.PASS, Verdict.UNSUPPORTED)
         pairs = [(case, found) for row in self.architectures for found in row.evidence for case in found.cases]
         kept = [(case, found) for case, found in pairs if case.environment is environment and case.verdict not in fine]

@@ -1,7 +1,4 @@
-"""PURE. Evidence, folded: findings by buffer site, and cases of one architecture that found the same.
-
-PURE: no input or output.
-"""
+"""PURE. Builds evidence: findings grouped by buffer site, and cases of one architecture with the same findings together."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -26,7 +23,7 @@ class Signature:
 
 
 def build_evidence(signature: Signature, cases: Iterable[CaseView], limit: int) -> Evidence:
-    """The evidence of `cases`, which share `signature`, showing at most `limit` sites and about as many tensors."""
+    """Builds the evidence of `cases`, which share `signature`, with at most `limit` sites and about as many tensors."""
     groups = group_by_site(signature.findings)
     each = max(1, limit // max(1, len(groups)))
     views = tuple(_site(findings, signature.world_size, each) for findings in groups[:limit])
@@ -42,7 +39,7 @@ def build_evidence(signature: Signature, cases: Iterable[CaseView], limit: int) 
 
 
 def group_by_site(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings that differ only in tensor and values together; the worst kind first, then the most tensors."""
+    """Groups findings that differ only in tensor and values; the worst kind first, then the most tensors."""
     groups: dict[tuple[object, ...], list[Finding]] = defaultdict(list)
     for finding in findings:
         groups[(finding.site, finding.what, finding.kind, finding.ranks, finding.reported_missing)].append(finding)
@@ -51,7 +48,7 @@ def group_by_site(findings: Iterable[Finding]) -> list[list[Finding]]:
 
 
 def build_error_view(error: Failure | None, world_size: int) -> ErrorView | None:
-    """An exception for people, or None."""
+    """Builds the view of an exception; None for none."""
     if error is None:
         return None
     ranks = describe_ranks(error.ranks, world_size)
@@ -74,7 +71,7 @@ def _site(findings: list[Finding], world_size: int, limit: int) -> SiteView:
 
 
 def build_tensor_view(finding: Finding) -> TensorView:
-    """The tensor of a finding with its first wrong values."""
+    """Builds the view of a wrong tensor with its first wrong values."""
     wrong, total = finding.elements
     return TensorView(
         tensor=clip(finding.tensor),

@@ -1,4 +1,4 @@
-"""PURE. What an environment is called in a report, and the command that reproduces one of its cases."""
+"""PURE. Names environments in reports, and formats the command that reproduces a case."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ _SHA = "[0-9a-f]{40}"
 
 
 def label_cells(cells: Sequence[Cell]) -> list[Code]:
-    """A short name for each cell, telling them apart: versions, device, and whatever else is not the same for all."""
+    """Returns a short, distinct name for each cell: versions, device, and whatever else differs between them."""
     varying = [part for part in (*UNCROSSED, "python", "world_size") if _varies(cells, part)]
     names = [_label(cell.environment, varying) for cell in cells]
     seen = Counter(names)
@@ -26,7 +26,7 @@ def label_cells(cells: Sequence[Cell]) -> list[Code]:
 
 
 def format_command(info: EnvironmentInfo, case: Case) -> Code:
-    """The one line that reproduces just this case; of a branch it names the commit that was measured."""
+    """Formats the command line that reproduces one case; for a branch it names the commit that was measured."""
     size = "" if info.world_size == DEFAULT_WORLD_SIZE else f" --world-size {info.world_size}"
     what = f"--architecture {_quoted(case.architecture)} --loader {case.loader} --check {case.check} --again{size}"
     return Code(f"{_session(info)} -- {what}")
@@ -40,7 +40,7 @@ def _quoted(architecture: str) -> str:
 
 @lru_cache  # an environment has hundreds of cases
 def _session(info: EnvironmentInfo) -> str:
-    """How the command begins, whatever the case."""
+    """Returns how the command begins, the same for all cases of an environment."""
     if pins := _tips(info):
         return f"{' '.join(pins)} nox -s zero3_matrix"
     session = f"zero3_matrix({info.id})"
@@ -49,7 +49,7 @@ def _session(info: EnvironmentInfo) -> str:
 
 
 def _tips(info: EnvironmentInfo) -> list[str]:
-    """The variables that name what was measured where a package is at the tip of its branch; none where none is."""
+    """Returns the variables that pin what was measured where a package came from the tip of its branch, else nothing."""
     at_tip = [package for package in TIPS if f"{package}-main+" in info.id]
     found = {package: installed(info, package) for package in dict.fromkeys((*CROSSED, *at_tip))}
     commits = {package: PACKAGES[package].at(sha) for package, sha in found.items() if re.fullmatch(_SHA, sha)}

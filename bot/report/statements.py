@@ -1,7 +1,4 @@
-"""PURE. What went wrong, in words: one statement for all cases that fail alike, the worst first.
-
-PURE: no input or output.
-"""
+"""PURE. Says what went wrong in words: one statement for all cases that fail alike, the worst first."""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -18,14 +15,14 @@ from matrix.verdicts import Verdict
 
 @dataclass(frozen=True)
 class Placed:
-    """A case of a run, and how it is shown."""
+    """A case of a run with its view."""
 
     case: Case
     view: CaseView
 
 
 def summarize_cells(cells: Sequence[Cell]) -> str:
-    """The whole run in one or two sentences; a good one never hides what was not measured."""
+    """Summarizes all cells in one or two sentences, and always says what was not measured."""
     verdicts = Counter(case.verdict for cell in cells for case in cell.cases)
     measured = sum(number for verdict, number in verdicts.items() if verdict.row.measured)
     wrong = [verdict for verdict in Verdict if verdict.wrong_values and verdicts[verdict]]
@@ -46,7 +43,7 @@ def _gaps(cells: Sequence[Cell]) -> list[str]:
 
 
 def build_statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
-    """What went wrong, the worst verdict first, then what hits the most architectures in the most places."""
+    """Returns what went wrong: the worst verdict first, then what hits the most architectures in the most environments."""
     placed = list(_reached(list(cases)))
     environments = len({case.view.environment.anchor for case in placed})
     folded = sorted(
@@ -115,12 +112,12 @@ def _groups(cases: Iterable[Placed]) -> Iterator[_Group]:
 
 
 def _cause(error: Failure) -> tuple[str, str]:
-    """What exceptions share that are the same mistake, copied from one modeling file to the next: type and function."""
+    """Returns type and function, which exceptions share where a mistake was copied from one modeling file to the next."""
     return error.type, error.frame.rpartition(" in ")[2]
 
 
 def _folded(groups: Iterable[_Group]) -> list[list[_Group]]:
-    """The same failure together: first over the loaders of an environment, then over environments."""
+    """Joins groups with the same failure: first over the loaders of an environment, then over environments."""
     loaders: dict[Hashable, list[_Group]] = defaultdict(list)
     for group in groups:
         loaders[(group.likeness, group.quoted.view.environment.anchor)].append(group)
@@ -131,7 +128,7 @@ def _folded(groups: Iterable[_Group]) -> list[list[_Group]]:
 
 
 def _quoted(group: Sequence[Placed]) -> tuple[Placed, Finding | None]:
-    """The case that speaks for its group: one with the way of being wrong that most architectures share."""
+    """Returns the case to quote for a group, with the finding that most architectures share."""
     ways = Counter(way for placed in group for way in {_way(finding) for finding in placed.case.findings})
     if not ways:
         return group[0], None
@@ -164,7 +161,7 @@ def _where(groups: Sequence[_Group], environments: int) -> Sentence:
 
 
 def _headline(groups: Sequence[_Group]) -> Sentence:
-    """Who does what; the total is told only where it is the same in every place."""
+    """Says which architectures do what; the total is included only where it is the same everywhere."""
     first, totals = groups[0], {group.total for group in groups}
     doing = describe_verdict(first.verdict, first.quoted.case.check, first.size)
     if first.size == 1:

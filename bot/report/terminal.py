@@ -1,4 +1,4 @@
-"""A report for the terminal: the table and the worst findings. Colour only where the terminal shows it."""
+"""Prints a report on the terminal: the table and the worst findings, with colour only where the terminal shows it."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ WIDTH_ELSEWHERE = 160
 
 
 def print_report(report: Report, file: TextIO) -> None:
-    """Write the summary of `report` to `file`; NO_COLOR, FORCE_COLOR and COLUMNS are respected, as rich does."""
+    """Writes the summary of `report` to `file`; NO_COLOR, FORCE_COLOR and COLUMNS are respected, as rich does."""
     width = None if file.isatty() or "COLUMNS" in os.environ else WIDTH_ELSEWHERE
     console = Console(file=file, highlight=False, markup=False, emoji=False, width=width)
     table = _table(report)
@@ -30,12 +30,14 @@ def print_report(report: Report, file: TextIO) -> None:
     for line in (*_gaps(report), *_coverage(report), *_findings(report)):
         console.print(line, soft_wrap=not console.is_terminal)
     if report.findings:
-        console.print("\nthe first of them alone:\n ", join_lines(report.findings[0].example.command), soft_wrap=True)
+        console.print(
+            "\nto reproduce the first one:\n ", join_lines(report.findings[0].example.command), soft_wrap=True
+        )
     console.print(Text(f"\n{report.answer}", "bold"), soft_wrap=not console.is_terminal)
 
 
 def _table(report: Report) -> Table:
-    """One row per environment, a line in it per loader: it stays readable where a long name must wrap."""
+    """Builds the table: a row per environment with a line per loader, readable also where long names wrap."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("environment", min_width=24)
     table.add_column("loader", no_wrap=True)
@@ -53,7 +55,7 @@ def _table(report: Report) -> Table:
 
 
 def _narrow(report: Report) -> Text:
-    """What the table says, for a terminal too narrow for it: a cropped column would hide a verdict."""
+    """Formats the table as lines, for a terminal that is too narrow for it: a cropped column would hide a verdict."""
     lines = []
     for column in report.columns:
         counts = [
@@ -84,7 +86,7 @@ def _gaps(report: Report) -> list[Text]:
 
 
 def _coverage(report: Report) -> list[Text]:
-    """What share was checked, and why the rest was not; what a run left out on purpose is only counted."""
+    """Says which share was checked, and why the rest was not."""
     lines = [Text("\ncoverage", "bold")]
     for environment in report.environments:
         lines.append(Text(f"{join_lines(environment.label)}: {environment.covered}"))
