@@ -30,7 +30,7 @@ def explain(architecture: str, number: int, services: Services) -> str:
         return f"The run of the comment can no longer be read: {found.reason}."
     plan = recompute_plan(services, run, found).plan
     jobs = github.list_jobs(workflow.repository, run.id, run.attempt)
-    comparison, _ = compare_artifacts(github, run, plan, jobs, workflow.repository)
+    comparison, _ = compare_artifacts(services, run, plan, jobs)
     own = tuple(one for one in comparison.compared if one.key.architecture == architecture)
     if not own:
         return f"{render_markdown_code(architecture)} was not measured: this pull request does not affect it."

@@ -8,7 +8,6 @@ from bot.comment.context import CommentView, Facts
 from bot.comment.outputs import build_check_run, build_view, compute_digest, render_comment
 from bot.comment.post import has_newer_report, post_comment
 from bot.comment.state import CommentState
-from bot.github.client import GitHub
 from bot.github.errors import ForbiddenError, NotFoundError, TooLargeError
 from bot.github.thread import Thread, reply
 from bot.github.types import ArtifactInfo, JobResult, WorkflowRun
@@ -52,7 +51,7 @@ def compare_run(run: WorkflowRun, assessed: Assessment, services: Services) -> C
     """Compares what `run` measured with what it had to measure; raises GitHubError."""
     workflow, plan = services.workflow, assessed.plan
     jobs = services.github.list_jobs(workflow.repository, run.id, run.attempt)
-    comparison, rejected = compare_artifacts(services.github, run, plan, jobs, workflow.repository)
+    comparison, rejected = compare_artifacts(services, run, plan, jobs)
     facts = Facts(
         plan=plan,
         touched=assessed.affected.touched,
@@ -71,18 +70,18 @@ def compare_run(run: WorkflowRun, assessed: Assessment, services: Services) -> C
 
 
 def compare_artifacts(
-    github: GitHub, run: WorkflowRun, plan: ComparisonPlan, jobs: Sequence[JobResult], repository: str
+    services: Services, run: WorkflowRun, plan: ComparisonPlan, jobs: Sequence[JobResult]
 ) -> tuple[Comparison, tuple[Rejected, ...]]:
     """Returns the comparison that the artifacts of `run` hold, and what of them was rejected; raises GitHubError."""
-    listed = select_artifacts(github.list_artifacts(repository, run.id), plan)
-    archives = {name: _download(github, repository, name, artifact) for name, artifact in listed.items()}
+    listed = select_artifacts(services.github.list_artifacts(services.workflow.repository, run.id), plan)
+    archives = {name: _download(services, name, artifact) for name, artifact in listed.items()}
     runs, rejected = read_runs(archives, plan, jobs)
     return compare(runs, list_expected_cases(plan).get("pair", ())), rejected
 
 
-def _download(github: GitHub, repository: str, duel: str, artifact: ArtifactInfo) -> bytes | Rejected:
+def _download(services: Services, duel: str, artifact: ArtifactInfo) -> bytes | Rejected:
     try:
-        return github.download_artifact(repository, artifact.id, LIMITS.archive)
+        return services.github.download_artifact(services.workflow.repository, artifact.id, LIMITS.archive)
     except TooLargeError:
         return Rejected(duel, ("its results are larger than any that this project writes",))
     except NotFoundError:
