@@ -11,7 +11,7 @@ import typer
 from PIL import Image
 
 from bot.dev.browser import Browser, Window, find_chromium, start_browser, take_picture
-from bot.site.data import urls as links
+from bot.site.data import urls
 from matrix.command_line import run as run_app
 
 SHOTS: Final = {
@@ -38,8 +38,8 @@ def main(
 
 def take_screenshots(browser: Browser, site: Path, folder: Path) -> Iterator[Path]:
     """Writes each of SHOTS into `folder`, as on the day of the site's data, and yields its path."""
-    address = (site / links.START).resolve().as_uri() + QUESTION
-    day = json.loads((site / links.API).read_text(encoding="utf-8"))["newest"]
+    address = (site / urls.START).resolve().as_uri() + QUESTION
+    day = json.loads((site / urls.API).read_text(encoding="utf-8"))["newest"]
     for name, window in SHOTS.items():
         path = folder / name
         path.write_bytes(shrink_picture(take_picture(browser, address, window, day)))

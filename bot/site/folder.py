@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from matrix.errors import MatrixError, OutputError
 
 MARKER: Final = ".zero3-site"
@@ -30,7 +30,7 @@ def clear_site(root: Path, folders: Iterable[str]) -> None:
         if not marker.exists() and any(root.iterdir()):
             raise NotASiteError(root)
         marker.touch()
-        (root / links.START).unlink(missing_ok=True)
+        (root / urls.START).unlink(missing_ok=True)
         for folder in filter(Path.exists, map(root.joinpath, folders)):
             shutil.rmtree(folder)
     except OSError as error:

@@ -6,7 +6,7 @@ from pkgutil import iter_modules
 from typing import Final
 
 from bot.site import pages
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.page import Page, PageKind
 from bot.site.data.views import Link
 
@@ -22,5 +22,5 @@ PAGE_KINDS: Final = load_page_kinds()
 NAVIGATION: Final = tuple(Link(kind.navigation, kind.address) for kind in PAGE_KINDS.values() if kind.navigation)
 FOLDERS: Final = frozenset(kind.address.partition("/")[0] for kind in PAGE_KINDS.values() if "/" in kind.address)
 """The folders of a site that hold pages."""
-LAST: Final = next(name for name, kind in PAGE_KINDS.items() if kind.address == links.START)
+LAST: Final = next(name for name, kind in PAGE_KINDS.items() if kind.address == urls.START)
 """The kind of the start page, which is written after all others."""

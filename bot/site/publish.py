@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.render import compile_pages, render_asset, render_feed, render_page
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.site_index import SiteIndex
 from bot.site.folder import clear_site, write_file
 from bot.site.outputs.api import build_api
@@ -69,6 +69,6 @@ def _files(site: SiteIndex) -> Iterator[tuple[str, bytes]]:
     yield "site.js", render_asset("site/site.js").encode()
     ages = json.dumps({"night": site.night.isoformat() if site.night else "", "fresh": FRESH, "trusted": TRUSTED.days})
     yield "night.js", f'"use strict";\nglobalThis.zero3 = {ages};\n'.encode()
-    yield links.FEED, render_feed(build_feed(site.recent, site.snapshot.night, site.publisher)).encode()
+    yield urls.FEED, render_feed(build_feed(site.recent, site.snapshot.night, site.publisher)).encode()
     yield from ((path, badge.json.encode()) for path, badge in build_badges(site.snapshot).items())
     yield from build_api(site)

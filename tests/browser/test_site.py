@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from tests.support.browser import NO_SCRIPT, PHONE, Visitor
 
 pytestmark = pytest.mark.browser
@@ -30,7 +30,7 @@ def ask(page: Page, **question: str) -> None:
 
 @pytest.mark.parametrize("visitor", ["served", "folder"], indirect=True)
 def test_the_answer_is_in_the_address(visitor: Visitor) -> None:
-    page = visitor.open(links.START)
+    page = visitor.open(urls.START)
     answer = page.locator("#verdict")
     ask(page, Model="deepseek_v3", transformers="5.5.4", deepspeed="0.19.8")
     expect(answer).to_contain_text("Unsafe with transformers 5.5.4 + deepspeed 0.19.8")
@@ -42,7 +42,7 @@ def test_the_answer_is_in_the_address(visitor: Visitor) -> None:
 
 
 def test_going_back_brings_the_earlier_question_and_its_answer(visitor: Visitor) -> None:
-    page = visitor.open(f"{links.START}?model=deepseek_v3&transformers=5.5.4&deepspeed=0.19.8")
+    page = visitor.open(f"{urls.START}?model=deepseek_v3&transformers=5.5.4&deepspeed=0.19.8")
     answer, version = page.locator("#verdict"), page.locator("form").get_by_label("transformers")
     expect(answer).to_contain_text("Unsafe with")
     ask(page, transformers="5.6.0")
@@ -68,14 +68,14 @@ def test_going_back_brings_the_earlier_question_and_its_answer(visitor: Visitor)
 def test_what_was_not_measured_is_never_called_safe(
     visitor: Visitor, model: str, transformers: str, words: str
 ) -> None:
-    page = visitor.open(links.START)
+    page = visitor.open(urls.START)
     ask(page, Model=model, transformers=transformers)
     expect(page.locator("#verdict")).to_contain_text(words)
     expect(page.locator("#verdict.safe")).to_have_count(0)
 
 
 def test_a_class_that_a_version_lacks_has_no_tensors_to_look_at_but_safe_pairs(visitor: Visitor) -> None:
-    page = visitor.open(f"{links.START}?model=glm4_moe&transformers=4.49.0&deepspeed=0.19.8")
+    page = visitor.open(f"{urls.START}?model=glm4_moe&transformers=4.49.0&deepspeed=0.19.8")
     answer = page.locator("#verdict.unknown")
     expect(answer).to_contain_text("No such class in transformers 4.49.0 + deepspeed 0.19.8 on cpu")
     expect(answer).to_contain_text("That transformers does not have glm4_moe:Glm4MoeForCausalLM.")
@@ -87,7 +87,7 @@ def test_a_class_that_a_version_lacks_has_no_tensors_to_look_at_but_safe_pairs(v
 
 
 def test_the_example_is_offered_until_something_is_asked(visitor: Visitor) -> None:
-    page = visitor.open(links.START)
+    page = visitor.open(urls.START)
     example = page.locator("#example")
     example.get_by_role("link", name="deepseek_v3 with transformers 5.5.4 and deepspeed 0.19.8").click()
     expect(page.locator("#verdict")).to_contain_text("Unsafe with transformers 5.5.4 + deepspeed 0.19.8")
@@ -97,7 +97,7 @@ def test_the_example_is_offered_until_something_is_asked(visitor: Visitor) -> No
 
 
 def test_a_command_is_copied_as_it_is_and_no_option_is_broken(visitor: Visitor) -> None:
-    page = visitor.open(links.cases(BROKEN, ROUTER), viewport=PHONE)
+    page = visitor.open(urls.cases(BROKEN, ROUTER), viewport=PHONE)
     command = page.locator(".command").first
     told = f"nox -s \"zero3_matrix({BROKEN})\" -- --architecture '{ROUTER}' --loader stock --check load --again"
     assert command.inner_text() == told
@@ -107,21 +107,21 @@ def test_a_command_is_copied_as_it_is_and_no_option_is_broken(visitor: Visitor) 
 
 
 def test_the_list_of_environments_fits_a_phone(visitor: Visitor) -> None:
-    page = visitor.open(links.ENVIRONMENTS, viewport=PHONE)
+    page = visitor.open(urls.ENVIRONMENTS, viewport=PHONE)
     expect(page.get_by_role("columnheader", name="Measured")).to_be_in_viewport(ratio=1)
 
 
 def test_the_answer_leads_to_the_case_the_cause_and_a_safe_pair(visitor: Visitor) -> None:
-    page = visitor.open(f"{links.START}?model=deepseek_v3&transformers=5.5.4&deepspeed=0.19.8")
+    page = visitor.open(f"{urls.START}?model=deepseek_v3&transformers=5.5.4&deepspeed=0.19.8")
     leads = page.locator("#verdict a").evaluate_all("all => all.map((one) => one.href)")
     paths = [lead.removeprefix(visitor.address) for lead in leads]
-    assert links.cases(BROKEN, ROUTER) in paths
-    assert links.cases(BROKEN.replace("5.5.4", "5.6.0"), ROUTER) in paths
+    assert urls.cases(BROKEN, ROUTER) in paths
+    assert urls.cases(BROKEN.replace("5.5.4", "5.6.0"), ROUTER) in paths
     assert any(path.startswith("findings/") for path in paths)
 
 
 def test_filters_are_in_the_address_and_go_back(visitor: Visitor) -> None:
-    page = visitor.open(links.environment(BROKEN))
+    page = visitor.open(urls.environment(BROKEN))
     rows, every = page.locator(".row:visible"), page.locator(".row").count()
     page.locator("form").get_by_label("Verdict").select_option("corrupt")
     expect(rows).not_to_have_count(every)
@@ -142,7 +142,7 @@ def test_filters_are_in_the_address_and_go_back(visitor: Visitor) -> None:
 
 
 def test_the_family_filter_leaves_that_family(visitor: Visitor) -> None:
-    page = visitor.open(links.environment(BROKEN))
+    page = visitor.open(urls.environment(BROKEN))
     family = page.locator("tr", has_text="DeepseekV3ForCausalLM").get_attribute("data-family") or ""
     page.locator("form").get_by_label("Family").select_option(family)
     shown = page.locator(".row:visible").evaluate_all("all => all.map((one) => one.dataset.family)")
@@ -150,7 +150,7 @@ def test_the_family_filter_leaves_that_family(visitor: Visitor) -> None:
 
 
 def test_the_heat_map_switches_to_the_other_loader_and_back(visitor: Visitor) -> None:
-    page = visitor.open(links.START)
+    page = visitor.open(urls.START)
     page.locator(".switches").get_by_role("link", name="fixed").click()
     page.wait_for_url("**/heat/cpu-fixed-all.html")
     expect(page.locator(".switches [aria-current]", has_text="fixed")).to_be_visible()
@@ -159,11 +159,11 @@ def test_the_heat_map_switches_to_the_other_loader_and_back(visitor: Visitor) ->
 
 
 JOURNEY = [
-    (".map a[title*='transformers 5.5.4 + deepspeed 0.19.8']", links.environment(BROKEN)),
-    (f".row:has-text('{ROUTER}') td a >> nth=0", links.cases(BROKEN, ROUTER)),
+    (".map a[title*='transformers 5.5.4 + deepspeed 0.19.8']", urls.environment(BROKEN)),
+    (f".row:has-text('{ROUTER}') td a >> nth=0", urls.cases(BROKEN, ROUTER)),
     (".case a[href*=findings] >> nth=0", "findings/"),
-    (f"section:has(#architectures) a:has-text('{ROUTER}')", links.architecture(ROUTER)),
-    ("nav a >> nth=0", links.START),
+    (f"section:has(#architectures) a:has-text('{ROUTER}')", urls.architecture(ROUTER)),
+    ("nav a >> nth=0", urls.START),
 ]
 """What is clicked, and where that leads."""
 
@@ -171,7 +171,7 @@ JOURNEY = [
 @pytest.mark.parametrize("options", [{}, NO_SCRIPT], ids=["with JavaScript", "without"])
 @pytest.mark.parametrize("visitor", ["served", "folder"], indirect=True)
 def test_from_the_start_through_every_kind_of_page_and_back(visitor: Visitor, options: dict[str, Any]) -> None:
-    page = visitor.open(links.START, viewport=PHONE, **options)
+    page = visitor.open(urls.START, viewport=PHONE, **options)
     been = [page.url]
     for selector, leads_to in JOURNEY:
         page.locator(selector).first.click()
@@ -183,7 +183,7 @@ def test_from_the_start_through_every_kind_of_page_and_back(visitor: Visitor, op
 
 
 def test_without_javascript_links_answer_the_same_question(visitor: Visitor) -> None:
-    page = visitor.open(links.START, **NO_SCRIPT)
+    page = visitor.open(urls.START, **NO_SCRIPT)
     expect(page.locator("form")).to_be_hidden()
     page.get_by_role("link", name="D", exact=True).click()
     page.get_by_role("link", name=ROUTER).click()
@@ -194,7 +194,7 @@ def test_without_javascript_links_answer_the_same_question(visitor: Visitor) -> 
 @pytest.mark.parametrize("visitor", ["served", "folder"], indirect=True)
 @pytest.mark.parametrize("anchor", ["stock-load", "stock-save", "fixed-load", "fixed-save"])
 def test_a_permalink_shows_its_case_also_after_a_reload(visitor: Visitor, anchor: str) -> None:
-    page = visitor.open(f"{links.cases(BROKEN, ROUTER)}#{anchor}", viewport=PHONE)
+    page = visitor.open(f"{urls.cases(BROKEN, ROUTER)}#{anchor}", viewport=PHONE)
     for _ in range(2):
         expect(page.locator(f"#{anchor}")).to_be_in_viewport()
         expect(page.locator(":target")).to_contain_text(anchor.replace("-", " "), ignore_case=True)
@@ -210,7 +210,7 @@ FOCUS = """() => {
 """Whether somebody sees what has the focus: it has an outline, and nothing covers it."""
 
 
-@pytest.mark.parametrize("path", [links.START, links.environment(BROKEN), links.cases(BROKEN, ROUTER)])
+@pytest.mark.parametrize("path", [urls.START, urls.environment(BROKEN), urls.cases(BROKEN, ROUTER)])
 def test_the_focus_is_seen_wherever_tab_leads(visitor: Visitor, path: str) -> None:
     page = visitor.open(path)
     for _ in range(40):
@@ -220,7 +220,7 @@ def test_the_focus_is_seen_wherever_tab_leads(visitor: Visitor, path: str) -> No
 
 
 def test_the_first_tab_skips_to_the_content(visitor: Visitor) -> None:
-    page = visitor.open(links.START)
+    page = visitor.open(urls.START)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -229,7 +229,7 @@ def test_the_first_tab_skips_to_the_content(visitor: Visitor) -> None:
 
 
 def test_the_keyboard_alone_asks_and_follows_the_answer(visitor: Visitor) -> None:
-    page = visitor.open(links.START)
+    page = visitor.open(urls.START)
     while page.evaluate(FOCUS)["name"] != "model":
         page.keyboard.press("Tab")
     page.keyboard.type("deepseek_v3")
@@ -242,7 +242,7 @@ def test_the_keyboard_alone_asks_and_follows_the_answer(visitor: Visitor) -> Non
 
 @pytest.mark.parametrize("visitor", ["served", "folder"], indirect=True)
 def test_when_the_nights_stop_nothing_stays_safe(visitor: Visitor) -> None:
-    question = f"{links.START}?model=deepseek_v3&transformers=5.6.0&deepspeed=0.19.8"
+    question = f"{urls.START}?model=deepseek_v3&transformers=5.6.0&deepspeed=0.19.8"
     safe = visitor.open(question, day="2027-01-09")  # 45 days after the newest night
     expect(safe.locator("#verdict")).to_contain_text("Safe with transformers 5.6.0")
     expect(safe.locator(".map a.stale")).to_have_count(0)
@@ -255,7 +255,7 @@ def test_when_the_nights_stop_nothing_stays_safe(visitor: Visitor) -> None:
 
 
 def test_when_the_nights_stop_the_safe_pairs_say_that_they_are_stale(visitor: Visitor) -> None:
-    page = visitor.open(links.architecture(ROUTER), day="2027-01-10")
+    page = visitor.open(urls.architecture(ROUTER), day="2027-01-10")
     safe = page.locator("section", has=page.get_by_role("heading", name="Safe pairs")).locator("li[data-night]")
     texts = safe.all_text_contents()
     assert texts

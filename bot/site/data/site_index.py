@@ -1,17 +1,17 @@
 """PURE. What the site is made of, with everything that several pages look up in it, found once."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, partial
-from typing import Any, Final, Literal
+from typing import Any
 
 from bot.report.labels import label_cells
 from bot.report.statements import find_saves_not_reached
-from bot.site.data import urls as links
+from bot.site.data.axes import Axis, Crossed, Line, cross, draw_lines, get_version
+from bot.site.data.links import link_environment, link_failure
 from bot.site.data.publisher import NOBODY, Publisher
-from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink, Words, words
+from bot.site.data.views import EnvironmentLink, FailureLink
 from bot.site.failures.group import UpstreamFailure, group_failures
 from bot.text import Code, clip
 from matrix.advice.known import Known
@@ -19,19 +19,9 @@ from matrix.catalog.lock import Lock
 from matrix.history.case_history import NightVerdict
 from matrix.history.changes import VerdictChange
 from matrix.history.queries import NightlyRun
-from matrix.history.snapshot import TRUSTED, Reading, Snapshot, Stale
-from matrix.model import Case, CaseKey, Device, EnvironmentInfo
-from matrix.verdicts import Verdict
+from matrix.history.snapshot import Reading, Snapshot
+from matrix.model import CaseKey, Device
 from matrix.versions import sort_versions, version_key
-
-Axis = Literal["transformers", "deepspeed"]
-OTHER: Final[Mapping[Axis, Axis]] = {"transformers": "deepspeed", "deepspeed": "transformers"}
-
-
-def get_version(info: EnvironmentInfo, axis: Axis) -> str:
-    """Returns the version on an axis; `?` where the environment did not report one."""
-    return getattr(info, axis) or "?"
-
 
 CaseHistories = Mapping[CaseKey, tuple[NightVerdict, ...]]
 """What each nightly run said of a case, the oldest first."""
@@ -42,30 +32,6 @@ CaseHistoriesOf = Callable[[str, Sequence[date]], CaseHistories]
 def without_history(environment: str, nights: Sequence[date]) -> CaseHistories:  # noqa: ARG001
     """Returns the histories of cases where there is none: the results of one run."""
     return {}
-
-
-@dataclass(frozen=True)
-class Crossed:
-    """Environments in a table, the newest first: a row per transformers version, in it the places for each deepspeed."""
-
-    deepspeeds: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[tuple[Reading, ...], ...]], ...]
-
-
-@dataclass(frozen=True)
-class Line:
-    """Environments along an axis, the oldest first, and for each of them its version there and its page."""
-
-    readings: tuple[Reading, ...]
-    stops: tuple[tuple[Code, str], ...]
-
-    @classmethod
-    def of(cls, readings: Sequence[Reading], axis: Axis) -> "Line":
-        """Returns the line through `readings`."""
-        infos = [reading.cell.environment for reading in readings]
-        return cls(
-            tuple(readings), tuple((clip(get_version(info, axis)), links.environment(info.id)) for info in infos)
-        )
 
 
 @dataclass(frozen=True)
@@ -139,19 +105,12 @@ class SiteIndex:
         }
 
     @cached_property
-    def crossed(self) -> Mapping[Device, "Crossed"]:
+    def crossed(self) -> Mapping[Device, Crossed]:
         """The environments of each device by both their versions."""
-        return {device: self._crossed(device) for device in self.devices}
-
-    def _crossed(self, device: Device) -> "Crossed":
-        places: dict[tuple[str, str], list[Reading]] = defaultdict(list)
-        for reading in self.readings:
-            info = reading.cell.environment
-            if info.device is device:
-                places[get_version(info, "transformers"), get_version(info, "deepspeed")].append(reading)
-        downwards, across = (sort_versions(pair[axis] for pair in places)[::-1] for axis in (0, 1))
-        rows = ((down, tuple(tuple(places.get((down, right), ())) for right in across)) for down in downwards)
-        return Crossed(across, tuple(rows))
+        by_device = {
+            device: [one for one in self.readings if one.cell.environment.device is device] for device in self.devices
+        }
+        return {device: cross(readings) for device, readings in by_device.items()}
 
     @cached_property
     def neighbours(self) -> Mapping[str, tuple[Reading, ...]]:
@@ -168,17 +127,9 @@ class SiteIndex:
         return one.cell.environment.device != other.cell.environment.device, steps
 
     @cached_property
-    def lines(self) -> Mapping[tuple[Device, Axis], Mapping[str, "Line"]]:
+    def lines(self) -> Mapping[tuple[Device, Axis], Mapping[str, Line]]:
         """For a device and an axis: the environments along the axis by the other axis's version."""
-        found: dict[tuple[Device, Axis], dict[str, list[Reading]]] = defaultdict(lambda: defaultdict(list))
-        for reading in reversed(self.readings):
-            info = reading.cell.environment
-            for axis, other in OTHER.items():
-                found[info.device, axis][get_version(info, other)].append(reading)
-        return {
-            (device, axis): {other: Line.of(readings, axis) for other, readings in lines.items()}
-            for (device, axis), lines in found.items()
-        }
+        return draw_lines(self.readings[::-1])
 
     @cached_property
     def devices(self) -> tuple[Device, ...]:
@@ -194,7 +145,7 @@ class SiteIndex:
         """The link to each environment, by its id."""
         names = label_cells([reading.cell for reading in self.readings])
         return {
-            reading.cell.environment.id: _environment_link(reading, label)
+            reading.cell.environment.id: link_environment(reading, label)
             for reading, label in zip(self.readings, names, strict=True)
         }
 
@@ -220,50 +171,3 @@ class SiteIndex:
     def family(self, architecture: str) -> Code:
         """Returns what the catalog says that an architecture stands for; empty where it does not know it."""
         return clip(self.families.get(architecture, ""))
-
-
-def get_verdict(reading: Reading, key: CaseKey) -> Verdict | None:
-    """Returns the verdict of a case, None where it is untested."""
-    dated = reading.cases.get(key)
-    return dated.case.verdict if dated else None
-
-
-def find_worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
-    """Returns the worst of the verdicts; None where all are untested."""
-    return min((verdict for verdict in verdicts if verdict), key=lambda verdict: verdict.rank, default=None)
-
-
-def link_case(environment: str, case: Case) -> CaseLink:
-    """Returns the link to a case of the environment with that id."""
-    page = links.case(environment, case.key)
-    return CaseLink(clip(case.architecture), case.loader, case.check, case.verdict, page)
-
-
-def link_failure(failure: UpstreamFailure) -> FailureLink:
-    """Returns the link to a failure."""
-    return FailureLink(failure.verdict, words(*failure.title), links.finding(failure.slug))
-
-
-def _environment_link(reading: Reading, label: Code) -> EnvironmentLink:
-    info = reading.cell.environment
-    return EnvironmentLink(
-        id=clip(info.id),
-        label=label,
-        page=links.environment(info.id),
-        transformers=clip(get_version(info, "transformers")),
-        deepspeed=clip(get_version(info, "deepspeed")),
-        device=info.device,
-        night=reading.night,
-        stale=tuple(_why_stale(reason, reading) for reason in sorted(reading.stale)),
-    )
-
-
-def _why_stale(reason: Stale, reading: Reading) -> Words:
-    return words(
-        {
-            Stale.UNFINISHED: f"the measurement of {reading.attempt} did not finish",
-            Stale.FAILED: f"on {reading.attempt} it could not be installed or imported",
-            Stale.OUTDATED: "measured with another catalog or probe than the newest measurement",
-            Stale.OLD: f"measured on {reading.night}, more than {TRUSTED.days} days before the newest nightly run",
-        }[reason]
-    )

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.site_index import SiteIndex
 from bot.text import clip, render_json, strip_marks
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
@@ -122,7 +122,7 @@ def build_schema() -> dict[str, Any]:
 
 
 def _file(architecture: str) -> str:
-    return f"{FOLDER}/architectures/{links.slug(architecture)}.json"
+    return f"{FOLDER}/architectures/{urls.slug(architecture)}.json"
 
 
 def _index(site: SiteIndex) -> IndexFile:
@@ -131,7 +131,7 @@ def _index(site: SiteIndex) -> IndexFile:
         site.night,
         tuple(VerdictEntry(one, one.row.word, one.row.meaning, one.wrong_values) for one in Verdict),
         tuple(_environment(site, reading) for reading in site.readings),
-        tuple(ArchitectureEntry(clip(name), links.architecture(name), _file(name)) for name in site.architectures),
+        tuple(ArchitectureEntry(clip(name), urls.architecture(name), _file(name)) for name in site.architectures),
     )
 
 
@@ -148,13 +148,13 @@ def _architecture(site: SiteIndex, name: str) -> ArchitectureFile:
     hit = {page for case in cases for page in case.failures}
     failures = (
         FailureEntry(
-            links.finding(one.slug),
+            urls.finding(one.slug),
             one.verdict,
             strip_marks(one.title),
             tuple(issue for known in one.known for issue in known.issues),
         )
         for one in site.failures
-        if links.finding(one.slug) in hit
+        if urls.finding(one.slug) in hit
     )
     sites = tuple(map(clip, site.sites.get(name, ())))
     return ArchitectureFile(VERSION, clip(name), site.family(name), sites, cases, tuple(failures))
@@ -173,7 +173,7 @@ def _cases(site: SiteIndex, reading: Reading, name: str) -> Iterator[CaseEntry]:
                 dated.night,
                 dated.since,
                 len(case.findings),
-                links.case(environment, key),
+                urls.case(environment, key),
                 tuple(failure.page for failure in failures),
             )
 

@@ -7,7 +7,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.text import Code, clip, count
 from matrix.history.changes import VerdictChange, query_changes
@@ -72,8 +72,8 @@ def build_feed(changes: Iterable[VerdictChange], night: date, publisher: Publish
     return Feed(
         id=f"tag:{publisher.authority},2026:changes",
         title="ZeRO-3 compatibility: what changed",
-        itself=publisher.link(links.FEED),
-        page=publisher.link(links.START),
+        itself=publisher.link(urls.FEED),
+        page=publisher.link(urls.START),
         updated=night,
         entries=tuple(entry for _, entry in entries[:ENTRIES]),
     )
@@ -98,7 +98,7 @@ def _entry(kind: _Kind, changes: Sequence[VerdictChange], publisher: Publisher) 
         id=f"tag:{publisher.authority},{night}:{before or 'new'}-{after}",
         title=f"{_change(before, after, len(changes))} in {_where(environments)}",
         night=night,
-        page=publisher.link(links.environment(environments[0]) if len(environments) == 1 else links.START),
+        page=publisher.link(urls.environment(environments[0]) if len(environments) == 1 else urls.START),
         lines=tuple(_line(place, names, publisher) for place, names in sorted(lines.items())[:LISTED]),
         more=max(0, len(lines) - LISTED),
     )
@@ -121,5 +121,5 @@ def _where(environments: Sequence[str]) -> str:
 def _line(place: tuple[str, str], architectures: Sequence[str], publisher: Publisher) -> Line:
     environment, how = place
     names = tuple(map(clip, sorted(architectures)[:LISTED]))
-    page = publisher.link(links.environment(environment))
+    page = publisher.link(urls.environment(environment))
     return Line(clip(environment), page, how, names, max(0, len(architectures) - LISTED))

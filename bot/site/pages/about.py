@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from bot.site.data import urls as links
+from bot.site.data import urls
+from bot.site.data.links import link_case
 from bot.site.data.page import Page, PageKind
-from bot.site.data.site_index import SiteIndex, link_case
+from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import CaseLink
 from matrix.history.snapshot import SHOWN, TRUSTED
 from matrix.verdicts import Verdict
@@ -58,7 +59,7 @@ def build(site: SiteIndex) -> AboutPage:
         if dated.case.verdict is Verdict.FLAKY
     )
     return AboutPage(
-        path=links.ABOUT,
+        path=urls.ABOUT,
         title="How to read this site",
         crumbs=(),
         night=site.night,
@@ -82,7 +83,7 @@ def _tally(site: SiteIndex, flaky: int) -> Tally:
 
 
 PAGE: Final = PageKind(
-    address=links.ABOUT,
+    address=urls.ABOUT,
     says="how to read and contest a verdict, coverage, false alarms, record files of the newest nightly run that do not count",
     place=90,
     build=build,

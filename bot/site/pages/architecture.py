@@ -7,9 +7,10 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Final
 
-from bot.site.data import urls as links
+from bot.site.data import urls
+from bot.site.data.links import get_verdict, link_failure
 from bot.site.data.page import Page, PageKind
-from bot.site.data.site_index import SiteIndex, get_verdict, link_failure
+from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink, FailureLink, Link
 from bot.site.failures.group import UpstreamFailure
 from bot.site.parts.architecture_lines import Cell, build_cell
@@ -111,9 +112,9 @@ def build(site: SiteIndex, name: str) -> ArchitecturePage:
     verdicts = Counter(get_verdict(reading, key) for reading in site.readings for key in case_keys(name))
     found = _failures(site, name)
     return ArchitecturePage(
-        path=links.architecture(name),
+        path=urls.architecture(name),
         title=clip(name),
-        crumbs=(Link("Architectures", links.ARCHITECTURES),),
+        crumbs=(Link("Architectures", urls.ARCHITECTURES),),
         night=site.night,
         architecture=clip(name),
         family=site.family(name),
@@ -145,7 +146,7 @@ def _failures(site: SiteIndex, name: str) -> list[UpstreamFailure]:
         for key in case_keys(name)
         for link in site.failures_of.get((reading.cell.environment.id, key), ())
     }
-    return [failure for failure in site.failures if links.finding(failure.slug) in pages]
+    return [failure for failure in site.failures if urls.finding(failure.slug) in pages]
 
 
 def _sites(site: SiteIndex, name: str) -> Sites:

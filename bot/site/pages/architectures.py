@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.page import Page, PageKind, get_initial
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink
@@ -34,7 +34,7 @@ def build(site: SiteIndex) -> ArchitecturesPage:
     newest = next((reading for reading in site.readings if reading.cases), None)
     lines = [build_architecture_line(site, newest, name) for name in site.architectures] if newest else []
     return ArchitecturesPage(
-        path=links.ARCHITECTURES,
+        path=urls.ARCHITECTURES,
         title=count(len(site.architectures), "architecture"),
         crumbs=(),
         night=site.night,
@@ -44,7 +44,7 @@ def build(site: SiteIndex) -> ArchitecturesPage:
 
 
 PAGE: Final = PageKind(
-    address=links.ARCHITECTURES,
+    address=urls.ARCHITECTURES,
     says="all architectures by name, as in the newest environment that was measured",
     place=30,
     build=build,

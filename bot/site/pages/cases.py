@@ -11,7 +11,7 @@ from typing import Final
 from bot.report.context import ErrorView, Evidence, SiteView
 from bot.report.evidence import Signature, build_evidence
 from bot.report.labels import format_command
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import CaseHistories, SiteIndex
 from bot.site.data.views import EnvironmentLink, FailureLink, Link
@@ -101,12 +101,12 @@ def _page(site: SiteIndex, reading: Reading, architecture: str, histories: _Hist
     found = [(key, reading.cases.get(key)) for key in case_keys(architecture)]
     failures = site.failures_of
     return CasesPage(
-        path=links.cases(reading.cell.environment.id, architecture),
+        path=urls.cases(reading.cell.environment.id, architecture),
         title=f"{title} with {link.label}",
-        crumbs=(Link("Environments", links.ENVIRONMENTS), Link(link.label, link.page)),
+        crumbs=(Link("Environments", urls.ENVIRONMENTS), Link(link.label, link.page)),
         night=reading.night,
         environment=link,
-        architecture=Link(title, links.architecture(architecture)),
+        architecture=Link(title, urls.architecture(architecture)),
         cases=tuple(
             _entry(reading, dated, failures.get((reading.cell.environment.id, key), ()), histories.get(key, ()))
             for key, dated in found

@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.report.build import build_environment_view
 from bot.report.context import EnvironmentView
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink, Link
@@ -67,7 +67,7 @@ def build(site: SiteIndex, reading: Reading) -> EnvironmentPage:
     return EnvironmentPage(
         path=link.page,
         title=link.label,
-        crumbs=(Link("Environments", links.ENVIRONMENTS),),
+        crumbs=(Link("Environments", urls.ENVIRONMENTS),),
         night=reading.night,
         environment=link,
         attempt=reading.attempt,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink
@@ -31,7 +31,7 @@ class EnvironmentsPage(Page):
 def build(site: SiteIndex) -> EnvironmentsPage:
     """Builds the list of all environments."""
     return EnvironmentsPage(
-        path=links.ENVIRONMENTS,
+        path=urls.ENVIRONMENTS,
         title=f"{count(len(site.readings), 'environment')}",
         crumbs=(),
         night=site.night,
@@ -44,7 +44,7 @@ def build(site: SiteIndex) -> EnvironmentsPage:
 
 
 PAGE: Final = PageKind(
-    address=links.ENVIRONMENTS,
+    address=urls.ENVIRONMENTS,
     says="all environments, the newest versions first",
     place=20,
     build=build,

@@ -7,9 +7,10 @@ from operator import attrgetter
 from typing import Final
 
 from bot.report.labels import format_command
-from bot.site.data import urls as links
+from bot.site.data import urls
+from bot.site.data.links import link_case
 from bot.site.data.page import Page, PageKind
-from bot.site.data.site_index import SiteIndex, link_case
+from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import CaseLink, EnvironmentLink, Link
 from bot.site.failures.group import Place, UpstreamFailure
 from bot.site.parts.failure_lines import FailureLine, build_failure_line
@@ -40,12 +41,12 @@ def build(site: SiteIndex, failure: UpstreamFailure) -> FindingPage:
     names = sorted({place.case.architecture for place in failure.places}, key=str.casefold)
     first = failure.places[0]
     return FindingPage(
-        path=links.finding(failure.slug),
+        path=urls.finding(failure.slug),
         title=capitalize(strip_marks(failure.title)),
-        crumbs=(Link("Findings", links.FINDINGS),),
+        crumbs=(Link("Findings", urls.FINDINGS),),
         night=site.night,
         line=build_failure_line(failure),
-        architectures=tuple(Link(clip(name), links.architecture(name)) for name in names),
+        architectures=tuple(Link(clip(name), urls.architecture(name)) for name in names),
         places=tuple(_places(site, failure.places)),
         example=link_case(first.environment.id, first.case),
         command=format_command(first.environment, first.case),

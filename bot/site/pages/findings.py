@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
 from bot.site.parts.failure_lines import FailureLine, build_failure_line
@@ -20,7 +20,7 @@ class FindingsPage(Page):
 def build(site: SiteIndex) -> FindingsPage:
     """Builds the list of all failures."""
     return FindingsPage(
-        path=links.FINDINGS,
+        path=urls.FINDINGS,
         title=f"{count(len(site.failures), 'distinct upstream failure')}",
         crumbs=(),
         night=site.night,
@@ -29,7 +29,7 @@ def build(site: SiteIndex) -> FindingsPage:
 
 
 PAGE: Final = PageKind(
-    address=links.FINDINGS,
+    address=urls.FINDINGS,
     says="all distinct upstream failures, the worst first",
     place=50,
     build=build,

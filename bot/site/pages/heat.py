@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
 from bot.site.parts.heat_map import Heat, Position, build_heat_map, list_positions
@@ -23,7 +23,7 @@ def build(site: SiteIndex, position: Position) -> HeatPage:
     device, loader, check = position
     title = f"Share of the catalog that passes: {check or join_words(list(CHECKS))}, {loader} loader, {device}"
     shown = build_heat_map(site, position)
-    return HeatPage(path=links.heat(*position), title=title, crumbs=(), night=site.night, heat=shown)
+    return HeatPage(path=urls.heat(*position), title=title, crumbs=(), night=site.night, heat=shown)
 
 
 PAGE: Final = PageKind(

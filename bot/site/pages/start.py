@@ -7,9 +7,10 @@ from datetime import date
 from typing import Final
 
 from bot.report.statements import summarize_cells
-from bot.site.data import urls as links
+from bot.site.data import urls
+from bot.site.data.links import link_failure
 from bot.site.data.page import Page, PageKind, get_initial
-from bot.site.data.site_index import SiteIndex, link_failure
+from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import CaseLink, EnvironmentLink, FailureLink
 from bot.site.parts.answer_box import Answers, build_answers
 from bot.site.parts.heat_map import Heat, build_heat_map, list_positions
@@ -60,7 +61,7 @@ def build(site: SiteIndex) -> StartPage:
     """Builds the start page."""
     first = next(iter(list_positions(site)), None)
     return StartPage(
-        path=links.START,
+        path=urls.START,
         title="Does my model survive ZeRO-3 with my versions?",
         crumbs=(),
         night=site.night,
@@ -92,12 +93,12 @@ def _worse_first(environment: str, before: Verdict | None, after: Verdict) -> tu
 
 def _case(transition: VerdictChange) -> CaseLink:
     key = transition.key
-    page = links.case(transition.environment, key)
+    page = urls.case(transition.environment, key)
     return CaseLink(clip(key.architecture), key.loader, key.check, transition.after, page)
 
 
 PAGE: Final = PageKind(
-    address=links.START,
+    address=urls.START,
     says="the answer box, what changed in the newest nightly run, what is stale, the heat map of the device with the most cases",
     place=0,
     build=build,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from bot.site.data import urls as links
-from bot.site.data.site_index import SiteIndex, get_verdict, link_failure
+from bot.site.data import urls
+from bot.site.data.links import get_verdict, link_failure
+from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import FailureLink, Words
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, find_tried
@@ -83,7 +84,7 @@ class Answers:
 
 def build_answers(site: SiteIndex) -> Answers:
     """Returns every verdict, with the failure that explains it."""
-    numbers = {links.finding(failure.slug): number for number, failure in enumerate(site.failures)}
+    numbers = {urls.finding(failure.slug): number for number, failure in enumerate(site.failures)}
     letters = _letters(site)
     return Answers(
         cases=tuple(f"{loader} {check}" for loader, check in LOADERS_AND_CHECKS),
@@ -93,7 +94,7 @@ def build_answers(site: SiteIndex) -> Answers:
         devices=site.devices,
         transformers=tuple(clip(version or "?") for version in site.transformers),
         deepspeeds=tuple(clip(version or "?") for version in site.deepspeeds),
-        architectures=tuple(AnswerArchitecture(clip(name), links.slug(name)) for name in site.architectures),
+        architectures=tuple(AnswerArchitecture(clip(name), urls.slug(name)) for name in site.architectures),
         environments=tuple(_environment(site, reading, numbers, letters) for reading in site.readings),
         failures=tuple(link_failure(failure) for failure in site.failures),
     )
@@ -107,7 +108,7 @@ def _environment(
     return AnswerEnvironment(
         id=link.id,
         label=link.label,
-        slug=links.slug(name),
+        slug=urls.slug(name),
         transformers=link.transformers,
         deepspeed=link.deepspeed,
         device=link.device,

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from bot.site.data import urls as links
-from bot.site.data.site_index import SiteIndex, find_worst, get_verdict
+from bot.site.data import urls
+from bot.site.data.links import find_worst, get_verdict
+from bot.site.data.site_index import SiteIndex
 from bot.text import Code, clip
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
@@ -51,7 +52,7 @@ def build_architecture_line(site: SiteIndex, reading: Reading, architecture: str
         anchor="",
         architecture=clip(architecture),
         family=site.family(architecture),
-        page=links.architecture(architecture),
+        page=urls.architecture(architecture),
         worst=find_worst([one.verdict for one in cells]),
         cells=cells,
     )
@@ -71,5 +72,5 @@ def add_anchors(
 def build_cell(reading: Reading, key: CaseKey) -> Cell:
     """Returns a case of the environment of `reading`, measured or not; its page is empty where there is none."""
     verdict = get_verdict(reading, key)
-    page = links.case(reading.cell.environment.id, key) if verdict else ""
+    page = urls.case(reading.cell.environment.id, key) if verdict else ""
     return Cell(key.loader, key.check, verdict, page)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.site.data.site_index import link_failure
+from bot.site.data.links import link_failure
 from bot.site.data.views import FailureLink, Words, words
 from bot.site.failures.group import UpstreamFailure
 from matrix.advice.known import Known

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from bot.site.data import urls as links
-from bot.site.data.site_index import SiteIndex, find_worst
+from bot.site.data import urls
+from bot.site.data.links import find_worst
+from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink
 from bot.text import Code, clip
 from matrix.checks import CHECKS
@@ -137,4 +138,4 @@ def _switches(site: SiteIndex, on: Position) -> tuple[tuple[Switch, ...], ...]:
 
 
 def _switch(name: str, text: str, to: Position, on: Position) -> Switch:
-    return Switch(name, text, links.heat(*to), to == on)
+    return Switch(name, text, urls.heat(*to), to == on)

@@ -7,7 +7,9 @@ from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
-from bot.site.data.site_index import OTHER, Axis, SiteIndex, get_verdict
+from bot.site.data.axes import OTHER, Axis
+from bot.site.data.links import get_verdict
+from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import Words, words
 from bot.text import Code, clip, join_words
 from matrix.checks import LOADERS_AND_CHECKS

@@ -17,7 +17,7 @@ import pytest
 from bot.render import render_page
 from bot.site import publish
 from bot.site.build import Sources, write_site_of_history
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.publisher import Publisher
 from bot.site.folder import NotASiteError
 from bot.site.page_kinds import NAVIGATION, PAGE_KINDS
@@ -135,7 +135,7 @@ def test_hostile_text_is_inert_on_every_page(hostile_folder: Path, site: Site) -
     for path, page in pages(hostile_folder):
         html = (hostile_folder / path).read_text(encoding="utf-8")
         assert {tag for tag, _ in page.tags} <= plain, path
-        assert [tag for tag, _ in page.tags].count("script") == 2 + (path == links.START), path
+        assert [tag for tag, _ in page.tags].count("script") == 2 + (path == urls.START), path
         assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")], path
         assert not re.search("[\\x00\\x1b\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]", html), path
         assert not [address for address in page.all("href") if urlsplit(address).scheme not in ("", "data", "https")], (
@@ -144,7 +144,7 @@ def test_hostile_text_is_inert_on_every_page(hostile_folder: Path, site: Site) -
 
 
 def test_hostile_text_is_there_to_be_read(hostile_folder: Path) -> None:
-    page = Page((hostile_folder / links.environment(HOSTILE)).read_text(encoding="utf-8"))
+    page = Page((hostile_folder / urls.environment(HOSTILE)).read_text(encoding="utf-8"))
     text = "".join(page.text)
     assert "<script>alert(1)</script>" in text
     assert "\\u202e" in text
@@ -188,7 +188,7 @@ def test_the_same_board_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_site_is_replaced_whole_and_nothing_else(tmp_path: Path) -> None:
     publish_quietly(small(), tmp_path)
     (tmp_path / "CNAME").write_text("zero3.example")
-    (tmp_path / links.ABOUT).write_text("half wri")
+    (tmp_path / urls.ABOUT).write_text("half wri")
     other = site_index(cell(*four(BERT), environment=pair("5.6.0")))
     publish_quietly(other, tmp_path)
     assert (tmp_path / "CNAME").read_text() == "zero3.example"
@@ -208,15 +208,15 @@ def test_an_interrupted_site_has_no_start_page(tmp_path: Path, monkeypatch: pyte
         patch.setattr(publish, "build_api", interrupted)
         with pytest.raises(KeyboardInterrupt):
             publish_quietly(small(), tmp_path)
-    assert not (tmp_path / links.START).exists()
+    assert not (tmp_path / urls.START).exists()
     publish_quietly(small(), tmp_path)
-    assert (tmp_path / links.START).exists()
+    assert (tmp_path / urls.START).exists()
 
 
 def test_a_page_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
     publish_quietly(small(), tmp_path)
-    (tmp_path / links.ABOUT).unlink()
-    (tmp_path / links.ABOUT).mkdir()
+    (tmp_path / urls.ABOUT).unlink()
+    (tmp_path / urls.ABOUT).mkdir()
     with pytest.raises(OutputError, match="Is a directory"):
         publish_quietly(small(), tmp_path)
 
@@ -236,7 +236,7 @@ def test_a_history_gives_histories_changes_and_withdrawn_verdicts(tmp_path: Path
     kept.build()
     write_site_of_history(Sources(kept.records, kept.database), tmp_path / "out", {}, lambda _: None)
     case_page, start, about = (
-        text_of(tmp_path / "out" / path) for path in (links.cases(NEW.id, ROUTER), links.START, links.ABOUT)
+        text_of(tmp_path / "out" / path) for path in (urls.cases(NEW.id, ROUTER), urls.START, urls.ABOUT)
     )
     assert f"The last 2 nightly runs corrupt {day(0)}pass {day(1)}" in case_page
     assert "corrupt became ✓ pass for 1 case" in start
@@ -249,13 +249,13 @@ def test_record_files_that_do_not_count_are_told(tmp_path: Path) -> None:
     told: list[str] = []
     sources, out = Sources(kept.records, kept.database), tmp_path / "out"
     write_site_of_history(sources, out, {}, told.append)
-    assert "not count" not in "".join(told) + (out / links.ABOUT).read_text(encoding="utf-8")
+    assert "not count" not in "".join(told) + (out / urls.ABOUT).read_text(encoding="utf-8")
     for name in ("damaged", "damaged too"):
         kept.put(f"{day(0)}/{name}.jsonl.gz", b"no records")
     write_site_of_history(sources, out, {}, told.append)
     command = f"python -m matrix history {kept.records} --database {kept.database}"
     assert f"2 record files do not count: {command} names each and why" in told
-    assert "Of its record files, 2 did not count" in (out / links.ABOUT).read_text(encoding="utf-8")
+    assert "Of its record files, 2 did not count" in (out / urls.ABOUT).read_text(encoding="utf-8")
 
 
 def test_a_verdict_is_not_withdrawn_when_the_inputs_changed(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_site_before_its_first_night_shows_no_date(tmp_path: Path) -> None:
     publish_quietly(site_index(), tmp_path)
     for path, page in pages(tmp_path):
         assert not page.all("datetime"), path
-    assert json.loads((tmp_path / links.API).read_bytes())["newest"] is None
+    assert json.loads((tmp_path / urls.API).read_bytes())["newest"] is None
 
 
 def test_the_feed_is_named_after_who_publishes_it(tmp_path: Path) -> None:

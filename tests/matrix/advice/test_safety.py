@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.site_index import SiteIndex
 from bot.site.outputs.api import build_api
 from bot.site.outputs.badges import build_badges
@@ -69,7 +69,7 @@ def told(site: SiteIndex, known: ResultSource, name: str, **asked: Any) -> Answe
 
 def asked_of_pages(site: SiteIndex, name: str) -> Iterator[tuple[dict[str, Any], Answer | bool]]:
     """Questions for advice, each with the site's answer: page and badge say whether it is safe, the box what is known."""
-    page = next(page for page in architecture.PAGE.pages(site) if page.path == links.architecture(name))
+    page = next(page for page in architecture.PAGE.pages(site) if page.path == urls.architecture(name))
     safe = {(one.transformers, one.deepspeed) for one in page.safe}
     box = build_answers(site)
     at = len(Loader) * site.architectures.index(name)
@@ -82,7 +82,7 @@ def asked_of_pages(site: SiteIndex, name: str) -> Iterator[tuple[dict[str, Any],
     releases = [pair for pair in (reading.pair for reading in site.snapshot.readings) if "dev" not in pair[0]]
     if releases:
         newest = dict(zip(("transformers", "deepspeed"), max(releases), strict=True))
-        yield newest, build_badges(site.snapshot)[f"badges/architectures/{links.slug(name)}.json"].color == GREEN
+        yield newest, build_badges(site.snapshot)[f"badges/architectures/{urls.slug(name)}.json"].color == GREEN
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bot.site.data import urls as links
+from bot.site.data import urls
 from bot.site.data.site_index import SiteIndex
 from bot.site.outputs.api import build_api, build_schema
 from tests.support.runs import BERT, ROUTER
@@ -39,21 +39,21 @@ def test_hostile_text_is_ascii() -> None:
 
 
 def architectures(files: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for entry in files[links.API]["architectures"]:
+    for entry in files[urls.API]["architectures"]:
         yield entry["id"], files[entry["file"]]
 
 
 def test_the_index_names_every_environment_and_the_file_of_every_architecture() -> None:
     files = api(small())
-    assert [one["transformers"] for one in files[links.API]["environments"]] == ["9.9.9", "5.6.0", "5.5.4"]
+    assert [one["transformers"] for one in files[urls.API]["environments"]] == ["9.9.9", "5.6.0", "5.5.4"]
     assert {name: file["id"] for name, file in architectures(files)} == {ROUTER: ROUTER, BERT: BERT}
-    assert [one["verdict"] for one in files[links.API]["verdicts"]][:2] == ["corrupt", "reported"]
+    assert [one["verdict"] for one in files[urls.API]["verdicts"]][:2] == ["corrupt", "reported"]
 
 
 def test_a_case_has_its_verdict_page_and_failures() -> None:
     file = dict(architectures(api(small())))[ROUTER]
     found = next(one for one in file["cases"] if one["verdict"] != "pass")
-    page = f"{links.cases(pair('5.5.4').id, ROUTER)}#stock-load"
+    page = f"{urls.cases(pair('5.5.4').id, ROUTER)}#stock-load"
     assert (found["verdict"], found["wrong"], found["page"]) == ("corrupt", 1, page)
     assert found["failures"] == [one["id"] for one in file["failures"]] == ["findings/buffers-skipped.html"]
     assert file["failures"][0]["issues"]
