@@ -141,7 +141,7 @@ def test_indices_stay_in_the_range_of_what_they_point_into(found: Sites, fixed: 
 
 ALIKE = """
 import json, torch
-from matrix.probe.sentinels import sentinels
+from matrix.probe.checkpoint.sentinels import sentinels
 initial = {f"layers.{number}.places": torch.tensor([0, 3, 1, 4, 2]) for number in range(4)}
 print(json.dumps([value.tolist() for value in sentinels(initial).values()]))
 """

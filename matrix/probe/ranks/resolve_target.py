@@ -99,7 +99,7 @@ def _told(child: Child, timeout: float) -> dict[str, Any]:
 
 
 def resolve(job: Job) -> tuple[Job, dict[str, Any]]:
-    """`job` with the architecture and the tasks of its target, and what `matrix.own_model.diagnosis.Resolved` holds of it.
+    """`job` with the architecture and the tasks of its target, and what `matrix.process.messages.Resolved` holds of it.
 
     Raises TargetError when there is nothing to measure.
     """

@@ -188,12 +188,12 @@ RESOLVE = """
 import json, sys
 from matrix.job import Job
 from matrix.model import Device, Source
-from matrix.probe.resolve import resolved
-from matrix.probe.targets import TargetError
+from matrix.probe.ranks.resolve_target import resolve
+from matrix.probe.tiny.user_model import TargetError
 
 for values in json.load(sys.stdin):
     try:
-        told = resolved(Job((), (), Device.CPU, target=Source.from_dict(values)))[1]
+        told = resolve(Job((), (), Device.CPU, target=Source.from_dict(values)))[1]
     except TargetError as error:
         told = {"refused": str(error)}
     print(json.dumps(told), flush=True)
