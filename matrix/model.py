@@ -21,7 +21,7 @@ else:
     from enum import Enum
 
     class StrEnum(str, Enum):
-        """What `enum.StrEnum` is from Python 3.11 on."""
+        """The same as `enum.StrEnum`, which Python 3.10 does not have."""
 
         __str__ = str.__str__
 
@@ -33,11 +33,11 @@ Scalar = bool | int | float | str
 """A tensor element as JSON holds it: NaN, infinities and complex numbers are strings."""
 
 _FINITE: Final = {"allow_inf_nan": False}
-"""Tells pydantic, which the probe does not have: `NaN` is no JSON, and `1e999` no number that a record can hold."""
+"""Makes pydantic, which the probe does not have, reject `NaN` and `1e999`: JSON has no such numbers."""
 
 
 class Kind(StrEnum):
-    """How a tensor is wrong, told from evidence; the first that fits."""
+    """How a tensor is wrong, as the evidence shows; the first kind that fits."""
 
     ABSENT = "absent"
     META = "meta"
@@ -122,12 +122,12 @@ class Device(StrEnum):
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model outside of the catalog comes from.
+    """A model that is not in the catalog, and where it comes from.
 
-    `config` holds the values of its configuration file; without one, `name` is `module:ClassName`, looked for in `paths`
-    too, a model type, or `model_type:ClassName`. Code in `folder` is run only where one is given. `label` tells models
-    of one class apart. With `full` it keeps its sizes.
-    `tiny` holds the values that the probe settles on in the place of `config`.
+    `config` holds the values of its configuration file. Without it, `name` is `module:ClassName`, which is looked for in
+    `paths` too, a model type, or `model_type:ClassName`. `folder` is set only where its code may run. `label`
+    distinguishes models of one class. With `full` the model keeps its sizes. `tiny` holds the values that the probe
+    chose in place of `config`.
     """
 
     name: str = ""
@@ -140,12 +140,12 @@ class Source:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> "Source | None":
-        """The source that `dataclasses.asdict` and JSON gave as `values`; None for none."""
+        """Returns the source that `dataclasses.asdict` and JSON made into `values`; None for None."""
         return cls(**{**values, "paths": tuple(values["paths"])}) if values else None
 
 
 ARCHITECTURE_ID: Final = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*:[A-Z][A-Za-z0-9_]*")
-"""What an id of the catalog looks like: `model_type:ClassName`."""
+"""The form of an id of the catalog: `model_type:ClassName`."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Architecture":
-        """The architecture that `dataclasses.asdict` and JSON gave as `values`."""
+        """Returns the architecture that `dataclasses.asdict` and JSON made into `values`."""
         return cls(**{**values, "source": Source.from_dict(values.get("source"))})
 
     @property
@@ -181,8 +181,8 @@ class Finding:
     """One tensor that is wrong in one way, on `ranks`.
 
     `site` is the module class and the name inside it. `expected` and `actual` quote the first wrong elements as the
-    lowest wrong rank holds them; `elements` counts wrong ones of all. `detail` says what values cannot: two shapes,
-    two dtypes, or whose sentinel this is.
+    lowest wrong rank holds them; `elements` is the number of wrong ones and of all. `detail` says what values cannot:
+    two shapes, two dtypes, or the tensor whose sentinel this is.
     """
 
     __pydantic_config__: ClassVar[dict[str, bool]] = _FINITE
@@ -219,7 +219,7 @@ class Tensors:
 
 
 class CaseKey(NamedTuple):
-    """What names a case inside its cell."""
+    """The key of a case inside its cell."""
 
     architecture: str
     loader: Loader
@@ -230,7 +230,7 @@ class CaseKey(NamedTuple):
 
 
 DIED: Final = ("RankKilled", "RankDied", "Hang")
-"""The types of failures that no rank raised: how it ended, which memory and time have a part in."""
+"""The types of failures that no rank raised: it was killed, died, or ran out of time, which a rerun may not repeat."""
 
 
 @dataclass(frozen=True)
@@ -260,10 +260,10 @@ class Case:
         return CaseKey(self.architecture, self.loader, self.check)
 
     def believed(self, confirmations: int) -> bool:
-        """Whether it need not be measured again: green, decided without ranks, or red in enough reruns.
+        """Whether it need not be measured again: it passes, was decided without ranks, or failed in enough reruns.
 
-        One is enough where runs disagree, which is flaky however many follow, and for an exception that repeats itself;
-        wrong values, hangs and ranks that died have to come up in as many as `confirmations`.
+        One rerun is enough for runs that disagree, which stay flaky, and for an exception that is raised again. Wrong
+        values, hangs and ranks that died have to show in `confirmations` reruns.
         """
         raised = self.verdict is Verdict.CRASH and not (self.error and self.error.type in DIED)
         sure = raised or self.verdict is Verdict.FLAKY
@@ -272,7 +272,7 @@ class Case:
 
 @dataclass(frozen=True)
 class EnvironmentInfo:
-    """What a cell really ran on, as the measured interpreter told."""
+    """What a cell ran on, as reported by the measured interpreter."""
 
     id: str
     python: str
@@ -289,9 +289,9 @@ class EnvironmentInfo:
 
 @dataclass(frozen=True)
 class Timing:
-    """Where a cell's time went, in seconds of wall time; `load` is inside from_pretrained and save_pretrained.
+    """The wall time of a cell in seconds; `load_seconds` were spent inside from_pretrained and save_pretrained.
 
-    `rss_mb` is the most memory that a rank ever held, in MiB.
+    `rss_mb` is the most memory that a rank held, in MiB.
     """
 
     __pydantic_config__: ClassVar[dict[str, bool]] = _FINITE
@@ -302,7 +302,7 @@ class Timing:
     rss_mb: float = 0.0
 
     def __add__(self, later: "Timing") -> "Timing":
-        """The times of a cell that was measured in two parts."""
+        """Adds the times of the later part of a cell that was measured in two parts."""
         return Timing(
             self.seconds + later.seconds,
             self.import_seconds + later.import_seconds,

@@ -81,4 +81,3 @@ class FailureLink:
 
 
 Axis = Literal["transformers", "deepspeed"]
-Outcome = Literal["right", "wrong", "crash", "hang", "flaky", "not partitioned"]

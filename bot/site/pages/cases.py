@@ -156,13 +156,11 @@ def cut_history(history: Sequence[NightVerdict]) -> tuple[Segment, ...]:
 
 def _baseline(verdict: Verdict, info: EnvironmentInfo) -> str:
     """What the plain load says, in one process and without ZeRO-3."""
-    match verdict:
-        case Verdict.BASELINE_BROKEN:
-            return "Baseline: the same model fails in one process without ZeRO-3 too, so ZeRO-3 is not to blame."
-        case Verdict.UNSUPPORTED | Verdict.ENVIRONMENT:
-            return f"No baseline: transformers {clip(info.transformers)} could not build the model."
-        case _:
-            return "Baseline: the same model loads right in one process without ZeRO-3."
+    if verdict is Verdict.BASELINE_BROKEN:
+        return "Baseline: the same model fails in one process without ZeRO-3 too, so ZeRO-3 is not to blame."
+    if not verdict.row.measured:
+        return f"No baseline: transformers {clip(info.transformers)} could not build the model."
+    return "Baseline: the same model loads right in one process without ZeRO-3."
 
 
 def _measured(site: SiteIndex) -> list[Reading]:
