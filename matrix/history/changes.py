@@ -1,5 +1,6 @@
 """Queries of an open history about verdicts that changed."""
 
+import json
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Mapping
@@ -71,7 +72,7 @@ JOIN cell AS after ON after.environment = good.environment AND after.night = goo
 JOIN cell AS before ON before.environment = good.environment AND before.night =
     (SELECT max(night) FROM cell WHERE environment = good.environment AND coverage IS NOT NULL AND night < good.night)
 JOIN header AS earlier ON earlier.id = before.header JOIN header AS later ON later.id = after.header
-WHERE good.verdict = 'pass' AND failing.verdict NOT IN ('unsupported', 'environment')
+WHERE good.verdict = 'pass' AND failing.verdict NOT IN (SELECT value FROM json_each(:unmeasured))
     AND json_extract(earlier.record, '$.catalog', '$.probe', '$.environment.python', '$.environment.packages')
     = json_extract(later.record, '$.catalog', '$.probe', '$.environment.python', '$.environment.packages'))
 """
@@ -79,7 +80,8 @@ WHERE good.verdict = 'pass' AND failing.verdict NOT IN ('unsupported', 'environm
 
 def count_retracted(history: History) -> int:
     """Returns how many cases failed, then passed with the same interpreter, packages, catalog and probe."""
-    count: int = history.rows(_RETRACTED)[0][0]
+    unmeasured = json.dumps([verdict for verdict in Verdict if not verdict.row.measured])
+    count: int = history.rows(_RETRACTED, unmeasured=unmeasured)[0][0]
     return count
 
 
