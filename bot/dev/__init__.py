@@ -1,1 +1,1 @@
-"""Tools for developers: a browser and screenshots."""
+"""Tools for developers: a browser, screenshots, and the benchmark of the dashboard."""
