@@ -1,4 +1,4 @@
-"""The commands of the workflow `nightly`, `python -m bot nightly ...`: each is one step, from records to records."""
+"""The commands of the workflow `nightly`, `python -m bot nightly ...`: each is one step of a nightly run."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ PlanFile = Annotated[str, typer.Option("--plan", help="The plan that `nightly pl
 
 @app.command(name="plan")
 def plan_command() -> None:
-    """Plan a night from what is new and what the history holds, and set the outputs `plan`, `matrix` and `any`."""
+    """Plan a nightly run from what is new and what the history has, and set the outputs `plan`, `matrix` and `any`."""
     context, settings = actions.read_context(), load_settings()
     branch, news = history_branch(context), fetch_news(connect(context, settings.login))
     branch.fetch()
@@ -53,7 +53,7 @@ def plan_command() -> None:
 
 @app.command(name="keep")
 def keep_command(plan_file: PlanFile = "-") -> None:
-    """Read what the machines of a night uploaded, and push it to the branch of records, with what none of them began."""
+    """Read what the machines of a nightly run uploaded, and push it to the branch of records, with what none of them began."""
     context = actions.read_context()
     night = read_nightly_plan(plan_file)
     found = collect_files(night, download_archives(connect(context, load_settings().login), context, night))
@@ -62,7 +62,7 @@ def keep_command(plan_file: PlanFile = "-") -> None:
         lambda history: store_records(night, found, label, history), f"night of {night.night}"
     )
     missing = len(night.cells) - len(found.believed)
-    states = ["uploaded"] * len(found.believed) + ["without results"] * missing + ["refused"] * len(found.refused)
+    states = ["uploaded"] * len(found.believed) + ["without results"] * missing + ["refused"] * len(found.rejected)
     actions.write_summary(context, nightly_words.render_collect_summary(states, found.words, pushed=pushed))
 
 
@@ -72,7 +72,7 @@ def fetch_command(
         Path, typer.Option(help="Folder for them: a new or an empty one, or one made by this.")
     ] = RECORDS,
 ) -> None:
-    """Fetch the records of every night."""
+    """Fetch the records of every nightly run."""
     branch = history_branch(actions.read_context(), history)
     if not branch.fetch():
         raise NoRecordsError(branch)
@@ -89,11 +89,11 @@ def pack_command(
 
 @app.command(name="track")
 def track_command() -> None:
-    """Tell what changed in the issue `Nightly: what changed`."""
+    """Report what changed in the issue `Nightly: what changed`."""
     context, settings, today = actions.read_context(), load_settings(), clock.today()
     github = connect(context, settings.login)
     branch = history_branch(context)
     branch.fetch()
     with open_history(branch.folder) as history:
         now = read_nightly_state(history, today, settings.nightly.oldest)
-    actions.log_verbatim(update_issue(github, context.project, now) if now else "There is no night yet.")
+    actions.log_verbatim(update_issue(github, context.project, now) if now else "There is no nightly run yet.")

@@ -1,4 +1,4 @@
-"""PURE. What belongs to a night: the nightly set, releases that are new on the package index, and the tips of upstream's branches.
+"""PURE. Lists what a nightly run may measure: the nightly set, new releases, and the tips of upstream's branches.
 
 PURE: no input or output.
 """
@@ -17,15 +17,18 @@ from matrix.errors import UnknownNameError
 
 SET: Final = "nightly"
 NEW_VERSIONS: Final = 3
-"""How many of the newest releases that environments.toml does not know a night looks at, of each package."""
+"""How many releases of each package a nightly run takes that are newer than those of environments.toml."""
 
 AT_TIP: Final = (*((package,) for package in TIPS), *([CROSSED] if {*CROSSED} <= {*TIPS} else []))
-"""Which packages are at the tip of their branch together, with the newest release of the others."""
+"""Packages that are measured at the tip of their branches together, with the newest releases of the others."""
 
 
 @dataclass(frozen=True)
 class News:
-    """What upstream has: `releases` by package, the oldest first, `tips` the newest commits, `problems` what is not known."""
+    """What is new upstream.
+
+    `releases` has the versions of each package, the oldest first, `tips` the newest commits. `problems` says what nobody answered.
+    """
 
     releases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tips: Mapping[str, str] = field(default_factory=dict)
@@ -33,7 +36,7 @@ class News:
 
 
 def list_candidates(known: Sequence[Environment], name: str, news: News) -> tuple[Environment, ...]:
-    """The environments of the set `name`; to the nightly one belongs what is new as well.
+    """Returns the environments of the set `name`, and for the nightly set what is new as well.
 
     The first of `known` is the newest pair. Raises UnknownNameError.
     """
@@ -47,7 +50,7 @@ def list_candidates(known: Sequence[Environment], name: str, news: News) -> tupl
 
 
 def _released(package: str, known: Sequence[Environment], news: News) -> list[str]:
-    """The newest version that is known, and newer ones that are on the index."""
+    """Returns the newest version of environments.toml, and newer ones of the package index."""
     newest = max((str(vars(environment)[package]) for environment in known), key=Version)
     newer = [version for version in news.releases.get(package, ()) if Version(version) > Version(newest)]
     return [newest, *newer[-NEW_VERSIONS:]]
@@ -60,14 +63,17 @@ def _tips(newest: Environment, tips: Mapping[str, str]) -> Iterator[Environment]
 
 
 def _at_tips(newest: Environment, commits: Mapping[str, str]) -> Environment:
-    """The newest releases but for `commits`, which are in the pins and not in the name: all nights of it are one history."""
+    """Returns the newest releases with `commits` pinned. The name leaves the commits out, so all its runs are one history."""
     tips = with_pins(newest, {package: PACKAGES[package].at(commit) for package, commit in commits.items()})
     name = "+".join(f"{name}-{'main' if name in commits else label(pin)}" for name, pin in tips.pins.items())
     return replace(tips, name=name)
 
 
 def filter_environments(environments: Sequence[Environment], globs: Sequence[str]) -> tuple[Environment, ...]:
-    """The environments whose id matches one of `globs`; all without any. UnknownNameError names globs that match nothing."""
+    """Returns the environments whose id matches one of `globs`; all of them without globs.
+
+    Raises UnknownNameError for globs that match nothing.
+    """
     names = [environment.id for environment in environments]
     if unmatched := [glob for glob in globs if not any(fnmatchcase(name, glob) for name in names)]:
         raise UnknownNameError("environment", unmatched, names)

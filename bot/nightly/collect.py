@@ -1,7 +1,7 @@
-"""PURE. What the machines of a night uploaded: bytes in, the files to keep out, and in words what is wrong with the others.
+"""PURE. Checks what the machines of a nightly run uploaded, and says what is wrong with files that it does not believe.
 
-Releases and branches of other projects ran on those machines. What a machine should have measured is told by the plan; its
-file counts where it is what this project writes of the very cell that was asked for.
+Releases and branches of other projects ran on those machines. The plan says what a machine should have measured. Its file
+counts where it is what this project writes about the very cell that was asked for.
 
 PURE: no input or output.
 """
@@ -29,64 +29,64 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 @dataclass(frozen=True)
 class CollectedFiles:
-    """What to keep of a night: `believed` files by the name of their cell, `refused` ones as well, `words` about the rest."""
+    """The files of a nightly run by the name of their cell: `believed` and `rejected` ones; `words` say what is wrong."""
 
     believed: Mapping[str, bytes]
-    refused: Mapping[str, bytes]
+    rejected: Mapping[str, bytes]
     words: tuple[str, ...]
 
 
 def find_newest_artifacts(artifacts: list[ArtifactInfo], plan: NightlyPlan) -> dict[str, ArtifactInfo]:
-    """The newest artifact of each shard of the plan. A rerun of a job uploads once more."""
+    """Returns the newest artifact of each shard of the plan. A rerun of a job uploads another one."""
     names = {f"{ARTIFACT}{cell.shard}": cell.shard for cell in plan.cells}
     listed = sorted(artifacts, key=lambda artifact: artifact.id)
     return {names[one.name]: one for one in listed if one.name in names and not one.expired}
 
 
 def collect_files(plan: NightlyPlan, archives: Mapping[str, bytes | str], limits: Limits = LIMITS) -> CollectedFiles:
-    """What to keep of `archives`, by shard; one that could not be downloaded is given as the reason. Raises nothing."""
+    """Returns the files in `archives`, which are by shard; one that could not be downloaded is the reason as text."""
     believed: dict[str, bytes] = {}
-    refused: dict[str, bytes] = {}
+    rejected: dict[str, bytes] = {}
     words: list[str] = []
     for shard in sorted({cell.shard for cell in plan.cells}):
         try:
-            files = _files(archives.get(shard, "it uploaded no results"), limits)
+            files = _read_archive(archives.get(shard, "it uploaded no results"), limits)
         except HostileError as error:
             words.append(f"{shard}: {strip_marks(error.reason)}")
             continue
-        for name, content, problem in _judged(plan, shard, files, limits):
-            (refused if problem else believed)[name] = content
+        for name, content, problem in _check_files(plan, shard, files, limits):
+            (rejected if problem else believed)[name] = content
             words += [f"{shard}: {clip(name)}.jsonl {problem}"] if problem else []
-    return CollectedFiles(believed, refused, tuple(words))
+    return CollectedFiles(believed, rejected, tuple(words))
 
 
-def _files(archive: bytes | str, limits: Limits) -> dict[str, bytes]:
+def _read_archive(archive: bytes | str, limits: Limits) -> dict[str, bytes]:
     if isinstance(archive, str):
         raise HostileError(archive)
     return read_results(archive, limits)
 
 
-def _judged(
+def _check_files(
     plan: NightlyPlan, shard: str, files: Mapping[str, bytes], limits: Limits
 ) -> Iterator[tuple[str, bytes, str]]:
-    """Each file with its name, and what is wrong with it in words, empty where nothing is."""
+    """Yields the name and content of each file, and what is wrong with it in words, empty where nothing is."""
     asked = {plan.name(cell): cell for cell in plan.of(shard)}
     for name, content in files.items():
         problem = "is of a cell that this machine was not asked for"
         if name in asked:
-            problem = _problem(plan, asked[name], content, limits)
+            problem = _find_problem(plan, asked[name], content, limits)
         yield name, content, problem
 
 
-def _problem(plan: NightlyPlan, asked: NightlyCell, content: bytes, limits: Limits) -> str:
+def _find_problem(plan: NightlyPlan, asked: NightlyCell, content: bytes, limits: Limits) -> str:
     try:
         cell = parse_cell(content, limits)
     except HostileError as error:
         return strip_marks(error.reason)
-    return next(_problems(plan, asked, cell), "")
+    return next(_find_problems(plan, asked, cell), "")
 
 
-def _problems(plan: NightlyPlan, asked: NightlyCell, cell: Cell) -> Iterator[str]:
+def _find_problems(plan: NightlyPlan, asked: NightlyCell, cell: Cell) -> Iterator[str]:
     info = cell.environment
     if (info.id, info.device) != (plan.name(asked), plan.device):
         yield "is of another cell than its name says"

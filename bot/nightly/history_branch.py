@@ -1,7 +1,7 @@
-"""The branch that keeps the records of every night: fetched, added to, and never rewritten.
+"""Fetches the branch with the records of every nightly run, and adds to it; it is never rewritten.
 
-It shares no commit with the project's own branches. Whoever adds to it takes the newest commit, puts files on top and pushes;
-when somebody else was faster, all of that is done again, so that no order of two writers loses anything.
+It shares no commit with the project's own branches. To add to it, take the newest commit, put files on top and push. When
+somebody else was faster, all of that is done again, so that no order of two writers loses anything.
 """
 
 import base64
@@ -20,23 +20,23 @@ from matrix.history.files import HALF
 from matrix.process.run import git
 
 TRIES: Final = 6
-"""How often files are put on top of what others pushed meanwhile."""
+"""How often adding is tried when others push meanwhile."""
 
 
 class ForeignFilesError(MatrixError):
-    """The folder for a history holds files that no fetch put there."""
+    """The folder for a history has files that no fetch put there."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         shown = ", ".join([*map(clip, names[:3]), *["..."] * (len(names) > 3)])
         super().__init__(
-            f"{folder} holds what no fetch of records put there, and fetching would delete it: {shown}. "
+            f"{folder} has files that no fetch of records put there, and fetching would delete them: {shown}. "
             "Name a new or an empty folder with --history, or move these files away"
         )
 
 
 @dataclass(frozen=True)
 class HistoryBranch:
-    """The branch `name` of the repository at `address`; its files lie in `folder`, and git's own beside it.
+    """The branch `name` of the repository at `address`. Its files are in `folder`, and git's own next to it.
 
     `token` may read and, to add, write the repository; without one git's own settings decide. Commits are by `author`.
     """
@@ -48,9 +48,9 @@ class HistoryBranch:
     author: str = "zero3-matrix"
 
     def fetch(self) -> bool:
-        """Make `folder` hold what the branch has at this moment; whether there is such a branch.
+        """Makes `folder` equal to the branch at this moment; returns whether there is such a branch.
 
-        Raises GitError, OutputError, and ForeignFilesError where the folder holds anything that this did not put there.
+        Raises GitError, OutputError, and ForeignFilesError where the folder has anything that this did not put there.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class HistoryBranch:
         return exists
 
     def newest(self) -> date | None:
-        """The newest night that the branch has, without fetching any record; None without one. Raises GitError."""
+        """Returns the day of the newest run on the branch, without fetching any record; None without one. Raises GitError."""
         if not self._exists():
             return None
         with TemporaryDirectory() as name:
@@ -81,14 +81,14 @@ class HistoryBranch:
             entries = git(["--git-dir", name, "ls-tree", "--name-only", "HEAD"]).splitlines()
         return max((night for entry in entries if (night := _night(entry))), default=None)
 
-    def add(self, keep: Callable[[Path], Collection[Path]], message: str) -> bool:
-        """Push the files that `keep` adds to the folder that it is given; whether there were new ones.
+    def add(self, store: Callable[[Path], Collection[Path]], message: str) -> bool:
+        """Pushes the files that `store` adds to the folder that it gets; returns whether there were new ones.
 
-        `keep` is called once for every try, each time with what the branch holds then. Raises GitError when all fail.
+        `store` is called once for every try, each time with what the branch has then. Raises GitError when all fail.
         """
         for left in reversed(range(TRIES)):
             self.fetch()
-            self._git("add", "--force", "--", *(str(file.resolve()) for file in keep(self.folder)))
+            self._git("add", "--force", "--", *(str(file.resolve()) for file in store(self.folder)))
             if not self._git("status", "--porcelain", "--untracked-files=no").strip():
                 return False
             self._git("commit", "--quiet", "--no-verify", "--message", message)
@@ -123,7 +123,7 @@ class HistoryBranch:
         return bool(git(["ls-remote", "--heads", self.address, self._ref], self._settings).strip())
 
     def _foreign(self) -> list[str]:
-        """What is in `folder` and not as an earlier fetch, or `add`, left it."""
+        """Returns the files in `folder` that are not as an earlier fetch, or `add`, left them."""
         if not self._own.is_dir():
             return sorted(path.name for path in self.folder.iterdir() if path.name != LOCK)
         leftovers = (f"--exclude=/{LOCK}", f"--exclude=*{HALF}")
@@ -133,11 +133,11 @@ class HistoryBranch:
 
     @property
     def _own(self) -> Path:
-        """Git's own files, beside `folder`, as every folder in it is a night; no name that a repository has."""
+        """The folder of git's own files. It is next to `folder`, in which every folder is a nightly run."""
         return Path(f"{self.folder.resolve()}.fetched")
 
     def _git(self, *arguments: str) -> str:
-        """Git on `folder`."""
+        """Runs git on `folder` and returns what it prints."""
         return git(["--git-dir", str(self._own), "--work-tree", str(self.folder.resolve()), *arguments], self._settings)
 
 

@@ -1,4 +1,4 @@
-"""PURE. What a cell's verdicts depend on: whether a record was made from the same as would be measured now.
+"""PURE. Finds out whether a record was made from the same inputs that would be measured now.
 
 PURE: no input or output.
 """
@@ -15,14 +15,14 @@ from matrix.model import Cell
 
 @dataclass(frozen=True)
 class Digests:
-    """What identifies the catalog and the code that measures, as records have them."""
+    """Digests of the catalog and of the code that measures, as records have them."""
 
     catalog: str
     probe: str
 
 
 def find_input_changes(environment: Environment, header: Cell, digests: Digests) -> tuple[str, ...]:
-    """What is another now than when the cell of `header` was measured or tried, in words; empty when nothing is."""
+    """Returns in words what changed since the cell of `header` was measured or tried; empty when nothing did."""
     return tuple(_changes(environment, header, digests))
 
 
@@ -40,5 +40,5 @@ def _changes(environment: Environment, header: Cell, digests: Digests) -> Iterat
 
 
 def _fits(specifier: str, python: str) -> bool:
-    """Whether an interpreter is one that would be asked for now; one that was never found is told by its specifier."""
+    """Returns whether `python` fits. A record of an interpreter that was never found has its specifier instead."""
     return python in SpecifierSet(specifier) if is_version(python) else python == specifier

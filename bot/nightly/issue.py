@@ -1,7 +1,7 @@
-"""PURE. The issue that tells what changed from night to night: its text, and what is done when a night, or none, has ended.
+"""PURE. The issue that reports what changed between nightly runs: its text, and what is done with it after a run.
 
-Like `bot.pull_requests.tracking_issue` it keeps what it knows in a marker, the last line of its text; what people read is made from that. It is
-opened when something turns wrong or no night begins, closed when all is right again, and never opened a second time.
+Like `bot.pull_requests.tracking_issue` it keeps its state in a marker, the last line of its text; what people read is made
+from that. It is opened when something turns wrong or no run begins, closed when all is right again, and there is only one.
 
 PURE: no input or output.
 """
@@ -25,21 +25,21 @@ SHOWN: Final = 30
 
 _PLAIN: Final = re.compile(r"[\w.:+-]{1,120}", re.ASCII)
 _STRANGE: Final = 20
-"""Characters of a name that is none of ours: shown harmlessly, each takes six."""
+"""Characters shown of a name that is not one of ours: made harmless, each takes six."""
 
 _HEAD: Final = "| Environment | Case | Was | Is | Since |\n| --- | --- | --- | --- | --- |"
 _GONE: Final = (
     "Wrong when they were measured last. Their environment left the nightly set, or their architecture the catalog."
 )
-_UNWANTED: Final = "No night is waited for any more: the workflow `nightly` is disabled."
+_UNWANTED: Final = "No nightly run is expected any more: the workflow `nightly` is disabled."
 _CALM: Final = "Nothing is listed as wrong as of {night}."
 _NEVER: Final = """\
-**No night is kept**: the branch of records is empty, or was never made. Start the workflow `nightly` by hand (*Actions*, *nightly*,
+**No nightly run is kept**: the branch of records is empty, or was never made. Start the workflow `nightly` by hand (*Actions*, *nightly*,
 *Run workflow*, on the default branch), and see which of its jobs fails, or waits for a machine or an approval; what it needs is in
-docs/nightly.md. Where no nights are wanted, disable that workflow: then this issue is closed.
+docs/nightly.md. Where no nightly runs are wanted, disable that workflow: then this issue is closed.
 """
 _INTRODUCTION: Final = """\
-Written and rewritten by the nightly workflow. It is opened when a case that was right turns wrong or when no night begins,
+Written and rewritten by the nightly workflow. It is opened when a case that was right turns wrong or when no nightly run begins,
 commented on when that changes, and closed when everything that is still measured is right again. Close it to say that what
 it lists is known.
 """
@@ -47,10 +47,11 @@ it lists is known.
 
 @dataclass(frozen=True)
 class NightlyState:
-    """All that the issue knows: the newest `night` and how many of its cells are complete, failed, unfinished or refused.
+    """The state of the issue: the day of the newest run, `night`, and how many of its cells are complete, failed, unfinished
+    and rejected.
 
-    `late` says that no night has begun for too long, or none at all where there is no `night`; `wrong`, `right` and
-    `gone` are the newest turns; there are `more` wrong ones, and `more_gone`.
+    `late` says that no run has begun for too long, or none at all where there is no `night`. `wrong`, `right` and
+    `gone` are the newest changes of verdicts; there are `more` wrong ones, and `more_gone`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -66,14 +67,14 @@ class NightlyState:
 
     @property
     def mood(self) -> str:
-        """What there is to be told about; a new comment is written when it changes."""
+        """What there is to report; a new comment is written when it changes."""
         named = {"regressed": bool(self.wrong), "late": self.late}
         return " and ".join(name for name, so in named.items() if so) or "calm"
 
 
 @dataclass(frozen=True)
 class IssueUpdate:
-    """What to do with the issue: its new text and state, and a remark behind a marker of its own, empty where none is due."""
+    """What to do with the issue: its new text and state, and a remark with a marker of its own, empty where none is due."""
 
     body: str
     state: str
@@ -85,22 +86,22 @@ MARKER: Final = Marker("zero3-nightly", NightlyState)
 
 
 def build_state(night: date, counts: tuple[int, int, int, int], turned: VerdictChanges) -> NightlyState:
-    """What is known when `night` has ended."""
-    wrong, right, gone = (tuple(map(_short, found[:SHOWN])) for found in (turned.wrong, turned.right, turned.gone))
+    """Returns the state of the issue after the run of `night`."""
+    wrong, right, gone = (tuple(map(_shorten, found[:SHOWN])) for found in (turned.wrong, turned.right, turned.gone))
     known = NightlyState(night, counts, wrong=wrong, right=right, gone=gone)
     return replace(known, more=len(turned.wrong) - len(wrong), more_gone=len(turned.gone) - len(gone))
 
 
-def _short(turn: VerdictChange) -> VerdictChange:
-    """Names come from records: a long one shall not keep others from being told."""
+def _shorten(change: VerdictChange) -> VerdictChange:
+    """Shortens names, which come from records: a long one must not push others out of the text."""
     cell, architecture = (
-        name if _PLAIN.fullmatch(name) else clip(name, _STRANGE) for name in (turn.cell, turn.architecture)
+        name if _PLAIN.fullmatch(name) else clip(name, _STRANGE) for name in (change.cell, change.architecture)
     )
-    return replace(turn, cell=cell, architecture=architecture)
+    return replace(change, cell=cell, architecture=architecture)
 
 
 def plan_update(issue: Comment | None, now: NightlyState) -> IssueUpdate | None:
-    """What to do when `now` is known; None when the issue says it already, or there is nothing to open one for."""
+    """Returns what to do for the state `now`; None when the issue says it already, or there is no reason to open one."""
     if issue is None:
         return IssueUpdate(render_body(now), "open") if now.mood != "calm" else None
     read = MARKER.parse(issue.body)
@@ -117,25 +118,25 @@ def plan_update(issue: Comment | None, now: NightlyState) -> IssueUpdate | None:
 
 
 def _worth_opening(before: NightlyState, now: NightlyState) -> bool:
-    """Whether there is more than what somebody, or the bot, closed the issue on."""
-    return _new(before, now) > 0 or (now.late and not before.late)
+    """Returns whether there is more than when somebody, or the bot, closed the issue."""
+    return _count_new(before, now) > 0 or (now.late and not before.late)
 
 
-def _new(before: NightlyState, now: NightlyState) -> int:
-    """How many cases are wrong that `before` neither lists nor counts.
+def _count_new(before: NightlyState, now: NightlyState) -> int:
+    """Counts the cases that are wrong and that `before` neither lists nor counts.
 
     The newest are listed: what is no newer than the last of them was one of the `more` that were counted, and moved up.
     """
-    known = {turn.subject for turn in before.wrong}
-    counted = min((turn.since for turn in before.wrong), default=date.min) if before.more else date.min
-    new = [turn for turn in now.wrong if turn.subject not in known and turn.since > counted]
+    known = {change.subject for change in before.wrong}
+    counted = min((change.since for change in before.wrong), default=date.min) if before.more else date.min
+    new = [change for change in now.wrong if change.subject not in known and change.since > counted]
     grown = len(now.wrong) + now.more - len(before.wrong) - before.more
     return max(len(new), grown) if new else 0
 
 
 def _remark(before: NightlyState, now: NightlyState) -> Iterator[str]:
-    if new := _new(before, now):
-        yield f"{count(new, 'case')} turned wrong by the night of {now.night}, see above."
+    if new := _count_new(before, now):
+        yield f"{count(new, 'case')} turned wrong by the nightly run of {now.night}, see above."
     if before.wrong and not now.wrong:
         yield _over(before, now)
     if now.late is not before.late:
@@ -143,27 +144,27 @@ def _remark(before: NightlyState, now: NightlyState) -> Iterator[str]:
 
 
 def _over(before: NightlyState, now: NightlyState) -> str:
-    """What became of the cases that were listed as wrong, now that none is."""
-    listed = {turn.subject for turn in before.wrong}
-    right, gone = (len(listed & {turn.subject for turn in turns}) for turns in (now.right, now.gone))
+    """Returns in words what became of the cases that were listed as wrong, now that none is."""
+    listed = {change.subject for change in before.wrong}
+    right, gone = (len(listed & {change.subject for change in turns}) for turns in (now.right, now.gone))
     if right == len(listed):
-        return f"Everything listed above as wrong is right again, as of the night of {now.night}."
+        return f"Everything listed above as wrong is right again, as of the nightly run of {now.night}."
     parts = {"right again": right, "no longer measured": gone}
     told = ", ".join(f"{count(number, 'case')} {words}" for words, number in parts.items() if number)
-    return f"Nothing is listed as wrong any more, as of the night of {now.night}{': ' if told else ''}{told}."
+    return f"Nothing is listed as wrong any more, as of the nightly run of {now.night}{': ' if told else ''}{told}."
 
 
 def _begun(before: NightlyState, now: NightlyState) -> str:
-    """Whether nights begin, now that it is another answer than before."""
+    """Returns in words whether runs begin, now that it is another answer than before."""
     if now.night is None:
-        return "No night is kept, see above." if now.late else _UNWANTED
+        return "No nightly run is kept, see above." if now.late else _UNWANTED
     if now.late:
-        return f"No night has begun since {now.night}: see the workflow `nightly`."
-    return f"Nights begin{' again' if before.night else ''}: the newest is {now.night}."
+        return f"No nightly run has begun since {now.night}: see the workflow `nightly`."
+    return f"Nightly runs begin{' again' if before.night else ''}: the newest is {now.night}."
 
 
 def render_body(known: NightlyState) -> str:
-    """The text of the issue. Nothing in it mentions anybody or refers to anything."""
+    """Returns the text of the issue. Nothing in it mentions anybody or refers to anything."""
     parts = [
         _INTRODUCTION,
         *_state(known),
@@ -179,9 +180,13 @@ def _state(known: NightlyState) -> Iterator[str]:
     complete, failed, unfinished, refused = known.counts
     if any(known.counts):
         told = f"{complete:,} cells complete, {failed:,} not installable, {unfinished:,} not finished"
-        yield f"The night of {known.night}: {told}, {count(refused, 'file')} refused."
+        yield f"The nightly run of {known.night}: {told}, {count(refused, 'file')} refused."
     if known.late:
-        yield f"**No night has begun since {known.night}.** What the site shows is of then." if known.night else _NEVER
+        yield (
+            f"**No nightly run has begun since {known.night}.** What the site shows is of then."
+            if known.night
+            else _NEVER
+        )
 
 
 def _table(title: str, turns: Sequence[VerdictChange], more: int = 0, words: str = "") -> list[str]:
@@ -192,7 +197,7 @@ def _table(title: str, turns: Sequence[VerdictChange], more: int = 0, words: str
     return [*head, *map(_row, turns), *rest, ""]
 
 
-def _row(turn: VerdictChange) -> str:
-    cell, case = turn.subject
-    verdicts = [str(verdict).replace("_", " ") for verdict in (turn.before, turn.after)]
-    return f"| {' | '.join([render_markdown_code(cell), render_markdown_code(case), *verdicts, str(turn.since)])} |"
+def _row(change: VerdictChange) -> str:
+    cell, case = change.subject
+    verdicts = [str(verdict).replace("_", " ") for verdict in (change.before, change.after)]
+    return f"| {' | '.join([render_markdown_code(cell), render_markdown_code(case), *verdicts, str(change.since)])} |"

@@ -1,6 +1,6 @@
-"""The door to the package index: which releases of a package it has.
+"""Asks the package index which releases of a package it has.
 
-Asked by the simple API (https://peps.python.org/pep-0691/), which PyPI and its mirrors serve alike, where pip would look.
+It uses the simple API (https://peps.python.org/pep-0691/), which PyPI and its mirrors have, at the address that pip would use.
 """
 
 import os
@@ -26,12 +26,12 @@ _FORM: Final = {"Accept": "application/vnd.pypi.simple.v1+json"}
 
 
 class PackageIndexError(MatrixError):
-    """The package index does not say which releases there are; never quotes its address, which may hold a password."""
+    """The package index does not say which releases there are. The message leaves out its address, which may have a password."""
 
     exit_code = INFRASTRUCTURE
 
     def __init__(self, package: str, problem: str) -> None:
-        super().__init__(f"the package index does not tell the releases of {package} ({problem})")
+        super().__init__(f"the package index does not list the releases of {package} ({problem})")
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,17 @@ _PAGE: Final = TypeAdapter(_Page)
 
 
 def fetch_releases(package: str, variables: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The released versions of `package`, the oldest first, without yanked ones and previews; raises PackageIndexError."""
+    """Fetches the released versions of `package`, the oldest first, without yanked ones and previews.
+
+    Raises PackageIndexError.
+    """
     index = uv_variables(variables).get("UV_DEFAULT_INDEX", PYPI).rstrip("/")
     try:
         page = _PAGE.validate_json(_got(f"{index}/{package}/"))
     except (requests.RequestException, OSError) as error:
         raise PackageIndexError(package, type(error).__name__) from None  # its text quotes the address
     except ValidationError:
-        raise PackageIndexError(package, "an answer that is no page of the simple API") from None
+        raise PackageIndexError(package, "an answer that is not a page of the simple API") from None
     found = {file.version for file in page.files if not file.yanked}
     return tuple(str(version) for version in sorted(v for v in found if v and not v.is_prerelease))
 

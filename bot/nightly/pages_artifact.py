@@ -1,4 +1,4 @@
-"""A site as GitHub Pages takes it: one tar file, of plain files, named artifact.tar in the artifact `github-pages`.
+"""Packs a site as GitHub Pages takes it: one tar file of plain files, artifact.tar in the artifact `github-pages`.
 
 https://docs.github.com/en/pages/getting-started-with-github-pages/using-custom-workflows-with-github-pages
 """
@@ -20,12 +20,12 @@ class SiteTooLargeError(MatrixError):
 
     def __init__(self, folder: Path, size: int) -> None:
         super().__init__(
-            f"{folder} has {size:,} bytes, GitHub Pages publishes {LIMIT:,}: show fewer nights or environments (docs/nightly.md)"
+            f"{folder} has {size:,} bytes, GitHub Pages publishes {LIMIT:,}: show fewer runs or environments (docs/nightly.md)"
         )
 
 
 def pack_site(site: Path, out: Path, limit: int = LIMIT) -> int:
-    """Write the files of `site` to the tar file `out`, the same bytes for the same files; returns how many there are.
+    """Writes the files of `site` to the tar file `out`, the same bytes for the same files; returns how many there are.
 
     Links and hidden files are left out. Raises NoResultsError without any file, SiteTooLargeError, OutputError.
     """
@@ -50,5 +50,5 @@ def _hidden(path: Path, site: Path) -> bool:
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """The entry without what differs from machine to machine."""
+    """Returns the entry without what differs from machine to machine."""
     return entry.replace(mtime=0, mode=0o644, uid=0, gid=0, uname="", gname="", deep=False)

@@ -1,4 +1,4 @@
-"""A night's steps: asking what is new, reading the history, and keeping what was measured in it."""
+"""The steps of a nightly run: fetching what is new, reading the history, and storing what was measured."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,13 +46,13 @@ class NoRecordsError(MatrixError):
 
 
 def history_branch(context: JobContext, folder: Path = RECORDS) -> HistoryBranch:
-    """The branch with the records of this project; written by whoever the job's token is."""
+    """Returns the branch with the records of this project; commits are by whoever the job's token belongs to."""
     address = f"{context.server_url}/{context.project}.git"
     return HistoryBranch(address, folder, token=context.token, author=context.login or "github-actions[bot]")
 
 
 def fetch_news(github: GitHub) -> News:
-    """What is new upstream. Whatever does not answer is told, and does not stop the night."""
+    """Fetches what is new upstream. Whatever does not answer is a problem of the result, and does not stop the run."""
     problems: list[str] = []
 
     def answered(question: Callable[[str], _Answer], about: str) -> list[_Answer]:
@@ -68,7 +68,7 @@ def fetch_news(github: GitHub) -> News:
 
 
 def build_request(context: JobContext, settings: Settings, moment: datetime) -> NightlyRequest:
-    """What is wanted of the night that begins at `moment`, in UTC: the whole catalog, both loaders, both checks."""
+    """Returns what is asked of the run that begins at `moment` (UTC): the whole catalog, all loaders, all checks."""
     nightly = settings.nightly
     cases = len(load_catalog()) * len(Loader) * len(CHECKS)
     digests = Digests(catalog_hash(), probe_hash())
@@ -78,7 +78,7 @@ def build_request(context: JobContext, settings: Settings, moment: datetime) -> 
 
 @contextmanager
 def open_history(records: Path) -> Iterator[History]:
-    """The history of the folder `records`, to be asked; the database lies beside it. Raises what building raises."""
+    """Builds the database of the folder `records`, next to it, and opens it. Raises what building raises."""
     database = default_database(records)
     build_database(records, database)
     with open_database(database) as history:
@@ -86,7 +86,7 @@ def open_history(records: Path) -> Iterator[History]:
 
 
 def read_past_runs(records: Path) -> PastRuns:
-    """What the record files in a folder know; nothing where there are none."""
+    """Returns what the record files in a folder have; nothing where there are none."""
     with open_history(records) as history:
         known = query_attempts(history)
     complete = {
@@ -96,7 +96,10 @@ def read_past_runs(records: Path) -> PastRuns:
 
 
 def download_archives(github: GitHub, context: JobContext, plan: NightlyPlan) -> dict[str, bytes | str]:
-    """The archive of each shard of this workflow run, or why there is none; raises GitHubError when none can be listed."""
+    """Downloads the archive of each shard of this workflow run; one that cannot be is the reason as text.
+
+    Raises GitHubError when the artifacts cannot be listed.
+    """
 
     def archive(artifact: ArtifactInfo) -> bytes | str:
         try:
@@ -109,10 +112,10 @@ def download_archives(github: GitHub, context: JobContext, plan: NightlyPlan) ->
 
 
 def store_records(plan: NightlyPlan, found: CollectedFiles, label: str, history: Path) -> tuple[Path, ...]:
-    """Put a night into a history and return where each file of it is kept; nothing that is there is changed.
+    """Adds a nightly run to a history and returns where each file of it is; changes nothing that is there.
 
-    A cell that nothing was measured of gets a record without cases, so that its absence is seen. `label` tells this run
-    from others of the same night. Raises the classes of `matrix.history.archive`.
+    A cell of which nothing was measured gets a record without cases, so that its absence is seen. `label` tells this
+    attempt from others of the same day. Raises the classes of `matrix.history.archive`.
     """
     with TemporaryDirectory(prefix="zero3-night-") as name:
         run = Path(name)
@@ -123,12 +126,14 @@ def store_records(plan: NightlyPlan, found: CollectedFiles, label: str, history:
                 with append(run / f"{plan.name(cell)}.jsonl") as writer:
                     writer.header(plan.unmeasured(cell))
         kept = merge(run, history, plan.night, label) if any(run.iterdir()) else ()
-    refused = [_refused(history, plan.night, f"{cell}.{label}", content) for cell, content in found.refused.items()]
+    refused = [
+        _store_rejected(history, plan.night, f"{cell}.{label}", content) for cell, content in found.rejected.items()
+    ]
     return (*kept, *refused)
 
 
-def _refused(history: Path, night: date, name: str, content: bytes) -> Path:
-    """Keep a file that nobody may believe, as it is, under a name that no reader of the history takes for records."""
+def _store_rejected(history: Path, night: date, name: str, content: bytes) -> Path:
+    """Stores a file that is not believed, unchanged, under a name that no reader of the history takes for records."""
     place = history / night.isoformat() / f"{name}.jsonl.refused"
     half = place.with_name(f"{place.name}{HALF}")
     try:

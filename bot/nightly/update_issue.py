@@ -1,4 +1,4 @@
-"""The issue that tells what changed from night to night, brought up to date on GitHub. May be repeated at will."""
+"""Updates the issue that reports what changed between nightly runs. May be repeated at will."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,17 +13,17 @@ from matrix.history.database import History
 from matrix.history.queries import query_nightly_runs
 
 LATE: Final = timedelta(days=2)
-"""How old the newest night may be."""
+"""How old the newest nightly run may be."""
 
 RECENT: Final = timedelta(days=7)
-"""How long it is told that something is right again, or not measured any more."""
+"""How long the issue says that something is right again, or not measured any more."""
 
 WORKFLOW: Final = "nightly.yml"
-"""The file of the workflow that makes nights."""
+"""The file of the workflow of nightly runs."""
 
 
 def read_nightly_state(history: History, today: date, oldest: int) -> NightlyState | None:
-    """What the history says today; None before the first night. No night leaves out what is `oldest` days old."""
+    """Returns what the history says today; None before the first run. No run leaves out what is `oldest` days old."""
     told = query_nightly_runs(history)
     if not told:
         return None
@@ -38,7 +38,7 @@ def _late(newest: date, today: date) -> bool:
 
 
 def update_issue(github: GitHub, project: str, now: NightlyState) -> str:
-    """Tell what is known `now`, and say in words what became of it; raises GitHubError."""
+    """Updates the issue to the state `now` and returns in words what was done; raises GitHubError."""
     issue = github.find_issue(project, MARKER.start, closed=True)
     step = plan_update(issue, now)
     if step is None:
@@ -51,26 +51,26 @@ def update_issue(github: GitHub, project: str, now: NightlyState) -> str:
 
 
 def _remark(thread: Thread, step: IssueUpdate) -> None:
-    """Once: before the text is changed, so that a job that is cut off here does it again and finds the remark."""
+    """Posts a remark once. It comes before the new text, so that a job that is cut off here does both again and finds it."""
     if step.remark and not thread.holds(step.marker):
         thread.create(f"{step.remark}\n{step.marker}", step.marker)
 
 
 def report_age(github: GitHub, project: str, newest: date | None, today: date) -> str:
-    """Tell when no night has begun for too long, or that they begin again; `newest` is None where none is kept.
+    """Reports that no run has begun for too long, or that they begin again; `newest` is None where none is kept.
 
-    None at all is told where nights are wanted: see `_missed`. Raises GitHubError.
+    Where no run was ever kept, it is reported only if runs are wanted: see `_missed`. Raises GitHubError.
     """
     issue = github.find_issue(project, MARKER.start, closed=True)
     before = (MARKER.parse(issue.body) if issue else None) or NightlyState(newest)
     newest = newest or before.night
     late = _late(newest, today) if newest else _missed(github, project, today)
     if late is before.late:
-        return f"The newest night is {newest}." if newest else "No night is kept."
+        return f"The newest nightly run is of {newest}." if newest else "No nightly run is kept."
     return update_issue(github, project, replace(before, night=newest, late=late))
 
 
 def _missed(github: GitHub, project: str, today: date) -> bool:
-    """Whether there should be a night: where the workflow that makes them is older than one may be, and not disabled."""
+    """Returns whether there should be a run: its workflow is enabled, and older than the newest run may be."""
     workflow = github.find_workflow(project, WORKFLOW)
     return workflow is not None and workflow.enabled and _late(workflow.since, today)

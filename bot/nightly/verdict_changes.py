@@ -1,4 +1,4 @@
-"""PURE. What got worse in the history and still is, and what got right again, told from each case's course of verdicts.
+"""PURE. Finds what got worse in the history and still is, and what passes again, from each case's verdicts over time.
 
 PURE: no input or output.
 """
@@ -17,7 +17,7 @@ from matrix.verdicts import Verdict
 
 @dataclass(frozen=True)
 class VerdictChange:
-    """A case of a cell that had one verdict and has another since a night."""
+    """A case of a cell whose verdict changed from `before` to `after`, with the nightly run of `since`."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -31,15 +31,15 @@ class VerdictChange:
 
     @property
     def subject(self) -> tuple[str, str]:
-        """What turned: the cell and the case in it."""
+        """The cell, and the case in it."""
         return self.cell, f"{self.architecture} {self.loader} {self.check}"
 
 
 @dataclass(frozen=True)
 class VerdictChanges:
-    """What is `wrong` and was not before, and what is `right` again, each with the newest first.
+    """Cases that are `wrong` now and were not before, and those that are `right` again, the newest first.
 
-    What is `gone` was wrong, and is not measured any more: nobody will see it right again.
+    Those that are `gone` were wrong and are not measured any more, so they cannot get right again.
     """
 
     wrong: tuple[VerdictChange, ...] = ()
@@ -51,36 +51,38 @@ _UNSURE: Final = frozenset({Verdict.FLAKY})
 
 
 def is_worse(before: Verdict, after: Verdict) -> bool:
-    """Whether a case got worse: wrong now and right before, or wrong in a worse way, such as silently."""
+    """Returns whether a case got worse: wrong now and right before, or wrong in a worse way, such as silently."""
     return after.wrong_values and after.rank < before.rank
 
 
-def find_verdict_changes(courses: Mapping[tuple[str, CaseKey], VerdictHistory], recent: date) -> VerdictChanges:
-    """What turned wrong and is not right again, at any time, and what turned right again or is gone since the night `recent`."""
-    told = ((_turn(cell, key, course.verdicts), course.ended) for (cell, key), course in courses.items())
-    found = [(*turn, ended) for turn, ended in told if turn]
-    wrong = [turn for turn, is_wrong, ended in found if is_wrong and not ended]
-    right = [turn for turn, is_wrong, _ in found if not is_wrong and turn.since >= recent]
-    gone = [turn for turn, is_wrong, ended in found if is_wrong and ended and ended >= recent]
+def find_verdict_changes(histories: Mapping[tuple[str, CaseKey], VerdictHistory], recent: date) -> VerdictChanges:
+    """Returns what turned wrong at any time and still is, and what turned right again or is gone since `recent`."""
+    changes = ((_last_change(cell, key, one.verdicts), one.ended) for (cell, key), one in histories.items())
+    found = [(*change, ended) for change, ended in changes if change]
+    wrong = [change for change, is_wrong, ended in found if is_wrong and not ended]
+    right = [change for change, is_wrong, _ in found if not is_wrong and change.since >= recent]
+    gone = [change for change, is_wrong, ended in found if is_wrong and ended and ended >= recent]
     return VerdictChanges(*map(_newest_first, (wrong, right, gone)))
 
 
 def _newest_first(found: Iterable[VerdictChange]) -> tuple[VerdictChange, ...]:
-    return tuple(sorted(found, key=lambda turn: (-turn.since.toordinal(), turn.subject)))
+    return tuple(sorted(found, key=lambda change: (-change.since.toordinal(), change.subject)))
 
 
-def _turn(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[VerdictChange, bool] | None:
-    """The last turn of a case and whether it is to the wrong. Only a pass turns it back."""
-    told = [(night, verdict) for night, verdict in verdicts if not verdict.infrastructure]
-    if not told:
+def _last_change(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[VerdictChange, bool] | None:
+    """Returns the last change of a case and whether it was for the worse. Only a pass undoes that."""
+    measured = [(night, verdict) for night, verdict in verdicts if not verdict.infrastructure]
+    if not measured:
         return None
-    right, wrong_since, last = told[0][1], None, None
-    for night, verdict in told[1:]:
+    right, wrong_since, last = measured[0][1], None, None
+    for night, verdict in measured[1:]:
         if is_worse(right, verdict):
             wrong_since = wrong_since or night
             last = VerdictChange(cell, key.architecture, key.loader, key.check, right, verdict, wrong_since)
         elif wrong_since and verdict is not Verdict.PASS:
-            if verdict.wrong_values and verdict not in _UNSURE:  # as wrong as before, or less: nothing to tell any more
+            if (
+                verdict.wrong_values and verdict not in _UNSURE
+            ):  # as wrong as before, or less: nothing to report any more
                 right, wrong_since, last = verdict, None, None
         elif not (verdict in _UNSURE and right.wrong_values):
             if last and wrong_since:

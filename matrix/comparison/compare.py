@@ -1,4 +1,4 @@
-"""PURE. A base run against a head run: what each case's change of verdict means, and whose doing it is.
+"""PURE. Compares a base run with a head run: what each case's change of verdict means, and which package caused it.
 
 PURE: no input or output.
 """
@@ -32,7 +32,7 @@ DETECTING: Final = Check("load")
 
 
 class Role(StrEnum):
-    """What a run is to a comparison. `again` is the rerun of what differed; `other` has the other package's older release."""
+    """What a run is to a comparison. A rerun is of what differed; `other` has an older release of the other package."""
 
     BASE = "base"
     HEAD = "head"
@@ -46,7 +46,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class ComparedCase:
-    """One case in a comparison: its outcome, why in our own words, and what each run said of it (absent: not measured)."""
+    """One case of a comparison: its outcome, the reason in our own words, and its case in each run that measured it."""
 
     key: CaseKey
     outcome: Outcome
@@ -69,18 +69,18 @@ class Comparison:
     detector: str = ""
 
     def of(self, outcome: Outcome) -> tuple[ComparedCase, ...]:
-        """The cases with this outcome."""
+        """Returns the cases with this outcome."""
         return tuple(case for case in self.compared if case.outcome is outcome)
 
     @property
     def worst(self) -> Outcome:
-        """The worst outcome of all cases; `unchanged` where nothing was expected."""
+        """Returns the worst outcome of all cases; `unchanged` where nothing was expected."""
         outcomes = (case.outcome for case in self.compared)
         return min(outcomes, key=lambda outcome: outcome.rank, default=Outcome.UNCHANGED)
 
 
 def compare(runs: Mapping[Role, Run], expected: Iterable[CaseKey]) -> Comparison:
-    """Every `expected` case, each once and in that order; what else the runs hold is ignored."""
+    """Compares every `expected` case, each once and in that order; ignores what else is in the runs."""
     measured = {role: _cases(run) for role, run in runs.items()}
     errors = {role: cell.error for role, run in runs.items() for cell in run.cells if cell.error}
     compared = []
@@ -91,7 +91,7 @@ def compare(runs: Mapping[Role, Run], expected: Iterable[CaseKey]) -> Comparison
 
 
 def find_suspects(base: Run, head: Run) -> tuple[CaseKey, ...]:
-    """The cases to rerun on both sides before anyone is blamed: where they differ, and red ones that base lacks."""
+    """Returns the cases to rerun on both before anyone is blamed: those that differ, and failing ones that base does not have."""
     before = _cases(base)
     return tuple(
         key
@@ -101,7 +101,7 @@ def find_suspects(base: Run, head: Run) -> tuple[CaseKey, ...]:
 
 
 def compare_all(base: Run, head: Run, base_again: Run, head_again: Run) -> tuple[Comparison, ...]:
-    """A comparison for every environment of two runs, of every case that either has; reruns are found by environment."""
+    """Compares two runs environment by environment, every case that either has; reruns are found by environment."""
     return tuple(
         compare(
             {
@@ -117,7 +117,7 @@ def compare_all(base: Run, head: Run, base_again: Run, head_again: Run) -> tuple
 
 
 def pair_runs(base: Run, head: Run) -> tuple[tuple[Run, Run], ...]:
-    """The runs of one environment each that two runs are compared by: those of the same id, or the only one of each."""
+    """Returns pairs of runs of one environment each: those with the same id, or the only one of each run."""
     if len(base.cells) == len(head.cells) == 1:
         return ((base, head),)
     ids = dict.fromkeys([*_environments(base), *_environments(head)])
@@ -139,24 +139,24 @@ def _cases(run: Run) -> dict[CaseKey, Case]:
 def _compared(
     key: CaseKey, cases: Mapping[Role, Case], errors: Mapping[Role, Failure], *, newest: bool
 ) -> ComparedCase:
-    def side(role: Role, again: Role) -> MeasuredCase:
-        return MeasuredCase(cases.get(role), cases.get(again), errors.get(role), errors.get(again))
+    def measured_case(role: Role, rerun: Role) -> MeasuredCase:
+        return MeasuredCase(cases.get(role), cases.get(rerun), errors.get(role), errors.get(rerun))
 
-    outcome, reason = classify(side(Role.BASE, Role.BASE_RERUN), side(Role.HEAD, Role.HEAD_RERUN))
+    outcome, reason = classify(measured_case(Role.BASE, Role.BASE_RERUN), measured_case(Role.HEAD, Role.HEAD_RERUN))
     if outcome is Outcome.STILL_BROKEN and newest:
-        reason = f"{reason}; {_beside_newest(cases[Role.HEAD], cases.get(Role.NEWEST))}"
-    guilty = _guilty(cases) if outcome is Outcome.REGRESSED else Attribution.UNKNOWN
-    return ComparedCase(key, outcome, reason, cases, guilty)
+        reason = f"{reason}; {_compare_newest(cases[Role.HEAD], cases.get(Role.NEWEST))}"
+    attribution = _attribute_regression(cases) if outcome is Outcome.REGRESSED else Attribution.UNKNOWN
+    return ComparedCase(key, outcome, reason, cases, attribution)
 
 
-def _guilty(cases: Mapping[Role, Case]) -> Attribution:
-    """Whose doing a regression is. One that was red before and is worse now is not told from red and green."""
+def _attribute_regression(cases: Mapping[Role, Case]) -> Attribution:
+    """Attributes a regression. One that failed before and is worse now cannot be attributed from failing and passing."""
     if is_failing(cases[Role.BASE]):
         return Attribution.UNKNOWN
     return attribute(cases.get(Role.BASE_OTHER), cases.get(Role.HEAD_OTHER), cases[Role.BASE], cases[Role.HEAD])
 
 
-def _beside_newest(head: Case, newest: Case | None) -> str:
+def _compare_newest(head: Case, newest: Case | None) -> str:
     match is_failing(newest):
         case None:
             return "the newest release says nothing of it"
@@ -168,7 +168,7 @@ def _beside_newest(head: Case, newest: Case | None) -> str:
 
 
 def _detector(run: Run | None) -> str:
-    """Why no green result can be believed: the bug that is known to be in the last broken release was not found."""
+    """Returns why no passing result can be believed: the known bug of the last broken release was not found."""
     if run is None or not run.cells or not all(cell.complete and cell.error is None for cell in run.cells):
         return ""
     loads = [case for case in _cases(run).values() if (case.loader, case.check) == (Loader.STOCK, DETECTING)]
@@ -177,5 +177,5 @@ def _detector(run: Run | None) -> str:
         return ""
     return (
         f"the detector did not find the known bug: none of {len(bearing)} architectures with buffers is wrong on the "
-        "last release that has it, so a green result is not to be believed"
+        "last release that has it, so a passing result cannot be believed"
     )

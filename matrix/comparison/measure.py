@@ -1,7 +1,7 @@
-"""Measure a job: base and head of one package, reruns of what differs, or a reference beside them.
+"""Measures a comparison job: base and head of one package and reruns of what differs, or a reference.
 
-Results are OUT/<role>/<environment id>.jsonl and nothing else; logs are kept beside OUT, in logs/<job>/<role>. The
-probe's messages come from a process that runs the code under test: `matrix.process.sandbox` says what can be believed.
+Results are OUT/<role>/<environment id>.jsonl and nothing else; logs are next to OUT, in logs/<job>/<role>. The probe's
+messages come from a process that runs the code under test: `matrix.process.sandbox` says what can be believed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from matrix.process.sandbox import Isolation, Sandbox, harmless
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What a job is measured with; `known` are the environments whose first is the newest pair, `venvs` their folder."""
+    """What a job is measured with. The first of `known` is the newest pair; `venvs` is where environments are installed."""
 
     architectures: tuple[Architecture, ...]
     known: tuple[Environment, ...]
@@ -37,7 +37,7 @@ class JobOptions:
 
 
 def find_job(comparison: ComparisonPlan, name: str) -> ComparisonJob:
-    """The job of that name; raises UnknownNameError."""
+    """Returns the job of that name; raises UnknownNameError."""
     found = next((job for job in comparison.jobs if job.name == name), None)
     if found is None:
         raise UnknownNameError("comparison job", [name], [job.name for job in comparison.jobs])
@@ -47,7 +47,7 @@ def find_job(comparison: ComparisonPlan, name: str) -> ComparisonJob:
 def select_architectures(
     job: ComparisonJob, known: Sequence[Architecture], globs: Sequence[str]
 ) -> tuple[Architecture, ...]:
-    """The job's architectures that match one of `globs`; raises UnknownNameError, also for one that is not `known`."""
+    """Returns the job's architectures that match one of `globs`; raises UnknownNameError, also for one that is not `known`."""
     entries = {architecture.id: architecture for architecture in known}
     if unknown := [name for name in job.architectures if name not in entries]:
         raise UnknownNameError("architecture", unknown, list(entries))
@@ -55,7 +55,7 @@ def select_architectures(
 
 
 class _RoleProgress:
-    """Progress of one role; what comes from the code under test cannot command the log that it is shown in."""
+    """The progress of one role. What comes from the code under test cannot command the log that shows it."""
 
     def __init__(self, role: Role, progress: Progress) -> None:
         self.role, self.progress = role, progress
@@ -85,7 +85,7 @@ class _JobRun:
         return next((revision for revision in self.job.revisions if revision.role is role), None)
 
     def measure_revision(self, revision: PlannedRevision, role: Role, tasks: Sequence[Task]) -> Run:
-        """What `tasks` give on `revision`, measured as `role`; without a usable cell one that says why."""
+        """Measures `tasks` on `revision` as `role`; returns a cell that says why where nothing could be measured."""
         own_progress = _RoleProgress(role, self.progress)
         request = self._request(revision, role, tasks)
         own_progress.step("begins")
@@ -120,7 +120,7 @@ class _JobRun:
         return Setup(root.resolve(), sandbox)
 
     def rerun(self, roles: Mapping[Role, Role], keys: Sequence[CaseKey]) -> dict[Role, Run]:
-        """What `keys` give on the revisions that `roles` names, each measured as the role it is mapped to."""
+        """Measures the cases `keys` again on the revisions with these roles, each as the role that it is mapped to."""
         asked = [key for task in self.tasks for key in task.keys]
         tasks = remaining(self.tasks, set(asked) - set(keys))
         revisions = [
@@ -130,7 +130,7 @@ class _JobRun:
 
 
 def _tidy(request: Request, cell: Cell) -> None:
-    """Move what is not the cell out of the folder whose content is uploaded."""
+    """Moves what is not the cell out of the folder whose content is uploaded."""
     for file in request.out.iterdir():
         if file.name != f"{cell.environment.id}.jsonl" and request.logs:
             request.logs.mkdir(parents=True, exist_ok=True)
@@ -138,21 +138,21 @@ def _tidy(request: Request, cell: Cell) -> None:
 
 
 def measure_job(job: ComparisonJob, out: Path, progress: Progress, options: JobOptions) -> None:
-    """Measure `job` into `out`, going on from what is there.
+    """Measures `job` into `out`; goes on from what is there.
 
     An environment that cannot be installed, or a probe that ends early, is in the records, and the rest is measured.
-    Raises the classes of `matrix.errors` that no other revision would be spared: output, devices.
+    Raises those errors that every other revision would have too: output, devices.
     """
-    session = _JobRun(job, out, progress, options)
+    job_run = _JobRun(job, out, progress, options)
     others = (Role.BASE_OTHER, Role.HEAD_OTHER)
     runs = {
-        revision.role: session.measure_revision(revision, revision.role, session.tasks)
+        revision.role: job_run.measure_revision(revision, revision.role, job_run.tasks)
         for revision in job.revisions
         if revision.role not in others
     }
     if Role.BASE not in runs or Role.HEAD not in runs:
         return
     differing = find_suspects(runs[Role.BASE], runs[Role.HEAD])
-    runs |= session.rerun({Role.BASE: Role.BASE_RERUN, Role.HEAD: Role.HEAD_RERUN}, differing)
+    runs |= job_run.rerun({Role.BASE: Role.BASE_RERUN, Role.HEAD: Role.HEAD_RERUN}, differing)
     regressed = [found.key for found in compare(runs, differing).of(Outcome.REGRESSED)]
-    session.rerun(dict(zip(others, others, strict=True)), regressed)
+    job_run.rerun(dict(zip(others, others, strict=True)), regressed)

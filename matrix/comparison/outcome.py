@@ -1,4 +1,4 @@
-"""PURE. What became of a case between base and head, and whose doing it is: total functions of what was measured.
+"""PURE. Classifies what became of a case between base and head, and attributes it: total functions of what was measured.
 
 PURE: no input or output.
 """
@@ -26,27 +26,27 @@ class Outcome(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 for the worst outcome, rising to the best."""
+        """Returns 0 for the worst outcome, rising to the best."""
         return list(Outcome).index(self)
 
     @property
     def worse(self) -> bool:
-        """Whether head is to blame for something."""
+        """Returns whether head got something wrong."""
         return self in (Outcome.REGRESSED, Outcome.NEW_BROKEN)
 
     @property
     def change(self) -> bool:
-        """Whether it says that head changed something, which takes reruns on both sides to be said."""
+        """Returns whether head changed something, which needs reruns of both to be said."""
         return self.worse or self is Outcome.FIXED
 
     @property
     def unmeasured(self) -> bool:
-        """Whether nothing can be said of the case."""
+        """Returns whether nothing can be said about the case."""
         return self in (Outcome.INFRASTRUCTURE, Outcome.NOT_RUN)
 
 
 class Attribution(StrEnum):
-    """Whose change makes a case red, told from old and new of each of two packages.
+    """Which package's change makes a case fail, found from old and new of each of two packages.
 
     `subject` is the package under comparison (transformers in a pull request of transformers), `other` its counterpart.
     """
@@ -60,15 +60,15 @@ class Attribution(StrEnum):
 
 
 def signature(case: Case) -> Signature:
-    """What two measurements of a case share when they gave the same: the verdict, and what is wrong on which ranks.
+    """Returns what two equal measurements of a case share: the verdict, and which tensors are wrong on which ranks.
 
-    Not in which way: a tensor that nobody has written to holds something else each time.
+    How they are wrong is left out: a tensor that nobody has written to has other values each time.
     """
     return case.verdict, frozenset((found.tensor, found.ranks) for found in case.findings)
 
 
 def is_failing(case: Case | None) -> bool | None:
-    """Whether a case went wrong; None where that is unknown: not measured, no such class, or different each time."""
+    """Returns whether a case fails; None where that is unknown: not measured, no such class, or different each time."""
     if case is None or not case.verdict.row.measured or case.verdict is Verdict.FLAKY:
         return None
     return case.verdict is not Verdict.PASS
@@ -76,7 +76,7 @@ def is_failing(case: Case | None) -> bool | None:
 
 @dataclass(frozen=True)
 class MeasuredCase:
-    """One side of a comparison and its rerun. A case is None where it was not measured, an error spoils a whole run."""
+    """A case on base or head, and its rerun. It is None where it was not measured; an error is of the whole run."""
 
     case: Case | None = None
     again: Case | None = None
@@ -85,22 +85,22 @@ class MeasuredCase:
 
     @property
     def failed(self) -> bool:
-        """Whether the side could not be measured for reasons outside of the models."""
+        """Returns whether it could not be measured for reasons outside of the models."""
         return self.error is not None or _infrastructure(self.case)
 
     @property
     def rerun_failed(self) -> bool:
-        """Whether its rerun could not."""
+        """Returns whether its rerun could not."""
         return self.rerun_error is not None or _infrastructure(self.again)
 
     @property
     def rerun(self) -> bool:
-        """Whether there is a second measurement, to confirm the first or not."""
+        """Returns whether there is a second measurement, to confirm the first or not."""
         return self.again is not None and not self.rerun_failed
 
     @property
     def unsteady(self) -> bool:
-        """Whether measurements of the side disagree, inside one run or between the two."""
+        """Returns whether measurements disagree, inside one run or between the two."""
         cases = [self.case, self.again if self.rerun else None]
         measured = [case for case in cases if case is not None]
         return len({signature(case) for case in measured}) > 1 or any(
@@ -109,9 +109,9 @@ class MeasuredCase:
 
 
 def classify(base: MeasuredCase, head: MeasuredCase) -> tuple[Outcome, str]:
-    """The outcome of a case and why, in our own words; for whatever was measured or not there is exactly one.
+    """Returns the outcome of a case and the reason, in our own words; there is exactly one for everything that may be measured.
 
-    Infrastructure is never a regression, and no change is told that a rerun of each side does not confirm.
+    Infrastructure is never a regression, and a change counts only if reruns of both confirm it.
     """
     if base.failed or head.failed:
         return Outcome.INFRASTRUCTURE, _could_not(base, head)
@@ -124,7 +124,7 @@ def classify(base: MeasuredCase, head: MeasuredCase) -> tuple[Outcome, str]:
 
 
 def _confirmed(base: MeasuredCase, head: MeasuredCase, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
-    """A change between steady sides, if both have a rerun to confirm it."""
+    """Returns a change between steady measurements, if both have a rerun to confirm it."""
     if base.rerun and head.rerun:
         return outcome, reason
     if base.rerun_failed or head.rerun_failed:
@@ -152,7 +152,7 @@ def _words(case: Case) -> str:
 
 
 def _change(base: Case, head: Case) -> tuple[Outcome, str]:
-    """What two steady cases mean, if reruns confirm them."""
+    """Returns what two steady cases mean, if reruns confirm them."""
     if Verdict.UNSUPPORTED in (base.verdict, head.verdict):
         return _lacking(base, head)
     both = f"{_words(base)} on base, {_words(head)} on head"
@@ -167,7 +167,7 @@ def _change(base: Case, head: Case) -> tuple[Outcome, str]:
 
 
 def _lacking(base: Case, head: Case) -> tuple[Outcome, str]:
-    """What two steady cases mean of which one or both had no such class to measure."""
+    """Returns what two steady cases mean if base, head or both have no such class to measure."""
     if base.verdict is head.verdict:
         return Outcome.UNCHANGED, "neither base nor head has such a class"
     if head.verdict is Verdict.UNSUPPORTED:
@@ -181,7 +181,7 @@ def _plain(head: Case) -> str:
 
 
 def _worsening(base: Case, head: Case) -> str:
-    """How head is more wrong than a base that was wrong already; empty when it is not."""
+    """Returns how head is more wrong than a base that was wrong already; empty when it is not."""
     if head.verdict is Verdict.CORRUPT and base.verdict is not Verdict.CORRUPT:
         return "what was not silent on base is silent now"
     added = _wrong(head) - _wrong(base)
@@ -196,10 +196,10 @@ def _wrong(case: Case) -> frozenset[tuple[str, int]]:
 
 
 def attribute(old_old: Case | None, new_old: Case | None, old_new: Case | None, new_new: Case | None) -> Attribution:
-    """Whose change makes `new_new` red; the subject's age comes first in a name, the other package's second.
+    """Attributes the failure of `new_new`; the subject's age comes first in a name, the other package's second.
 
-    Told by taking back each change alone: the one without which it is green is guilty, and where either helps, only
-    the two together are. Where neither helps, each does it alone if the old pair is green, and none if it was red.
+    Each change is taken back alone. The one without which the case passes is the cause; where either helps, only both
+    together are. Where neither helps, each alone is a cause if the old pair passes, and none if it fails.
     """
     subject_back, other_back = is_failing(old_new), is_failing(new_old)
     match is_failing(new_new), subject_back, other_back, is_failing(old_old):

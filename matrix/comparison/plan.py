@@ -1,4 +1,4 @@
-"""What a comparison measures: base and head of one package, and the references beside them; written as JSON."""
+"""The plan of a comparison: base and head of one package, and references, written as JSON."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from matrix.plans import PlanFormat
 
 @dataclass(frozen=True)
 class PlannedRevision:
-    """What one run of a comparison installs: `pins` by package of packages.toml.
+    """What one run of a comparison installs: the pin of each package of packages.toml that has one.
 
     A pin is a version, a `git+https://...@<40 hexadecimal digits>` address or a source folder.
     """
@@ -29,9 +29,9 @@ class PlannedRevision:
 
 @dataclass(frozen=True)
 class ComparisonJob:
-    """What one machine measures of a comparison; `name` is the job's and, behind `zero3-`, its artifact's name.
+    """What one machine measures of a comparison. Its artifact is called `zero3-` and `name`.
 
-    With the revisions base and head it measures both, reruns on both what differs, and tries what still looks regressed
+    With the revisions base and head it measures both, reruns what differs on both, and tries what still looks regressed
     with the `other` revisions. A job with one revision is a reference. `architectures` are catalog ids.
     """
 
@@ -70,7 +70,7 @@ def _find_problems(comparison: ComparisonPlan) -> Iterator[str]:
 def _find_job_problems(job: ComparisonJob) -> Iterator[str]:
     roles = {revision.role for revision in job.revisions}
     if not _NAME.fullmatch(job.name):
-        yield "its name is no name of a folder"
+        yield "its name is not a valid name of a folder"
     if not roles or len(roles) < len(job.revisions) or roles & {Role.BASE_RERUN, Role.HEAD_RERUN}:
         yield "it has no revision, a role twice, or a rerun, which is not planned"
     if not ({Role.BASE, Role.HEAD} <= roles or (len(roles) == 1 and roles <= {Role.NEWEST, Role.LAST_BROKEN})):
@@ -78,10 +78,10 @@ def _find_job_problems(job: ComparisonJob) -> Iterator[str]:
     if not (job.architectures and job.loaders and job.checks):
         yield "it measures nothing"
     if unknown := [name for name in job.architectures if not ARCHITECTURE_ID.fullmatch(name)]:
-        yield f"{unknown[0]!r} is no architecture"
+        yield f"{unknown[0]!r} is not an architecture"
     for name, pin in (pair for revision in job.revisions for pair in revision.pins.items()):
         if name not in PACKAGES or not _known_pin(pin):
-            yield f"{name!r} {pin!r} is no pin"
+            yield f"{name!r} {pin!r} is not a pin"
 
 
 def _known_pin(pin: str) -> bool:

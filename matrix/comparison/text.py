@@ -11,7 +11,7 @@ from matrix.text import make_printable
 
 
 def list_compared_cases(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    """Every case of a comparison, with its outcome, why, and the verdict and environment of each run."""
+    """Yields every case of a comparison with its outcome, the reason, and the verdict and environment of each run."""
     environments = {role: [cell.environment.id for cell in run.cells] for role, run in comparison.runs.items()}
     for entry in comparison.compared:
         verdicts = {role: case.verdict for role, case in entry.cases.items()}
@@ -20,7 +20,7 @@ def list_compared_cases(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def format_comparison(comparison: Comparison) -> Iterator[str]:
-    """What was compared, how many cases have each outcome, and every case that is not unchanged, the worst first."""
+    """Yields lines: what was compared, how many cases have each outcome, and every case that changed, the worst first."""
     yield from _runs(comparison)
     counts = {outcome: len(comparison.of(outcome)) for outcome in Outcome}
     yield ", ".join(f"{number} {_word(outcome)}" for outcome, number in counts.items() if number) or "no cases"

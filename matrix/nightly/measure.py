@@ -1,8 +1,8 @@
-"""Measure what one machine measures of a night: one environment after the other, each whole, none stopped by another.
+"""Measures the shard of one machine in a nightly run: one environment after the other, none stopped by another.
 
 Results are OUT/<environment id>+<device>.jsonl; logs are kept beside OUT, in logs/. What is at the tip of a branch is
-built and run as confined as a pull request's code, see `matrix.process.sandbox`. An environment is removed when it is measured, so that
-a machine needs the disk of one.
+built and run as confined as a pull request's code, see `matrix.process.sandbox`. An environment is removed
+when it is measured, so that a machine needs the disk of one.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from matrix.checks import CHECKS
 from matrix.measure.cell import UNFINISHED, measure, salvage
 from matrix.measure.probe_process import OURS
 from matrix.measure.request import Progress, Request
-from matrix.measure.tasks import plan as tasks_of
+from matrix.measure.tasks import plan as plan_tasks
 from matrix.model import Architecture, Loader
 from matrix.nightly.plan import WORLD_SIZE, NightlyCell, NightlyPlan
 from matrix.process.sandbox import Sandbox
@@ -21,7 +21,7 @@ from matrix.process.sandbox import Sandbox
 
 @dataclass(frozen=True)
 class ShardOptions:
-    """What a shard is measured with; `venvs` is the folder that environments are installed in."""
+    """What a shard is measured with: `venvs` is the folder that environments are installed in."""
 
     architectures: tuple[Architecture, ...]
     venvs: Path
@@ -29,35 +29,35 @@ class ShardOptions:
     sandbox: Sandbox | None = None
 
 
-def measure_shard(plan: NightlyPlan, shard: str, machine: ShardOptions, progress: Progress) -> None:
-    """Measure the cells of `shard`, going on from what is there.
+def measure_shard(plan: NightlyPlan, shard: str, options: ShardOptions, progress: Progress) -> None:
+    """Measures the cells of `shard`; goes on from what is there.
 
-    An environment that cannot be installed, or whose probe ends early, is in the records as that, and the rest is
-    measured. Raises UnknownNameError, and the classes of `matrix.errors` that no other cell would be spared.
+    An environment that cannot be installed, or whose probe ends early, is recorded as that, and the rest is measured.
+    Raises UnknownNameError, and those errors that every other cell would have too.
     """
     for cell in plan.of(shard):
         progress.step(f"{cell.environment.id}: {cell.why} {cell.words}".rstrip())
-        request = _request(plan, cell, machine)
-        _measured(request, progress)
+        request = _request(plan, cell, options)
+        _measure_or_salvage(request, progress)
         _tidy(request)
-        _remove(machine.venvs / cell.environment.id)
+        _remove(options.venvs / cell.environment.id)
 
 
-def _request(plan: NightlyPlan, cell: NightlyCell, machine: ShardOptions) -> Request:
+def _request(plan: NightlyPlan, cell: NightlyCell, options: ShardOptions) -> Request:
     return Request(
-        out=machine.out,
-        tasks=tasks_of(machine.architectures, tuple(Loader), tuple(CHECKS)),
+        out=options.out,
+        tasks=plan_tasks(options.architectures, tuple(Loader), tuple(CHECKS)),
         environment=cell.environment,
-        venv=machine.venvs / cell.environment.id,
+        venv=options.venvs / cell.environment.id,
         device=plan.device,
         world_size=WORLD_SIZE,
         resume=True,
-        logs=machine.out.resolve().parent / "logs",
-        setup=replace(OURS, sandbox=machine.sandbox),
+        logs=options.out.resolve().parent / "logs",
+        setup=replace(OURS, sandbox=options.sandbox),
     )
 
 
-def _measured(request: Request, progress: Progress) -> None:
+def _measure_or_salvage(request: Request, progress: Progress) -> None:
     try:
         measure(request, progress)
     except UNFINISHED as error:
@@ -65,7 +65,7 @@ def _measured(request: Request, progress: Progress) -> None:
 
 
 def _tidy(request: Request) -> None:
-    """Move what was set aside out of the folder whose content is uploaded."""
+    """Moves what was set aside out of the folder whose content is uploaded."""
     for file in request.out.glob("*.old"):
         if request.logs:
             request.logs.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a night measures: cells with the reason for each, spread over machines, written as JSON."""
+"""The plan of a nightly run: cells with the reason for each, spread over machines, written as JSON."""
 
 import re
 from collections.abc import Iterator
@@ -17,27 +17,27 @@ class Reason(StrEnum):
     """Why a cell is measured, the most urgent first: a machine that runs out of time leaves out the last."""
 
     NEW = "new"
-    """It never was."""
+    """It was never measured."""
     CHANGED = "changed"
-    """What it is measured with or by is not what it was the last time."""
+    """What it is measured with or by has changed since the last time."""
     UNFINISHED = "unfinished"
-    """The last time it did not get to its end, or did not even begin."""
+    """The last time it was not completed, or did not even begin."""
     FAILED = "failed"
     """The last time it could not be installed or imported."""
     ASKED = "asked"
     """Somebody asked for it by hand."""
     OLD = "old"
-    """Nothing changed, but what nobody looks at again is not known to be so."""
+    """Nothing is known to have changed, but it was measured long ago."""
 
     @property
     def rank(self) -> int:
-        """0 for the most urgent."""
+        """Returns 0 for the most urgent."""
         return list(Reason).index(self)
 
 
 @dataclass(frozen=True)
 class NightlyCell:
-    """A cell that a night measures on the machine `shard`, and why, in `words` as well. Its environment is installed."""
+    """A cell that a nightly run measures on the machine `shard`, and why, in `words` as well."""
 
     shard: str
     environment: Environment
@@ -47,7 +47,7 @@ class NightlyCell:
 
 @dataclass(frozen=True)
 class NightlyPlan:
-    """Everything that a night measures. Each cell has as many `cases`; `catalog` and `probe` are digests, as a cell's.
+    """Everything that a nightly run measures. Each cell has `cases` cases; `catalog` and `probe` are digests, as in records.
 
     `moment` is when it was planned, such as 2026-11-22T01:37:00Z, and `night` the day of that.
     """
@@ -61,17 +61,17 @@ class NightlyPlan:
     cells: tuple[NightlyCell, ...]
 
     def name(self, cell: NightlyCell) -> str:
-        """The id of the cell that is to be measured, as its record and its file have it."""
+        """Returns the id of the cell, as its record and its file have it."""
         return f"{cell.environment.id}+{self.device}"
 
     def unmeasured(self, cell: NightlyCell) -> Cell:
-        """The cell as long as nothing of it is measured: what it should have been."""
+        """Returns the cell without a single case: what it should have been."""
         versions = {"python": cell.environment.python, **cell.environment.pins}
         info = planned_info(cell.environment.id, versions, self.device, WORLD_SIZE)
         return Cell(info, self.catalog, self.probe, self.moment, self.cases)
 
     def of(self, shard: str) -> tuple[NightlyCell, ...]:
-        """The cells of one machine, in the order to measure them in; raises UnknownNameError."""
+        """Returns the cells of one machine, in the order to measure them in; raises UnknownNameError."""
         found = tuple(cell for cell in self.cells if cell.shard == shard)
         if not found:
             raise UnknownNameError("shard", [shard], sorted({cell.shard for cell in self.cells}))
@@ -88,13 +88,13 @@ def _problems(plan: NightlyPlan) -> Iterator[str]:
     if len(set(names)) < len(names):
         yield "two cells have one name"
     if not (_DIGEST.fullmatch(plan.catalog) and _DIGEST.fullmatch(plan.probe)):
-        yield "catalog and probe are no digests"
+        yield "catalog and probe are not digests"
     for cell in plan.cells:
         if not _SHARD.fullmatch(cell.shard) or not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,200}", cell.environment.id):
-            yield f"{cell.shard!r} or {cell.environment.id!r} is no name of a folder"
+            yield f"{cell.shard!r} or {cell.environment.id!r} is not a valid name of a folder"
         for pin in _pins(cell.environment):
             if not (is_version(pin) or ADDRESS.fullmatch(pin)):
-                yield f"{pin!r} is no release and no commit"
+                yield f"{pin!r} is neither a release nor a commit"
 
 
 def _pins(environment: Environment) -> tuple[str, ...]:

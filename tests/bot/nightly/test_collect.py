@@ -67,7 +67,7 @@ def told(archives: Mapping[str, bytes | str]) -> CollectedFiles:
 def test_what_was_asked_for_is_believed_and_what_is_missing_is_told() -> None:
     content = lines(measured())
     found = told(uploaded(old=content))
-    assert (found.believed, found.refused) == ({name(OLD): content}, {})
+    assert (found.believed, found.rejected) == ({name(OLD): content}, {})
     assert found.words == (f"{shard(NEW)}: it uploaded no results",)
 
 
@@ -103,7 +103,7 @@ NOT_ASKED_FOR: dict[str, bytes] = {
 @pytest.mark.parametrize("content", NOT_ASKED_FOR.values(), ids=NOT_ASKED_FOR)
 def test_what_was_not_asked_for_is_kept_but_not_believed(content: bytes) -> None:
     found = told(uploaded(old=content))
-    assert (found.believed, found.refused) == ({}, {name(OLD): content})
+    assert (found.believed, found.rejected) == ({}, {name(OLD): content})
     assert found.words[0].startswith(f"{shard(OLD)}: {name(OLD)}.jsonl ")
 
 
@@ -116,7 +116,7 @@ def test_a_machine_speaks_of_its_own_cells_only() -> None:
 @pytest.mark.parametrize("path", ["../../etc/passwd", "a/b.jsonl", "x.sh", "a" * 300 + ".jsonl"])
 def test_an_archive_of_other_files_is_no_nights(path: str) -> None:
     found = collect_files(PLAN, {shard(OLD): zipped({path: b"x"})})
-    assert (found.believed, found.refused) == ({}, {})
+    assert (found.believed, found.rejected) == ({}, {})
     assert len(found.words) == 2
 
 

@@ -115,7 +115,7 @@ def test_a_failure_with_other_inputs_counts_anew() -> None:
 
 def test_a_skipped_failure_says_when_it_is_tried_again() -> None:
     night = planned(*(attempt(days, **FAILED) for days in (1, 2, 3)))
-    assert night.skipped[0].words == "tried 3 times in vain, last on 2026-11-21; tried again on 2026-11-28"
+    assert night.skipped[0].words == "tried 3 times without success, last on 2026-11-21; tried again on 2026-11-28"
 
 
 def test_what_no_machine_began_is_tried_every_night() -> None:
@@ -262,10 +262,10 @@ def test_a_plan_is_read_back_and_fits_into_a_variable_of_a_process() -> None:
     ("old", "new", "said"),
     [
         ('"device":"cuda"', '"device":"tpu"', "device"),
-        ('"shard":"shard-001"', '"shard":"../x"', "no name of a folder"),
-        ('"transformers":"5.5.4"', '"transformers":"--help"', "no release and no commit"),
-        (f"transformers@{TIP}", "transformers@main", "no release and no commit"),
-        ('"catalog":"sha256:', '"catalog":"sha1:', "no digests"),
+        ('"shard":"shard-001"', '"shard":"../x"', "not a valid name of a folder"),
+        ('"transformers":"5.5.4"', '"transformers":"--help"', "neither a release nor a commit"),
+        (f"transformers@{TIP}", "transformers@main", "neither a release nor a commit"),
+        ('"catalog":"sha256:', '"catalog":"sha1:', "not digests"),
         ('"night"', '"more":1,"night"', "unknown"),
         ("{", "", "JSON"),
     ],

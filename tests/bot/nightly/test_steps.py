@@ -116,7 +116,7 @@ def test_what_does_not_answer_is_told_and_stops_nothing(night: Night) -> None:
     names = {cell.environment.id for cell in nightly_plan_from_json(said["plan"]).cells}
     assert "transformers-99.0.0+deepspeed-0.19.8+torch-2.13.0" in names
     assert not [name for name in names if name.startswith("transformers-main")]
-    assert "the package index does not tell the releases of deepspeed" in said["summary"]
+    assert "the package index does not list the releases of deepspeed" in said["summary"]
     assert "looking for huggingface/transformers" in said["summary"]
 
 
@@ -143,7 +143,7 @@ def test_a_repository_without_records_has_none_to_fetch(night: Night) -> None:
 
 
 def test_watching_says_that_no_night_was_ever_kept_until_one_is(night: Night) -> None:
-    assert "No night is kept." in night.run("watch")["log"]
+    assert "No nightly run is kept." in night.run("watch")["log"]
     night.server.state.repositories[0].workflows["nightly.yml"] = ("active", "2026-01-01T00:00:00Z")
     assert "Opened own/zero3" in night.run("watch")["log"]
     night("keep", stdin=nightly_plan_to_json(night.plan()))
