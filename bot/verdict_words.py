@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from bot.text import count, join_words
-from matrix import text as wording
 from matrix.checks import CHECKS
 from matrix.model import Check, Tensors, What
 from matrix.verdicts import Verdict
@@ -13,8 +12,6 @@ WHATS: Mapping[What, str] = {
     What.BUFFER: "buffer",
     What.NONPERSISTENT: "non-persistent buffer",
 }
-
-KINDS = wording.KINDS
 
 
 def describe_verdict(verdict: Verdict, check: Check, number: int) -> str:

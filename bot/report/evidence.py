@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from bot.report.context import CaseView, ErrorView, Evidence, SiteView, TensorView
 from bot.text import MESSAGE_LIMIT, clip, describe_ranks, format_values
-from bot.verdict_words import KINDS, describe_reported, describe_tensors
+from bot.verdict_words import describe_reported, describe_tensors
 from matrix.model import Failure, Finding, Kind, Tensors
+from matrix.text import KINDS
 from matrix.verdicts import Verdict
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from bot.report.context import CaseView, Statement
 from bot.text import Code, Sentence, clip, count, describe_ranks, format_values, join_words
-from bot.verdict_words import KINDS, describe_reported, describe_verdict
+from bot.verdict_words import describe_reported, describe_verdict
 from matrix.checks import CHECKS
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding
-from matrix.text import join_lines
+from matrix.text import KINDS, join_lines
 from matrix.verdicts import Verdict
 
 

@@ -6,9 +6,10 @@ import pytest
 from bot.report.build import build_report
 from bot.report.labels import format_command
 from bot.text import strip_marks
-from bot.verdict_words import KINDS, describe_verdict
+from bot.verdict_words import describe_verdict
 from matrix.checks import CHECKS
 from matrix.model import Check, Device, Failure, Kind, Loader, Run
+from matrix.text import KINDS
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
 
