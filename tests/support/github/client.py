@@ -1,4 +1,4 @@
-"""The bot's door to GitHub, open on a test server, with a clock that nobody waits for."""
+"""The bot's GitHub client on a test server, with a clock that nobody waits for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ def one_pull(**values: object) -> State:
 def opened(
     state: State, *faults: Fault, policy: RetryPolicy | None = None, auth: Auth.Auth | None = None
 ) -> Iterator[tuple[GitHubServer, GitHub]]:
-    """The server and the door. Fails when an exchange was none that GitHub's description knows."""
+    """Yields the server and a client of it. Fails when an exchange is not in GitHub's description."""
     with serving(state, faults) as server:
         token = auth or Auth.Token("ghp_secret")
         yield server, GitHub(token, server.url, policy or Clock().policy(), login=BOT)
