@@ -109,7 +109,7 @@ def find_doubts(counted: Tally, comparison: Comparison, facts: Facts, rejected: 
 
 def _uncontrolled(comparison: Comparison, facts: Facts) -> bool:
     """Tests whether the run that has to find the known bug was planned, but is missing or incomplete."""
-    planned = any(side.role is Role.LAST_BROKEN for duel in facts.plan.jobs for side in duel.revisions)
+    planned = any(one.role is Role.LAST_BROKEN for job in facts.plan.jobs for one in job.revisions)
     run = comparison.runs.get(Role.LAST_BROKEN)
     complete = run is not None and run.cells and all(cell.complete and not cell.error for cell in run.cells)
     return planned and not complete

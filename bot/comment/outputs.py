@@ -118,7 +118,7 @@ def _message(view: CommentView, place: Place) -> str:
 
 def _pins(plan: ComparisonPlan) -> dict[Role, Mapping[str, str]]:
     """Returns what each run installs. Jobs differ in architectures, not in what they compare."""
-    return {side.role: side.pins for duel in reversed(plan.jobs) for side in duel.revisions}
+    return {revision.role: revision.pins for job in reversed(plan.jobs) for revision in job.revisions}
 
 
 def _other(pins: Mapping[Role, Mapping[str, str]]) -> str:

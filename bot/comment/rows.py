@@ -9,7 +9,7 @@ from itertools import chain
 
 from bot.comment.context import Facts, Gap, Part, Row
 from bot.comment.headline import is_untested
-from bot.comment.words import CULPRITS, ROLES, clean_sentence, clean_words
+from bot.comment.words import ATTRIBUTIONS, ROLES, clean_sentence, clean_words
 from bot.report.evidence import Signature, build_evidence
 from bot.report.labels import DEFAULT_WORLD_SIZE
 from bot.text import MESSAGE_LIMIT, Code, clip, join_words
@@ -73,7 +73,7 @@ def _row(comparison: Comparison, group: Sequence[ComparedCase], other: str) -> R
 def _note(one: ComparedCase, other: str) -> str:
     """Returns which change caused it, `other` being the other package; else the reason of its outcome."""
     known = one.outcome.worse and one.attribution is not Attribution.UNKNOWN
-    return CULPRITS[one.attribution].format(other=other) if known else clean_words(one.reason)
+    return ATTRIBUTIONS[one.attribution].format(other=other) if known else clean_words(one.reason)
 
 
 def _change(one: ComparedCase) -> str:
@@ -123,7 +123,7 @@ def _failed(comparison: Comparison) -> Iterator[Gap]:
 
 def _lost(facts: Facts, rejected: Iterable[Rejected]) -> Iterator[Gap]:
     for one in rejected:
-        yield Gap((clip(join_lines(one.duel)), ": ", *clean_sentence(one.reason)))
+        yield Gap((clip(join_lines(one.job)), ": ", *clean_sentence(one.reason)))
     for job in facts.failed_jobs:
         yield Gap(("a job ended without a result: ", clip(join_lines(job))))
 

@@ -1,4 +1,4 @@
-"""PURE. The words of the comment: what roles and culprits are called in it.
+"""PURE. The words of the comment: how roles and attributions are called in it.
 
 PURE: no input or output.
 """
@@ -21,13 +21,13 @@ ROLES: Mapping[Role, str] = {
     Role.LAST_BROKEN: "last release with the bug",
 }
 
-CULPRITS: Mapping[Attribution, str] = {
+ATTRIBUTIONS: Mapping[Attribution, str] = {
     Attribution.SUBJECT: "this change alone",
     Attribution.OTHER: "{other} alone",
     Attribution.TOGETHER: "only this change and {other} together",
     Attribution.EITHER: "either this change or {other}",
     Attribution.NEITHER: "neither this change nor {other}",
-    Attribution.UNKNOWN: "not told apart",
+    Attribution.UNKNOWN: "cause unknown",
 }
 
 _LIKE_A_SENTENCE = re.compile(r"[A-Za-z0-9_ ,;:.()'%/+-]{0,300}")

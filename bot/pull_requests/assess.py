@@ -11,7 +11,8 @@ from bot.github.client import GitHub
 from bot.github.types import Change, PullRequest, WorkflowRun
 from bot.loading_code.affected import Affected, find_affected
 from bot.loading_code.model_graph import ModelGraph, build_model_graph
-from bot.pull_requests.plan import CANARIES, GITHUB, CommitSources, build_plan, describe_unplanned, narrow_plan
+from bot.pull_requests.commit_sources import GITHUB, CommitSources
+from bot.pull_requests.plan import CANARIES, build_plan, describe_unplanned, narrow_plan
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import parse_selector
 from matrix.catalog.catalog import load_catalog
@@ -50,7 +51,7 @@ class Assessment:
     @property
     def uncovered(self) -> bool:
         """Tests whether only canaries cover what the change is about."""
-        planned = {name for duel in self.plan.jobs for name in duel.architectures}
+        planned = {name for job in self.plan.jobs for name in job.architectures}
         return bool(planned) and not self.affected.everything and planned <= {*CANARIES}
 
 

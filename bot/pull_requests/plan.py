@@ -3,22 +3,22 @@
 PURE: no input or output.
 """
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from packaging.version import Version
 
 from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected
+from bot.pull_requests.commit_sources import GITHUB, CommitSources, find_package, pin_commit
 from bot.text import clip, join_words
 from matrix.checks import CHECKS
 from matrix.comparison.compare import DETECTING, Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
 from matrix.environments.packages import CROSSED, PACKAGES, PROJECT
 from matrix.environments.spec import Environment, of_set
-from matrix.errors import USAGE, MatrixError, UnknownNameError
+from matrix.errors import USAGE, MatrixError
 from matrix.model import Architecture, CaseKey, Check
 from matrix.text import join_lines
 
@@ -30,39 +30,6 @@ CANARIES: Final = ("deepseek_v3:DeepseekV3ForCausalLM", "segformer:SegformerForS
 
 MAX_JOBS: Final = 256
 """GitHub's limit of jobs in one matrix: https://docs.github.com/en/actions/reference/limits."""
-
-_REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.-]+")
-_SHA: Final = re.compile(r"[0-9a-f]{40}")
-
-
-@dataclass(frozen=True)
-class CommitSources:
-    """Where commits are cloned from, and which package a repository holds, by its name without the owner.
-
-    Names are in lower case; forks and former owners share them.
-    """
-
-    address: str = "https://github.com/"
-    packages: Mapping[str, str] = field(
-        default_factory=lambda: {
-            known: name for name, package in PACKAGES.items() for known in package.repository_names
-        }
-    )
-
-
-GITHUB: Final = CommitSources()
-
-
-class RevisionError(MatrixError):
-    """Something else than a commit of a repository: nothing is installed from it."""
-
-    exit_code: ClassVar[int] = USAGE
-
-    def __init__(self, revision: Revision) -> None:
-        super().__init__(
-            f"{revision.repository!r} at {revision.sha!r} is not a commit: "
-            "name the repository as owner/name and the commit with all its 40 hexadecimal digits"
-        )
 
 
 class TooManyJobsError(MatrixError):
@@ -89,7 +56,7 @@ def build_plan(
     jobs: tuple[ComparisonJob, ...] = ()
     if affected:
         measured = tuple(architecture.id for architecture in catalog if _wanted(architecture, affected))
-        jobs = tuple(_duels(pull_request, environments, sources, measured, affected.checks or tuple(CHECKS)))
+        jobs = tuple(_plan_jobs(pull_request, environments, sources, measured, affected.checks or tuple(CHECKS)))
     base, head = pull_request.base.sha, pull_request.head.sha
     return ComparisonPlan(pull_request.repository, pull_request.number, base, head, jobs)
 
@@ -149,25 +116,25 @@ def _in_folder(architecture: Architecture, folder: str) -> bool:
     return name == folder or name.startswith(f"{folder}_")
 
 
-def _duels(
+def _plan_jobs(
     pull_request: PullRequest,
     environments: Sequence[Environment],
     sources: CommitSources,
     architectures: tuple[str, ...],
     checks: tuple[Check, ...],
 ) -> Iterator[ComparisonJob]:
-    package = _package(pull_request.repository, sources)
-    sides = _sides(pull_request, package, environments, sources.address)
+    package = find_package(pull_request.repository, sources)
+    revisions = _plan_revisions(pull_request, package, environments, sources.address)
     # What this project's own pull request changes is the detector: the references are measured by its head too.
-    own = {PROJECT: sides[1].pins[PROJECT]} if package == PROJECT else {}
-    yield ComparisonJob("pair", sides, architectures, checks=checks)
+    own = {PROJECT: revisions[1].pins[PROJECT]} if package == PROJECT else {}
+    yield ComparisonJob("pair", revisions, architectures, checks=checks)
     newest = PlannedRevision(Role.NEWEST, {**_pins(environments[0]), **own})
     yield ComparisonJob("newest", (newest,), architectures, checks=checks)
     last_broken = PlannedRevision(Role.LAST_BROKEN, {**_pins(_last_broken(environments)), **own})
     yield ComparisonJob("last-broken", (last_broken,), architectures, checks=(DETECTING,))
 
 
-def _sides(
+def _plan_revisions(
     pull_request: PullRequest, package: str, environments: Sequence[Environment], address: str
 ) -> tuple[PlannedRevision, ...]:
     """Returns base and head with the newest other package, then both with an older release of it, if there is one."""
@@ -175,7 +142,7 @@ def _sides(
     base, head = pull_request.base, pull_request.head
     # A deleted fork has no name. Its commits are fetched from where the pull request is, which keeps them.
     head = head if head.repository else Revision(pull_request.repository, head.sha)
-    commits = [_commit(revision, package, address) for revision in (base, head)]
+    commits = [pin_commit(revision, package, address) for revision in (base, head)]
     newest, older = _pins(environments[0]), _older(other, environments)
     combinations = {(Role.BASE, Role.HEAD): newest}
     if older:
@@ -185,20 +152,6 @@ def _sides(
         for roles, pins in combinations.items()
         for role, commit in zip(roles, commits, strict=True)
     )
-
-
-def _package(repository: str, sources: CommitSources) -> str:
-    name = repository.rpartition("/")[2].lower()
-    if name not in sources.packages:
-        raise UnknownNameError("repository", [repository], sorted(sources.packages))
-    return sources.packages[name]
-
-
-def _commit(revision: Revision, package: str, address: str) -> str:
-    """Returns the pin of a commit; anything else in a name would reach the installer. Raises RevisionError."""
-    if not (_REPOSITORY.fullmatch(revision.repository) and _SHA.fullmatch(revision.sha)):
-        raise RevisionError(revision)
-    return PACKAGES[package].located(f"git+{address}{revision.repository}@{revision.sha}")
 
 
 def _pins(environment: Environment) -> dict[str, str]:

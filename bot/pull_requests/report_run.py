@@ -79,13 +79,13 @@ def compare_artifacts(
     return compare(runs, list_expected_cases(plan).get("pair", ())), rejected
 
 
-def _download(services: Services, duel: str, artifact: ArtifactInfo) -> bytes | Rejected:
+def _download(services: Services, job: str, artifact: ArtifactInfo) -> bytes | Rejected:
     try:
         return services.github.download_artifact(services.workflow.repository, artifact.id, LIMITS.archive)
     except TooLargeError:
-        return Rejected(duel, ("its results are larger than any that this project writes",))
+        return Rejected(job, ("its results are larger than any that this project writes",))
     except NotFoundError:
-        return Rejected(duel, ("its results are no longer there",))
+        return Rejected(job, ("its results are no longer there",))
 
 
 def _post(run: WorkflowRun, shown: CommentView, services: Services) -> tuple[str, ...]:

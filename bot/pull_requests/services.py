@@ -7,7 +7,7 @@ from bot.github.actions import JobContext
 from bot.github.client import GitHub, connect
 from bot.github.events import DispatchEvent, Event, EventError, HomeRepository, PullRequestEvent
 from bot.github.types import PullRequest
-from bot.pull_requests.plan import GITHUB, CommitSources
+from bot.pull_requests.commit_sources import GITHUB, CommitSources
 from bot.pull_requests.subject import Workflow
 from bot.settings import Settings
 from matrix.environments.packages import PROJECT

@@ -25,18 +25,18 @@ from matrix.model import Cell, Run
 class Rejected:
     """Results of a comparison job that do not count, and why; the cases that they would have decided were not run."""
 
-    duel: str
+    job: str
     reason: Sentence
 
 
-def artifact_name(duel: ComparisonJob) -> str:
+def artifact_name(job: ComparisonJob) -> str:
     """Returns the name that a comparison job uploads its results under."""
-    return f"zero3-{duel.name}"
+    return f"zero3-{job.name}"
 
 
 def select_artifacts(artifacts: Iterable[ArtifactInfo], plan: ComparisonPlan) -> dict[str, ArtifactInfo]:
     """Returns the newest artifact of each planned job, by the job's name. A rerun of a job uploads once more."""
-    names = {artifact_name(duel): duel.name for duel in plan.jobs}
+    names = {artifact_name(job): job.name for job in plan.jobs}
     listed = [artifact for artifact in artifacts if artifact.name in names and not artifact.expired]
     return {names[artifact.name]: artifact for artifact in sorted(listed, key=lambda artifact: artifact.id)}
 
@@ -51,25 +51,25 @@ def read_runs(
     """
     cells: dict[Role, list[Cell]] = {}
     rejected: list[Rejected] = []
-    for duel in plan.jobs:
-        found, problems = _duel(duel, archives.get(duel.name), _conclusion(duel, jobs), limits)
-        rejected += [Rejected(duel.name, problem) for problem in problems]
+    for job in plan.jobs:
+        found, problems = _read_job(job, archives.get(job.name), _conclusion(job, jobs), limits)
+        rejected += [Rejected(job.name, problem) for problem in problems]
         for role, cell in found.items():
             cells.setdefault(role, []).append(cell)
     return {role: Run(tuple(cells[role])) for role in Role if role in cells}, tuple(rejected)
 
 
-def _conclusion(duel: ComparisonJob, jobs: Iterable[JobResult]) -> str | None:
+def _conclusion(job: ComparisonJob, jobs: Iterable[JobResult]) -> str | None:
     """Returns how the job ended: `success` only if every job of its name did so; None without one.
 
     GitHub shows a job of a reusable workflow as `caller / job`, of a matrix as `job (values)`.
     """
-    own = [job.conclusion for job in jobs if duel.name in re.split(r" / | \(|, |\)", job.name)]
+    own = [each.conclusion for each in jobs if job.name in re.split(r" / | \(|, |\)", each.name)]
     return next((conclusion for conclusion in own if conclusion != "success"), "success" if own else None)
 
 
-def _duel(
-    duel: ComparisonJob, archive: bytes | Rejected | None, conclusion: str | None, limits: Limits
+def _read_job(
+    job: ComparisonJob, archive: bytes | Rejected | None, conclusion: str | None, limits: Limits
 ) -> tuple[dict[Role, Cell], list[Sentence]]:
     if conclusion in (None, "skipped"):
         return {}, [("its job did not run",)]
@@ -80,7 +80,7 @@ def _duel(
         files = read_members(archive, limits)
     except HostileError as error:
         return {}, [*problems, error.reason]
-    cells, wrong = _cells(duel, files, limits)
+    cells, wrong = _cells(job, files, limits)
     if conclusion != "success":
         cells = {role: replace(cell, complete=False) for role, cell in cells.items()}
     return cells, problems + wrong
@@ -92,15 +92,15 @@ def _ended(conclusion: str) -> Sentence:
     return ("its job ended as ", clip(conclusion), ": what it had not measured by then was not run")
 
 
-def _cells(duel: ComparisonJob, files: Sequence[Member], limits: Limits) -> tuple[dict[Role, Cell], list[Sentence]]:
+def _cells(job: ComparisonJob, files: Sequence[Member], limits: Limits) -> tuple[dict[Role, Cell], list[Sentence]]:
     cells: dict[Role, Cell] = {}
     problems: list[Sentence] = []
     for file in files:
         shown = clip(f"{file.role}/{file.stem}.jsonl")
         try:
-            cells[file.role] = match_plan(parse_cell(file.content, limits), duel, file)
+            cells[file.role] = match_plan(parse_cell(file.content, limits), job, file)
         except HostileError as error:
             problems.append((shown, " ", *error.reason))
     present = {file.role for file in files}
-    absent = [side.role for side in duel.revisions if side.role not in present | PARTS]
+    absent = [revision.role for revision in job.revisions if revision.role not in present | PARTS]
     return cells, [*problems, *((f"it holds no results of the {role}",) for role in absent)]

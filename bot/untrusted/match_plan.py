@@ -29,15 +29,15 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _NAMED: Final = ("python", *RECORDED)
 
 
-def match_plan(cell: Cell, duel: ComparisonJob, file: Member) -> Cell:
+def match_plan(cell: Cell, job: ComparisonJob, file: Member) -> Cell:
     """Returns `cell` as far as the plan asked for it; raises HostileError if it claims anything else or contradicts itself."""
-    sides = {side.role: side for side in duel.revisions}
-    side = sides.get(_RERUNS.get(file.role, file.role))
-    if side is None:
+    revisions = {revision.role: revision for revision in job.revisions}
+    revision = revisions.get(_RERUNS.get(file.role, file.role))
+    if revision is None:
         raise HostileError("is of a role that this job does not have")
-    if words := _unlike(cell.environment, side, file.stem) or _odd(cell):
+    if words := _unlike(cell.environment, revision, file.stem) or _odd(cell):
         raise HostileError(words)
-    keys = {CaseKey(a, loader, check) for a in duel.architectures for loader in duel.loaders for check in duel.checks}
+    keys = {CaseKey(a, loader, check) for a in job.architectures for loader in job.loaders for check in job.checks}
     for case in cell.cases:
         if case.key not in keys:
             raise HostileError("has a case that was not asked for: ", clip(str(case.key)))
@@ -50,8 +50,8 @@ def match_plan(cell: Cell, duel: ComparisonJob, file: Member) -> Cell:
     )
 
 
-def _unlike(info: EnvironmentInfo, side: PlannedRevision, stem: str) -> str:
-    """Returns how an environment differs from that of `side`, in words; empty when it does not.
+def _unlike(info: EnvironmentInfo, revision: PlannedRevision, stem: str) -> str:
+    """Returns how an environment differs from that of `revision`, in words; empty when it does not.
 
     A commit is known by its label in the id, a release by the version that was found as well.
     """
@@ -62,14 +62,14 @@ def _unlike(info: EnvironmentInfo, side: PlannedRevision, stem: str) -> str:
     if not 2 <= info.world_size <= LARGEST_WORLD:
         return "has an impossible number of ranks"
     pinned = {name: named[name].replace("_", "+") for name in PINNED}
-    for name, pin in {**pinned, **side.pins}.items():
+    for name, pin in {**pinned, **revision.pins}.items():
         if (name in RECORDED or name in named) and named.get(name) != label(pin):
             return f"is of another {name} than the plan's"
         version = vars(info).get(name, info.packages.get(name, pin))
         if is_version(pin) and _public(version) != _public(pin):
             return f"was measured with another {name} than the plan's"
     texts = {name: vars(info)[name] for name in _NAMED}
-    strange = [name for name, text in texts.items() if not _VERSION.fullmatch(text) and text != side.pins.get(name)]
+    strange = [name for name, text in texts.items() if not _VERSION.fullmatch(text) and text != revision.pins.get(name)]
     return f"does not name a version of {strange[0]}" if strange else ""
 
 

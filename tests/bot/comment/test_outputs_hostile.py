@@ -210,7 +210,7 @@ FACTS = st.builds(
     failed_jobs=st.lists(TEXT, max_size=2).map(tuple),
     commands=st.booleans(),
 )
-REFUSED = st.lists(st.builds(Rejected, duel=TEXT, reason=SENTENCES), max_size=2)
+REFUSED = st.lists(st.builds(Rejected, job=TEXT, reason=SENTENCES), max_size=2)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -7,11 +7,10 @@ import pytest
 
 from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected, Touched
+from bot.pull_requests.commit_sources import CommitSources, RevisionError
 from bot.pull_requests.plan import (
     CANARIES,
     MAX_JOBS,
-    CommitSources,
-    RevisionError,
     TooManyJobsError,
     build_github_matrix,
     build_plan,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.commands.documents import BLOCKS
 from bot.nightly.candidates import News, list_candidates
-from bot.pull_requests.plan import CommitSources
+from bot.pull_requests.commit_sources import CommitSources
 from bot.settings import load_settings
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision, plan_from_json, plan_to_json
