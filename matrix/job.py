@@ -23,7 +23,7 @@ class Task:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Task":
-        """The task that `dataclasses.asdict` gave as `values`."""
+        """Returns the task that `dataclasses.asdict` gave as `values`."""
         checks = tuple(Check(check) for check in values["checks"])
         return cls(values["architecture"], Loader(values["loader"]), checks)
 
@@ -51,7 +51,7 @@ class Job:
 
     @classmethod
     def from_json(cls, text: str) -> "Job":
-        """The job that `dataclasses.asdict` and `json.dumps` wrote as `text`."""
+        """Returns the job that `dataclasses.asdict` and `json.dumps` wrote as `text`."""
         values = json.loads(text)
         values["architectures"] = tuple(Architecture.from_dict(entry) for entry in values["architectures"])
         values["tasks"] = tuple(Task.from_dict(entry) for entry in values["tasks"])

@@ -40,7 +40,7 @@ def _import(name: str) -> ModuleType | None:
 
 
 def preload() -> None:
-    """Import torch's and transformers' heavy parts; raises ImportError when transformers itself cannot be imported."""
+    """Imports torch's and transformers' heavy parts; raises ImportError when transformers itself cannot be imported."""
     torch.set_num_threads(1)
     for name in ("transformers.modeling_utils", "transformers.integrations.deepspeed"):
         importlib.import_module(name)
@@ -49,14 +49,14 @@ def preload() -> None:
 
 
 def preload_deepspeed() -> None:
-    """Import deepspeed and what it imports lazily; raises ImportError when it cannot be imported."""
+    """Imports deepspeed and what it imports lazily; raises ImportError when it cannot be imported."""
     importlib.import_module("deepspeed")
     for name in _LAZY_DEEPSPEED:
         _import(name)
 
 
 def deepspeed_spoils_fork() -> bool:
-    """Whether importing deepspeed initialises CUDA, after which a forked rank cannot use it (0.16.9 does)."""
+    """Returns whether importing deepspeed initialises CUDA, after which a forked rank cannot use it (0.16.9 does)."""
     pid = os.fork()
     if pid == 0:
         with suppress(BaseException):
@@ -67,13 +67,13 @@ def deepspeed_spoils_fork() -> bool:
 
 
 def integration() -> Any:
-    """The module with transformers' ZeRO-3 support: `transformers.integrations.deepspeed` since 4.33."""
+    """Returns the module with transformers' ZeRO-3 support: `transformers.integrations.deepspeed` since 4.33."""
     return importlib.import_module("transformers.integrations.deepspeed")
 
 
 @contextmanager
 def zero3_config(config: dict[str, Any]) -> Iterator[None]:
-    """Tell transformers to load under ZeRO-3 with this DeepSpeed config, for as long as the context lasts."""
+    """Tells transformers to load under ZeRO-3 with this DeepSpeed config, for as long as the context lasts."""
     holder = integration().HfDeepSpeedConfig(config)
     try:
         yield
@@ -90,25 +90,25 @@ def no_init_weights() -> AbstractContextManager[Any]:
 
 
 def without_shm_op() -> None:
-    """Keep deepspeed from compiling `deepspeed_shm_comm` when ranks start on CPU: 45 s for an op that is not used."""
+    """Keeps deepspeed from compiling `deepspeed_shm_comm` when ranks start on CPU: 45 s for an op that is not used."""
     operations = importlib.import_module("deepspeed.ops")
     compatible = {**operations.__compatible_ops__, "deepspeed_shm_comm": False}
     operations.__dict__["__compatible_ops__"] = compatible
 
 
 def destroy(engine: Any) -> None:
-    """Remove the engine's hooks and free what it holds; `destroy` exists since deepspeed 0.10."""
+    """Removes the engine's hooks and frees what it holds; `destroy` exists since deepspeed 0.10."""
     with suppress(AttributeError):
         engine.destroy()
 
 
 def pristine() -> bool:
-    """Whether `deepspeed.zero.Init` has put back the tensor constructors that it replaces while a model is built."""
+    """Returns whether `deepspeed.zero.Init` has put back the tensor constructors that it replaces during a build."""
     return not inspect.isfunction(torch.empty) and not inspect.isfunction(torch.zeros)
 
 
 def packages() -> dict[str, str]:
-    """Every installed distribution and its version; of two with the same name the one that is imported."""
+    """Returns every installed distribution and its version; of two with the same name the one that is imported."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         found.setdefault(distribution.metadata["Name"], distribution.version)

@@ -11,7 +11,7 @@ MESSAGE_LIMIT = 2000
 
 
 def _location(filename: str) -> str | None:
-    """The path from the upstream package on, or None when the file belongs to no upstream package."""
+    """Returns the path from the upstream package on, or None when the file belongs to no upstream package."""
     if Path(filename).is_relative_to(_OURS):  # wherever this project is installed
         return None
     parts = Path(filename).parts
@@ -20,7 +20,7 @@ def _location(filename: str) -> str | None:
 
 
 def deepest_frame(frames: list[tuple[str, int, str]]) -> str:
-    """The last of `frames` (file, line, function; outermost first) in upstream code, else the last one of all."""
+    """Returns the last of `frames` (file, line, function; outermost first) in upstream code, otherwise the last one."""
     upstream = [(_location(file), line, function) for file, line, function in frames if _location(file)]
     if upstream:
         file, line, function = upstream[-1]
@@ -29,13 +29,13 @@ def deepest_frame(frames: list[tuple[str, int, str]]) -> str:
 
 
 def failure(error: BaseException) -> Failure:
-    """What `error` says, short enough for a record."""
+    """Returns `error` as a record can hold it."""
     frames = [(f.filename, f.lineno or 0, f.name) for f in traceback.extract_tb(error.__traceback__)]
     return Failure(type(error).__name__, str(error)[:MESSAGE_LIMIT], deepest_frame(frames))
 
 
 def explain(error: BaseException) -> str:
-    """The type and the message of `error` on one line; of a failed import what it failed for."""
+    """Returns the type and the message of `error` on one line; of a failed import what it failed for."""
     while isinstance(error, ImportError) and isinstance(error.__cause__, ImportError):
         error = error.__cause__
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

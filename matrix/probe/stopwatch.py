@@ -13,7 +13,7 @@ class Stopwatch:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Count the time until the block ends, also when it raises."""
+        """Counts the time until the block ends, also when it raises."""
         started = time.perf_counter()
         try:
             yield

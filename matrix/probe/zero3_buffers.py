@@ -39,7 +39,7 @@ _STOCK = "_zero3_buffers_stock"
 
 @dataclass(frozen=True)
 class Installed:
-    """What `install` did: `patched` names the replaced function of transformers, empty where none had to be."""
+    """The result of `install`: `patched` names the replaced function of transformers, empty where none had to be."""
 
     transformers: str
     patched: str
@@ -51,7 +51,7 @@ class Installed:
 
 
 def install() -> Installed:
-    """Make ZeRO-3 loads put the checkpoint's buffers on every rank; a second call changes nothing.
+    """Makes ZeRO-3 loads put the checkpoint's buffers on every rank; a second call changes nothing.
 
     Raises RuntimeError where transformers has no ZeRO-3 loader that this file knows.
     """
@@ -65,7 +65,7 @@ def install() -> Installed:
 
 
 def uninstall() -> None:
-    """Give transformers its own loader back, if `install` replaced it."""
+    """Gives transformers its own loader back, if `install` replaced it."""
     name = _loader()
     loader = getattr(modeling_utils, name)
     setattr(modeling_utils, name, getattr(loader, _STOCK, loader))
@@ -74,7 +74,7 @@ def uninstall() -> None:
 def load_buffers(
     model: torch.nn.Module, state_dict: Mapping[str, torch.Tensor], prefix: str = ""
 ) -> tuple[set[str], list[str]]:
-    """Give every rank rank 0's values of the persistent buffers that `state_dict` names, and mark them as loaded.
+    """Gives every rank rank 0's values of the persistent buffers that `state_dict` names, and marks them as loaded.
 
     A collective call: all ranks pass the same names and shapes, only rank 0's values are read. `prefix` is in front of
     the names in `state_dict`; the model's `base_model_prefix` may be absent from them. Buffers keep their dtype and
@@ -97,7 +97,7 @@ def load_buffers(
 
 
 def persistent_buffers(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Return the buffers that belong into a checkpoint, by every name that they have in the model."""
+    """Returns the buffers that belong into a checkpoint, by every name that they have in the model."""
     return {
         f"{path}.{name}" if path else name: buffer
         for path, module in model.named_modules(remove_duplicate=False)
@@ -114,7 +114,7 @@ def _loader() -> str:
 
 
 def _names(code: CodeType) -> set[str]:
-    """All names that a function uses, those of the functions inside it included."""
+    """Returns all names that a function uses, those of the functions inside it included."""
     inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
     return set(code.co_names).union(*inner)
 
@@ -142,7 +142,7 @@ def _with_buffers(stock: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _converted() -> Iterator[dict[str, torch.Tensor]]:
-    """Collect what the weight conversions give while the loader runs: nothing before 5.0.0."""
+    """Collects what the weight conversions give while the loader runs; nothing before 5.0.0."""
     tensors: dict[str, torch.Tensor] = {}
     stock = getattr(integration, CONVERSION, None)
     if stock is None:
@@ -170,7 +170,7 @@ def _by_model_name(
 
 
 def _broadcast(value: torch.Tensor, buffer: torch.Tensor) -> None:
-    """Copy rank 0's `value` into every rank's `buffer`, by way of the device that the backend speaks to."""
+    """Copies rank 0's `value` into every rank's `buffer`, by way of the device that the backend speaks to."""
     from deepspeed.accelerator import get_accelerator
 
     if torch.distributed.get_rank() == 0:

@@ -25,9 +25,9 @@ BESIDE: Mapping[str, str] = {"qwen2_5_omni": "spk_dict.pt"}
 
 @dataclass(frozen=True)
 class Fixture:
-    """How the fixture of one architecture turned out, as the builder tells the zygote.
+    """How the fixture of one architecture turned out, as the builder reports it to the zygote.
 
-    `verdict` is `pass` when the plain load works, else `unsupported` or `baseline_broken` with `error`; beside `pass` an
+    `verdict` is `pass` when the plain load works, else `unsupported` or `baseline_broken` with `error`; with `pass`, an
     `error` says why nothing can be saved in one process. `baseline` names what the plain load already gets wrong: (tensor,
     kind) pairs that ZeRO-3 is not blamed for.
     """
@@ -40,45 +40,45 @@ class Fixture:
     load_seconds: float = 0.0
 
     def foreseen(self, check: Check) -> Verdict:
-        """The verdict of `check` without ZeRO-3: `pass` where it has to be made."""
+        """Returns the verdict of `check` without ZeRO-3: `pass` where it has to be made."""
         unsaved = self.verdict is Verdict.PASS and self.error is not None
         return Verdict.BASELINE_BROKEN if unsaved and CHECKS[check].needs_saved else self.verdict
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Fixture":
-        """The fixture that `dataclasses.asdict` gave as `values`."""
+        """Returns the fixture that `dataclasses.asdict` gave as `values`."""
         error = Failure(**values["error"]) if values["error"] else None
         baseline = tuple((name, Kind(kind)) for name, kind in values["baseline"])
         return cls(**{**values, "verdict": Verdict(values["verdict"]), "error": error, "baseline": baseline})
 
 
 def folder(root: Path, architecture: str) -> Path:
-    """Where the fixture of `architecture` lives under `root`."""
+    """Returns the folder of the fixture of `architecture` under `root`."""
     return root / re.sub(r"\W", "_", architecture)
 
 
 def load_reference(root: Path, architecture: str) -> Reference:
-    """What every tensor of `architecture` should hold, as `build_fixture` stored it."""
+    """Reads what every tensor of `architecture` should hold, as `build_fixture` stored it."""
     reference: Reference = torch.load(folder(root, architecture) / "reference.pt", weights_only=False)  # our own file
     return reference
 
 
 def named_tensors(model: Model) -> dict[str, Tensor]:
-    """Every parameter and buffer by each of its names, tied and shared ones included; under ZeRO-3 ungathered."""
+    """Returns every parameter and buffer by each of its names, tied and shared ones included. Gathers nothing."""
     found: dict[str, Tensor] = dict(model.named_parameters(remove_duplicate=False))
     found.update(model.named_buffers(remove_duplicate=False))
     return found
 
 
 def what_is(name: str, reference: Reference) -> What:
-    """Whether `name` is a parameter, a persistent or a non-persistent buffer."""
+    """Returns whether `name` is a parameter, a persistent or a non-persistent buffer."""
     if name in reference.nonpersistent:
         return What.NONPERSISTENT
     return What.PARAMETER if name in reference.parameters else What.BUFFER
 
 
 def described(root: Path, architecture: str) -> dict[str, tuple[What, str]]:
-    """What each tensor of `architecture` is, and its site."""
+    """Returns what each tensor of `architecture` is, and its site."""
     reference = load_reference(root, architecture)
     return {name: (what_is(name, reference), site) for name, site in reference.sites.items()}
 
@@ -89,7 +89,7 @@ def _owner(model: Model, name: str) -> tuple[Any, str]:
 
 
 def put(model: Model, name: str, value: Tensor) -> None:
-    """Make buffer `name` of `model` hold `value`, in place where its memory allows, else as a new tensor."""
+    """Sets buffer `name` of `model` to `value`, in place where its memory allows, otherwise as a new tensor."""
     module, leaf = _owner(model, name)
     buffer = module._buffers[leaf]
     if buffer.is_meta or buffer.shape != value.shape or buffer.dtype != value.dtype or 0 in buffer.stride():
@@ -100,7 +100,7 @@ def put(model: Model, name: str, value: Tensor) -> None:
 
 @torch.no_grad()
 def fill(model: Model, values: Mapping[str, Tensor]) -> None:
-    """Make every tensor of a plain model hold `values`, keyed by state dict name."""
+    """Sets every tensor of a plain model to `values`, keyed by state dict name."""
     parameters = dict(model.named_parameters(remove_duplicate=False))
     for name, value in values.items():
         if name in parameters:
@@ -110,7 +110,7 @@ def fill(model: Model, values: Mapping[str, Tensor]) -> None:
 
 
 def state(model: Model) -> dict[str, Tensor]:
-    """A copy of every tensor in the state dict of a plain `model`."""
+    """Returns a copy of every tensor in the state dict of a plain `model`."""
     return {name: value.detach().clone() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
@@ -124,19 +124,19 @@ def _saved(path: Path) -> dict[str, Tensor]:
 
 
 def save(model: Model, path: Path, **options: Any) -> None:
-    """`save_pretrained` into the folder `path`, with what a published checkpoint has beside that. Raises what upstream does."""
+    """Calls `save_pretrained` into the folder `path` and adds what a published checkpoint has. Raises what upstream raises."""
     model.save_pretrained(path, **options)
     beside(model, path)
 
 
 def beside(model: Model, path: Path) -> None:
-    """Put into the folder `path` what from_pretrained wants beside the weights of `model`."""
+    """Writes into the folder `path` what from_pretrained needs besides the weights of `model`."""
     if name := BESIDE.get(model.config.model_type):
         torch.save({}, path / name)
 
 
 def _left_out(model: Model, name: str, saved: Mapping[str, Tensor]) -> bool:
-    """Whether the model class says that `name` is not saved: nothing to load then."""
+    """Returns whether the model class says that `name` is not saved: nothing to load then."""
     patterns = getattr(model, "_keys_to_ignore_on_save", None) or ()
     return name not in saved and any(re.search(pattern, name) for pattern in patterns)
 
@@ -147,7 +147,7 @@ def _sites(model: Model, names: set[str]) -> dict[str, str]:
 
 
 def reference_of(model: Model, initial: dict[str, Tensor], checkpoint: Path) -> Reference:
-    """What each tensor of a `model` full of sentinels, saved to `checkpoint`, should hold from now on.
+    """Returns what each tensor of a `model` full of sentinels, saved to `checkpoint`, should hold from now on.
 
     A value is read from the written file. Where the file holds a tensor under another name or in another layout (weight
     conversions of transformers 5), it is the sentinel itself, and the baseline shows that the file carries it.
@@ -171,6 +171,6 @@ def reference_of(model: Model, initial: dict[str, Tensor], checkpoint: Path) -> 
 
 
 def flaws(actual: Mapping[str, Tensor], reference: Reference, names: Iterable[str]) -> dict[str, list[Flaw]]:
-    """What is wrong with each of `names` among the whole tensors in `actual`; those that are right are left out."""
+    """Returns what is wrong with each of `names` among the whole tensors in `actual`, without those that are right."""
     judged = {name: judge(name, actual.get(name), reference) for name in names}
     return {name: found for name, found in judged.items() if found}

@@ -30,7 +30,7 @@ class Reference:
 
 
 def scalar(value: complex) -> Scalar:
-    """`value` as JSON can hold it."""
+    """Returns `value` as JSON can hold it."""
     if isinstance(value, complex):
         return str(value)
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
@@ -41,14 +41,14 @@ def _quote(values: Tensor) -> tuple[Scalar, ...]:
 
 
 def _same(actual: Tensor, expected: Tensor, *, exact: bool) -> Tensor:
-    """Elementwise equality: bit for bit when `exact` (a sentinel is never 0 or NaN), else within tolerance."""
+    """Compares elements: bit for bit when `exact` (a sentinel is never 0 or NaN), else within tolerance."""
     if exact or not expected.dtype.is_floating_point:
         return actual == expected
     return torch.isclose(actual, expected, rtol=RTOL, atol=ATOL, equal_nan=True)
 
 
 def _holds_other(actual: Tensor, name: str, sentinels: Mapping[str, Tensor]) -> str | None:
-    """The name of the other tensor whose sentinel this is. One bool has too few values to tell."""
+    """Returns the name of the other tensor whose sentinel this is. One bool has too few values to tell."""
     if actual.dtype is torch.bool:
         return None
     same_shape = (other for other, value in sentinels.items() if other != name and value.shape == actual.shape)
@@ -79,7 +79,7 @@ def _value_flaw(name: str, actual: Tensor, expected: Tensor, reference: Referenc
 
 
 def judge(name: str, actual: Tensor | None, reference: Reference) -> list[Flaw]:
-    """What is wrong with tensor `name`, which a rank holds as `actual` on any device: at most a dtype and a value flaw.
+    """Returns at most a dtype and a value flaw of tensor `name`, which a rank holds as `actual` on any device.
 
     Value and dtype are judged apart: a float32 buffer held in bfloat16 with the right value has one flaw, the dtype.
     """

@@ -1,4 +1,4 @@
-"""Values that cannot be mistaken: told by a tensor's name, exact in every common dtype, never 0, 1 or infinite.
+"""Values that cannot be mistaken: derived from a tensor's name, exact in every common dtype, never 0, 1 or infinite.
 
 But for integers that may be indices: those are the constructor's own, in other places.
 """
@@ -18,7 +18,7 @@ CODES = 2 * _SIGNIFICANDS * len(_EXPONENTS)
 
 
 def _table() -> Tensor:
-    """The `CODES` distinct float32 values that sentinels are made of: ±(1 + m/128)·2^e, without ±1."""
+    """Returns the `CODES` distinct float32 values that sentinels are made of: ±(1 + m/128)·2^e, without ±1."""
     significands = 1 + torch.arange(_SIGNIFICANDS, dtype=torch.float32) / _SIGNIFICANDS
     magnitudes = torch.cat([significands * 2.0**exponent for exponent in _EXPONENTS])
     magnitudes[magnitudes == 1] = 2.0**_EXPONENTS.stop
@@ -30,7 +30,7 @@ def _digest(name: str) -> int:
 
 
 def codes(names: Mapping[str, Tensor]) -> dict[str, int]:
-    """A different number below `CODES` for every name, as long as there are so few: hash, then the next free one."""
+    """Returns a different number below `CODES` for every name while there are so few: hash, then the next free one."""
     taken: set[int] = set()
     result = {}
     for name in sorted(names):
@@ -43,11 +43,11 @@ def codes(names: Mapping[str, Tensor]) -> dict[str, int]:
 
 
 def sentinel(name: str, code: int, initial: Tensor, taken: AbstractSet[Hashable] = frozenset()) -> Tensor:
-    """The sentinel of the tensor `name`: shape and dtype of `initial`, the constructor's value, on CPU.
+    """Returns the sentinel of the tensor `name`: shape and dtype of `initial`, the constructor's value, on CPU.
 
     Neighbouring elements differ, so that a shifted or partly loaded tensor is seen. A bool has only two values: it
     becomes the opposite of what the constructor gave. Integers that differ may be indices: they change places, so that
-    they stay in the range of what they point into, and the whole is none of those `taken`, as `content` tells them.
+    they stay in the range of what they point into, and the whole is none of those `taken`, as `content` identifies them.
     """
     if initial.dtype is torch.bool:
         return ~initial.detach().cpu()
@@ -64,7 +64,7 @@ def sentinel(name: str, code: int, initial: Tensor, taken: AbstractSet[Hashable]
 
 
 def _moved(initial: Tensor, code: int, taken: AbstractSet[Hashable]) -> Tensor | None:
-    """The elements of `initial`, flat, in other places, by a distance that follows from `code`; None where all are alike."""
+    """Returns the elements of `initial`, flat, moved by a distance that follows from `code`; None where all are alike."""
     flat = initial.detach().cpu().flatten()
     if not flat.numel() or bool((flat == flat[0]).all()):
         return None
@@ -75,12 +75,12 @@ def _moved(initial: Tensor, code: int, taken: AbstractSet[Hashable]) -> Tensor |
 
 
 def content(tensor: Tensor) -> Hashable:
-    """What tells a tensor of whole numbers from another."""
+    """Returns what identifies a tensor of whole numbers."""
     return tensor.dtype, tensor.shape, tuple(tensor.flatten().tolist())
 
 
 def sentinels(initial: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The sentinel of every tensor of a state dict, keyed as it is.
+    """Returns the sentinel of every tensor of a state dict, keyed as it is.
 
     No two are alike, nor like what another one was, but for bools and for indices that no place tried makes different.
     """

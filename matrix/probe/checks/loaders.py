@@ -9,7 +9,7 @@ from matrix.probe import zero3_buffers
 
 @contextmanager
 def loader(which: Loader) -> Iterator[None]:
-    """Load with `which` for as long as the context lasts."""
+    """Loads with `which` for as long as the context lasts."""
     if which is Loader.STOCK:
         yield
         return

@@ -16,7 +16,7 @@ Described = Mapping[str, tuple[What, str]]
 
 
 def _merge(seen: list[Message], described: Described) -> list[Finding]:
-    """One finding per tensor and kind, with the ranks that have it and the values of the lowest of them."""
+    """Returns one finding per tensor and kind, with the ranks that have it and the values of the lowest of them."""
     missing = set.intersection(*(set(entry["missing"]) for entry in seen))
     found: dict[tuple[str, Kind], list[tuple[int, Message]]] = {}
     for rank, entry in enumerate(seen):
@@ -52,7 +52,7 @@ def _pair(values: Iterable[int]) -> tuple[int, int]:
 
 
 def _verdict(blamed: list[Finding], found: list[Finding], *, partitioned: bool) -> Verdict:
-    """`blamed` are those of `found` that a plain load does not give as well."""
+    """Returns the verdict on what was `found`; `blamed` is the part that a plain load does not give as well."""
     if blamed:
         return Verdict.REPORTED if all(finding.reported_missing for finding in blamed) else Verdict.CORRUPT
     if not partitioned:
@@ -61,7 +61,7 @@ def _verdict(blamed: list[Finding], found: list[Finding], *, partitioned: bool) 
 
 
 def _blame(observation: Observation, check: Check) -> list[Failure]:
-    """What ended a check early, one failure per rank, only those of the first cause that applies.
+    """Returns what ended a check early, one failure per rank, only those of the first cause that applies.
 
     A killed rank comes first: what the others then raise, or wait for, follows from it. A hang comes last.
     """
@@ -75,7 +75,7 @@ def _blame(observation: Observation, check: Check) -> list[Failure]:
 
 
 def _broken(observation: Observation, check: Check) -> tuple[Verdict, Failure] | None:
-    """The verdict and evidence when not every rank came to an end, None when all did."""
+    """Returns the verdict and evidence when not every rank came to an end, None when all did."""
     if all(told and "seen" in told for told in observation.outcomes[check]):
         return None
     blamed = _blame(observation, check)
@@ -85,7 +85,7 @@ def _broken(observation: Observation, check: Check) -> tuple[Verdict, Failure] |
 
 
 def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: Described) -> Case:
-    """`case` with the verdict and findings of ranks that all came to an end."""
+    """Returns `case` with the verdict and findings of ranks that all came to an end."""
     seen = [outcome["seen"] for outcome in outcomes]
     found = _merge(seen, described)
     blamed = [finding for finding in found if (finding.tensor, finding.kind) not in fixture.baseline]
@@ -95,7 +95,7 @@ def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: De
 
 
 def cases(task: Task, observation: Observation, fixture: Fixture, described: Described) -> list[Case]:
-    """The case of each check of `task`, whose architecture's tensors are `described`."""
+    """Returns the case of each check of `task`, whose architecture's tensors are `described`."""
     decided = []
     for check, outcomes in observation.outcomes.items():
         times = [_times(told) for told in outcomes]
@@ -109,7 +109,7 @@ def cases(task: Task, observation: Observation, fixture: Fixture, described: Des
 
 
 def undecided(task: Task, fixture: Fixture) -> list[Case]:
-    """The cases of a task that say nothing of ZeRO-3: in one process it cannot be loaded, or saved, either."""
+    """Returns the cases of a task that say nothing about ZeRO-3: one process cannot load, or save, the model either."""
     return [
         Case(task.architecture, task.loader, check, fixture.foreseen(check), error=fixture.error)
         for check in task.checks
@@ -118,18 +118,18 @@ def undecided(task: Task, fixture: Fixture) -> list[Case]:
 
 
 def ready(task: Task, fixture: Fixture) -> Task:
-    """The task with the checks that are left to make, maybe none."""
+    """Returns the task with the checks that are left to make, maybe none."""
     return replace(task, checks=tuple(check for check in task.checks if fixture.foreseen(check) is Verdict.PASS))
 
 
 def signature(case: Case) -> tuple[object, ...]:
-    """What must be the same in a rerun for the verdict to be believed: the same tensors wrong on the same ranks."""
+    """Returns what a rerun must repeat for the verdict to be believed: the same tensors wrong on the same ranks."""
     wrong = frozenset((finding.tensor, finding.ranks) for finding in case.findings)
     return case.verdict, wrong, case.error and (case.error.type, case.error.ranks)
 
 
 def confirm(runs: list[Case]) -> Case:
-    """One case from the first run and its reruns: `flaky` unless all agree."""
+    """Returns one case from the first run and its reruns: `flaky` unless all agree."""
     first = runs[0]
     agreeing = sum(signature(run) == signature(first) for run in runs)
     verdict = first.verdict if agreeing == len(runs) else Verdict.FLAKY

@@ -8,7 +8,7 @@ from matrix.probe.startup import claim_stdout, set_variables
 
 
 def main(name: str) -> None:
-    """Answer one question. Whatever upstream prints goes to stderr, also while it is imported."""
+    """Answers one question. Whatever upstream prints goes to stderr, also while it is imported."""
     records = claim_stdout()
     set_variables()
     question = json.load(sys.stdin)

@@ -30,7 +30,7 @@ Values = dict[str, Any]
 
 
 def census(entry: Values) -> Values:
-    """One object of the output: `status` is ok, unsupported or error, the latter two with a `message`."""
+    """Returns one answer: `status` is ok, unsupported or error, the latter two with a `message`."""
     try:
         return {"id": entry["id"], "status": "ok", **measured(entry)}
     except recipes.UnsupportedError as error:
@@ -40,7 +40,7 @@ def census(entry: Values) -> Values:
 
 
 def measured(entry: Values) -> Values:
-    """The tiny model, built for real: its configuration, what of the full-size model's sites it lacks, and its numels.
+    """Builds the tiny model. Returns its configuration, the full-size model's sites that it has not, and its numels.
 
     `broken` says why it cannot be loaded in one process, empty where it can.
     """
@@ -65,7 +65,7 @@ def measured(entry: Values) -> Values:
 
 
 def shrink_loadable(name: str, cls: Any, given: Values, seed: Values | None) -> tuple[search.Recipe, str]:
-    """How `cls` becomes tiny, and why one process cannot load that, empty where it can. Raises what `search.shrink` does.
+    """Shrinks `cls`. Returns the recipe and why one process cannot load it, empty where it can. Raises as `search.shrink`.
 
     Conversions of transformers 5 count on sizes that its constructors do not ask for: what is written is cut into heads.
     So where something is wrong with a size that is odd, or that did elsewhere, the plain rules are tried.
@@ -80,7 +80,7 @@ def shrink_loadable(name: str, cls: Any, given: Values, seed: Values | None) -> 
 
 
 def try_plain_load(name: str, recipe: search.Recipe) -> tuple[bool, str]:
-    """Whether one process gets back all that it saved of the model; why it cannot load it at all, empty where it can.
+    """Returns whether one process gets back all that it saved of the model, and why it cannot load it, or nothing.
 
     Raises ValueError for a model that is not tiny.
     """
@@ -94,7 +94,7 @@ def try_plain_load(name: str, recipe: search.Recipe) -> tuple[bool, str]:
 
 
 def answers(question: Values) -> list[Values]:
-    """What is answered, an object for every architecture."""
+    """Returns the answers, one for every architecture."""
     torch.set_num_threads(1)
     entries = question["architectures"]
     for entry in entries:

@@ -27,7 +27,7 @@ from matrix.probe.tiny import classes, recipes, search
 _LACKING = re.compile(r"requires the ([\w.-]+) library")
 
 _INNER = ("module", "modules", "suspect")
-"""What is known of a class and not told."""
+"""What is known of a class and not part of the answer."""
 
 TIMEOUT = 60.0
 """Seconds that a class has to be built in, full-size and without memory; the slowest takes two."""
@@ -38,7 +38,7 @@ Configs = Mapping[str, Mapping[str, Any]]
 
 
 def given(cls: type[PreTrainedModel], configs: Configs) -> list[Values]:
-    """What `configs` say of the configuration of `cls`: with those inside it, or without where that does not fit."""
+    """Returns what `configs` say about `cls`: with the configurations inside it, or without where those do not fit."""
     own = dict(configs.get(cls.config_class.model_type, {}))
     inside = _insides(cls.config_class, json.dumps(own))
     told = [
@@ -56,7 +56,7 @@ def _insides(kind: type[PretrainedConfig], own: str) -> list[tuple[search.Path, 
 
 
 def described(cls: type[PreTrainedModel], configs: Configs) -> Values:
-    """What there is to tell of a class: its sites and of what it is made, or why it could not be built."""
+    """Describes a class: its sites and the classes of its modules, or why it could not be built."""
     attempts = [_built(cls, config) for config in given(cls, configs)]
     about = next((one for one in attempts if "sites" in one), attempts[0])
     return {"id": f"{classes.model_type(cls)}:{cls.__name__}", "module": cls.__module__, **about}
@@ -71,9 +71,9 @@ def _built(cls: type[PreTrainedModel], config: Values) -> Values:
 
 
 def suspect(cls: type[PreTrainedModel], error: Exception) -> bool:
-    """Whether a class that cannot be built is made of modules of a package that is not installed, so of buffers too.
+    """Returns whether a class that cannot be built has modules, and so maybe buffers, of a missing package.
 
-    What only holds a model that cannot be built is told of that one.
+    A class that only holds a model which cannot be built is not suspect; that model is.
     """
     if not isinstance(error, ImportError):
         return False
@@ -84,7 +84,7 @@ def suspect(cls: type[PreTrainedModel], error: Exception) -> bool:
 
 
 def imported(names: Sequence[str]) -> tuple[list[type[PreTrainedModel]], list[Values]]:
-    """The models that the modules `names` define, and what is told of the modules that cannot be imported."""
+    """Imports the modules `names`. Returns their models, and an error for each module that cannot be imported."""
     modules = {name: _import(name) for name in names}
     found = [cls for module in modules.values() if isinstance(module, ModuleType) for cls in classes.defined(module)]
     failed = [_not_imported(name, error) for name, error in modules.items() if isinstance(error, Exception)]
@@ -105,13 +105,13 @@ def _not_imported(name: str, error: Exception) -> Values:
 
 
 def unreached(told: Sequence[Values], names: Sequence[str]) -> dict[str, list[str]]:
-    """What the sources of the modules `names` register and no model that was built has, by module."""
+    """Returns the buffers that the modules `names` register and no model that was built has, by module."""
     modules = {name for about in told for name in about.get("modules", ())}
     sites = {site for about in told for site in about.get("sites", ())}
     buffers = {site.partition(".")[2] for site in sites}
 
     def reached(site: str) -> bool:
-        """A subclass may bear it under its own name, and a norm is a module of its own: was the class built?"""
+        """Returns whether the class was built. A subclass has it under its own name; a norm is a module of its own."""
         owner, _, name = site.partition(".")
         return site in sites or (owner in modules and (name == "*" or "BatchNorm" in name or name in buffers))
 
@@ -120,7 +120,7 @@ def unreached(told: Sequence[Values], names: Sequence[str]) -> dict[str, list[st
 
 
 def discover(names: Sequence[str], configs: Configs, processes: int) -> list[Values]:
-    """Everything that is told of the modules `names`, sorted by id.
+    """Describes every class of the modules `names`, sorted by id.
 
     Of each configuration a head is built first. The other classes of a module are left out where no such head has a
     buffer and the source registers none: nothing is in them that could add one.
@@ -135,12 +135,12 @@ def discover(names: Sequence[str], configs: Configs, processes: int) -> list[Val
 
 
 def _rarity(cls: type[PreTrainedModel]) -> tuple[bool, str]:
-    """The last of a configuration stands for it: a head before what it is put upon."""
+    """Sorts classes so that the last one of a configuration represents it: a head rather than its base model."""
     return "For" in cls.__name__, cls.__name__
 
 
 def _told(found: Sequence[type[PreTrainedModel]], configs: Configs, processes: int) -> list[Values]:
-    """What is told of each class, and of one that ends its process or takes too long."""
+    """Describes each class in a process; one that ends its process or takes too long gets an error."""
     told = []
     for cls, about in each(found, partial(described, configs=configs), processes, TIMEOUT):
         name = {"id": f"{classes.model_type(cls)}:{cls.__name__}", "module": cls.__module__}
@@ -150,7 +150,7 @@ def _told(found: Sequence[type[PreTrainedModel]], configs: Configs, processes: i
 
 
 def worth_telling(told: Sequence[Values], left: Mapping[str, Sequence[str]]) -> list[Values]:
-    """The classes that bear a buffer, and those that could not be built and may bear one that no other does.
+    """Returns the classes that bear a buffer, and those that could not be built and may bear one that no other does.
 
     These are made of another package's modules, or the source that they are written in registers what is `left`. A
     base class without a forward is no model.
@@ -161,7 +161,7 @@ def worth_telling(told: Sequence[Values], left: Mapping[str, Sequence[str]]) -> 
 
 
 def answers(question: Values) -> list[Values]:
-    """What is answered."""
+    """Returns the answers."""
     torch.set_num_threads(1)
     folders = question.get("folders")
     names = [name for name in classes.model_modules() if not folders or name.split(".")[2] in folders]

@@ -11,7 +11,7 @@ _BATCH_NORM = re.compile(r"(Sync|Lazy)?BatchNorm\w*")
 
 @functools.cache
 def written_sites(file: Path) -> tuple[str, ...]:
-    """The persistent buffers that classes in `file` register, as "ModuleClass.name", sorted.
+    """Returns the persistent buffers that classes in `file` register, as "ModuleClass.name", sorted.
 
     A norm is "ModuleClass.BatchNorm2d"; the name is "*" where it is not written down.
     """
@@ -46,7 +46,7 @@ def _not_persistent(call: ast.Call) -> bool:
 
 
 def makes_modules(file: Path, package: str) -> bool:
-    """Whether classes in `file` may be made of modules of `package`: it is used elsewhere than in a forward."""
+    """Returns whether classes in `file` may be made of modules of `package`: it is used elsewhere than in a forward."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     imported = {
         alias.asname or alias.name.partition(".")[0] for node in ast.walk(tree) for alias in _from(node, package)
@@ -60,7 +60,7 @@ def makes_modules(file: Path, package: str) -> bool:
 
 
 def _from(node: ast.AST, package: str) -> list[ast.alias]:
-    """What an import brings in from `package`."""
+    """Returns the names that an import statement takes from `package`."""
     if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == package:
         return node.names
     if isinstance(node, ast.Import):

@@ -64,7 +64,7 @@ class Group:
         return self.joined == self.job.world_size
 
     def run(self, task: Task) -> Observation:
-        """Send `task` to every rank and wait for all of them, at most `job.timeout` seconds."""
+        """Sends `task` to every rank and waits for all of them, at most `job.timeout` seconds."""
         observation = Observation({check: [None] * self.job.world_size for check in task.checks})
         self._send(asdict(task))
         deadline = time.monotonic() + self.job.timeout + (0.0 if self.started else START_TIMEOUT)
@@ -103,7 +103,7 @@ class Group:
         return waiting
 
     def _take(self, observation: Observation, rank: int, message: Message, deadline: float) -> float:
-        """Note one message and return the deadline that it leaves to the others."""
+        """Notes one message and returns the deadline that it leaves to the others."""
         if "unable" in message:
             self.close()
             raise StartError(Failure(**{**message["unable"], "ranks": (rank,)}))
@@ -117,7 +117,7 @@ class Group:
         return min(deadline, time.monotonic() + GRACE) if "failure" in message else deadline
 
     def _healthy(self) -> bool:
-        """Whether the ranks, which all raised the same, are fit for the next task."""
+        """Returns whether the ranks, which all raised the same, are fit for the next task."""
         answers: list[bool] = []
 
         def take(_rank: int, message: Message, deadline: float) -> float:
@@ -129,7 +129,7 @@ class Group:
         return not waiting and self.alive and all(answers)
 
     def _bury(self, observation: Observation, hung: set[int]) -> None:
-        """End what is left of the group and note how each silent rank ended."""
+        """Ends what is left of the group and notes how each silent rank ended."""
         for rank in hung:
             observation.ended[rank] = Failure("Hang", "no answer", self._stack(rank), (rank,))
         silent = {
@@ -141,7 +141,7 @@ class Group:
             observation.ended[rank] = _death(rank, _exit_code(children[rank].pid))
 
     def _stack(self, rank: int) -> str:
-        """Where a hung rank is: the innermost frame that is not ours, which the rank's signal handler writes."""
+        """Returns the innermost frame of a hung rank that is not ours; the rank's signal handler writes it."""
         file = Path(f"{self.meeting}.stack.{rank}")
         with suppress(ProcessLookupError):
             os.kill(self.children[rank].pid, signal.SIGUSR1)
@@ -153,7 +153,7 @@ class Group:
         return deepest_frame([(path, int(line), function) for path, line, function in reversed(innermost_first)])
 
     def close(self) -> None:
-        """Let the ranks go: they end with their channel. Nobody waits for them here, a GPU takes its time to let go."""
+        """Closes the channels, which ends the ranks. Does not wait for them: leaving a GPU takes time."""
         self.alive = False
         for child in self.children:
             child.channel.close()
@@ -163,7 +163,7 @@ class Group:
 
 
 def reap_leaving(*, wait: bool = False) -> None:
-    """Collect ranks that have ended and kill those that had their time; with `wait`, until none is left."""
+    """Collects ranks that have ended and kills those that are late; with `wait`, until none is left."""
     while _leaving:
         for pid, deadline in list(_leaving.items()):
             if time.monotonic() > deadline:
@@ -178,7 +178,7 @@ def reap_leaving(*, wait: bool = False) -> None:
 
 
 def _exit_code(pid: int) -> int:
-    """How a rank ended whose channel is closed, so that it is about to; negative for a signal."""
+    """Waits for a rank whose channel is closed and returns its exit code; negative for a signal."""
     while pid in _leaving:
         reap_leaving()
         time.sleep(0.01)
@@ -186,7 +186,7 @@ def _exit_code(pid: int) -> int:
 
 
 def _death(rank: int, code: int) -> Failure:
-    """What is said of a rank that told nothing and ended with `code`, negative for a signal.
+    """Describes the end of a rank that reported nothing; a negative `code` is a signal.
 
     `RankKilled` was nobody's doing but its own or the system's; an abort or an exit may follow from another rank's end.
     """

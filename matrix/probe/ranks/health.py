@@ -9,7 +9,7 @@ _TOKEN = 42.0
 
 
 def _agree(device: str) -> bool:
-    """Whether the ranks are at the same collective: one that raised a call early would hang here or get other values."""
+    """Returns whether the ranks are at the same collective. One that raised a call early hangs or gets other values."""
     mine = torch.tensor([_TOKEN, float(torch.distributed.get_rank())], device=device)
     gathered = [torch.zeros_like(mine) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(gathered, mine)
@@ -17,7 +17,7 @@ def _agree(device: str) -> bool:
 
 
 def _shards() -> bool:
-    """Whether ZeRO-3 still partitions a new module and gathers what was put into it."""
+    """Returns whether ZeRO-3 still partitions a new module and gathers what was put into it."""
     with deepspeed.zero.Init(config_dict_or_path=compat.ZERO3):
         weight = torch.nn.Linear(3, 5, bias=False).weight
     with deepspeed.zero.GatheredParameters([weight], modifier_rank=0), torch.no_grad():
@@ -27,7 +27,7 @@ def _shards() -> bool:
 
 
 def healthy() -> bool:
-    """Whether this rank is as good as new. Every rank of the group asks at the same time; may hang if one is not."""
+    """Returns whether this rank can be used again. All ranks of the group ask at the same time; may hang if one cannot."""
     if not compat.pristine() or torch.get_default_dtype() is not torch.float32:
         return False
     device = deepspeed.accelerator.get_accelerator().current_device_name()

@@ -25,11 +25,11 @@ class Channel:
         self._rest = b""
 
     def send(self, message: Message) -> None:
-        """Send one message; raises BrokenPipeError when the other side is gone."""
+        """Sends one message; raises BrokenPipeError when the other side is gone."""
         self.socket.sendall(json.dumps(message).encode() + b"\n")
 
     def drain(self) -> list[Message] | None:
-        """The messages that the next chunk completes, maybe none; None when the other side has closed or died."""
+        """Reads a chunk and returns the messages that it completes; None when the other side has closed or died."""
         try:
             chunk = self.socket.recv(1 << 16)
         except ConnectionResetError:
@@ -42,7 +42,7 @@ class Channel:
             yield from messages
 
     def close(self) -> None:
-        """Close this end: the other side reads its end."""
+        """Closes this end: the other side reads its end."""
         _ours.discard(self)
         self.socket.close()
 
@@ -52,7 +52,7 @@ _ours: set[Channel] = set()
 
 
 def merged(channels: Iterable[Channel]) -> Iterator[Message]:
-    """The messages of all `channels` as they come, until every other side has closed."""
+    """Yields the messages of all `channels` as they come, until every other side has closed."""
     with selectors.DefaultSelector() as selector:
         for channel in channels:
             selector.register(channel.socket, selectors.EVENT_READ, channel)
@@ -73,7 +73,7 @@ class Child:
 
 
 def fork(work: Callable[[Channel], None]) -> Child:
-    """Run `work` in a forked process. It never returns here: whatever it does or raises, the child exits."""
+    """Runs `work` in a forked process. It never returns here: whatever it does or raises, the child exits."""
     ours, theirs = socket.socketpair()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -117,7 +117,7 @@ def _started(items: Sequence[_Item], work: Callable[[_Item], Message], timeout: 
 
 
 def _ended(share: _Share[_Item]) -> Sequence[_Item]:
-    """End what is left of the process; the items that it owes."""
+    """Ends what is left of the process and returns the items that it owes."""
     share.child.channel.close()
     os.kill(share.child.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
     os.waitpid(share.child.pid, 0)
@@ -127,7 +127,7 @@ def _ended(share: _Share[_Item]) -> Sequence[_Item]:
 def each(
     items: Sequence[_Item], work: Callable[[_Item], Message], processes: int, timeout: float
 ) -> Iterator[tuple[_Item, Message | None]]:
-    """What `work` answers for every item, in forked processes side by side.
+    """Yields what `work` answers for every item, in several forked processes.
 
     The answer is None for an item that ended its process, or took longer than `timeout` seconds: others do not pay.
     """

@@ -23,7 +23,7 @@ Message = dict[str, Any]
 
 
 def join(device: Device, init_method: str | None = None) -> None:
-    """Join the process group that the RANK, LOCAL_RANK, WORLD_SIZE and MASTER variables describe.
+    """Joins the process group that the RANK, LOCAL_RANK, WORLD_SIZE and MASTER variables describe.
 
     Before any `from_pretrained`: without a process group ZeRO-3 takes the world to be one rank and shards nothing
     (transformers #46822, DeepSpeed #8084).
@@ -39,7 +39,7 @@ def join(device: Device, init_method: str | None = None) -> None:
 
 
 def become(rank: int, world_size: int, device: Device) -> None:
-    """Set the variables that a launcher would set for `rank` of a group on this host."""
+    """Sets the variables that a launcher would set for `rank` of a group on this host."""
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
@@ -52,7 +52,7 @@ def become(rank: int, world_size: int, device: Device) -> None:
 
 
 def do_task(task: Task, architecture: Architecture, root: Path, tell: Callable[[Message], None]) -> None:
-    """Run every check of `task`, telling each outcome as it comes; after an exception the rest cannot be reached."""
+    """Runs every check of `task` and sends each outcome as it comes. After an exception the rest cannot be reached."""
     from matrix.probe.checks.session import Session
 
     session: Session | None = None
@@ -88,7 +88,7 @@ def _is_healthy() -> bool:
 
 
 def serve(job: Job, root: Path, meeting: Path, rank: int, channel: Channel) -> None:
-    """Be rank `rank` of a group that meets in the file `meeting`: do the tasks that arrive on `channel`."""
+    """Joins as rank `rank` the group that meets in the file `meeting`, and does the tasks that arrive on `channel`."""
     with Path(f"{meeting}.stack.{rank}").open("w") as stack:
         faulthandler.register(signal.SIGUSR1, file=stack, all_threads=False)
         become(rank, job.world_size, job.device)

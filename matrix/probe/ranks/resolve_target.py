@@ -22,7 +22,7 @@ from matrix.probe.tiny.user_model import TargetError, explained
 
 
 def identify(source: Source) -> Architecture:
-    """The architecture that `source` is: `model_type:ClassName`, and its label behind an @. Raises TargetError."""
+    """Returns the architecture of `source`: `model_type:ClassName`, then @ and its label. Raises TargetError."""
     cls = user_model.model_class(source)
     model_type = getattr(cls.config_class, "model_type", "") or cls.__module__
     label = f"@{source.label}" if source.label else ""
@@ -30,7 +30,7 @@ def identify(source: Source) -> Architecture:
 
 
 def _why(source: Source, refused: Exception) -> str:
-    """Why the model cannot be made tiny, and what to do."""
+    """Returns why the model cannot be made tiny, and what to do."""
     if isinstance(refused, recipes.UnsupportedError):
         return f"a package is missing in {sys.executable}: {refused}"
     try:
@@ -41,7 +41,7 @@ def _why(source: Source, refused: Exception) -> str:
 
 
 def _fitted(source: Source) -> Tiny:
-    """The first tiny model of `source` that can be built. Raises TargetError."""
+    """Returns the first tiny model of `source` that can be built. Raises TargetError."""
     try:
         return shrink_user_model.shrink(source)
     except Exception as error:
@@ -49,14 +49,14 @@ def _fitted(source: Source) -> Tiny:
 
 
 def _told_of(tiny: Tiny) -> dict[str, Any]:
-    """How large the model is that will be measured, its buffer sites, and the configuration that gave it."""
+    """Describes the model that will be measured: its size, its buffer sites, and the configuration that gave it."""
     return {"parameters": tiny.parameters, "sites": list(tiny.sites), "tiny": tiny.source.tiny}
 
 
 def _compared(source: Source, tiny: Tiny) -> Iterator[dict[str, Any]]:
-    """The size of the model as it is, and which of its buffer sites the tiny one lacks; or why it cannot be looked at.
+    """Yields the size of the full-size model and which of its buffer sites the tiny one has not, or why it is unknown.
 
-    Where it lacks some, another tiny model that may have them.
+    If some are missing, yields another tiny model that may have them.
     """
     try:
         full = shrink_user_model.sketch(source)
@@ -86,7 +86,7 @@ def _resolve(source: Source, channel: Channel) -> None:
 
 
 def _told(child: Child, timeout: float) -> dict[str, Any]:
-    """All that `child` tells until it is done, dies, or gives no sign for `timeout` seconds."""
+    """Collects what `child` sends until it is done, dies, or sends nothing for `timeout` seconds."""
     told: dict[str, Any] = {}
     child.channel.socket.settimeout(timeout)
     with suppress(TimeoutError):
@@ -99,7 +99,7 @@ def _told(child: Child, timeout: float) -> dict[str, Any]:
 
 
 def resolve(job: Job) -> tuple[Job, dict[str, Any]]:
-    """`job` with the architecture and the tasks of its target, and what `matrix.process.messages.Resolved` holds of it.
+    """Returns `job` with the architecture and the tasks of its target, and the description of that for the host.
 
     Raises TargetError when there is nothing to measure.
     """

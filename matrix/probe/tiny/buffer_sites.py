@@ -1,4 +1,4 @@
-"""Where models have persistent buffers, told without their memory: they are built on the meta device."""
+"""Finds where models have persistent buffers. Needs no memory: models are built on the meta device."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,13 +32,13 @@ def without_memory() -> Iterator[None]:
 
 
 def build_on_meta(cls: type[PreTrainedModel], config: PretrainedConfig) -> PreTrainedModel:
-    """The model that `cls` makes of `config`, full-size or not, without memory. Raises what its constructor raises."""
+    """Builds the model of `cls` and `config` without memory, full-size or not. Raises what its constructor raises."""
     with without_memory():
         return cls(config)
 
 
 def buffer_sites(model: torch.nn.Module) -> dict[str, str]:
-    """The dtype of each persistent buffer of `model`, keyed by "ModuleClass.name" and sorted."""
+    """Returns the dtype of each persistent buffer of `model`, keyed by "ModuleClass.name" and sorted."""
     found = {
         f"{type(module).__name__}.{name}": str(buffer.dtype).removeprefix("torch.")
         for module in model.modules()

@@ -18,7 +18,7 @@ _CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
 
 
 def model_modules() -> tuple[str, ...]:
-    """The names of the modules that define models in torch, in the order of their folders; none is imported for it."""
+    """Returns the names of the modules that define models in torch, in the order of their folders. Imports none."""
     found: dict[str, None] = {}
     for root in map(Path, transformers.models.__path__):
         for file in sorted(root.rglob("modeling_*.py")):
@@ -28,19 +28,19 @@ def model_modules() -> tuple[str, ...]:
 
 
 def source(module: str) -> Path:
-    """The file of a module that `model_modules` names."""
+    """Returns the file of a module that `model_modules` names."""
     inside = Path(*module.split(".")[2:]).with_suffix(".py")
     files = [Path(root, inside) for root in transformers.models.__path__]
     return next((file for file in files if file.exists()), files[0])
 
 
 def written_classes(file: Path) -> list[str]:
-    """The names of the classes in a source file, in its order."""
+    """Returns the names of the classes in a source file, in its order."""
     return _CLASS.findall(file.read_text(encoding="utf-8"))
 
 
 def defined(module: ModuleType) -> Iterator[type[PreTrainedModel]]:
-    """The models that `module` defines itself, in its order."""
+    """Yields the models that `module` defines itself, in its order."""
     for value in list(vars(module).values()):
         if isinstance(value, type) and issubclass(value, PreTrainedModel) and value.__module__ == module.__name__:
             yield value
@@ -48,7 +48,7 @@ def defined(module: ModuleType) -> Iterator[type[PreTrainedModel]]:
 
 @functools.cache
 def _places() -> dict[str, str]:
-    """In which module each class of the models' sources is written down; of two of one name the first."""
+    """Returns the module of each class in the models' sources; of two classes of one name the first."""
     found: dict[str, str] = {}
     for name in model_modules():
         for written in written_classes(source(name)):
@@ -57,7 +57,7 @@ def _places() -> dict[str, str]:
 
 
 def find(name: str) -> Any:
-    """The class of that name, or a placeholder that says what it needs; None where this transformers has neither.
+    """Finds the class of that name, or a placeholder that says what it needs; None where this transformers has neither.
 
     Raises what the import of its module raises.
     """
@@ -68,12 +68,12 @@ def find(name: str) -> Any:
 
 
 def model_type(cls: type[PreTrainedModel]) -> str:
-    """The `model_type` of its configuration; where that has none, the folder that the class is written in."""
+    """Returns the `model_type` of its configuration; where that has none, the folder that the class is written in."""
     return getattr(cls.config_class, "model_type", "") or cls.__module__.split(".")[-2]
 
 
 def is_part(cls: type[PreTrainedModel]) -> bool:
-    """Whether it is no model by itself: a base without a forward of its own, or built from more than a configuration."""
+    """Returns whether the class is not a model by itself: a base class, or one that needs more than a configuration."""
     parameters = list(inspect.signature(cls.__init__).parameters.values())[2:]
     more = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return bool(more) or not isinstance(cls.config_class, type)

@@ -17,7 +17,7 @@ _HEADS = frozenset(name for name in recipes.LARGEST if name.endswith(("heads", "
 
 
 def uneven(cls: type[PreTrainedModel], recipe: Recipe) -> Recipe:
-    """`recipe`, with sizes by which its model gets a parameter of odd numel and keeps its buffer sites, if any tried do."""
+    """Returns `recipe` with sizes that give a parameter of odd numel and keep the buffer sites, if any that are tried do."""
     tiny = recipes.tiny_config(cls, recipe.config)
     even = build_on_meta(cls, tiny)
     if _uneven(even):
@@ -36,7 +36,7 @@ def _uneven(model: Any) -> bool:
 
 
 def _sizes(tiny: PretrainedConfig) -> Iterator[Values]:
-    """What is tried, the least first: an inner width decides about biases, a width about norms, of three heads if need be."""
+    """Yields what is tried, the smallest change first: inner widths (biases), widths (norms), then three heads."""
     sizes = whole_numbers(tiny)
 
     def all_of(names: frozenset[str], odd: Callable[[int], int]) -> Values:
@@ -50,10 +50,10 @@ def _sizes(tiny: PretrainedConfig) -> Iterator[Values]:
 
 
 def _next(size: int) -> int:
-    """The odd number from `size` on."""
+    """Returns the odd number from `size` on."""
     return size + 1 - size % 2
 
 
 def _three_times(size: int) -> int:
-    """An odd number near `size` that three divides; what is smaller than sixteen is no width."""
+    """Returns an odd number near `size` that three divides. What is smaller than sixteen is not a width."""
     return size if size < 16 else 15 if size < 32 else 33

@@ -88,7 +88,7 @@ class UnsupportedError(Exception):
 
 
 def model_class(architecture: Architecture) -> type[PreTrainedModel]:
-    """The transformers class of that name. Raises UnsupportedError where it, or its `model_type`, does not exist.
+    """Finds the transformers class of that name. Raises UnsupportedError where it, or its `model_type`, does not exist.
 
     A user's own class comes from its source; raises TargetError.
     """
@@ -115,7 +115,7 @@ def import_classes(architectures: Iterable[Architecture]) -> None:
 
 
 def full_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
-    """The default configuration of `cls` with `given` in it: full-size but for what that shrinks.
+    """Returns the default configuration of `cls` with `given` in it: full-size but for what that shrinks.
 
     Raises whatever the configuration class raises about its values.
     """
@@ -123,7 +123,7 @@ def full_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Pretrai
 
 
 def configured(kind: type[PretrainedConfig], given: Mapping[str, Any]) -> PretrainedConfig:
-    """The default configuration of that class with `given` in it. Raises as `full_config`."""
+    """Returns the default configuration of that class with `given` in it. Raises as `full_config`."""
     nested = {name: value for name, value in given.items() if isinstance(value, Mapping)}
     if not nested:
         return made(kind, given)
@@ -136,7 +136,7 @@ def configured(kind: type[PretrainedConfig], given: Mapping[str, Any]) -> Pretra
 
 
 def made(kind: type[PretrainedConfig], values: Mapping[str, Any]) -> PretrainedConfig:
-    """The configuration of that class with `values`. Raises whatever the class raises about them.
+    """Returns the configuration of that class with `values`. Raises whatever the class raises about them.
 
     5.4.0 refuses some of its own defaults, a bool where it declares an int: it gets the int of the same value.
     """
@@ -150,7 +150,7 @@ def made(kind: type[PretrainedConfig], values: Mapping[str, Any]) -> PretrainedC
 
 
 def _over(config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`given` laid over what the parent makes of a configuration of the same type."""
+    """Returns `given` laid over what the parent makes of a configuration of the same type."""
     if not isinstance(config, PretrainedConfig) or given.get("model_type", config.model_type) != config.model_type:
         return given
     inner = arguments(config)
@@ -161,7 +161,7 @@ def _over(config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def tiny_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
-    """The full-size configuration shrunk by the rules, `given` as it stands. Raises as `full_config`."""
+    """Returns the full-size configuration shrunk by the rules, with `given` unchanged in it. Raises as `full_config`."""
     try:
         full = full_config(cls, given)
     except Exception:  # what fits a tiny model need not fit a full-size one
@@ -170,18 +170,18 @@ def tiny_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Pretrai
 
 
 def accompanied(given: Mapping[str, Any]) -> dict[str, Any]:
-    """`given`, with what must accompany a backbone of transformers' own."""
+    """Returns `given` with the arguments that a backbone of transformers' own needs."""
     return {**given, **(NO_TIMM if "backbone_config" in given else {})}
 
 
 def own_config(source: Source) -> PretrainedConfig:
-    """A user's configuration, shrunk by the rules unless its full size is asked for. Raises TargetError."""
+    """Returns a user's configuration, shrunk by the rules unless its full size is asked for. Raises TargetError."""
     full = user_model.full_config(source)
     return full if source.full else type(full).from_dict(with_sizes(full, user_model.values(source), shrink(full)))
 
 
 def with_sizes(config: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """`sizes` in the place of what the `values` of `config` say by the same names or by others for the same."""
+    """Returns `values` of `config` with `sizes` in place of those of the same or an equivalent name."""
     same = other_names(config)
     replaced = {same.get(name, name) for name in sizes}
     merged = {name: value for name, value in values.items() if same.get(name, name) not in replaced}
@@ -193,7 +193,7 @@ def with_sizes(config: PretrainedConfig, values: Mapping[str, Any], sizes: Mappi
 
 
 def stated(config: PretrainedConfig, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `values` that the class of `config` takes as arguments, in nested configurations too."""
+    """Returns those of `values` that the class of `config` takes as arguments, in nested configurations too."""
     same = other_names(config)
     names = {"model_type", *(same.get(name, name) for name in arguments(config))}
     found = {}
@@ -206,12 +206,12 @@ def stated(config: PretrainedConfig, values: Mapping[str, Any]) -> dict[str, Any
 
 
 def other_names(config: PretrainedConfig) -> Mapping[str, str]:
-    """The attribute that each further name of one stands for."""
+    """Returns the attribute for each of its other names."""
     return getattr(config, "attribute_map", {})
 
 
 def build(architecture: Architecture) -> PreTrainedModel:
-    """The tiny model: on the CPU, in float32 but for what its constructor pins, in eval mode, the same in every call.
+    """Builds the tiny model: on the CPU, in float32 where its constructor allows, in eval mode, the same in every call.
 
     Raises UnsupportedError also where a package that the model needs is not installed.
     """
@@ -225,9 +225,9 @@ def build(architecture: Architecture) -> PreTrainedModel:
 
 
 def shrink(config: PretrainedConfig) -> dict[str, Any]:
-    """The keyword arguments that turn `config` into a tiny one of its class.
+    """Returns the keyword arguments that turn `config` into a tiny one of its class.
 
-    Only what a rule changes is passed on, so that the constructor derives the rest from it anew.
+    Only what a rule changes is passed on, so that the constructor derives the rest from it again.
     """
     values = arguments(config)
     tiny = {name: small(name, value) for name, value in values.items()}
@@ -237,12 +237,12 @@ def shrink(config: PretrainedConfig) -> dict[str, Any]:
 
 
 def shrink_nested(config: PretrainedConfig) -> dict[str, Any]:
-    """The same for a sub-configuration, with what its parent makes different from the defaults of its class."""
+    """Returns the same for a sub-configuration, with what its parent makes different from the defaults of its class."""
     return {**unlike_defaults(config), **shrink(config)}
 
 
 def unlike_defaults(config: PretrainedConfig) -> dict[str, Any]:
-    """What makes a sub-configuration different from the defaults of its class, as a table."""
+    """Returns what makes a sub-configuration different from the defaults of its class, as a table."""
     values, plain = arguments(config), _defaults(type(config))
     given = {name: value for name, value in values.items() if _differ(value, plain[name])}
     tables = {
@@ -252,7 +252,7 @@ def unlike_defaults(config: PretrainedConfig) -> dict[str, Any]:
 
 
 def _defaults(kind: Any) -> dict[str, Any]:
-    """The arguments of a configuration that is told nothing; what its constructor states where it must be told something."""
+    """Returns the arguments of a default configuration, or what its constructor states if it has required ones."""
     try:
         return arguments(made(kind, {}))
     except Exception:
@@ -260,7 +260,7 @@ def _defaults(kind: Any) -> dict[str, Any]:
 
 
 def _differ(value: Any, default: Any) -> bool:
-    """Whether two values differ. 5.x refuses to compare configurations whose values differ by layer."""
+    """Returns whether two values differ. 5.x refuses to compare configurations whose values differ by layer."""
     try:
         return bool(value != default)
     except RuntimeError:
@@ -268,7 +268,7 @@ def _differ(value: Any, default: Any) -> bool:
 
 
 def arguments(config: PretrainedConfig) -> dict[str, Any]:
-    """The value that `config` has for each keyword argument of its class and, through `**kwargs`, of its bases.
+    """Returns the value that `config` has for each keyword argument of its class and, through `**kwargs`, of its bases.
 
     Some classes take the configurations inside them without stating so.
     """
@@ -280,7 +280,7 @@ def arguments(config: PretrainedConfig) -> dict[str, Any]:
 
 @functools.cache
 def _stated_arguments(kind: Any) -> dict[str, Any]:
-    """The keyword arguments of a configuration class and the defaults that its constructors state, sorted."""
+    """Returns the keyword arguments of a configuration class and the defaults that its constructors state, sorted."""
     bases = [base for base in kind.__mro__ if issubclass(base, PretrainedConfig)]
     stated = {name: p.default for base in bases[-2::-1] for name, p in inspect.signature(base).parameters.items()}
     names = {**stated, "out_features": None}
@@ -288,7 +288,7 @@ def _stated_arguments(kind: Any) -> dict[str, Any]:
 
 
 def value_of(config: PretrainedConfig, name: str, stated: Any) -> Any:
-    """What `config` has as `name`, else the default that its constructor states. 5.x refuses what differs by layer."""
+    """Returns `config`'s value of `name`, otherwise its constructor's default. 5.x refuses values that differ by layer."""
     try:
         return getattr(config, name, stated)
     except RuntimeError:
@@ -296,7 +296,7 @@ def value_of(config: PretrainedConfig, name: str, stated: Any) -> Any:
 
 
 def small(name: str, value: Any) -> Any:
-    """`value` of the configuration name `name` in a tiny model; sequences and sub-configurations recursively."""
+    """Returns the `value` that `name` gets in a tiny model; sequences and sub-configurations recursively."""
     if isinstance(value, PretrainedConfig):
         return shrink_nested(value)
     if isinstance(value, (list, tuple)):
@@ -308,12 +308,12 @@ def small(name: str, value: Any) -> Any:
 
 
 def shrunk(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a table of tables, each as small as its name says."""
+    """Returns the values of a table of tables, each as small as its name says."""
     return {name: shrunk(value) if isinstance(value, Mapping) else small(name, value) for name, value in values.items()}
 
 
 def fewer_layers(values: Mapping[str, Any]) -> dict[str, Any]:
-    """One layer of each kind, where the configuration lists the kinds; at least two layers."""
+    """Returns one layer of each kind, where the configuration lists the kinds; at least two layers."""
     lists = {name: values[name] for name in LAYER_KINDS if isinstance(values.get(name), Sequence)}
     kinds = list(zip(*lists.values(), strict=False))
     different = sorted({kinds.index(kind) for kind in kinds})
@@ -330,7 +330,7 @@ def heads_alike(values: Mapping[str, Any]) -> dict[str, int]:
 
 
 def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `values`, tables into tables."""
+    """Returns `over` laid over `values`, tables into tables."""
     merged = dict(values)
     for name, value in over.items():
         merged[name] = merge(merged.get(name, {}), value) if isinstance(value, Mapping) else value
@@ -338,7 +338,7 @@ def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """All `tables` laid over each other, the last on top."""
+    """Returns all `tables` laid over each other, the last on top."""
     result: dict[str, Any] = {}
     for table in tables:
         result = merge(result, table)

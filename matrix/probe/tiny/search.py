@@ -61,7 +61,7 @@ Build = Callable[[Values], Sketch]
 
 
 def sketch(cls: type[PreTrainedModel], config: PretrainedConfig) -> Sketch:
-    """The sketch of `cls` with `config`. Raises what its constructor raises."""
+    """Returns the sketch of `cls` with `config`. Raises what its constructor raises."""
     model = build_on_meta(cls, config)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Sketch(
@@ -70,7 +70,7 @@ def sketch(cls: type[PreTrainedModel], config: PretrainedConfig) -> Sketch:
 
 
 def complete(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> tuple[Values, Sketch]:
-    """The full-size model, and what its default configuration lacks to build one beside `given`.
+    """Returns what the default configuration needs besides `given` to build the full-size model, and that model.
 
     Raises what the constructor raises of the default when no completion helps.
     """
@@ -85,7 +85,7 @@ def complete(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> tuple[Valu
 
 
 def completions(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Iterator[Values]:
-    """What a default configuration may lack: a size that it leaves null, all of them, a backbone, or both."""
+    """Yields what a default configuration may lack: a size that it leaves null, all of them, a backbone, or both."""
     with suppress(Exception):
         config = recipes.full_config(cls, given)
         empty = [nested(path, value) for path, value in unset(config)]
@@ -100,7 +100,7 @@ def completions(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Iterato
 
 
 def backbones(config: PretrainedConfig) -> Iterator[Values]:
-    """What stands in for backbones and towers that need a package which is not installed."""
+    """Yields what stands in for backbones and towers that need a package which is not installed."""
     if hasattr(config, "backbone_config"):
         yield from BACKBONES
     towers = [path for path, inner in insides(config) if inner.model_type.startswith("timm_")]
@@ -109,7 +109,7 @@ def backbones(config: PretrainedConfig) -> Iterator[Values]:
 
 
 def insides(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, PretrainedConfig]]:
-    """Every configuration inside `config`, with its path."""
+    """Yields every configuration inside `config`, with its path."""
     for name, value in recipes.arguments(config).items():
         if isinstance(value, PretrainedConfig):
             yield (*path, name), value
@@ -117,7 +117,7 @@ def insides(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, P
 
 
 def unset(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """The sizes that `config` and those inside it leave null, with what a tiny model has there."""
+    """Yields the sizes that `config` and those inside it leave null, with what a tiny model has there."""
     for name, value in recipes.arguments(config).items():
         if isinstance(value, PretrainedConfig):
             yield from unset(value, (*path, name))
@@ -126,7 +126,7 @@ def unset(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any
 
 
 def shrink(cls: type[PreTrainedModel], given: Mapping[str, Any], seed: Mapping[str, Any] | None = None) -> Recipe:
-    """How `cls` becomes tiny with every buffer site of the full-size model, `given` being told by hand.
+    """Finds how `cls` becomes tiny with every buffer site of the full-size model; `given` is set by hand.
 
     `seed` is a configuration that did elsewhere, tried first. Raises what the constructor raises when nothing helps.
     """
@@ -146,7 +146,7 @@ def _lost(full: Sketch, tiny: Sketch) -> tuple[str, ...]:
 
 
 def _again(build: Build, values: Values, full: Sketch) -> tuple[Values, Sketch] | None:
-    """`values` when they do here as well."""
+    """Returns `values` if they work here as well."""
     with suppress(Exception):
         tiny = build(values)
         if not _lost(full, tiny):
@@ -155,13 +155,13 @@ def _again(build: Build, values: Values, full: Sketch) -> tuple[Values, Sketch] 
 
 
 def _smallest(build: Build, config: Values, full: Sketch) -> tuple[Values, Sketch]:
-    """What to tell the rules beside `config`, and what comes of it."""
+    """Returns the values to add to `config`, and the model that they give."""
     values, tiny = _first(build, (recipes.merge(config, sizes) for sizes in attempts(full.config)), full)
     return squeezed(build, values, tiny) if tiny.parameters > BUDGET else (values, tiny)
 
 
 def _first(build: Build, tries: Iterable[Values], full: Sketch) -> tuple[Values, Sketch]:
-    """The first values that are accepted, lose no site and are within the budget; else the best of all."""
+    """Returns the first values that are accepted, lose no site and are within the budget; otherwise the best of all."""
     found: list[tuple[Values, Sketch]] = []
     refused: Exception | None = None
     for values in tries:
@@ -190,7 +190,7 @@ def attempts(full: PretrainedConfig) -> Iterator[Values]:
 
 
 def leaves(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every argument of `config` and of those inside it that is no configuration, with its value."""
+    """Yields every argument of `config` and of those inside it that is no configuration, with its value."""
     for name, value in recipes.arguments(config).items():
         if isinstance(value, PretrainedConfig):
             yield from leaves(value, (*path, name))
@@ -199,14 +199,14 @@ def leaves(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, An
 
 
 def shrunken(full: PretrainedConfig) -> Iterator[tuple[Path, Any]]:
-    """What the rules make smaller, with the full-size value."""
+    """Yields what the rules make smaller, with the full-size value."""
     for path, value in leaves(full):
         if recipes.small(path[-1], value) != value or path[-1] in (*recipes.LAYERS, *recipes.LAYER_KINDS):
             yield path, value
 
 
 def unshrunken(full: PretrainedConfig) -> list[Values]:
-    """Every configuration inside `full` as large as it is."""
+    """Returns every configuration inside `full` as large as it is."""
     sizes = list(shrunken(full))
     return [
         recipes.merged(nested(path, value) for path, value in sizes if path[: len(outer)] == outer)
@@ -215,7 +215,7 @@ def unshrunken(full: PretrainedConfig) -> list[Values]:
 
 
 def whole_numbers(config: PretrainedConfig) -> dict[Path, int]:
-    """The sizes of `config` and those inside it."""
+    """Returns the sizes of `config` and those inside it."""
     return {path: value for path, value in leaves(config) if isinstance(value, int) and not isinstance(value, bool)}
 
 
@@ -236,13 +236,13 @@ def widths_alike(full: PretrainedConfig) -> list[tuple[Path, int]]:
 
 
 def roomier(full: PretrainedConfig) -> list[tuple[Path, int]]:
-    """Four times the widths that the rules give, where the full-size model has so much."""
+    """Returns four times the widths that the rules give, where the full-size model has so much."""
     small = {path: (recipes.small(path[-1], value), value) for path, value in whole_numbers(full).items()}
     return [(path, min(4 * tiny, value)) for path, (tiny, value) in small.items() if WIDTH <= 2 * tiny < 2 * value]
 
 
 def squeezed(build: Build, values: Values, tiny: Sketch) -> tuple[Values, Sketch]:
-    """`values` and more, one size after the other made smaller, step by step, until the model is within the budget."""
+    """Adds to `values` one smaller size after the other, step by step, until the model is within the budget."""
     for largest in SMALLER:
         for path, value in list(leaves(tiny.config)):
             if tiny.parameters <= BUDGET:
@@ -258,19 +258,19 @@ def squeezed(build: Build, values: Values, tiny: Sketch) -> tuple[Values, Sketch
 
 
 def capped(value: Any, largest: int) -> Any:
-    """`value` with no whole number above `largest`, in lists of lists too."""
+    """Returns `value` with no whole number above `largest`, in lists of lists too."""
     if isinstance(value, (list, tuple)):
         return type(value)(capped(item, largest) for item in value)
     return min(value, largest) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def listed(value: Any) -> Any:
-    """`value` with lists for tuples, as a configuration that was read from a file has."""
+    """Returns `value` with lists for tuples, as a configuration that was read from a file has."""
     return [listed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def nested(path: Path, value: Any) -> Values:
-    """The table of tables in which `value` stands at `path`."""
+    """Returns nested tables that hold `value` at `path`."""
     for name in reversed(path):
         value = {name: value}
     return value

@@ -27,7 +27,7 @@ class Tiny:
 
 
 def shrink(source: Source, wanted: frozenset[str] = frozenset()) -> Tiny:
-    """The first that can be built and keeps the buffer sites `wanted`; where none does, that which keeps most of them.
+    """Returns the first that can be built and keeps the buffer sites `wanted`; otherwise the one that keeps most.
 
     Raises what refused the first where none can be built, and UnsupportedError.
     """
@@ -50,7 +50,7 @@ def shrink(source: Source, wanted: frozenset[str] = frozenset()) -> Tiny:
 
 
 def _candidates(source: Source) -> Iterator[Source]:
-    """`source` with small sizes: by the rules in all that its configuration states, and without what its class derives.
+    """Yields `source` with small sizes: first by the rules, then without values that its class derives from others.
 
     What was derived from larger values no longer fits. Then every size is made smaller, or more of what is equal or
     large in the full-size model stays so.
@@ -66,7 +66,7 @@ def _candidates(source: Source) -> Iterator[Source]:
 
 
 def _without_layer_lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` without lists that are as long as there are layers, of which fewer are kept: their class derives them anew."""
+    """Returns `values` without lists that are as long as there are layers: with fewer layers their class derives them."""
     layers = {values[name] for name in recipes.LAYERS if name in values}
     return {
         name: _without_layer_lists(value) if isinstance(value, Mapping) else value
@@ -76,7 +76,7 @@ def _without_layer_lists(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _squeezed(source: Source, full: PretrainedConfig, values: Mapping[str, Any]) -> Iterator[Source]:
-    """`source` with sizes made smaller that have no rule, where the rules alone leave too much."""
+    """Yields `source` with sizes made smaller that have no rule, where the rules alone leave too much."""
     cls = user_model.model_class(source)
 
     def build(sizes: Mapping[str, Any]) -> search.Sketch:
@@ -89,13 +89,13 @@ def _squeezed(source: Source, full: PretrainedConfig, values: Mapping[str, Any])
 
 
 def _with(source: Source, full: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> Source:
-    """`source` with `values`, the sizes in them shrunk by the rules but for those in `sizes`; as JSON would hold it."""
+    """Returns `source` with `values`, shrunk by the rules except for the given `sizes`; as JSON would hold it."""
     small = recipes.with_sizes(full, values, recipes.merge(recipes.shrink(full), sizes))
     return replace(source, tiny=json.loads(json.dumps(small)), full=True)
 
 
 def _built(source: Source) -> Tiny:
-    """The model of that source. Raises what its constructor raises, and ValueError for one that is not tiny."""
+    """Builds the model of that source. Raises what its constructor raises, and ValueError for one that is not tiny."""
     _small_enough(source)
     model = recipes.build(Architecture("", FAMILY, source=source))
     return Tiny(source, tuple(sites.buffer_sites(model)), sum(parameter.numel() for parameter in model.parameters()))
@@ -112,5 +112,5 @@ def _small_enough(source: Source) -> None:
 
 
 def sketch(source: Source) -> search.Sketch:
-    """The model of that source without its memory. Raises what its constructor raises, and TargetError."""
+    """Returns the model of that source without its memory. Raises what its constructor raises, and TargetError."""
     return search.sketch(user_model.model_class(source), user_model.full_config(source))

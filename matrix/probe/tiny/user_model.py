@@ -40,7 +40,7 @@ class TargetError(Exception):
 
 
 def model_class(source: Source) -> type[PreTrainedModel]:
-    """The class that `source` names. Raises TargetError."""
+    """Returns the class that `source` names. Raises TargetError."""
     if not source.config:
         return _named(source)
     if source.folder and "auto_map" in source.config:
@@ -54,7 +54,7 @@ def model_class(source: Source) -> type[PreTrainedModel]:
 
 
 def full_config(source: Source) -> PretrainedConfig:
-    """The configuration of the model, in its full size until that is settled otherwise.
+    """Returns the configuration of the model, in its full size unless the source has smaller values.
 
     Raises TargetError, also for values that its class refuses.
     """
@@ -67,13 +67,13 @@ def full_config(source: Source) -> PretrainedConfig:
 
 
 def values(source: Source) -> dict[str, Any]:
-    """What the configuration file says about the model itself; nothing where there is no file."""
+    """Returns what the configuration file says about the model itself; nothing where there is no file."""
     stated = {name: value for name, value in _about_the_model(source.config).items() if name != "model_type"}
     return {**stated, **{name: value for name, value in NO_DOWNLOAD.items() if name in stated}}
 
 
 def explained(error: Exception) -> str:
-    """The type and the message of `error` on one line."""
+    """Returns the type and the message of `error` on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -101,7 +101,7 @@ def _named(source: Source) -> type[PreTrainedModel]:
 
 
 def _installed(model_type: str, class_name: str) -> type[PreTrainedModel]:
-    """A class of transformers' own, the one that is trained most often where no `class_name` is given."""
+    """Returns a class of transformers' own, the one that is trained most often where no `class_name` is given."""
     try:
         found: Any = classes.find(class_name or _usual_class(model_type))
     except ImportError as error:
@@ -161,7 +161,7 @@ def _checked(found: Any, name: str) -> type[PreTrainedModel]:
 
 
 def _custom(source: Source) -> type[PreTrainedModel]:
-    """The class of the folder's own code that its configuration names."""
+    """Returns the class of the folder's own code that its configuration names."""
     stated = source.config["auto_map"]
     mapped = stated.items() if isinstance(stated, Mapping) else ()
     models = [value for name, value in mapped if name.startswith("AutoModel") and isinstance(value, str)]
