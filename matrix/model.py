@@ -6,12 +6,11 @@ Imported by the host and, inside the measured interpreter, by the probe: standar
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple
 
 from matrix.verdicts import Verdict
 
@@ -335,113 +334,3 @@ class Run:
     """A set of cells, immutable once written."""
 
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Flaw:
-    """One way in which one tensor of one rank is wrong; the fields are those of `Finding`."""
-
-    kind: Kind
-    expected: tuple[Scalar, ...] = ()
-    actual: tuple[Scalar, ...] = ()
-    elements: tuple[int, int] = (0, 0)
-    detail: str = ""
-
-
-Flaws = Mapping[str, Sequence[Flaw]]
-"""What is wrong with each tensor; those that are right are left out."""
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What a check found on one rank. `missing` are the tensors that the loader reported as missing."""
-
-    flaws: Flaws = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
-
-
-class CheckSession(Protocol):
-    """What a check's `run` gets of the probe, on each rank of a group; all ranks do the same in the same order.
-
-    Models and tensors are `Any`: their types differ with every release measured, and the host has none of them.
-    """
-
-    @property
-    def model(self) -> Any:
-        """The model, loaded from the checkpoint under ZeRO-3: one for all checks of a task."""
-
-    @property
-    def model_class(self) -> Any:
-        """The class of the model."""
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The tensors that the loader reported as missing."""
-
-    @property
-    def expected(self) -> Mapping[str, Any]:
-        """The tensors of the checkpoint by name, on the CPU. Nobody writes into them."""
-
-    @property
-    def partitioned(self) -> bool:
-        """Whether ZeRO-3 sharded every parameter of the model; otherwise the check says nothing."""
-
-    @property
-    def folder(self) -> Path:
-        """Where the check may write: the same folder on every rank, maybe not there yet."""
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The DeepSpeed configuration."""
-
-    def under_zero3(self) -> AbstractContextManager[None]:
-        """Makes transformers load and save under ZeRO-3."""
-
-    def poisoned(self) -> AbstractContextManager[None]:
-        """Fills memory that torch hands out with what cannot be mistaken for a right value. For all upstream code."""
-
-    def timed(self) -> AbstractContextManager[None]:
-        """Counts the time as spent inside from_pretrained and save_pretrained."""
-
-    def fill(self, values: Mapping[str, Any]) -> None:
-        """Gives the model known values: whole buffers and this rank's shards."""
-
-    def save(self, folder: Path, **options: Any) -> None:
-        """Saves the model into `folder` with `save_pretrained` and `options`. Raises what upstream raises."""
-
-    def destroy(self, engine: Any) -> None:
-        """Frees what a DeepSpeed engine holds."""
-
-    def judge_shards(self) -> Flaws:
-        """Returns what is wrong with the model under ZeRO-3, put together from the shards of all ranks."""
-
-    def judge(self, model: Any) -> Flaws:
-        """Returns what is wrong with `model`, which this process holds as a whole."""
-
-
-@dataclass(frozen=True)
-class CheckWords:
-    """A check for people: what models do in it (`load`, `loading`), the call that it makes, and one sentence about it."""
-
-    verb: str
-    doing: str
-    call: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class CheckDescription:
-    """What a file of `matrix/checks` says of its check; `run` is what each rank does.
-
-    `after` names the checks that run before it on the same model, where they are asked for too. `needed_for_safe`:
-    whether versions are safe only where it was measured and passed. `needs_saved`: whether the checkpoint must be
-    one that `save_pretrained` of this release wrote; where it cannot, the case is `baseline_broken`.
-    `in_one_process`: whether a plain load in one process gives the verdict, so that ranks say nothing.
-    """
-
-    words: CheckWords
-    run: Callable[[CheckSession], CheckResult]
-    after: tuple[str, ...] = ()
-    needed_for_safe: bool = False
-    needs_saved: bool = False
-    in_one_process: bool = False

@@ -1,7 +1,7 @@
 """The checks, one file each: what is done with a model, and how texts call it. A new file is all that a new check needs.
 
-A file has `CHECK`, a `matrix.model.CheckDescription`; its name is the name of the check in records and on the command
-line. It imports the standard library and `matrix.model` only, torch and the rest inside `run`: host and probe read it.
+A file has `CHECK`, a `matrix.check_protocol.CheckDescription`; its name is the name of the check in records and on the command
+line. It imports the standard library and that module only, torch and the rest inside `run`: host and probe read it.
 """
 
 import importlib
@@ -11,7 +11,8 @@ from graphlib import TopologicalSorter
 from pkgutil import iter_modules
 from typing import Final
 
-from matrix.model import CaseKey, Check, CheckDescription, Loader
+from matrix.check_protocol import CheckDescription
+from matrix.model import CaseKey, Check, Loader
 
 
 def _read_folder() -> Mapping[Check, CheckDescription]:

@@ -1,6 +1,6 @@
 """Loads a checkpoint under ZeRO-3 and looks at every tensor on every rank."""
 
-from matrix.model import CheckDescription, CheckResult, CheckSession, CheckWords
+from matrix.check_protocol import CheckDescription, CheckResult, CheckSession, CheckWords
 
 
 def run(session: CheckSession) -> CheckResult:

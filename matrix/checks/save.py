@@ -1,6 +1,6 @@
 """Saves a model under ZeRO-3 the way users do after training, loads that in one process and looks at every tensor."""
 
-from matrix.model import CheckDescription, CheckResult, CheckSession, CheckWords, Flaws
+from matrix.check_protocol import CheckDescription, CheckResult, CheckSession, CheckWords, Flaws
 
 
 def run(session: CheckSession) -> CheckResult:

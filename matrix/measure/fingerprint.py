@@ -7,7 +7,7 @@ from typing import Final
 from matrix.process.run import ROOT
 
 _CODE: Final = (
-    *(f"matrix/{name}.py" for name in ("model", "verdicts", "job")),
+    *(f"matrix/{name}.py" for name in ("model", "verdicts", "check_protocol", "job")),
     "matrix/checks/**/*.py",
     "matrix/probe/**/*.py",
 )

@@ -1,1 +1,1 @@
-"""The part that runs inside the measured interpreter: standard library, torch, transformers, deepspeed, `matrix.model`."""
+"""Runs inside the measured interpreter: standard library, torch, transformers, deepspeed, `matrix.model`."""

@@ -66,7 +66,7 @@ def deepspeed_spoils_fork() -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
 
 
-def integration() -> Any:
+def import_integration() -> Any:
     """Returns the module with transformers' ZeRO-3 support: `transformers.integrations.deepspeed` since 4.33."""
     return importlib.import_module("transformers.integrations.deepspeed")
 
@@ -74,12 +74,12 @@ def integration() -> Any:
 @contextmanager
 def zero3_config(config: dict[str, Any]) -> Iterator[None]:
     """Tells transformers to load under ZeRO-3 with this DeepSpeed config, for as long as the context lasts."""
-    holder = integration().HfDeepSpeedConfig(config)
+    holder = import_integration().HfDeepSpeedConfig(config)
     try:
         yield
     finally:
         # Documented upstream: the setting lives as long as the object, which a traceback may keep alive.
-        integration().unset_hf_deepspeed_config()
+        import_integration().unset_hf_deepspeed_config()
         del holder
 
 
@@ -89,7 +89,7 @@ def no_init_weights() -> AbstractContextManager[Any]:
     return module.no_init_weights()
 
 
-def without_shm_op() -> None:
+def disable_shm_op() -> None:
     """Keeps deepspeed from compiling `deepspeed_shm_comm` when ranks start on CPU: 45 s for an op that is not used."""
     operations = importlib.import_module("deepspeed.ops")
     compatible = {**operations.__compatible_ops__, "deepspeed_shm_comm": False}
@@ -102,12 +102,12 @@ def destroy(engine: Any) -> None:
         engine.destroy()
 
 
-def pristine() -> bool:
+def is_pristine() -> bool:
     """Returns whether `deepspeed.zero.Init` has put back the tensor constructors that it replaces during a build."""
     return not inspect.isfunction(torch.empty) and not inspect.isfunction(torch.zeros)
 
 
-def packages() -> dict[str, str]:
+def list_packages() -> dict[str, str]:
     """Returns every installed distribution and its version; of two with the same name the one that is imported."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():

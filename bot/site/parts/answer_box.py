@@ -28,7 +28,7 @@ _LETTERS: Final = {Answer.SAFE: "s", Answer.UNSAFE: "u", Answer.UNKNOWN: "?"}
 @dataclass(frozen=True)
 class AnswerEnvironment:
     """An environment for the answer box. `verdicts` has a digit of base 36 per case, the verdict's place in `Answers.verdicts`, or `.`
-    where it is untested: architectures in their order, four cases each (`Answers.cases`). `why` has, for each digit of a
+    where it is untested: architectures in their order, every case of each (`Answers.cases`). `why` has, for each digit of a
     verdict with wrong values, in their order, the place of its failure in `Answers.failures`, or -1.
 
     `answers` has two letters per architecture, stock then fixed loader: `s` safe, `u` unsafe, `?` not known. They are of its

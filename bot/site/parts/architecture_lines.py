@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class ArchitectureLine:
-    """An architecture in an environment, with its four cases; `anchor` names the first line of a group, or nothing."""
+    """An architecture in an environment, with all its cases; `anchor` names the first line of a group, or nothing."""
 
     anchor: str
     architecture: Code

@@ -14,14 +14,14 @@ from matrix.model import Architecture, Failure, Kind
 from matrix.probe.checkpoint.fixture import (
     Fixture,
     Model,
-    beside,
+    copy_state,
     fill,
-    flaws,
-    folder,
+    find_flaws,
+    fixture_folder,
+    make_reference,
     named_tensors,
-    reference_of,
     save,
-    state,
+    write_extra_files,
 )
 from matrix.probe.checkpoint.sentinels import sentinels
 from matrix.probe.exceptions import failure
@@ -45,7 +45,7 @@ def write_without_saving(model: Model, path: Path) -> None:
     path.mkdir(parents=True)
     model.config.to_json_file(path / "config.json", use_diff=False)
     torch.save(model.state_dict(), path / "pytorch_model.bin")
-    beside(model, path)
+    write_extra_files(model, path)
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class PlainLoad:
         checkpoint = self.path / "checkpoint"
         with self.watch.running():
             keep(self.model, checkpoint)
-        reference = reference_of(self.model, self.initial, checkpoint)
+        reference = make_reference(self.model, self.initial, checkpoint)
         with poisoned_memory(), self.watch.running():
             loaded = type(self.model).from_pretrained(checkpoint)
         torch.save(reference, self.path / "reference.pt")
-        wrong = flaws(named_tensors(loaded), reference, {**reference.expected, **reference.nonpersistent})
+        wrong = find_flaws(named_tensors(loaded), reference, {**reference.expected, **reference.nonpersistent})
         return tuple((name, flaw.kind) for name, found in wrong.items() for flaw in found)
 
 
@@ -93,9 +93,9 @@ def build_fixture(architecture: Architecture, root: Path) -> Fixture:
         return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
     watch = Stopwatch()
     try:
-        initial = state(model)
+        initial = copy_state(model)
         fill(model, sentinels(initial))
-        baseline, unsaved = _compare_plain_load(PlainLoad(model, initial, folder(root, architecture.id), watch))
+        baseline, unsaved = _compare_plain_load(PlainLoad(model, initial, fixture_folder(root, architecture.id), watch))
     except Exception as error:
         return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
     return Fixture(architecture.id, Verdict.PASS, unsaved, baseline, time.perf_counter() - started, watch.seconds)

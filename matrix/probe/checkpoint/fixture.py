@@ -1,4 +1,4 @@
-"""The tiny checkpoint of an architecture, full of sentinels: how it turned out, and what each of its tensors should hold."""
+"""The tiny checkpoint of an architecture, full of sentinels, and what each of its tensors should hold."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from matrix.check_protocol import Flaw
 from matrix.checks import CHECKS
-from matrix.model import Check, Failure, Flaw, Kind, What
+from matrix.model import Check, Failure, Kind, What
 from matrix.probe.checkpoint.judge import Reference, judge
 from matrix.verdicts import Verdict
 
@@ -20,7 +21,7 @@ Model = Any
 
 
 BESIDE: Mapping[str, str] = {"qwen2_5_omni": "spk_dict.pt"}
-"""By model type the table that its from_pretrained wants beside the weights, and its save_pretrained does not write."""
+"""By model type the table that its from_pretrained needs besides the weights, and its save_pretrained does not write."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,15 @@ class Fixture:
         return cls(**{**values, "verdict": Verdict(values["verdict"]), "error": error, "baseline": baseline})
 
 
-def folder(root: Path, architecture: str) -> Path:
+def fixture_folder(root: Path, architecture: str) -> Path:
     """Returns the folder of the fixture of `architecture` under `root`."""
     return root / re.sub(r"\W", "_", architecture)
 
 
 def load_reference(root: Path, architecture: str) -> Reference:
     """Reads what every tensor of `architecture` should hold, as `build_fixture` stored it."""
-    reference: Reference = torch.load(folder(root, architecture) / "reference.pt", weights_only=False)  # our own file
+    file = fixture_folder(root, architecture) / "reference.pt"
+    reference: Reference = torch.load(file, weights_only=False)  # our own file
     return reference
 
 
@@ -70,17 +72,17 @@ def named_tensors(model: Model) -> dict[str, Tensor]:
     return found
 
 
-def what_is(name: str, reference: Reference) -> What:
+def classify_tensor(name: str, reference: Reference) -> What:
     """Returns whether `name` is a parameter, a persistent or a non-persistent buffer."""
     if name in reference.nonpersistent:
         return What.NONPERSISTENT
     return What.PARAMETER if name in reference.parameters else What.BUFFER
 
 
-def described(root: Path, architecture: str) -> dict[str, tuple[What, str]]:
+def describe_tensors(root: Path, architecture: str) -> dict[str, tuple[What, str]]:
     """Returns what each tensor of `architecture` is, and its site."""
     reference = load_reference(root, architecture)
-    return {name: (what_is(name, reference), site) for name, site in reference.sites.items()}
+    return {name: (classify_tensor(name, reference), site) for name, site in reference.sites.items()}
 
 
 def _owner(model: Model, name: str) -> tuple[Any, str]:
@@ -88,7 +90,7 @@ def _owner(model: Model, name: str) -> tuple[Any, str]:
     return model.get_submodule(prefix), leaf
 
 
-def put(model: Model, name: str, value: Tensor) -> None:
+def set_buffer(model: Model, name: str, value: Tensor) -> None:
     """Sets buffer `name` of `model` to `value`, in place where its memory allows, otherwise as a new tensor."""
     module, leaf = _owner(model, name)
     buffer = module._buffers[leaf]
@@ -106,10 +108,10 @@ def fill(model: Model, values: Mapping[str, Tensor]) -> None:
         if name in parameters:
             parameters[name].copy_(value)
         else:
-            put(model, name, value)
+            set_buffer(model, name, value)
 
 
-def state(model: Model) -> dict[str, Tensor]:
+def copy_state(model: Model) -> dict[str, Tensor]:
     """Returns a copy of every tensor in the state dict of a plain `model`."""
     return {name: value.detach().clone() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
@@ -126,10 +128,10 @@ def _saved(path: Path) -> dict[str, Tensor]:
 def save(model: Model, path: Path, **options: Any) -> None:
     """Calls `save_pretrained` into the folder `path` and adds what a published checkpoint has. Raises what upstream raises."""
     model.save_pretrained(path, **options)
-    beside(model, path)
+    write_extra_files(model, path)
 
 
-def beside(model: Model, path: Path) -> None:
+def write_extra_files(model: Model, path: Path) -> None:
     """Writes into the folder `path` what from_pretrained needs besides the weights of `model`."""
     if name := BESIDE.get(model.config.model_type):
         torch.save({}, path / name)
@@ -146,13 +148,13 @@ def _sites(model: Model, names: set[str]) -> dict[str, str]:
     return {name: f"{type(module).__name__}.{leaf}" for name, (module, leaf) in owners.items()}
 
 
-def reference_of(model: Model, initial: dict[str, Tensor], checkpoint: Path) -> Reference:
+def make_reference(model: Model, initial: dict[str, Tensor], checkpoint: Path) -> Reference:
     """Returns what each tensor of a `model` full of sentinels, saved to `checkpoint`, should hold from now on.
 
     A value is read from the written file. Where the file holds a tensor under another name or in another layout (weight
     conversions of transformers 5), it is the sentinel itself, and the baseline shows that the file carries it.
     """
-    filled = state(model)  # tied tensors share the sentinel that was written last
+    filled = copy_state(model)  # tied tensors share the sentinel that was written last
     nonpersistent = {n: b.detach().clone() for n, b in model.named_buffers(remove_duplicate=False) if n not in filled}
     saved = _saved(checkpoint)
     expected = {
@@ -170,7 +172,7 @@ def reference_of(model: Model, initial: dict[str, Tensor], checkpoint: Path) -> 
     )
 
 
-def flaws(actual: Mapping[str, Tensor], reference: Reference, names: Iterable[str]) -> dict[str, list[Flaw]]:
+def find_flaws(actual: Mapping[str, Tensor], reference: Reference, names: Iterable[str]) -> dict[str, list[Flaw]]:
     """Returns what is wrong with each of `names` among the whole tensors in `actual`, without those that are right."""
     judged = {name: judge(name, actual.get(name), reference) for name in names}
     return {name: found for name, found in judged.items() if found}

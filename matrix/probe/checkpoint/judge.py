@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from matrix.model import SHOWN_VALUES, Flaw, Kind, Scalar
+from matrix.check_protocol import Flaw
+from matrix.model import SHOWN_VALUES, Kind, Scalar
 
 RTOL = 2e-3
 """Relative tolerance for non-persistent buffers: RoPE computed on a GPU is up to 2e-3 off (transformers #28685)."""

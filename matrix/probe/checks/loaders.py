@@ -8,7 +8,7 @@ from matrix.probe import zero3_buffers
 
 
 @contextmanager
-def loader(which: Loader) -> Iterator[None]:
+def use_loader(which: Loader) -> Iterator[None]:
     """Loads with `which` for as long as the context lasts."""
     if which is Loader.STOCK:
         yield

@@ -19,10 +19,10 @@ class Observation:
     @property
     def raised(self) -> bool:
         """Whether any rank raised in any check."""
-        return any(told and "failure" in told for outcomes in self.outcomes.values() for told in outcomes)
+        return any(message and "failure" in message for outcomes in self.outcomes.values() for message in outcomes)
 
     @property
     def symmetric(self) -> bool:
         """Whether every rank raised the same at the same place."""
-        failures = [[told and told.get("failure") for told in outcomes] for outcomes in self.outcomes.values()]
-        return all(told == ranks[0] for ranks in failures for told in ranks)
+        failures = [[message and message.get("failure") for message in outcomes] for outcomes in self.outcomes.values()]
+        return all(message == ranks[0] for ranks in failures for message in ranks)

@@ -11,14 +11,15 @@ from typing import Any
 
 from torch import Tensor
 
+from matrix.check_protocol import Flaw
 from matrix.checks import CHECKS
 from matrix.job import Task
-from matrix.model import Architecture, Check, Flaw, Tensors
+from matrix.model import Architecture, Check, Tensors
 from matrix.probe import compat
-from matrix.probe.checkpoint.fixture import Model, flaws, folder, load_reference, named_tensors, save
+from matrix.probe.checkpoint.fixture import Model, find_flaws, fixture_folder, load_reference, named_tensors, save
 from matrix.probe.checkpoint.judge import Reference
 from matrix.probe.checks import shards
-from matrix.probe.checks.loaders import loader
+from matrix.probe.checks.loaders import use_loader
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
 from matrix.probe.uninitialized import poisoned_memory
@@ -26,7 +27,7 @@ from matrix.probe.uninitialized import poisoned_memory
 
 @dataclass(frozen=True)
 class Seen:
-    """What one rank saw in one check: a `matrix.model.CheckResult`, and what is the same for every check."""
+    """What one rank saw in one check: a `matrix.check_protocol.CheckResult`, and what is the same for every check."""
 
     flaws: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -46,7 +47,7 @@ _load_reference = lru_cache(maxsize=1)(load_reference)
 
 
 class Session:
-    """What a check gets of the probe, as `matrix.model.CheckSession` documents it.
+    """What a check gets of the probe, as `matrix.check_protocol.CheckSession` documents it.
 
     `root` holds the fixtures. Every rank of the group runs the same methods in the same order.
     """
@@ -54,7 +55,7 @@ class Session:
     def __init__(self, task: Task, architecture: Architecture, root: Path) -> None:
         self.task = task
         self.model_class = recipes.model_class(architecture)
-        self.root, self.path = root, folder(root, architecture.id)
+        self.root, self.path = root, fixture_folder(root, architecture.id)
         self.folder = self.path / f"saved.{task.loader}"  # the other loader may be at work on the same architecture
         self.config = compat.ZERO3
         self.missing: tuple[str, ...] = ()
@@ -94,7 +95,7 @@ class Session:
         return Seen(result.flaws, result.missing, partitioned, _count(self._reference), seconds, spent)
 
     def _load(self) -> None:
-        with loader(self.task.loader), self.poisoned(), self.timed():
+        with use_loader(self.task.loader), self.poisoned(), self.timed():
             self._loaded, info = self.model_class.from_pretrained(self.path / "checkpoint", output_loading_info=True)
         self.missing = tuple(sorted(info["missing_keys"]))
 
@@ -125,11 +126,11 @@ class Session:
     def judge_shards(self) -> dict[str, list[Flaw]]:
         """Returns what is wrong with the model, put together from all ranks."""
         actual = {**named_tensors(self.model), **shards.gather_parameters(self.model)}
-        return flaws(actual, self._reference, {**self._reference.expected, **self._reference.nonpersistent})
+        return find_flaws(actual, self._reference, {**self._reference.expected, **self._reference.nonpersistent})
 
     def judge(self, model: Model) -> dict[str, list[Flaw]]:
         """Returns what is wrong with the persistent tensors of `model`."""
-        return flaws(named_tensors(model), self._reference, self._reference.expected)
+        return find_flaws(named_tensors(model), self._reference, self._reference.expected)
 
     def close(self) -> None:
         """Frees the model: its parameters, hooks and engine refer to each other.

@@ -1,4 +1,4 @@
-"""How ZeRO-3 lays a model out over the ranks: whether it did, what the shards hold together, and known values for them."""
+"""Reads and writes the shards of a ZeRO-3 model, as ZeRO-3 lays them out over the ranks."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matrix.probe.checkpoint.fixture import Model, put
+from matrix.probe.checkpoint.fixture import Model, set_buffer
 
 
 def are_partitioned(parameters: Iterable[Any]) -> bool:
@@ -57,7 +57,7 @@ def fill(model: Model, values: Mapping[str, Tensor]) -> None:
             shard = parameters[name].ds_tensor
             shard.copy_(_shard(value, shard.numel()))
         elif name in buffers:  # one that the load lost will be missed in what was saved
-            put(model, name, value)
+            set_buffer(model, name, value)
 
 
 def poison(model: Model) -> None:

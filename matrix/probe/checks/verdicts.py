@@ -40,9 +40,9 @@ def _merge(seen: list[Message], described: Described) -> list[Finding]:
     ]
 
 
-def _times(told: Message | None) -> tuple[float, float]:
-    """Seconds in all and seconds loading that a rank told of one check."""
-    timed = told.get("seen", told) if told else {}
+def _times(message: Message | None) -> tuple[float, float]:
+    """Returns the seconds in all and the seconds loading that a rank reported of one check."""
+    timed = message.get("seen", message) if message else {}
     return round(timed.get("seconds", 0.0), 4), round(timed.get("load_seconds", 0.0), 4)
 
 
@@ -65,8 +65,8 @@ def _blame(observation: Observation, check: Check) -> list[Failure]:
 
     A killed rank comes first: what the others then raise, or wait for, follows from it. A hang comes last.
     """
-    told = enumerate(observation.outcomes[check])
-    raised = [Failure(**{**m["failure"], "ranks": (rank,)}) for rank, m in told if m and "failure" in m]
+    messages = enumerate(observation.outcomes[check])
+    raised = [Failure(**{**m["failure"], "ranks": (rank,)}) for rank, m in messages if m and "failure" in m]
     ended = [failure for _, failure in sorted(observation.ended.items())]
     causes = {
         kind: [failure for failure in ended if failure.type == kind] for kind in ("RankKilled", "RankDied", "Hang")
@@ -76,7 +76,7 @@ def _blame(observation: Observation, check: Check) -> list[Failure]:
 
 def _broken(observation: Observation, check: Check) -> tuple[Verdict, Failure] | None:
     """Returns the verdict and evidence when not every rank came to an end, None when all did."""
-    if all(told and "seen" in told for told in observation.outcomes[check]):
+    if all(message and "seen" in message for message in observation.outcomes[check]):
         return None
     blamed = _blame(observation, check)
     ranks = tuple(rank for failure in blamed for rank in failure.ranks)
@@ -94,21 +94,21 @@ def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: De
     return replace(case, verdict=verdict, findings=tuple(blamed or found), tensors=tensors)
 
 
-def cases(task: Task, observation: Observation, fixture: Fixture, described: Described) -> list[Case]:
+def judge_task(task: Task, observation: Observation, fixture: Fixture, described: Described) -> list[Case]:
     """Returns the case of each check of `task`, whose architecture's tensors are `described`."""
     decided = []
     for check, outcomes in observation.outcomes.items():
-        times = [_times(told) for told in outcomes]
+        times = [_times(message) for message in outcomes]
         seconds, loading = (max(column) for column in zip(*times, strict=True))
         case = Case(task.architecture, task.loader, check, Verdict.PASS, seconds=seconds, load_seconds=loading)
         if broken := _broken(observation, check):
             decided.append(replace(case, verdict=broken[0], error=broken[1]))
         else:
-            decided.append(_judged(case, [told for told in outcomes if told], fixture, described))
+            decided.append(_judged(case, [message for message in outcomes if message], fixture, described))
     return decided
 
 
-def undecided(task: Task, fixture: Fixture) -> list[Case]:
+def foresee_cases(task: Task, fixture: Fixture) -> list[Case]:
     """Returns the cases of a task that say nothing about ZeRO-3: one process cannot load, or save, the model either."""
     return [
         Case(task.architecture, task.loader, check, fixture.foreseen(check), error=fixture.error)
@@ -117,7 +117,7 @@ def undecided(task: Task, fixture: Fixture) -> list[Case]:
     ]
 
 
-def ready(task: Task, fixture: Fixture) -> Task:
+def remove_foreseen(task: Task, fixture: Fixture) -> Task:
     """Returns the task with the checks that are left to make, maybe none."""
     return replace(task, checks=tuple(check for check in task.checks if fixture.foreseen(check) is Verdict.PASS))
 

@@ -1,4 +1,4 @@
-"""`python -m matrix.probe.discovery scan | census`: what that module answers to the question on stdin, as JSON lines."""
+"""`python -m matrix.probe.discovery scan | census`: answers the question on stdin with JSON lines."""
 
 import importlib
 import json
@@ -12,8 +12,8 @@ def main(name: str) -> None:
     records = claim_stdout()
     set_variables()
     question = json.load(sys.stdin)
-    for answer in importlib.import_module(f"matrix.probe.discovery.{name}").answers(question):
-        records.write(json.dumps(answer) + "\n")
+    for line in importlib.import_module(f"matrix.probe.discovery.{name}").answer(question):
+        records.write(json.dumps(line) + "\n")
     records.flush()
 
 

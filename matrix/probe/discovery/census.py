@@ -14,10 +14,10 @@ import torch
 from matrix.model import Architecture
 from matrix.probe.checkpoint.baseline import build_fixture
 from matrix.probe.exceptions import explain
-from matrix.probe.ranks.ipc import each
+from matrix.probe.ranks.ipc import map_in_processes
 from matrix.probe.tiny import recipes, search
 from matrix.probe.tiny.buffer_sites import buffer_sites
-from matrix.probe.tiny.odd_sizes import uneven
+from matrix.probe.tiny.odd_sizes import make_uneven
 from matrix.verdicts import Verdict
 
 TIMEOUT = 300.0
@@ -32,14 +32,14 @@ Values = dict[str, Any]
 def census(entry: Values) -> Values:
     """Returns one answer: `status` is ok, unsupported or error, the latter two with a `message`."""
     try:
-        return {"id": entry["id"], "status": "ok", **measured(entry)}
+        return {"id": entry["id"], "status": "ok", **measure(entry)}
     except recipes.UnsupportedError as error:
         return {"id": entry["id"], "status": "unsupported", "message": str(error)}
     except Exception as error:
         return {"id": entry["id"], "status": "error", "message": explain(error)}
 
 
-def measured(entry: Values) -> Values:
+def measure(entry: Values) -> Values:
     """Builds the tiny model. Returns its configuration, the full-size model's sites that it has not, and its numels.
 
     `broken` says why it cannot be loaded in one process, empty where it can.
@@ -70,7 +70,7 @@ def shrink_loadable(name: str, cls: Any, given: Values, seed: Values | None) -> 
     Conversions of transformers 5 count on sizes that its constructors do not ask for: what is written is cut into heads.
     So where something is wrong with a size that is odd, or that did elsewhere, the plain rules are tried.
     """
-    recipe = uneven(cls, search.shrink(cls, given, seed))
+    recipe = make_uneven(cls, search.shrink(cls, given, seed))
     right, why = try_plain_load(name, recipe)
     with contextlib.suppress(Exception):
         even = recipe if right else search.shrink(cls, given)
@@ -93,7 +93,7 @@ def try_plain_load(name: str, recipe: search.Recipe) -> tuple[bool, str]:
     return not fixture.error and not fixture.baseline, why
 
 
-def answers(question: Values) -> list[Values]:
+def answer(question: Values) -> list[Values]:
     """Returns the answers, one for every architecture."""
     torch.set_num_threads(1)
     entries = question["architectures"]
@@ -101,8 +101,8 @@ def answers(question: Values) -> list[Values]:
         with contextlib.suppress(Exception):
             recipes.model_class(Architecture(entry["id"], ""))
     died = f"the search ended its process, or took longer than {TIMEOUT:.0f} s"
-    told = [
+    answers = [
         answer or {"id": entry["id"], "status": "error", "message": died}
-        for entry, answer in each(entries, census, question["processes"], TIMEOUT)
+        for entry, answer in map_in_processes(entries, census, question["processes"], TIMEOUT)
     ]
-    return sorted(told, key=lambda answer: answer["id"])
+    return sorted(answers, key=lambda answer: answer["id"])

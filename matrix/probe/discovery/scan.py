@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from matrix.probe.discovery.source_scan import makes_modules, written_sites
+from matrix.probe.discovery.source_scan import makes_modules, read_written_sites
 from matrix.probe.exceptions import explain
-from matrix.probe.ranks.ipc import each
+from matrix.probe.ranks.ipc import map_in_processes
 from matrix.probe.tiny import classes, recipes, search
 
 _LACKING = re.compile(r"requires the ([\w.-]+) library")
@@ -37,27 +37,27 @@ Configs = Mapping[str, Mapping[str, Any]]
 """What is laid over the default configuration of a model type, its own or inside another."""
 
 
-def given(cls: type[PreTrainedModel], configs: Configs) -> list[Values]:
+def select_configs(cls: type[PreTrainedModel], configs: Configs) -> list[Values]:
     """Returns what `configs` say about `cls`: with the configurations inside it, or without where those do not fit."""
     own = dict(configs.get(cls.config_class.model_type, {}))
     inside = _insides(cls.config_class, json.dumps(own))
-    told = [
+    inner_configs = [
         search.nested(path, dict(configs[inner.model_type])) for path, inner in inside if inner.model_type in configs
     ]
-    return [recipes.merge(recipes.merged(told), own), *([own] if told else [])]
+    return [recipes.merge(recipes.merged(inner_configs), own), *([own] if inner_configs else [])]
 
 
 @functools.cache
 def _insides(kind: type[PretrainedConfig], own: str) -> list[tuple[search.Path, PretrainedConfig]]:
     try:
         return list(search.insides(recipes.configured(kind, json.loads(own))))
-    except Exception:  # whoever builds the model tells why
+    except Exception:  # building the model reports why
         return []
 
 
-def described(cls: type[PreTrainedModel], configs: Configs) -> Values:
+def describe(cls: type[PreTrainedModel], configs: Configs) -> Values:
     """Describes a class: its sites and the classes of its modules, or why it could not be built."""
-    attempts = [_built(cls, config) for config in given(cls, configs)]
+    attempts = [_built(cls, config) for config in select_configs(cls, configs)]
     about = next((one for one in attempts if "sites" in one), attempts[0])
     return {"id": f"{classes.model_type(cls)}:{cls.__name__}", "module": cls.__module__, **about}
 
@@ -66,11 +66,11 @@ def _built(cls: type[PreTrainedModel], config: Values) -> Values:
     try:
         _, full = search.complete(cls, config)
     except Exception as error:
-        return {"error": explain(error), "suspect": suspect(cls, error)}
+        return {"error": explain(error), "suspect": is_suspect(cls, error)}
     return {"sites": full.sites, "config": config, "parameters": full.parameters, "modules": full.classes}
 
 
-def suspect(cls: type[PreTrainedModel], error: Exception) -> bool:
+def is_suspect(cls: type[PreTrainedModel], error: Exception) -> bool:
     """Returns whether a class that cannot be built has modules, and so maybe buffers, of a missing package.
 
     A class that only holds a model which cannot be built is not suspect; that model is.
@@ -83,7 +83,7 @@ def suspect(cls: type[PreTrainedModel], error: Exception) -> bool:
     return hasattr(sys.modules[cls.__module__], holder) and any(makes_modules(file, package) for package in lacking)
 
 
-def imported(names: Sequence[str]) -> tuple[list[type[PreTrainedModel]], list[Values]]:
+def import_modules(names: Sequence[str]) -> tuple[list[type[PreTrainedModel]], list[Values]]:
     """Imports the modules `names`. Returns their models, and an error for each module that cannot be imported."""
     modules = {name: _import(name) for name in names}
     found = [cls for module in modules.values() if isinstance(module, ModuleType) for cls in classes.defined(module)]
@@ -104,10 +104,10 @@ def _not_imported(name: str, error: Exception) -> Values:
     return {"id": f"{name.split('.')[-2]}:{last}", "module": name, "error": explain(error), "suspect": False}
 
 
-def unreached(told: Sequence[Values], names: Sequence[str]) -> dict[str, list[str]]:
+def find_unreached(answers: Sequence[Values], names: Sequence[str]) -> dict[str, list[str]]:
     """Returns the buffers that the modules `names` register and no model that was built has, by module."""
-    modules = {name for about in told for name in about.get("modules", ())}
-    sites = {site for about in told for site in about.get("sites", ())}
+    modules = {name for about in answers for name in about.get("modules", ())}
+    sites = {site for about in answers for site in about.get("sites", ())}
     buffers = {site.partition(".")[2] for site in sites}
 
     def reached(site: str) -> bool:
@@ -115,7 +115,7 @@ def unreached(told: Sequence[Values], names: Sequence[str]) -> dict[str, list[st
         owner, _, name = site.partition(".")
         return site in sites or (owner in modules and (name == "*" or "BatchNorm" in name or name in buffers))
 
-    left = {name: [site for site in written_sites(classes.source(name)) if not reached(site)] for name in names}
+    left = {name: [site for site in read_written_sites(classes.source(name)) if not reached(site)] for name in names}
     return {name: sites_of_one for name, sites_of_one in left.items() if sites_of_one}
 
 
@@ -125,13 +125,13 @@ def discover(names: Sequence[str], configs: Configs, processes: int) -> list[Val
     Of each configuration a head is built first. The other classes of a module are left out where no such head has a
     buffer and the source registers none: nothing is in them that could add one.
     """
-    found, told = imported(names)
+    found, answers = import_modules(names)
     first = list({(cls.__module__, cls.config_class): cls for cls in sorted(found, key=_rarity)}.values())
-    told += _told(first, configs, processes)
-    bearing = {about["module"] for about in told if about.get("sites") != {}}
-    bearing |= {name for name in names if written_sites(classes.source(name))}
+    answers += _describe_all(first, configs, processes)
+    bearing = {about["module"] for about in answers if about.get("sites") != {}}
+    bearing |= {name for name in names if read_written_sites(classes.source(name))}
     rest = [cls for cls in found if cls not in first and cls.__module__ in bearing]
-    return sorted(told + _told(rest, configs, processes), key=lambda about: about["id"])
+    return sorted(answers + _describe_all(rest, configs, processes), key=lambda about: about["id"])
 
 
 def _rarity(cls: type[PreTrainedModel]) -> tuple[bool, str]:
@@ -139,34 +139,34 @@ def _rarity(cls: type[PreTrainedModel]) -> tuple[bool, str]:
     return "For" in cls.__name__, cls.__name__
 
 
-def _told(found: Sequence[type[PreTrainedModel]], configs: Configs, processes: int) -> list[Values]:
+def _describe_all(found: Sequence[type[PreTrainedModel]], configs: Configs, processes: int) -> list[Values]:
     """Describes each class in a process; one that ends its process or takes too long gets an error."""
-    told = []
-    for cls, about in each(found, partial(described, configs=configs), processes, TIMEOUT):
+    answers = []
+    for cls, about in map_in_processes(found, partial(describe, configs=configs), processes, TIMEOUT):
         name = {"id": f"{classes.model_type(cls)}:{cls.__name__}", "module": cls.__module__}
         died = {"error": f"ended its process, or took longer than {TIMEOUT:.0f} s", "suspect": True}
-        told.append(about or {**name, **died})
-    return told
+        answers.append(about or {**name, **died})
+    return answers
 
 
-def worth_telling(told: Sequence[Values], left: Mapping[str, Sequence[str]]) -> list[Values]:
+def select_answers(answers: Sequence[Values], left: Mapping[str, Sequence[str]]) -> list[Values]:
     """Returns the classes that bear a buffer, and those that could not be built and may bear one that no other does.
 
     These are made of another package's modules, or the source that they are written in registers what is `left`. A
     base class without a forward is no model.
     """
-    bases = {about["id"] for about in told if "error" in about and about["id"].endswith("PreTrainedModel")}
-    failed = [about for about in told if "error" in about and (about["suspect"] or about["module"] in left)]
-    return [about for about in told if about.get("sites") or (about in failed and about["id"] not in bases)]
+    bases = {about["id"] for about in answers if "error" in about and about["id"].endswith("PreTrainedModel")}
+    failed = [about for about in answers if "error" in about and (about["suspect"] or about["module"] in left)]
+    return [about for about in answers if about.get("sites") or (about in failed and about["id"] not in bases)]
 
 
-def answers(question: Values) -> list[Values]:
+def answer(question: Values) -> list[Values]:
     """Returns the answers."""
     torch.set_num_threads(1)
     folders = question.get("folders")
     names = [name for name in classes.model_modules() if not folders or name.split(".")[2] in folders]
-    told = discover(names, question["configs"], question["processes"])
-    left = unreached(told, names)
-    kept = [{n: v for n, v in about.items() if n not in _INNER} for about in worth_telling(told, left)]
+    answers = discover(names, question["configs"], question["processes"])
+    left = find_unreached(answers, names)
+    kept = [{n: v for n, v in about.items() if n not in _INNER} for about in select_answers(answers, left)]
     sites = sorted(site for sites_of_one in left.values() for site in sites_of_one)
     return [*({"class": about} for about in kept), {"unreached": sites}]

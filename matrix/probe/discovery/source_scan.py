@@ -1,4 +1,4 @@
-"""What the sources of models say about persistent buffers, without building anything: a check on what building found."""
+"""Reads from the sources of models which persistent buffers they register: a check on what building found."""
 
 import ast
 import functools
@@ -10,7 +10,7 @@ _BATCH_NORM = re.compile(r"(Sync|Lazy)?BatchNorm\w*")
 
 
 @functools.cache
-def written_sites(file: Path) -> tuple[str, ...]:
+def read_written_sites(file: Path) -> tuple[str, ...]:
     """Returns the persistent buffers that classes in `file` register, as "ModuleClass.name", sorted.
 
     A norm is "ModuleClass.BatchNorm2d"; the name is "*" where it is not written down.

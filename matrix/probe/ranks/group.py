@@ -133,7 +133,10 @@ class Group:
         for rank in hung:
             observation.ended[rank] = Failure("Hang", "no answer", self._stack(rank), (rank,))
         silent = {
-            rank for outcomes in observation.outcomes.values() for rank, told in enumerate(outcomes) if told is None
+            rank
+            for outcomes in observation.outcomes.values()
+            for rank, message in enumerate(outcomes)
+            if message is None
         }
         children = self.children
         self.close()

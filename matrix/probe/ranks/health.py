@@ -26,9 +26,9 @@ def _shards() -> bool:
         return hasattr(weight, "ds_id") and weight.numel() == 15 and bool((weight == _TOKEN).all())
 
 
-def healthy() -> bool:
+def is_healthy() -> bool:
     """Returns whether this rank can be used again. All ranks of the group ask at the same time; may hang if one cannot."""
-    if not compat.pristine() or torch.get_default_dtype() is not torch.float32:
+    if not compat.is_pristine() or torch.get_default_dtype() is not torch.float32:
         return False
     device = deepspeed.accelerator.get_accelerator().current_device_name()
-    return _agree(device) and _shards() and compat.pristine()
+    return _agree(device) and _shards() and compat.is_pristine()

@@ -51,7 +51,7 @@ _ours: set[Channel] = set()
 """The parent's open ends. A forked child closes its copies: one left open would hide the end from the other side."""
 
 
-def merged(channels: Iterable[Channel]) -> Iterator[Message]:
+def merge_channels(channels: Iterable[Channel]) -> Iterator[Message]:
     """Yields the messages of all `channels` as they come, until every other side has closed."""
     with selectors.DefaultSelector() as selector:
         for channel in channels:
@@ -124,7 +124,7 @@ def _ended(share: _Share[_Item]) -> Sequence[_Item]:
     return share.items[share.done :]
 
 
-def each(
+def map_in_processes(
     items: Sequence[_Item], work: Callable[[_Item], Message], processes: int, timeout: float
 ) -> Iterator[tuple[_Item, Message | None]]:
     """Yields what `work` answers for every item, in several forked processes.

@@ -32,7 +32,7 @@ def join(device: Device, init_method: str | None = None) -> None:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     compat.preload_deepspeed()
     if device is Device.CPU:
-        compat.without_shm_op()
+        compat.disable_shm_op()
     import deepspeed
 
     deepspeed.init_distributed(dist_backend=device.backend, init_method=init_method, verbose=False)
@@ -51,7 +51,7 @@ def become(rank: int, world_size: int, device: Device) -> None:
     )
 
 
-def do_task(task: Task, architecture: Architecture, root: Path, tell: Callable[[Message], None]) -> None:
+def do_task(task: Task, architecture: Architecture, root: Path, send: Callable[[Message], None]) -> None:
     """Runs every check of `task` and sends each outcome as it comes. After an exception the rest cannot be reached."""
     from matrix.probe.checks.session import Session
 
@@ -63,26 +63,26 @@ def do_task(task: Task, architecture: Architecture, root: Path, tell: Callable[[
             seen = session.run(check)
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                tell({"unable": asdict(failure(error))})
+                send({"unable": asdict(failure(error))})
                 return
             spent = {
                 "seconds": time.perf_counter() - started,
                 "load_seconds": session.watch.seconds if session else 0.0,
             }
             for unreached in task.checks[position:]:
-                tell({"check": unreached, "failure": asdict(failure(error)), **spent})
+                send({"check": unreached, "failure": asdict(failure(error)), **spent})
                 spent = dict.fromkeys(spent, 0.0)
             break
-        tell({"check": check, "seen": asdict(seen)})
+        send({"check": check, "seen": asdict(seen)})
     if session:
         session.close()
 
 
 def _is_healthy() -> bool:
-    from matrix.probe.ranks.health import healthy
+    from matrix.probe.ranks.health import is_healthy
 
     try:
-        return healthy()
+        return is_healthy()
     except Exception:
         return False
 

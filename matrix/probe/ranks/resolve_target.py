@@ -18,7 +18,7 @@ from matrix.model import Architecture, Loader, Source
 from matrix.probe.ranks.ipc import Channel, Child, fork
 from matrix.probe.tiny import recipes, shrink_user_model, user_model
 from matrix.probe.tiny.shrink_user_model import FAMILY, Tiny
-from matrix.probe.tiny.user_model import TargetError, explained
+from matrix.probe.tiny.user_model import TargetError, explain_briefly
 
 
 def identify(source: Source) -> Architecture:
@@ -36,11 +36,11 @@ def _why(source: Source, refused: Exception) -> str:
     try:
         shrink_user_model.sketch(source)
     except Exception as error:
-        return f"it cannot be built in any size: {explained(error)}"
-    return f"it cannot be made tiny: {explained(refused)}; --full takes it as it is"
+        return f"it cannot be built in any size: {explain_briefly(error)}"
+    return f"it cannot be made tiny: {explain_briefly(refused)}; --full takes it as it is"
 
 
-def _fitted(source: Source) -> Tiny:
+def _shrink(source: Source) -> Tiny:
     """Returns the first tiny model of `source` that can be built. Raises TargetError."""
     try:
         return shrink_user_model.shrink(source)
@@ -48,12 +48,12 @@ def _fitted(source: Source) -> Tiny:
         raise TargetError(_why(source, error)) from error
 
 
-def _told_of(tiny: Tiny) -> dict[str, Any]:
+def _describe(tiny: Tiny) -> dict[str, Any]:
     """Describes the model that will be measured: its size, its buffer sites, and the configuration that gave it."""
     return {"parameters": tiny.parameters, "sites": list(tiny.sites), "tiny": tiny.source.tiny}
 
 
-def _compared(source: Source, tiny: Tiny) -> Iterator[dict[str, Any]]:
+def _compare(source: Source, tiny: Tiny) -> Iterator[dict[str, Any]]:
     """Yields the size of the full-size model and which of its buffer sites the tiny one has not, or why it is unknown.
 
     If some are missing, yields another tiny model that may have them.
@@ -61,13 +61,13 @@ def _compared(source: Source, tiny: Tiny) -> Iterator[dict[str, Any]]:
     try:
         full = shrink_user_model.sketch(source)
     except Exception as error:
-        yield {"unknown": explained(error)}
+        yield {"unknown": explain_briefly(error)}
         return
     wanted = frozenset(full.sites)
     yield {"full_parameters": full.parameters, "lost": sorted(wanted - {*tiny.sites})}
     if not wanted <= {*tiny.sites}:
         better = shrink_user_model.shrink(source, wanted)
-        yield {**_told_of(better), "lost": sorted(wanted - {*better.sites})}
+        yield {**_describe(better), "lost": sorted(wanted - {*better.sites})}
 
 
 def _resolve(source: Source, channel: Channel) -> None:
@@ -77,25 +77,25 @@ def _resolve(source: Source, channel: Channel) -> None:
         channel.send({"id": architecture.id})
         if source.full:
             return
-        tiny = _fitted(source)
-        channel.send(_told_of(tiny))
-        for compared in _compared(source, tiny):
+        tiny = _shrink(source)
+        channel.send(_describe(tiny))
+        for compared in _compare(source, tiny):
             channel.send(compared)
     except TargetError as error:
         channel.send({"refused": str(error)})
 
 
-def _told(child: Child, timeout: float) -> dict[str, Any]:
+def _collect(child: Child, timeout: float) -> dict[str, Any]:
     """Collects what `child` sends until it is done, dies, or sends nothing for `timeout` seconds."""
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     child.channel.socket.settimeout(timeout)
     with suppress(TimeoutError):
         for message in child.channel:
-            told |= message
+            found |= message
     child.channel.close()
     os.kill(child.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
     os.waitpid(child.pid, 0)
-    return told
+    return found
 
 
 def resolve(job: Job) -> tuple[Job, dict[str, Any]]:
@@ -105,15 +105,15 @@ def resolve(job: Job) -> tuple[Job, dict[str, Any]]:
     """
     if job.target is None:
         raise ValueError("a job without a target has its architectures")
-    told = _told(fork(partial(_resolve, job.target)), job.timeout)
-    if "refused" in told:
-        raise TargetError(told["refused"])
-    if "id" not in told or not (job.target.full or "sites" in told):
+    found = _collect(fork(partial(_resolve, job.target)), job.timeout)
+    if "refused" in found:
+        raise TargetError(found["refused"])
+    if "id" not in found or not (job.target.full or "sites" in found):
         raise TargetError(f"building the model ended its process, or took longer than {job.timeout:.0f} s")
-    if not job.target.full and not {"lost", "unknown"} & told.keys():
-        told["unknown"] = f"building it ended its process, or took longer than {job.timeout:.0f} s"
-    tiny = told.pop("tiny", {})
+    if not job.target.full and not {"lost", "unknown"} & found.keys():
+        found["unknown"] = f"building it ended its process, or took longer than {job.timeout:.0f} s"
+    tiny = found.pop("tiny", {})
     source = replace(job.target, tiny=tiny, full=True)
-    architecture = Architecture(told["id"], FAMILY, source=source)
+    architecture = Architecture(found["id"], FAMILY, source=source)
     tasks = tuple(Task(architecture.id, loader, tuple(CHECKS)) for loader in Loader)
-    return replace(job, architectures=(architecture,), tasks=tasks), told
+    return replace(job, architectures=(architecture,), tasks=tasks), found

@@ -13,10 +13,10 @@ from typing import Any
 from matrix.job import Job, Task
 from matrix.model import Architecture, Case, CaseKey, Failure
 from matrix.probe.checkpoint.baseline import build_fixture
-from matrix.probe.checkpoint.fixture import Fixture, described
-from matrix.probe.checks.verdicts import cases, confirm, ready, undecided
+from matrix.probe.checkpoint.fixture import Fixture, describe_tensors
+from matrix.probe.checks.verdicts import confirm, foresee_cases, judge_task, remove_foreseen
 from matrix.probe.ranks.group import Group, StartError, reap_leaving
-from matrix.probe.ranks.ipc import Channel, Child, each, fork, merged
+from matrix.probe.ranks.ipc import Channel, Child, fork, map_in_processes, merge_channels
 from matrix.probe.tiny import recipes
 from matrix.verdicts import Verdict
 
@@ -25,7 +25,7 @@ Emit = Callable[[dict[str, Any]], None]
 WORKERS = 3
 """How many work at the same time. Ranks wait for each other about half of the time: two workers leave 2 cores idle."""
 
-_described = cache(described)
+_described = cache(describe_tensors)
 
 
 def build_fixtures(job: Job, root: Path, emit: Emit) -> dict[str, Fixture]:
@@ -36,7 +36,7 @@ def build_fixtures(job: Job, root: Path, emit: Emit) -> dict[str, Fixture]:
         return asdict(build_fixture(architecture, root))
 
     died = Failure("BuilderDied", f"the plain load ended its process, or took longer than {job.timeout:.0f} s")
-    for architecture, answer in each(job.architectures, build, job.world_size, job.timeout):
+    for architecture, answer in map_in_processes(job.architectures, build, job.world_size, job.timeout):
         broken = Fixture(architecture.id, Verdict.BASELINE_BROKEN, died)
         fixtures[architecture.id] = Fixture.from_dict(answer) if answer else broken
         done = {"done": len(fixtures), "of": len(job.architectures), "at": architecture.id}
@@ -78,7 +78,7 @@ class Worker:
         started = time.perf_counter()
         observation = group.run(task)
         tensors = _described(self.root, task.architecture)
-        decided = cases(task, observation, self.fixtures[task.architecture], tensors)
+        decided = judge_task(task, observation, self.fixtures[task.architecture], tensors)
         seconds = round(time.perf_counter() - started, 4)
         return [case if case.seconds else replace(case, seconds=seconds) for case in decided]
 
@@ -132,7 +132,7 @@ def _shares(tasks: Sequence[Task]) -> list[list[Task]]:
 def _collect(workers: list[Child], emit: Emit) -> list[dict[str, float]]:
     """Passes on what the workers send, until all have ended, and returns what each measured of itself."""
     measured = []
-    for message in merged([worker.channel for worker in workers]):
+    for message in merge_channels([worker.channel for worker in workers]):
         if "unable" in message:
             raise StartError(Failure(**message["unable"]))
         if "worker" in message:
@@ -155,8 +155,8 @@ def run_job(job: Job, root: Path, emit: Emit) -> dict[str, float]:
     """
     fixtures = build_fixtures(job, root, emit)
     for task in job.tasks:
-        _emit_cases(undecided(task, fixtures[task.architecture]), emit)
-    left = [ready(task, fixtures[task.architecture]) for task in job.tasks]
+        _emit_cases(foresee_cases(task, fixtures[task.architecture]), emit)
+    left = [remove_foreseen(task, fixtures[task.architecture]) for task in job.tasks]
     shares = _shares([task for task in left if task.checks])
     workers = [fork(partial(_work, job, root, fixtures, share)) for share in shares if share]
     measured = _collect(workers, emit)

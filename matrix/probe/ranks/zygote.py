@@ -40,7 +40,7 @@ def describe_hardware(device: Device) -> str:
 
 def describe_environment(job: Job) -> EnvironmentInfo:
     """Returns what this interpreter really has; the host gives it its id."""
-    packages = compat.packages()
+    packages = compat.list_packages()
     return EnvironmentInfo(
         id="",
         python=platform.python_version(),
@@ -65,7 +65,7 @@ def warm_up(job: Job) -> None:
     if job.device is Device.CPU or not compat.deepspeed_spoils_fork():
         compat.preload_deepspeed()
     if job.device is Device.CPU:
-        compat.without_shm_op()  # asks deepspeed which of its operations would compile, which takes each rank a while
+        compat.disable_shm_op()  # asks deepspeed which of its operations would compile, which takes each rank a while
     gc.collect()
     gc.freeze()
 

@@ -9,23 +9,23 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from matrix.probe.tiny import recipes
 from matrix.probe.tiny.buffer_sites import buffer_sites, build_on_meta
-from matrix.probe.tiny.search import NO_WIDTHS, Recipe, Values, nested, whole_numbers
+from matrix.probe.tiny.search import NO_WIDTHS, Recipe, Values, find_sizes, nested
 
 _INNER, _WIDTHS = (frozenset(recipes.SIZES[rule].split()) for rule in (24, 32))
 """How configurations call the inner widths of feed-forward layers; the widths between layers, and sizes of the same rule."""
 _HEADS = frozenset(name for name in recipes.LARGEST if name.endswith(("heads", "n_head")))
 
 
-def uneven(cls: type[PreTrainedModel], recipe: Recipe) -> Recipe:
+def make_uneven(cls: type[PreTrainedModel], recipe: Recipe) -> Recipe:
     """Returns `recipe` with sizes that give a parameter of odd numel and keep the buffer sites, if any that are tried do."""
-    tiny = recipes.tiny_config(cls, recipe.config)
+    tiny = recipes.make_tiny_config(cls, recipe.config)
     even = build_on_meta(cls, tiny)
     if _uneven(even):
         return recipe
     for sizes in _sizes(tiny):
         with suppress(Exception):
             values = recipes.merge(recipe.config, sizes)
-            model = build_on_meta(cls, recipes.tiny_config(cls, values))
+            model = build_on_meta(cls, recipes.make_tiny_config(cls, values))
             if _uneven(model) and buffer_sites(model) == buffer_sites(even):
                 return replace(recipe, config=values, parameters=sum(p.numel() for p in model.parameters()))
     return recipe
@@ -37,7 +37,7 @@ def _uneven(model: Any) -> bool:
 
 def _sizes(tiny: PretrainedConfig) -> Iterator[Values]:
     """Yields what is tried, the smallest change first: inner widths (biases), widths (norms), then three heads."""
-    sizes = whole_numbers(tiny)
+    sizes = find_sizes(tiny)
 
     def all_of(names: frozenset[str], odd: Callable[[int], int]) -> Values:
         return recipes.merged(nested(path, odd(size)) for path, size in sizes.items() if path[-1] in names)

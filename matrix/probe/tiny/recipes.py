@@ -74,17 +74,17 @@ SIZES: Mapping[float, str] = {
 LARGEST = {name: size for size, names in SIZES.items() for name in names.split()}
 
 NO_TIMM = {"backbone": None, "use_timm_backbone": False, "use_pretrained_backbone": False}
-"""What 4.x must be told too when a model gets a backbone of transformers' own."""
+"""Must be set too in 4.x when a model gets a backbone of transformers' own."""
 
 NO_ARGUMENTS = ("args", "kwargs", "_out_features", "_out_indices")
-"""Names in constructors that are not told: the private two follow from out_features."""
+"""Names in constructors that are never set: the private two follow from out_features."""
 
 
 _BOOL_FOR_INT = re.compile(r"Field '(\w+)' expected int, got bool \(value: (True|False)\)")
 
 
 class UnsupportedError(Exception):
-    """The installed transformers lacks this architecture, or a package that it needs: the message says which."""
+    """The installed transformers does not have this architecture, or a package that it needs is missing; the message says which."""
 
 
 def model_class(architecture: Architecture) -> type[PreTrainedModel]:
@@ -129,10 +129,10 @@ def configured(kind: type[PretrainedConfig], given: Mapping[str, Any]) -> Pretra
         return made(kind, given)
     try:
         values = arguments(made(kind, {}))
-    except Exception:  # it must be told something first
+    except Exception:  # it has required arguments
         values = {}
     inside = {name: _over(values.get(name), value) for name, value in nested.items()}
-    return made(kind, accompanied({**given, **inside}))
+    return made(kind, add_backbone_arguments({**given, **inside}))
 
 
 def made(kind: type[PretrainedConfig], values: Mapping[str, Any]) -> PretrainedConfig:
@@ -157,55 +157,55 @@ def _over(config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
     deeper = {
         name: _over(inner.get(name), value) if isinstance(value, Mapping) else value for name, value in given.items()
     }
-    return merge(unlike_defaults(config), deeper)
+    return merge(diff_from_defaults(config), deeper)
 
 
-def tiny_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
+def make_tiny_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
     """Returns the full-size configuration shrunk by the rules, with `given` unchanged in it. Raises as `full_config`."""
     try:
         full = full_config(cls, given)
     except Exception:  # what fits a tiny model need not fit a full-size one
         full = full_config(cls, {})
-    return made(type(full), merge(shrink(full), accompanied(given)))
+    return made(type(full), merge(shrink(full), add_backbone_arguments(given)))
 
 
-def accompanied(given: Mapping[str, Any]) -> dict[str, Any]:
+def add_backbone_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns `given` with the arguments that a backbone of transformers' own needs."""
     return {**given, **(NO_TIMM if "backbone_config" in given else {})}
 
 
-def own_config(source: Source) -> PretrainedConfig:
+def make_user_config(source: Source) -> PretrainedConfig:
     """Returns a user's configuration, shrunk by the rules unless its full size is asked for. Raises TargetError."""
     full = user_model.full_config(source)
-    return full if source.full else type(full).from_dict(with_sizes(full, user_model.values(source), shrink(full)))
+    return full if source.full else type(full).from_dict(replace_sizes(full, user_model.values(source), shrink(full)))
 
 
-def with_sizes(config: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
+def replace_sizes(config: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
     """Returns `values` of `config` with `sizes` in place of those of the same or an equivalent name."""
-    same = other_names(config)
+    same = read_other_names(config)
     replaced = {same.get(name, name) for name in sizes}
     merged = {name: value for name, value in values.items() if same.get(name, name) not in replaced}
     for name, size in sizes.items():
-        inner, before = value_of(config, name, None), values.get(name, {})
+        inner, before = read_value(config, name, None), values.get(name, {})
         nested = isinstance(inner, PretrainedConfig) and isinstance(before, Mapping) and isinstance(size, Mapping)
-        merged[name] = with_sizes(inner, before, size) if nested else size
+        merged[name] = replace_sizes(inner, before, size) if nested else size
     return merged
 
 
 def stated(config: PretrainedConfig, values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns those of `values` that the class of `config` takes as arguments, in nested configurations too."""
-    same = other_names(config)
+    same = read_other_names(config)
     names = {"model_type", *(same.get(name, name) for name in arguments(config))}
     found = {}
     for name, value in values.items():
         if same.get(name, name) in names:
-            inner = value_of(config, name, None)
+            inner = read_value(config, name, None)
             nested = isinstance(inner, PretrainedConfig) and isinstance(value, Mapping)
             found[name] = stated(inner, value) if nested else value
     return found
 
 
-def other_names(config: PretrainedConfig) -> Mapping[str, str]:
+def read_other_names(config: PretrainedConfig) -> Mapping[str, str]:
     """Returns the attribute for each of its other names."""
     return getattr(config, "attribute_map", {})
 
@@ -217,7 +217,9 @@ def build(architecture: Architecture) -> PreTrainedModel:
     """
     try:
         cls = model_class(architecture)
-        config = own_config(architecture.source) if architecture.source else tiny_config(cls, architecture.config)
+        config = (
+            make_user_config(architecture.source) if architecture.source else make_tiny_config(cls, architecture.config)
+        )
         torch.manual_seed(0)
         return cls(config).eval()
     except ImportError as error:
@@ -231,22 +233,23 @@ def shrink(config: PretrainedConfig) -> dict[str, Any]:
     """
     values = arguments(config)
     tiny = {name: small(name, value) for name, value in values.items()}
-    tiny.update(fewer_layers(values))
-    tiny.update(heads_alike(values))
+    tiny.update(keep_layer_kinds(values))
+    tiny.update(keep_heads_equal(values))
     return {name: value for name, value in tiny.items() if value != values[name]}
 
 
-def shrink_nested(config: PretrainedConfig) -> dict[str, Any]:
+def shrink_inner_config(config: PretrainedConfig) -> dict[str, Any]:
     """Returns the same for a sub-configuration, with what its parent makes different from the defaults of its class."""
-    return {**unlike_defaults(config), **shrink(config)}
+    return {**diff_from_defaults(config), **shrink(config)}
 
 
-def unlike_defaults(config: PretrainedConfig) -> dict[str, Any]:
+def diff_from_defaults(config: PretrainedConfig) -> dict[str, Any]:
     """Returns what makes a sub-configuration different from the defaults of its class, as a table."""
     values, plain = arguments(config), _defaults(type(config))
     given = {name: value for name, value in values.items() if _differ(value, plain[name])}
     tables = {
-        name: unlike_defaults(value) if isinstance(value, PretrainedConfig) else value for name, value in given.items()
+        name: diff_from_defaults(value) if isinstance(value, PretrainedConfig) else value
+        for name, value in given.items()
     }
     return {"model_type": config.model_type, **tables}
 
@@ -273,7 +276,7 @@ def arguments(config: PretrainedConfig) -> dict[str, Any]:
     Some classes take the configurations inside them without stating so.
     """
     kind: Any = type(config)
-    values = {name: value_of(config, name, default) for name, default in _stated_arguments(kind).items()}
+    values = {name: read_value(config, name, default) for name, default in _stated_arguments(kind).items()}
     inside = {name: value for name, value in vars(config).items() if isinstance(value, PretrainedConfig)}
     return dict(sorted({**values, **inside}.items()))
 
@@ -287,7 +290,7 @@ def _stated_arguments(kind: Any) -> dict[str, Any]:
     return {name: names[name] for name in sorted(names) if name not in NO_ARGUMENTS}
 
 
-def value_of(config: PretrainedConfig, name: str, stated: Any) -> Any:
+def read_value(config: PretrainedConfig, name: str, stated: Any) -> Any:
     """Returns `config`'s value of `name`, otherwise its constructor's default. 5.x refuses values that differ by layer."""
     try:
         return getattr(config, name, stated)
@@ -298,7 +301,7 @@ def value_of(config: PretrainedConfig, name: str, stated: Any) -> Any:
 def small(name: str, value: Any) -> Any:
     """Returns the `value` that `name` gets in a tiny model; sequences and sub-configurations recursively."""
     if isinstance(value, PretrainedConfig):
-        return shrink_nested(value)
+        return shrink_inner_config(value)
     if isinstance(value, (list, tuple)):
         return type(value)(small(name, item) for item in value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -312,7 +315,7 @@ def shrunk(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: shrunk(value) if isinstance(value, Mapping) else small(name, value) for name, value in values.items()}
 
 
-def fewer_layers(values: Mapping[str, Any]) -> dict[str, Any]:
+def keep_layer_kinds(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns one layer of each kind, where the configuration lists the kinds; at least two layers."""
     lists = {name: values[name] for name in LAYER_KINDS if isinstance(values.get(name), Sequence)}
     kinds = list(zip(*lists.values(), strict=False))
@@ -322,7 +325,7 @@ def fewer_layers(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**counts, **{name: [kind[i] for i in kept] for name, kind in lists.items()}}
 
 
-def heads_alike(values: Mapping[str, Any]) -> dict[str, int]:
+def keep_heads_equal(values: Mapping[str, Any]) -> dict[str, int]:
     """As many key-value heads as heads, where the full-size model has as many: validators and conversions count on it."""
     heads = values.get("num_attention_heads")
     alike = isinstance(heads, int) and heads == values.get("num_key_value_heads")

@@ -30,12 +30,12 @@ BACKBONES: tuple[Values, ...] = (
     {"backbone_config": {**RESNET, "out_features": ["stage2", "stage3", "stage4"]}},
     {"backbone_config": {**RESNET, "out_features": ["stage1", "stage2", "stage3", "stage4"]}},
 )
-"""What stands in for a backbone that needs a package which is not installed."""
+"""Replaces a backbone that needs a package which is not installed."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model becomes tiny: `config` is what its default configuration is told beyond the rules.
+    """How a model becomes tiny: `config` is what is set in its default configuration beyond the rules.
 
     `sites` are the buffer sites of the full-size model, `lost` those of them that the tiny one has not.
     """
@@ -48,7 +48,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Sketch:
-    """A model without memory: its configuration, its buffer sites, how many parameters, and of which classes it is made."""
+    """A model without memory: its configuration, its buffer sites, its number of parameters and its classes."""
 
     config: PretrainedConfig
     sites: dict[str, str]
@@ -57,7 +57,7 @@ class Sketch:
 
 
 Build = Callable[[Values], Sketch]
-"""Makes the tiny model of what its configuration is told beyond the rules. Raises what its constructor raises."""
+"""Makes the tiny model from what is set in its configuration beyond the rules. Raises what its constructor raises."""
 
 
 def sketch(cls: type[PreTrainedModel], config: PretrainedConfig) -> Sketch:
@@ -100,7 +100,7 @@ def completions(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Iterato
 
 
 def backbones(config: PretrainedConfig) -> Iterator[Values]:
-    """Yields what stands in for backbones and towers that need a package which is not installed."""
+    """Yields replacements for backbones and towers that need a package which is not installed."""
     if hasattr(config, "backbone_config"):
         yield from BACKBONES
     towers = [path for path, inner in insides(config) if inner.model_type.startswith("timm_")]
@@ -134,7 +134,7 @@ def shrink(cls: type[PreTrainedModel], given: Mapping[str, Any], seed: Mapping[s
     config = recipes.merge(recipes.shrunk(completion), given)
 
     def build(values: Values) -> Sketch:
-        return sketch(cls, recipes.tiny_config(cls, values))
+        return sketch(cls, recipes.make_tiny_config(cls, values))
 
     found = _again(build, recipes.merge(config, seed), full) if seed else None
     values, tiny = found or _smallest(build, config, full)
@@ -180,7 +180,7 @@ def _first(build: Build, tries: Iterable[Values], full: Sketch) -> tuple[Values,
 
 def attempts(full: PretrainedConfig) -> Iterator[Values]:
     """Sizes to lay over the shrunken configuration, in the order in which they are tried."""
-    widths = widths_alike(full)
+    widths = find_equal_widths(full)
     bases = [recipes.merged(nested(*one) for one in group) for group in ([], widths, roomier(full))]
     kept = [nested(*one) for one in shrunken(full)] + unshrunken(full)
     yield from bases
@@ -206,7 +206,7 @@ def shrunken(full: PretrainedConfig) -> Iterator[tuple[Path, Any]]:
 
 
 def unshrunken(full: PretrainedConfig) -> list[Values]:
-    """Returns every configuration inside `full` as large as it is."""
+    """Returns every configuration inside `full` in full size."""
     sizes = list(shrunken(full))
     return [
         recipes.merged(nested(path, value) for path, value in sizes if path[: len(outer)] == outer)
@@ -214,17 +214,17 @@ def unshrunken(full: PretrainedConfig) -> list[Values]:
     ]
 
 
-def whole_numbers(config: PretrainedConfig) -> dict[Path, int]:
+def find_sizes(config: PretrainedConfig) -> dict[Path, int]:
     """Returns the sizes of `config` and those inside it."""
     return {path: value for path, value in leaves(config) if isinstance(value, int) and not isinstance(value, bool)}
 
 
-def widths_alike(full: PretrainedConfig) -> list[tuple[Path, int]]:
+def find_equal_widths(full: PretrainedConfig) -> list[tuple[Path, int]]:
     """Sizes without a rule that equal one with a rule in the full-size model, made equal to it in the tiny one.
 
     Of several a hidden size counts before others, then what is in the same configuration.
     """
-    sizes = whole_numbers(full)
+    sizes = find_sizes(full)
     tiny = {path: recipes.small(path[-1], value) for path, value in sizes.items()}
     found = []
     for path, value in sizes.items():
@@ -237,7 +237,7 @@ def widths_alike(full: PretrainedConfig) -> list[tuple[Path, int]]:
 
 def roomier(full: PretrainedConfig) -> list[tuple[Path, int]]:
     """Returns four times the widths that the rules give, where the full-size model has so much."""
-    small = {path: (recipes.small(path[-1], value), value) for path, value in whole_numbers(full).items()}
+    small = {path: (recipes.small(path[-1], value), value) for path, value in find_sizes(full).items()}
     return [(path, min(4 * tiny, value)) for path, (tiny, value) in small.items() if WIDTH <= 2 * tiny < 2 * value]
 
 

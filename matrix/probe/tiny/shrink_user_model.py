@@ -1,4 +1,4 @@
-"""How a user's own model becomes tiny: the rules on its own configuration, then the sizes that the catalog's search tries."""
+"""Shrinks a user's own model: the rules on its own configuration, then the sizes that the catalog's search tries."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -90,7 +90,7 @@ def _squeezed(source: Source, full: PretrainedConfig, values: Mapping[str, Any])
 
 def _with(source: Source, full: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> Source:
     """Returns `source` with `values`, shrunk by the rules except for the given `sizes`; as JSON would hold it."""
-    small = recipes.with_sizes(full, values, recipes.merge(recipes.shrink(full), sizes))
+    small = recipes.replace_sizes(full, values, recipes.merge(recipes.shrink(full), sizes))
     return replace(source, tiny=json.loads(json.dumps(small)), full=True)
 
 

@@ -63,7 +63,7 @@ def full_config(source: Source) -> PretrainedConfig:
         stated = deepcopy(dict(source.tiny)) or values(source)  # classes take what they are given apart
         return config_class.from_dict(stated) if source.config or source.tiny else config_class()
     except Exception as error:
-        raise TargetError(f"{config_class.__name__} refuses the configuration: {explained(error)}") from error
+        raise TargetError(f"{config_class.__name__} refuses the configuration: {explain_briefly(error)}") from error
 
 
 def values(source: Source) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def values(source: Source) -> dict[str, Any]:
     return {**stated, **{name: value for name, value in NO_DOWNLOAD.items() if name in stated}}
 
 
-def explained(error: Exception) -> str:
+def explain_briefly(error: Exception) -> str:
     """Returns the type and the message of `error` on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
@@ -105,7 +105,7 @@ def _installed(model_type: str, class_name: str) -> type[PreTrainedModel]:
     try:
         found: Any = classes.find(class_name or _usual_class(model_type))
     except ImportError as error:
-        raise TargetError(f"a package is missing in {sys.executable}: {explained(error)}") from error
+        raise TargetError(f"a package is missing in {sys.executable}: {explain_briefly(error)}") from error
     if found is None:
         raise TargetError(_no_such(model_type, class_name))
     name = found.__name__
@@ -145,7 +145,7 @@ def _imported(module: str, class_name: str, paths: tuple[str, ...]) -> type[PreT
             ) from error
         raise TargetError(f"{module} needs the package {error.name}, which is not in {sys.executable}") from error
     except Exception as error:
-        raise TargetError(f"{module} cannot be imported: {explained(error)}") from error
+        raise TargetError(f"{module} cannot be imported: {explain_briefly(error)}") from error
     if found is None:
         names = vars(sys.modules[module])
         raise TargetError(f"module {module!r} has no {class_name!r}{_close(class_name, names)}")
@@ -175,4 +175,4 @@ def _custom(source: Source) -> type[PreTrainedModel]:
     except TargetError:
         raise
     except Exception as error:
-        raise TargetError(f"{reference} cannot be imported from {source.folder}: {explained(error)}") from error
+        raise TargetError(f"{reference} cannot be imported from {source.folder}: {explain_briefly(error)}") from error

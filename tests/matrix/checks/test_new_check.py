@@ -12,7 +12,7 @@ from tests.support.stand_in_probe import StandIn
 
 FILE = '''"""A made-up check. Its name begins as `save` does."""
 
-from matrix.model import CheckDescription, CheckResult, CheckSession, CheckWords
+from matrix.check_protocol import CheckDescription, CheckResult, CheckSession, CheckWords
 
 
 def run(session: CheckSession) -> CheckResult:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.probe.discovery.source_scan import makes_modules, written_sites
+from matrix.probe.discovery.source_scan import makes_modules, read_written_sites
 
 
 def source(folder: Path, body: str) -> Path:
@@ -28,7 +28,7 @@ def source(folder: Path, body: str) -> Path:
 )
 def test_a_persistent_buffer_is_seen(tmp_path: Path, statement: str, sites: tuple[str, ...]) -> None:
     body = f"class M(nn.Module):\n    def __init__(self, x, name):\n        {statement}\n"
-    assert written_sites(source(tmp_path, body)) == sites
+    assert read_written_sites(source(tmp_path, body)) == sites
 
 
 def test_modules_of_another_package_are_told_from_functions_that_a_forward_calls(tmp_path: Path) -> None:

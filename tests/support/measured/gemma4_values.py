@@ -24,7 +24,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.job import Job
 from matrix.model import Device, Loader
 from matrix.probe import compat
-from matrix.probe.checks.loaders import loader
+from matrix.probe.checks.loaders import use_loader
 from matrix.probe.ranks import rank as worker
 from matrix.probe.ranks import zygote
 from matrix.probe.ranks.ipc import Channel, fork
@@ -42,7 +42,7 @@ def rank(number: int, root: Path, channel: Channel) -> None:
     worker.become(number, 2, Device.CPU)
     worker.join(Device.CPU, f"file://{root}/meeting?rank={number}&world_size=2")
     for which in Loader:
-        with compat.zero3_config(compat.ZERO3), loader(which):
+        with compat.zero3_config(compat.ZERO3), use_loader(which):
             model = recipes.model_class(GEMMA4).from_pretrained(root / "checkpoint")
         seen = {name: sorted({float(buffer) for buffer in buffers(model, name)}) for name in VALUES}
         channel.send({which: seen})
