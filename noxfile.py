@@ -14,8 +14,9 @@ from packaging.specifiers import SpecifierSet
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))  # the nox command does not look for modules beside the noxfile
 
+from matrix.environments.choose import find_environment, load_environments, read_named_environment  # noqa: E402
 from matrix.environments.pip_config import uv_variables  # noqa: E402
-from matrix.environments.spec import Environment, chosen_by_name, from_id, load_environments  # noqa: E402
+from matrix.environments.spec import Environment  # noqa: E402
 from matrix.errors import MatrixError  # noqa: E402
 
 nox.needs_version = ">=2025.10.14"
@@ -32,7 +33,7 @@ def told(error: MatrixError) -> int:
 RESULTS = os.environ.get("ZERO3_RESULTS", "results")
 try:
     KNOWN = load_environments()
-    NAMED = chosen_by_name(os.environ, KNOWN)
+    NAMED = read_named_environment(os.environ, KNOWN)
 except MatrixError as error:
     sys.exit(told(error))
 CHOSEN = (NAMED,) if NAMED else tuple(e for e in KNOWN if "default" in e.sets)
@@ -92,7 +93,9 @@ def cell_session(environment_id: str, environment: Environment) -> None:
 
 
 try:
-    SESSIONS = {e.id: e for e in (*KNOWN, *CHOSEN)} | {asked: from_id(asked, (*KNOWN, *CHOSEN)) for asked in ASKED}
+    SESSIONS = {e.id: e for e in (*KNOWN, *CHOSEN)} | {
+        asked: find_environment(asked, (*KNOWN, *CHOSEN)) for asked in ASKED
+    }
 except MatrixError as error:
     sys.exit(told(error))
 for session_id, pins in SESSIONS.items():

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from bot.dev.browser import NoBrowserError, find_chromium, start_browser
+from matrix.environments.choose import load_environments
 from matrix.environments.install import install
-from matrix.environments.spec import load_environments
 from matrix.process.run import ROOT
 from tests.support.browser import Visitor, served
 

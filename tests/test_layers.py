@@ -51,7 +51,17 @@ def test_matrix_never_imports_bot() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["verdicts", "model", "job", "errors", "environments/packages", "environments/spec", "environments/pip_config"],
+    [
+        "verdicts",
+        "model",
+        "job",
+        "errors",
+        "environments/packages",
+        "environments/pins",
+        "environments/spec",
+        "environments/choose",
+        "environments/pip_config",
+    ],
 )
 def test_what_nox_and_the_probe_import_needs_nothing_installed(name: str) -> None:
     assert packages(ROOT / f"matrix/{name}.py") <= {"matrix"}

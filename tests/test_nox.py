@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.environments.spec import load_environments
+from matrix.environments.choose import load_environments
 
 ROOT = Path(__file__).parents[1]
 

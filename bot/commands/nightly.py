@@ -27,7 +27,7 @@ from bot.nightly.steps import (
 from bot.nightly.update_issue import read_nightly_state, update_issue
 from bot.settings import load_settings
 from matrix import clock
-from matrix.environments.spec import load_environments
+from matrix.environments.choose import load_environments
 from matrix.nightly.plan import nightly_plan_to_json, read_nightly_plan
 
 app = typer.Typer(no_args_is_help=True, help="What the workflow `nightly` calls.")

@@ -11,8 +11,10 @@ from typing import Final
 
 from packaging.version import Version
 
+from matrix.environments.choose import select_set
 from matrix.environments.packages import CROSSED, PACKAGES, TIPS
-from matrix.environments.spec import Environment, label, of_set, with_pins
+from matrix.environments.pins import label_pin
+from matrix.environments.spec import Environment, with_pins
 from matrix.errors import UnknownNameError
 
 SET: Final = "nightly"
@@ -40,7 +42,7 @@ def list_candidates(known: Sequence[Environment], name: str, news: News) -> tupl
 
     The first of `known` is the newest pair. Raises UnknownNameError.
     """
-    chosen = of_set(name, known)
+    chosen = select_set(name, known)
     if name != SET:
         return chosen
     pairs = product(*(_released(package, known, news) for package in CROSSED))
@@ -65,7 +67,7 @@ def _tips(newest: Environment, tips: Mapping[str, str]) -> Iterator[Environment]
 def _at_tips(newest: Environment, commits: Mapping[str, str]) -> Environment:
     """Returns the newest releases with `commits` pinned. The name leaves the commits out, so all its runs are one history."""
     tips = with_pins(newest, {package: PACKAGES[package].at(commit) for package, commit in commits.items()})
-    name = "+".join(f"{name}-{'main' if name in commits else label(pin)}" for name, pin in tips.pins.items())
+    name = "+".join(f"{name}-{'main' if name in commits else label_pin(pin)}" for name, pin in tips.pins.items())
     return replace(tips, name=name)
 
 

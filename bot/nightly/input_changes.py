@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from packaging.specifiers import SpecifierSet
 
 from matrix.environments.packages import installed
-from matrix.environments.spec import Environment, is_version
+from matrix.environments.pins import is_version
+from matrix.environments.spec import Environment
 from matrix.model import Cell
 
 

@@ -18,7 +18,7 @@ from bot.pull_requests.subject import parse_selector
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
 from matrix.comparison.plan import ComparisonPlan
-from matrix.environments.spec import load_environments
+from matrix.environments.choose import load_environments
 
 MODELS: Final = Path(__file__).parents[1] / "models.json"
 """Which model folders of the newest transformers take code from which: `python -m bot models` writes it."""

@@ -16,8 +16,9 @@ from bot.text import clip, join_words
 from matrix.checks import CHECKS
 from matrix.comparison.compare import DETECTING, Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
+from matrix.environments.choose import select_set
 from matrix.environments.packages import CROSSED, PACKAGES, PROJECT
-from matrix.environments.spec import Environment, of_set
+from matrix.environments.spec import Environment
 from matrix.errors import USAGE, MatrixError
 from matrix.model import Architecture, CaseKey, Check
 from matrix.text import join_lines
@@ -168,4 +169,4 @@ def _older(other: str, environments: Sequence[Environment]) -> str:
 
 
 def _last_broken(environments: Sequence[Environment]) -> Environment:
-    return of_set(str(Role.LAST_BROKEN), environments)[0]
+    return select_set(str(Role.LAST_BROKEN), environments)[0]

@@ -14,7 +14,7 @@ from bot.untrusted.strict_records import HostileError
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, PlannedRevision
 from matrix.environments.packages import PINNED, RECORDED
-from matrix.environments.spec import is_version, label, labels_of
+from matrix.environments.pins import is_version, label_pin, parse_id
 from matrix.model import CaseKey, Cell, EnvironmentInfo
 
 LARGEST_WORLD: Final = 64
@@ -56,14 +56,14 @@ def _unlike(info: EnvironmentInfo, revision: PlannedRevision, stem: str) -> str:
     A commit is known by its label in the id, a release by the version that was found as well.
     """
     found = _ID.fullmatch(info.id)
-    named = labels_of(found[1]) if found else {}
+    named = parse_id(found[1]) if found else {}
     if not (found and named) or stem != info.id or found[2] != info.device or info.backend != info.device.backend:
         return "is of an environment that does not know its own name"
     if not 2 <= info.world_size <= LARGEST_WORLD:
         return "has an impossible number of ranks"
     pinned = {name: named[name].replace("_", "+") for name in PINNED}
     for name, pin in {**pinned, **revision.pins}.items():
-        if (name in RECORDED or name in named) and named.get(name) != label(pin):
+        if (name in RECORDED or name in named) and named.get(name) != label_pin(pin):
             return f"is of another {name} than the plan's"
         version = vars(info).get(name, info.packages.get(name, pin))
         if is_version(pin) and _public(version) != _public(pin):

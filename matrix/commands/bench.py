@@ -11,8 +11,8 @@ from matrix.benchmark.measure import Bench, measure_goals, measure_set
 from matrix.benchmark.text import describe_machine, format_json, make_goals_table, make_launches_table
 from matrix.command_line import DEVICES, one_of
 from matrix.commands.run import choose_architectures
+from matrix.environments.choose import load_environments
 from matrix.environments.install import install
-from matrix.environments.spec import load_environments
 from matrix.errors import OutputError
 from matrix.measure.device import resolve_device
 from matrix.progress import TerminalProgress

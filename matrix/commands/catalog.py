@@ -9,9 +9,10 @@ import typer
 from matrix.catalog.catalog import read_config_exceptions
 from matrix.catalog.lockfile import PATH, format_lock
 from matrix.discovery.build_lock import DiscoverySetup, make_lock
+from matrix.environments.choose import load_environments, select_set
 from matrix.environments.install import fetch_newest_release
 from matrix.environments.packages import CROSSED
-from matrix.environments.spec import Environment, load_environments, of_set
+from matrix.environments.spec import Environment
 from matrix.errors import CancelledError, NoIndexError, OutputError
 from matrix.progress import TerminalProgress
 
@@ -25,7 +26,7 @@ def write_lock(
 ) -> None:
     """Discover every architecture with buffers in every version, and write catalog.lock.json."""
     known = load_environments()
-    wanted_environments = of_set(nightly, known)
+    wanted_environments = select_set(nightly, known)
     try:
         for line in _news(known):
             typer.echo(line, err=True)

@@ -9,7 +9,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.command_line import DEVICES, Architectures, one_of
 from matrix.comparison import measure as jobs
 from matrix.comparison.plan import read_plan
-from matrix.environments.spec import load_environments
+from matrix.environments.choose import load_environments
 from matrix.errors import CancelledError
 from matrix.process.run import choose_sandbox
 from matrix.progress import TerminalProgress

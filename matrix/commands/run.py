@@ -15,7 +15,7 @@ from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
 from matrix.checks import CHECKS
 from matrix.command_line import DEVICES, Architectures, one_of
-from matrix.environments.spec import chosen_by_name, from_id, load_environments
+from matrix.environments.choose import find_environment, load_environments, read_named_environment
 from matrix.errors import INFRASTRUCTURE, CancelledError
 from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
@@ -72,11 +72,11 @@ def measure_cell(
     architectures = choose_architectures(architecture or [], catalog, resolve_device(device, world_size))
     tasks = plan(architectures, choices("loader", Loader, loader), choices("check", CHECKS, check))
     known = load_environments()
-    named = chosen_by_name(os.environ, known)
+    named = read_named_environment(os.environ, known)
     request = Request(
         out=out,
         tasks=tasks,
-        environment=from_id(environment, (*known, *filter(None, [named]))) if environment else None,
+        environment=find_environment(environment, (*known, *filter(None, [named]))) if environment else None,
         interpreter=None if environment else (python or Path(sys.executable)),
         venv=venv,
         device=device,

@@ -12,9 +12,10 @@ from matrix.catalog.select import select
 from matrix.comparison.compare import Role, compare, find_suspects
 from matrix.comparison.outcome import Outcome
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
+from matrix.environments.choose import pin_newest
 from matrix.environments.packages import PROJECT
 from matrix.environments.source_builds import checkout
-from matrix.environments.spec import Environment, pinned
+from matrix.environments.spec import Environment
 from matrix.errors import UnknownNameError
 from matrix.job import Task
 from matrix.measure.cell import UNFINISHED, measure, salvage
@@ -100,7 +101,7 @@ class _JobRun:
         return Request(
             out=self.out / role,
             tasks=tuple(tasks),
-            environment=pinned(revision.pins, self.options.known),
+            environment=pin_newest(revision.pins, self.options.known),
             venv=self._folder(revision),
             device=self.options.device,
             resume=True,

@@ -11,7 +11,7 @@ from pydantic import Field
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.environments.packages import PACKAGES
-from matrix.environments.spec import ADDRESS, is_version
+from matrix.environments.pins import ADDRESS, is_version
 from matrix.model import ARCHITECTURE_ID, Check, Loader
 from matrix.plans import PlanFormat
 

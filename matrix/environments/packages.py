@@ -1,4 +1,4 @@
-"""The packages that an environment may pin, from packages.toml. Standard library only.
+"""Reads packages.toml: the packages that an environment may pin. Standard library only.
 
 The noxfile imports this, in nox's own interpreter, where nothing of the project is installed.
 

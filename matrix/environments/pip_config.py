@@ -1,4 +1,4 @@
-"""pip's settings for uv, which reads none of them: index, find-links and certificates. Standard library only.
+"""Passes pip's settings on to uv, which reads none of them: index, find-links, certificates. Standard library only.
 
 So that a mirror or a local folder of wheels that works with pip works here. File locations and precedence are those
 of https://pip.pypa.io/en/stable/topics/configuration/, the uv names those of https://docs.astral.sh/uv/reference/environment/.
@@ -24,7 +24,7 @@ _SEPARATORS = {"find-links": ","}
 
 
 def _files(variables: Mapping[str, str]) -> Iterator[Path]:
-    """Pip's configuration files, the weakest first."""
+    """Yields pip's configuration files, the weakest first."""
     if variables.get("PIP_CONFIG_FILE") == os.devnull:
         return
     home = Path(variables.get("HOME", "~")).expanduser()
@@ -60,9 +60,9 @@ def _settings(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def uv_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """`variables` of a process, completed by what uv needs to install from where pip would.
+    """Returns `variables` of a process, and what uv needs to install from where pip would.
 
-    A variable of uv's own that is already set wins. pip treats its indexes as equals, so uv is told to do the same.
+    A variable of uv's own that is already set wins. pip treats its indexes as equals, so uv is set to do the same.
     Raises DataFileError for a file that pip could not read either.
     """
     settings = _settings(variables)

@@ -1,7 +1,7 @@
-"""Pull requests' code at exact commits: packages built confined and installed on top of releases, and checkouts.
+"""Builds pull requests' code at exact commits, confined, on top of releases, and makes checkouts.
 
-Releases come first, with the ordinary cache. What is no release is then built and installed with a cache of its own,
-since a build runs any code: it can change the environment that it goes into, and nothing else that is kept.
+Releases are installed first, with the ordinary cache. Everything else is then built and installed with a cache of its own,
+since a build runs any code: it can change the environment that it is installed in, and nothing else that is kept.
 """
 
 import json
@@ -12,17 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from matrix.environments.install import find_uv, install, pip_install
+from matrix.environments.pins import ADDRESS
 from matrix.environments.pip_config import uv_variables
-from matrix.environments.spec import ADDRESS, Environment
+from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError
 from matrix.process.run import run_confined
 from matrix.process.sandbox import Sandbox, allowed
 
 
 def install_confined(environment: Environment, venv: Path, sandbox: Sandbox) -> Path:
-    """A fresh `venv` with the pins, and its interpreter; one that this function finished before is used as it is.
+    """Makes a fresh `venv` with the pins and returns its interpreter; uses one that it finished before again.
 
-    Raises EnvironmentFailedError, also when what is installed is of another commit than asked for.
+    Raises EnvironmentFailedError, also when another commit is installed than was asked for.
     """
     finished, asked = (
         venv.with_name(f"{venv.name}.installed"),
@@ -41,7 +42,7 @@ def install_confined(environment: Environment, venv: Path, sandbox: Sandbox) -> 
 
 
 def _installer() -> dict[str, str]:
-    """The variables of the installer of releases: its own credentials and cache, but none of GitHub's runner."""
+    """Returns the variables of the installer of releases: its own credentials and cache, but none of GitHub's runner."""
     outer = uv_variables(os.environ)
     kept = {*allowed(outer), "HOME", "UV_CACHE_DIR", "SSL_CLIENT_CERT"}
     return {**{name: value for name, value in outer.items() if name in kept}, "UV_LINK_MODE": "copy"}
@@ -62,7 +63,7 @@ def _build(environment: Environment, venv: Path, sandbox: Sandbox) -> None:
 
 
 def other_commits(environment: Environment, venv: Path) -> Iterator[str]:
-    """What is not installed from the commit that was asked for, by the record of the installer (PEP 610)."""
+    """Yields what is not installed from the commit that was asked for, by the record of the installer (PEP 610)."""
     for requirement in environment.requirements:
         name, _, address = requirement.partition(" @ ")
         if address and (asked := ADDRESS.fullmatch(address)) and (found := _installed(name, venv)) != asked[2]:
@@ -83,7 +84,7 @@ def _installed(name: str, venv: Path) -> str:
 
 
 def checkout(pin: str, folder: Path, sandbox: Sandbox) -> Path:
-    """`folder` with the files of the commit that `pin` names; raises EnvironmentFailedError when they are others."""
+    """Makes `folder` have the files of the commit that `pin` names; raises EnvironmentFailedError when it has others."""
     asked = ADDRESS.fullmatch(pin)
     if asked is None:
         raise EnvironmentFailedError(folder.name, "a checkout is named git+https://...@<40 hexadecimal digits>")

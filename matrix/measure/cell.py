@@ -7,7 +7,7 @@ from typing import Final
 
 from matrix.catalog.catalog import select_recipes
 from matrix.checks import LOADERS_AND_CHECKS
-from matrix.environments.spec import planned_info
+from matrix.environments.spec import plan_info
 from matrix.errors import (
     BadMessageError,
     EnvironmentFailedError,
@@ -95,7 +95,7 @@ def record_failure(request: Request, failure: Failure, progress: Progress) -> Ce
         raise ValueError("only an environment that is installed has a cell before it is measured")
     device = resolve_device(request.device, request.world_size)
     versions = {"python": request.environment.python, **request.environment.pins}
-    info = planned_info(request.environment.id, versions, device, request.world_size)
+    info = plan_info(request.environment.id, versions, device, request.world_size)
     path = request.out / f"{info.id}.jsonl"
     if path.exists():
         progress.step(f"earlier results are kept as {set_aside(path).name}")

@@ -8,8 +8,9 @@ from pathlib import Path
 from matrix.environments.install import install
 from matrix.environments.interpreter import describe
 from matrix.environments.packages import REQUIRED
+from matrix.environments.pins import build_id
 from matrix.environments.source_builds import install_confined
-from matrix.environments.spec import Environment, name_of
+from matrix.environments.spec import Environment
 from matrix.measure.request import Progress, Request
 from matrix.model import Device
 
@@ -39,7 +40,7 @@ def prepare(request: Request, device: Device, progress: Progress) -> Prepared:
         interpreter = _install(environment, request)
     versions = describe(interpreter, request.setup.sandbox)
     if environment is None:
-        name = name_of({package: versions[package].partition("+")[0] for package in REQUIRED})
+        name = build_id({package: versions[package].partition("+")[0] for package in REQUIRED})
         return Prepared(interpreter, name, versions, device)
     return Prepared(interpreter, environment.id, {**environment.pins, **versions}, device)
 

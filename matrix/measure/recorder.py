@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from matrix import clock
 from matrix.checks import CHECKS
-from matrix.environments.spec import Environment, planned_info
+from matrix.environments.spec import Environment, plan_info
 from matrix.errors import EnvironmentFailedError, RefusedTargetError
 from matrix.job import Task
 from matrix.measure.fingerprint import probe_hash
@@ -126,7 +126,7 @@ class Recorder:
 
     def _planned(self) -> EnvironmentInfo:
         prepared = self.prepared
-        return planned_info(prepared.name, prepared.versions, prepared.device, self.request.world_size)
+        return plan_info(prepared.name, prepared.versions, prepared.device, self.request.world_size)
 
     def _finish(self, cell: Cell, timing: Timing) -> None:
         cases = tuple(self.cases.values())

@@ -7,7 +7,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-from matrix.environments.spec import ADDRESS, Environment, is_version, planned_info
+from matrix.environments.pins import ADDRESS, is_version
+from matrix.environments.spec import Environment, plan_info
 from matrix.errors import UnknownNameError
 from matrix.model import Cell, Device
 from matrix.plans import PlanFormat
@@ -67,7 +68,7 @@ class NightlyPlan:
     def unmeasured(self, cell: NightlyCell) -> Cell:
         """Returns the cell without a single case: what it should have been."""
         versions = {"python": cell.environment.python, **cell.environment.pins}
-        info = planned_info(cell.environment.id, versions, self.device, WORLD_SIZE)
+        info = plan_info(cell.environment.id, versions, self.device, WORLD_SIZE)
         return Cell(info, self.catalog, self.probe, self.moment, self.cases)
 
     def of(self, shard: str) -> tuple[NightlyCell, ...]:

@@ -18,7 +18,7 @@ import pytest
 
 from matrix.catalog.lock import Lock
 from matrix.catalog.lockfile import format_lock
-from matrix.environments.spec import load_environments
+from matrix.environments.choose import load_environments
 from tests.support.github import state as show
 from tests.support.github.server import GitHubServer, serving
 from tests.support.github.state import Artifact, File, Job, Pull, Repository, Run, State, identity

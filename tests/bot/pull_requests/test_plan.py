@@ -21,7 +21,9 @@ from matrix.catalog.catalog import load_catalog
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan
-from matrix.environments.spec import Environment, load_environments, requirement
+from matrix.environments.choose import load_environments
+from matrix.environments.pins import build_requirement
+from matrix.environments.spec import Environment
 from matrix.errors import UnknownNameError
 from matrix.model import Architecture, CaseKey, Check, Loader
 
@@ -88,7 +90,7 @@ def test_another_package_is_pinned_at_its_commits(repository: str, package: str,
     assert found[Role.BASE] == {**NEWEST, package: f"{address}{BASE}{where}"}
     assert found[Role.HEAD] == {**NEWEST, package: f"{address}{HEAD}{where}"}
     assert found[Role.BASE_OTHER] == {**found[Role.BASE], "transformers": "5.22.2"}
-    assert requirement(package, found[Role.HEAD][package]) == f"{package} @ {address}{HEAD}{where}"
+    assert build_requirement(package, found[Role.HEAD][package]) == f"{package} @ {address}{HEAD}{where}"
 
 
 def test_the_references_of_this_project_are_measured_by_its_head() -> None:

@@ -27,7 +27,7 @@ from bot.untrusted.artifacts import read_runs
 from matrix.catalog.catalog import load_catalog
 from matrix.comparison.compare import Role, compare
 from matrix.comparison.plan import ComparisonJob, PlannedRevision
-from matrix.environments.spec import load_environments, pinned
+from matrix.environments.choose import load_environments, pin_newest
 from matrix.model import Case, Cell, Check
 from matrix.results.records import case_record, end_record, header_record
 from matrix.verdicts import Verdict
@@ -60,7 +60,7 @@ def judged_case(architecture: str, check: Check, verdict: Verdict) -> Case:
 
 def measured(duel: ComparisonJob, side: PlannedRevision, verdict: Verdict) -> Cell:
     """What a run of the whole duel could have left, with `verdict` for the router alone."""
-    name = f"{pinned(side.pins, load_environments()).id}+cpu"
+    name = f"{pin_newest(side.pins, load_environments()).id}+cpu"
     version = "5.5.4" if side.role is Role.LAST_BROKEN else "5.23.0"
     environment = info(version, id=name, deepspeed="0.19.8", torch="2.13.0+cpu")
     cases = [judged_case(name, check, verdict) for name in duel.architectures for check in duel.checks]

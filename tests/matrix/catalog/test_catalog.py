@@ -14,7 +14,7 @@ from matrix.catalog.lock import Lock, LockedArchitecture
 from matrix.catalog.lockfile import format_lock, inputs_digest, read_lock
 from matrix.discovery.build_lock import ask_census, build_questions
 from matrix.discovery.merge_versions import Found, LockBuilder
-from matrix.environments.spec import load_environments
+from matrix.environments.choose import load_environments
 from matrix.errors import DataFileError
 from matrix.model import Architecture
 from matrix.process.run import ROOT

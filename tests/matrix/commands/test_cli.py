@@ -16,7 +16,7 @@ import pytest
 from matrix.catalog.catalog import read_config_exceptions
 from matrix.catalog.lockfile import CENSUS, DISCOVERY, read_lock
 from matrix.discovery.build_lock import DiscoverySetup, cache_path, pick_environments
-from matrix.environments.spec import chosen_by_name, load_environments
+from matrix.environments.choose import load_environments, read_named_environment
 from matrix.model import Cell, Timing
 from matrix.progress import TerminalProgress
 from matrix.results.json_schema import build_json_schema
@@ -215,7 +215,7 @@ def test_a_folder_named_by_a_variable_is_what_is_installed(tmp_path: Path) -> No
     source = tmp_path / "source"
     source.mkdir()
     named = {"ZERO3_TRANSFORMERS": str(source)}
-    environment = chosen_by_name(named, load_environments())
+    environment = read_named_environment(named, load_environments())
     assert environment
     where = ("--venv", tmp_path / "v", "--out", tmp_path / "out")
     done = matrix("run", "--environment", environment.id, *where, *ONE_CASE_EACH, **named)

@@ -11,7 +11,7 @@ import pytest
 from matrix.comparison.compare import Role
 from matrix.comparison.measure import JobOptions, find_job, measure_job, select_architectures
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision, plan_from_json, plan_to_json
-from matrix.environments.spec import load_environments, pinned
+from matrix.environments.choose import load_environments, pin_newest
 from matrix.errors import BadPlanError, UnknownNameError
 from matrix.measure.fingerprint import probe_hash
 from matrix.model import Architecture, Cell, Check, Failure, Loader
@@ -61,7 +61,7 @@ class Machine:
     def _side(self, side: PlannedRevision) -> StandIn:
         venv = self.means.venvs / f"{self.job.name}-{side.role}"
         (venv / "bin").mkdir(parents=True)
-        environment = pinned(side.pins, KNOWN)
+        environment = pin_newest(side.pins, KNOWN)
         asked = "\n".join((environment.python, *environment.requirements))
         venv.with_name(f"{venv.name}.installed").write_text(asked)
         return StandIn(venv / "bin")
@@ -271,7 +271,7 @@ def test_unknown_names_are_told_with_the_known() -> None:
 
 
 def test_a_pinned_safetensors_is_a_requirement_and_no_release() -> None:
-    environment = pinned({"safetensors": f"git+https://hub.example/s@{OLD}", "accelerate": "1.15.0"}, KNOWN)
+    environment = pin_newest({"safetensors": f"git+https://hub.example/s@{OLD}", "accelerate": "1.15.0"}, KNOWN)
     assert f"safetensors @ git+https://hub.example/s@{OLD}#subdirectory=bindings/python" in environment.requirements
     assert "accelerate==1.15.0" in environment.requirements
     assert environment.released.requirements == tuple(n for n in environment.requirements if "safetensors" not in n)

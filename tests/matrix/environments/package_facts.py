@@ -10,14 +10,15 @@ from bot.pull_requests.commit_sources import CommitSources
 from bot.settings import load_settings
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision, plan_from_json, plan_to_json
-from matrix.environments.spec import chosen_by_name, from_id, load_environments, planned_info
+from matrix.environments.choose import find_environment, load_environments, read_named_environment
+from matrix.environments.spec import plan_info
 from matrix.model import Cell, Device
 from matrix.results.write import append
 
 commit, known = "a" * 40, load_environments()
-named = chosen_by_name({"ZERO3_MADE_UP": "1.2.3"}, known)
+named = read_named_environment({"ZERO3_MADE_UP": "1.2.3"}, known)
 assert named
-info = planned_info(named.id, {"python": "3.11.9", **named.pins}, Device.CPU, 2)
+info = plan_info(named.id, {"python": "3.11.9", **named.pins}, Device.CPU, 2)
 with append(Path("results/made-up.jsonl")) as writer:
     writer.header(Cell(info, "sha256:c", "sha256:p", "2026-11-22T18:00:00Z", 4))
 newest = ComparisonJob("newest", (PlannedRevision(Role.NEWEST, {"made-up": "1.2.3"}),), ("llama:LlamaModel",))
@@ -25,7 +26,7 @@ plan = plan_to_json(ComparisonPlan("someone/made-up", 1, commit, commit, (newest
 (tip,) = (one for one in list_candidates(known, "nightly", News(tips={"made-up": commit})) if one.name)
 facts = {
     "id": named.id,
-    "same": from_id(named.id, known).requirements == named.requirements,
+    "same": find_environment(named.id, known).requirements == named.requirements,
     "requirements": named.requirements,
     "packages": info.packages,
     "pinned": plan_from_json(plan).jobs[0].revisions[0].pins,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from bot.nightly.input_changes import Digests
 from bot.nightly.plan import NightlyRequest
-from matrix.environments.spec import load_environments
+from matrix.environments.choose import load_environments
 from matrix.model import Device
 
 DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)

@@ -1,14 +1,14 @@
 """The environments that are crossed, and those that a user names."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.environments.spec import Environment, chosen_by_name, from_id, label, load_environments
+from matrix.environments.choose import find_environment, load_environments, read_named_environment
+from matrix.environments.pins import label_pin
+from matrix.environments.spec import Environment
 from matrix.errors import DataFileError, PinError, UnknownNameError
 
 KNOWN = load_environments()
@@ -24,7 +24,7 @@ def ordered(version: str) -> list[int]:
 
 
 def named(**pins: str) -> Environment:
-    environment = chosen_by_name({f"ZERO3_{name.upper()}": pin for name, pin in pins.items()}, KNOWN)
+    environment = read_named_environment({f"ZERO3_{name.upper()}": pin for name, pin in pins.items()}, KNOWN)
     assert environment
     return environment
 
@@ -55,7 +55,7 @@ def test_ids_are_stable_and_unique() -> None:
 
 @pytest.mark.parametrize("device", ["", "+cpu", "+cuda"])
 def test_every_known_environment_is_found_by_its_id(device: str) -> None:
-    assert [from_id(environment.id + device, KNOWN) for environment in KNOWN] == list(KNOWN)
+    assert [find_environment(environment.id + device, KNOWN) for environment in KNOWN] == list(KNOWN)
 
 
 versions = st.from_regex(
@@ -66,13 +66,13 @@ versions = st.from_regex(
 @settings(deadline=None)
 @given(st.builds(Environment, versions, versions, versions, versions | st.just("")), st.sampled_from(["", "+cuda"]))
 def test_an_id_says_every_version(environment: Environment, device: str) -> None:
-    found = from_id(environment.id + device, KNOWN)
+    found = find_environment(environment.id + device, KNOWN)
     assert found.requirements[:4] == environment.requirements
     assert found.id == environment.id
 
 
 def test_what_old_versions_need_comes_with_their_id() -> None:
-    oldest = from_id("transformers-4.40.2+deepspeed-0.19.8+torch-2.12.0", KNOWN)
+    oldest = find_environment("transformers-4.40.2+deepspeed-0.19.8+torch-2.12.0", KNOWN)
     assert oldest.python == "<3.13"
     assert "numpy<2" in oldest.requirements
 
@@ -89,12 +89,12 @@ def test_what_old_versions_need_comes_with_their_id() -> None:
 )
 def test_an_unknown_id_proposes_close_ones(asked: str, proposed: str) -> None:
     with pytest.raises(UnknownNameError) as raised:
-        from_id(asked, KNOWN)
+        find_environment(asked, KNOWN)
     assert str(raised.value).startswith(f"unknown environment {asked!r}: did you mean {proposed}")
 
 
 def test_without_variables_nothing_is_named() -> None:
-    assert chosen_by_name({"ZERO3_RESULTS": "x", "ZERO3_TORCH": ""}, KNOWN) is None
+    assert read_named_environment({"ZERO3_RESULTS": "x", "ZERO3_TORCH": ""}, KNOWN) is None
 
 
 def test_named_versions_leave_the_rest_as_in_the_newest_pair() -> None:
@@ -116,30 +116,10 @@ def test_named_versions_leave_the_rest_as_in_the_newest_pair() -> None:
     ],
 )
 def test_an_address_is_installed_as_it_is_and_known_by_its_ref(address: str, expected: str) -> None:
-    assert label(address) == expected
+    assert label_pin(address) == expected
     environment = named(transformers=address)
     assert f"transformers @ {address}" in environment.requirements
-    assert from_id(environment.id, (*KNOWN, environment)) is environment
-
-
-def test_a_folder_is_known_by_what_its_python_files_hold(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "model.py").write_text("x = 1\n")
-    before = label(str(source))
-    assert label(str(shutil.copytree(source, tmp_path / "copy"))) == before
-    os.utime(source / "model.py", (0, 0))
-    assert label(str(source)) == before
-    (source / "model.py").write_text("x = 2\n")
-    assert label(str(source)) != before
-
-
-def test_installing_from_a_folder_does_not_change_its_id(tmp_path: Path) -> None:
-    before = label(str(tmp_path))
-    for left in ("build/lib/a.py", ".venv/b.py", "src/.cache/c.py", "deepspeed/git_version_info_installed.py"):
-        (tmp_path / left).parent.mkdir(parents=True)
-        (tmp_path / left).write_text("")
-    assert label(str(tmp_path)) == before
+    assert find_environment(environment.id, (*KNOWN, environment)) is environment
 
 
 def test_a_folder_is_installed_by_its_full_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
