@@ -11,7 +11,7 @@ from enum import Enum
 
 
 @dataclass(frozen=True)
-class Row:
+class VerdictRow:
     """What there is to know about a verdict. Texts for people are plain words, never markup."""
 
     letter: str
@@ -49,11 +49,11 @@ class Row:
 class Verdict(str, Enum):
     """The outcome of a case, worst first."""
 
-    row: Row
+    row: VerdictRow
     rank: int
     """0 for the worst verdict, rising to the best."""
 
-    def __new__(cls, name: str, *row: Row) -> "Verdict":  # noqa: PYI034 - Self is not in Python 3.10
+    def __new__(cls, name: str, *row: VerdictRow) -> "Verdict":  # noqa: PYI034 - Self is not in Python 3.10
         """Makes the member whose value, in records, is `name`; `*row`, as `Verdict(name)` looks a member up without one."""
         member = str.__new__(cls, name)
         member._value_ = name
@@ -65,7 +65,7 @@ class Verdict(str, Enum):
 
     CORRUPT = (
         "corrupt",
-        Row(
+        VerdictRow(
             letter="C",
             word="corrupt",
             meaning="returned normally, yet at least one tensor is wrong on at least one rank: silent",
@@ -83,7 +83,7 @@ class Verdict(str, Enum):
     )
     REPORTED = (
         "reported",
-        Row(
+        VerdictRow(
             letter="R",
             word="reported",
             meaning="wrong, but every wrong tensor is named as missing or in an error, on every rank",
@@ -101,7 +101,7 @@ class Verdict(str, Enum):
     )
     CRASH = (
         "crash",
-        Row(
+        VerdictRow(
             letter="X",
             word="crash",
             meaning="an exception was raised",
@@ -119,7 +119,7 @@ class Verdict(str, Enum):
     )
     HANG = (
         "hang",
-        Row(
+        VerdictRow(
             letter="H",
             word="hang",
             meaning="the watchdog ended it",
@@ -137,7 +137,7 @@ class Verdict(str, Enum):
     )
     FLAKY = (
         "flaky",
-        Row(
+        VerdictRow(
             letter="F",
             word="flaky",
             meaning="reruns disagree",
@@ -155,7 +155,7 @@ class Verdict(str, Enum):
     )
     NOT_PARTITIONED = (
         "not_partitioned",
-        Row(
+        VerdictRow(
             letter="N",
             word="not partitioned",
             meaning="values are right, but ZeRO-3 did not shard, so the check is void",
@@ -174,7 +174,7 @@ class Verdict(str, Enum):
     )
     BASELINE_BROKEN = (
         "baseline_broken",
-        Row(
+        VerdictRow(
             letter="B",
             word="baseline broken",
             meaning="the same model fails without ZeRO-3 too: not ZeRO-3's fault",
@@ -191,7 +191,7 @@ class Verdict(str, Enum):
     )
     ENVIRONMENT = (
         "environment",
-        Row(
+        VerdictRow(
             letter="E",
             word="environment",
             meaning="the packages could not be installed or imported",
@@ -209,7 +209,7 @@ class Verdict(str, Enum):
     )
     UNSUPPORTED = (
         "unsupported",
-        Row(
+        VerdictRow(
             letter="-",
             word="unsupported",
             meaning="this version has no such class",
@@ -227,7 +227,7 @@ class Verdict(str, Enum):
     )
     PASS = (
         "pass",
-        Row(
+        VerdictRow(
             letter="✓",
             word="pass",
             meaning="every compared tensor is right on every rank",

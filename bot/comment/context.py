@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from bot.comment.state import Headline
 from bot.loading_code.affected import Touched
-from bot.report.context import Evidence
+from bot.report.context import EvidenceView
 from bot.text import Code, Sentence
 from matrix.comparison.plan import ComparisonPlan
 
@@ -71,7 +71,7 @@ class Row:
     architecture: Code
     checks: str
     change: str
-    evidence: Evidence | None
+    evidence: EvidenceView | None
     note: str = ""
 
 

@@ -10,7 +10,7 @@ from bot.report.context import (
     Column,
     CoverageView,
     EnvironmentView,
-    Evidence,
+    EvidenceView,
     Family,
     HeatCell,
     Report,
@@ -154,7 +154,7 @@ def _signatures(cases: Sequence[Placed]) -> Signatures:
     return alike
 
 
-def _evidence(signatures: Signatures, limit: int) -> tuple[Evidence, ...]:
+def _evidence(signatures: Signatures, limit: int) -> tuple[EvidenceView, ...]:
     return tuple(build_evidence(signature, cases, limit) for signature, cases in signatures.items())
 
 

@@ -157,7 +157,7 @@ class SiteView:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceView:
     """What one or more cases of an architecture found alike: `total` wrong tensors; `more_sites` are not shown."""
 
     verdict: Verdict
@@ -186,7 +186,7 @@ class ArchitectureView:
     id: Code
     counts: Counter[Verdict]
     cells: tuple[HeatCell, ...]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[EvidenceView, ...]
 
     @property
     def class_name(self) -> Code:
@@ -247,7 +247,7 @@ class Report:
         """The environments where some planned cases were not measured."""
         return tuple(view for view in self.environments if view.gap)
 
-    def failing(self, environment: EnvironmentView) -> list[tuple[CaseView, Evidence]]:
+    def failing(self, environment: EnvironmentView) -> list[tuple[CaseView, EvidenceView]]:
         """Returns the cases of an environment that neither pass nor are unsupported, with their evidence, worst first."""
         fine = (Verdict.PASS, Verdict.UNSUPPORTED)
         pairs = [(case, found) for row in self.architectures for found in row.evidence for case in found.cases]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.report.context import CaseView, ErrorView, Evidence, SiteView, TensorView
+from bot.report.context import CaseView, ErrorView, EvidenceView, SiteView, TensorView
 from bot.text import MESSAGE_LIMIT, clip, describe_ranks, format_values
 from bot.verdict_words import describe_reported, describe_tensors
 from matrix.model import Failure, Finding, Kind, Tensors
@@ -23,12 +23,12 @@ class Signature:
     world_size: int
 
 
-def build_evidence(signature: Signature, cases: Iterable[CaseView], limit: int) -> Evidence:
+def build_evidence(signature: Signature, cases: Iterable[CaseView], limit: int) -> EvidenceView:
     """Builds the evidence of `cases`, which share `signature`, with at most `limit` sites and about as many tensors."""
     groups = group_by_site(signature.findings)
     each = max(1, limit // max(1, len(groups)))
     views = tuple(_site(findings, signature.world_size, each) for findings in groups[:limit])
-    return Evidence(
+    return EvidenceView(
         verdict=signature.verdict,
         compared=describe_tensors(signature.tensors),
         total=len({finding.tensor for finding in signature.findings}),

@@ -13,7 +13,7 @@ from tests.support.runs import ROUTER, case, cell
 ROW = """
     ODD = (
         "odd",
-        Row(
+        VerdictRow(
             letter="O",
             word="oddly wrong",
             meaning="a made-up verdict",

@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from bot.report.context import ErrorView, Evidence, SiteView
+from bot.report.context import ErrorView, EvidenceView, SiteView
 from bot.report.evidence import Signature, build_evidence
 from bot.report.labels import format_command
 from bot.site.data import urls
@@ -144,7 +144,7 @@ def _entry(
 
 
 @lru_cache(4096)  # environments have most of it in common
-def _found(signature: Signature) -> Evidence:
+def _found(signature: Signature) -> EvidenceView:
     return build_evidence(signature, (), TENSORS_SHOWN)
 
 
