@@ -1,1 +1,1 @@
-"""Does a change touch loading code, and which architectures does it affect?"""
+"""Tests whether a change touches loading code, and finds which architectures it affects."""
