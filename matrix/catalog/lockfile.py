@@ -37,7 +37,7 @@ CENSUS: Final = (
 _LOCK_FILES: Final = (
     *CENSUS,
     *(f"catalog/{name}.py" for name in ("families", "lock", "lockfile", "set_cover")),
-    *(f"discovery/{name}.py" for name in ("build_lock", "merge_versions")),
+    *(f"discovery/{name}.py" for name in ("answers", "build_lock", "merge_versions")),
 )
 """What the lock follows from, besides the versions that were scanned."""
 

@@ -13,7 +13,8 @@ from typing_extensions import TypedDict
 
 from matrix.catalog.lock import Lock
 from matrix.catalog.lockfile import CENSUS, DISCOVERY, inputs_digest
-from matrix.discovery.merge_versions import CensusAnswer, Discovery, Found, LockBuilder, choose_classes
+from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
+from matrix.discovery.merge_versions import LockBuilder, choose_classes
 from matrix.environments.install import install
 from matrix.environments.spec import Environment
 from matrix.errors import ProbeDiedError
@@ -24,7 +25,7 @@ from matrix.progress import TerminalProgress
 PROCESSES = 2
 
 _ANSWER = TypeAdapter(CensusAnswer)
-_Scanned = TypedDict("_Scanned", {"class": Found, "unreached": tuple[str, ...]}, total=False)
+_Scanned = TypedDict("_Scanned", {"class": FoundClass, "unreached": tuple[str, ...]}, total=False)
 _SCANNED = TypeAdapter(_Scanned)
 _DISCOVERY = TypeAdapter(Discovery)
 _ANSWERS: TypeAdapter[tuple[CensusAnswer, ...]] = TypeAdapter(tuple[CensusAnswer, ...])
@@ -34,7 +35,7 @@ _Value = TypeVar("_Value")
 
 def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: Path) -> Discovery:
     """Returns every class of that version that bears buffers; raises ProbeDiedError when the probe does not finish."""
-    found: list[Found] = []
+    found: list[FoundClass] = []
     question = {"configs": configs, "processes": PROCESSES}
     for message in ask_probe("scan", question, interpreter, log, _SCANNED):
         if "class" in message:
@@ -44,7 +45,7 @@ def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: P
     raise ProbeDiedError(f"transformers {version}", log, last_line(log))
 
 
-def build_questions(asked: Sequence[Found], seeds: LockBuilder) -> list[dict[str, Any]]:
+def build_questions(asked: Sequence[FoundClass], seeds: LockBuilder) -> list[dict[str, Any]]:
     """Returns what the census is asked about each of `asked`."""
     return [{"id": found.id, "config": found.config, "seed": seeds.seed(found.id)} for found in asked]
 
@@ -100,7 +101,7 @@ def _discovery(environment: Environment, means: DiscoverySetup) -> Discovery:
 
 
 def _census(
-    asked: Sequence[Found], environment: Environment, means: DiscoverySetup, gathering: LockBuilder
+    asked: Sequence[FoundClass], environment: Environment, means: DiscoverySetup, gathering: LockBuilder
 ) -> tuple[CensusAnswer, ...]:
     entries = build_questions(asked, gathering)
 

@@ -11,6 +11,7 @@ from packaging.version import Version
 from matrix.catalog.families import choose_family
 from matrix.catalog.lock import TINY, Lock, LockedArchitecture, ScannedVersion
 from matrix.catalog.set_cover import cover, rank_head
+from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
 
 Values = Mapping[str, Any]
 
@@ -19,49 +20,9 @@ _REASON = 200
 """Characters of a reason: the rest of upstream's message is about something else."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """A model class that bears buffers, or may: then `error` says why it could not be built.
-
-    `config` is what had to be changed in its default configuration.
-    """
-
-    id: str
-    sites: Mapping[str, str] = field(default_factory=dict)
-    parameters: int = 0
-    config: Mapping[str, Any] = field(default_factory=dict)
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class CensusAnswer:
-    """The census's answer about one architecture: its tiny recipe's `config` and the sites that it lost, or a `message`.
-
-    `broken` says why a plain load of the tiny model fails, empty when it does not.
-    """
-
-    id: str
-    status: str
-    message: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
-    sites: Mapping[str, str] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
-    parameters: int = 0
-    broken: str = ""
-
-
-@dataclass(frozen=True)
-class Discovery:
-    """What one version of transformers has: every class that was found, and buffers of its sources found in no model."""
-
-    version: str
-    found: tuple[Found, ...]
-    unreached: tuple[str, ...] = ()
-
-
-def choose_classes(discovery: Discovery, kept: Sequence[str]) -> tuple[Found, ...]:
+def choose_classes(discovery: Discovery, kept: Sequence[str]) -> tuple[FoundClass, ...]:
     """Returns for each model type the fewest classes that together bear all its sites, those that were `kept` before first."""
-    types: dict[str, dict[str, Found]] = defaultdict(dict)
+    types: dict[str, dict[str, FoundClass]] = defaultdict(dict)
     for found in discovery.found:
         if found.sites:
             types[found.id.partition(":")[0]][found.id] = found
@@ -69,7 +30,7 @@ def choose_classes(discovery: Discovery, kept: Sequence[str]) -> tuple[Found, ..
     return tuple(found for found in discovery.found if found.id in names)
 
 
-def _covering(classes: Mapping[str, Found], kept: Sequence[str]) -> tuple[str, ...]:
+def _covering(classes: Mapping[str, FoundClass], kept: Sequence[str]) -> tuple[str, ...]:
     bearers = {name: [f"{site} {dtype}" for site, dtype in found.sites.items()] for name, found in classes.items()}
     return cover(bearers, lambda name: (name not in kept, rank_head(name.partition(":")[2]), classes[name].parameters))
 

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 
 from matrix.catalog.lockfile import format_lock
 from matrix.checks import CHECKS
-from matrix.discovery.merge_versions import CensusAnswer, Discovery, Found, LockBuilder, choose_classes
+from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
+from matrix.discovery.merge_versions import LockBuilder, choose_classes
 from matrix.job import Job
 from matrix.measure.tasks import plan
 from matrix.model import Architecture, Device, Loader
@@ -175,7 +176,7 @@ def asked(python: Path, processes: int) -> str:
     """The lock of a few folders of models, as the probe's answers make it."""
     question = {"configs": {}, "folders": ["odd", "resnet"]}
     told = probe(python, "matrix.probe.discovery", "scan", question={**question, "processes": processes})
-    found = Discovery("5.23.0", tuple(Found(**one["class"]) for one in told[:-1]), tuple(told[-1]["unreached"]))
+    found = Discovery("5.23.0", tuple(FoundClass(**one["class"]) for one in told[:-1]), tuple(told[-1]["unreached"]))
     entries = [{"id": one.id, "config": one.config, "seed": {}} for one in choose_classes(found, ())]
     census = {"architectures": entries, "processes": processes}
     answers = probe(python, "matrix.probe.discovery", "census", question=census)

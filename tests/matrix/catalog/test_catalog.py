@@ -12,8 +12,9 @@ from matrix.catalog.catalog import LOCK, PATH, catalog_hash, load_catalog, read_
 from matrix.catalog.families import FAMILIES
 from matrix.catalog.lock import Lock, LockedArchitecture
 from matrix.catalog.lockfile import format_lock, inputs_digest, read_lock
+from matrix.discovery.answers import FoundClass
 from matrix.discovery.build_lock import ask_census, build_questions
-from matrix.discovery.merge_versions import Found, LockBuilder
+from matrix.discovery.merge_versions import LockBuilder
 from matrix.environments.choose import load_environments
 from matrix.errors import DataFileError
 from matrix.model import Architecture
@@ -224,7 +225,7 @@ def test_what_a_default_configuration_fetches_from_a_hub_stands_in_the_repositor
     last_4x: Path, tmp_path: Path
 ) -> None:
     """https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/models/edgetam/configuration_edgetam.py"""
-    asked = (Found("edgetam:EdgeTamModel"), Found("edgetam_vision_model:EdgeTamVisionModel"))
+    asked = (FoundClass("edgetam:EdgeTamModel"), FoundClass("edgetam_vision_model:EdgeTamVisionModel"))
     answers = ask_census(build_questions(asked, LockBuilder()), last_4x, tmp_path / "log")
     assert [(one.status, one.message, one.broken) for one in answers] == [("ok", "", "")] * 2
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from matrix.discovery.answers import Discovery, FoundClass
 from matrix.discovery.build_lock import ask_census, build_questions, discover, pick_environments
-from matrix.discovery.merge_versions import Discovery, Found, LockBuilder
+from matrix.discovery.merge_versions import LockBuilder
 from matrix.environments.spec import Environment
 from matrix.errors import BadMessageError, ProbeDiedError
 
@@ -26,7 +27,7 @@ def says(interpreter: Path, body: str) -> None:
 def test_what_is_found_comes_back_with_what_no_model_had(interpreter: Path, tmp_path: Path) -> None:
     says(interpreter, f"print(json.dumps({{'class': {CLASS}}}))\nprint(json.dumps({{'unreached': ['A.b']}}))")
     found = discover("5.23.0", interpreter, {}, tmp_path / "log")
-    assert found.found == (Found("m:M", {"Router.bias": "float32"}, 3),)
+    assert found.found == (FoundClass("m:M", {"Router.bias": "float32"}, 3),)
     assert found.unreached == ("A.b",)
 
 
@@ -45,7 +46,7 @@ def test_what_no_probe_says_is_not_believed(interpreter: Path, tmp_path: Path) -
 def test_a_census_that_leaves_something_out_is_no_census(interpreter: Path, tmp_path: Path) -> None:
     says(interpreter, "sys.exit('Killed')")
     with pytest.raises(ProbeDiedError, match="Killed"):
-        ask_census(build_questions((Found("m:M"),), LockBuilder()), interpreter, tmp_path / "log")
+        ask_census(build_questions((FoundClass("m:M"),), LockBuilder()), interpreter, tmp_path / "log")
 
 
 def test_an_architecture_is_asked_for_with_what_made_it_tiny_in_a_newer_version(
@@ -61,7 +62,7 @@ def test_an_architecture_is_asked_for_with_what_made_it_tiny_in_a_newer_version(
     for version in ("5.23.0", "5.22.2"):
         gathering.add(
             Discovery(version, ()),
-            ask_census(build_questions((Found("m:M"),), gathering), interpreter, tmp_path / "log"),
+            ask_census(build_questions((FoundClass("m:M"),), gathering), interpreter, tmp_path / "log"),
         )
     assert gathering.architectures["m:M"].configs == {
         "5.23.0": {"depth": 1, "asked": 0},

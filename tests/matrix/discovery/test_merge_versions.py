@@ -6,20 +6,13 @@ import pytest
 
 from matrix.catalog.lock import Lock
 from matrix.catalog.lockfile import format_lock, read_lock
-from matrix.discovery.merge_versions import (
-    CensusAnswer,
-    Discovery,
-    Found,
-    LockBuilder,
-    choose_classes,
-    find_unbuilt,
-    shorten_reason,
-)
+from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
+from matrix.discovery.merge_versions import LockBuilder, choose_classes, find_unbuilt, shorten_reason
 
 BIAS, NORM = {"Router.bias": "float32"}, {"BatchNorm1d.running_mean": "float32"}
 
 
-def discovery(*found: Found, version: str = "5.23.0") -> Discovery:
+def discovery(*found: FoundClass, version: str = "5.23.0") -> Discovery:
     return Discovery(version, found)
 
 
@@ -34,31 +27,31 @@ def gathered(*versions: tuple[str, tuple[CensusAnswer, ...]]) -> Lock:
     return gathering.lock("sha256:0")
 
 
-def ids(found: tuple[Found, ...]) -> list[str]:
+def ids(found: tuple[FoundClass, ...]) -> list[str]:
     return [one.id for one in found]
 
 
 def test_the_common_head_stands_for_all_classes_with_the_same_sites() -> None:
-    classes = [Found(f"m:M{ending}", BIAS) for ending in ("Model", "ForCausalLM", "ForTokenClassification")]
+    classes = [FoundClass(f"m:M{ending}", BIAS) for ending in ("Model", "ForCausalLM", "ForTokenClassification")]
     assert ids(choose_classes(discovery(*classes), ())) == ["m:MForCausalLM"]
 
 
 def test_a_head_that_adds_a_site_is_chosen_and_the_model_under_it_not() -> None:
-    head = Found("m:MForSpeech", {**BIAS, **NORM})
-    assert ids(choose_classes(discovery(Found("m:MForCausalLM", BIAS), head), ())) == ["m:MForSpeech"]
+    head = FoundClass("m:MForSpeech", {**BIAS, **NORM})
+    assert ids(choose_classes(discovery(FoundClass("m:MForCausalLM", BIAS), head), ())) == ["m:MForSpeech"]
 
 
 def test_the_same_site_with_another_dtype_is_another_site() -> None:
-    classes = (Found("m:MForCausalLM", BIAS), Found("m:MModel", {"Router.bias": "int64"}))
+    classes = (FoundClass("m:MForCausalLM", BIAS), FoundClass("m:MModel", {"Router.bias": "int64"}))
     assert ids(choose_classes(discovery(*classes), ())) == ["m:MForCausalLM", "m:MModel"]
 
 
 def test_every_model_type_is_covered_by_itself() -> None:
-    assert ids(choose_classes(discovery(Found("a:A", BIAS), Found("b:B", BIAS)), ())) == ["a:A", "b:B"]
+    assert ids(choose_classes(discovery(FoundClass("a:A", BIAS), FoundClass("b:B", BIAS)), ())) == ["a:A", "b:B"]
 
 
 def test_what_a_newer_version_chose_is_kept() -> None:
-    classes = (Found("m:MForCausalLM", BIAS), Found("m:MModel", BIAS))
+    classes = (FoundClass("m:MForCausalLM", BIAS), FoundClass("m:MModel", BIAS))
     assert ids(choose_classes(discovery(*classes), ("m:MModel",))) == ["m:MModel"]
 
 
@@ -77,7 +70,7 @@ def test_the_reason_names_the_package_that_is_missing(error: str, words: str) ->
 
 
 def test_one_class_of_a_model_type_stands_for_all_that_cannot_be_built() -> None:
-    failed = discovery(Found("m:MModel", error="KeyError: 1"), Found("m:MForCausalLM", error="KeyError: 2"))
+    failed = discovery(FoundClass("m:MModel", error="KeyError: 1"), FoundClass("m:MForCausalLM", error="KeyError: 2"))
     assert find_unbuilt(failed) == {"m:MForCausalLM": "KeyError: 2"}
 
 
@@ -126,7 +119,9 @@ def test_a_plain_load_that_fails_is_no_check_though_it_is_measured() -> None:
 
 def test_a_recipe_that_makes_another_model_than_was_discovered_is_not_believed() -> None:
     gathering = LockBuilder()
-    gathering.add(discovery(Found("m:M", {**BIAS, **NORM}), Found("n:N", BIAS)), (answer("m:M"), answer("n:N")))
+    gathering.add(
+        discovery(FoundClass("m:M", {**BIAS, **NORM}), FoundClass("n:N", BIAS)), (answer("m:M"), answer("n:N"))
+    )
     lock = gathering.lock("")
     assert list(lock.versions["5.23.0"].unchecked) == ["m:M"]
     assert "BatchNorm1d.running_mean" in lock.versions["5.23.0"].unchecked["m:M"]
