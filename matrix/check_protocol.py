@@ -96,7 +96,7 @@ class CheckSession(Protocol):
 
 @dataclass(frozen=True)
 class CheckWords:
-    """A check for people: what models do in it (`load`, `loading`), the call that it makes, and one sentence about it."""
+    """A check for people: what models do in it (`load`, `loading`), the call that it makes, and a sentence about it."""
 
     verb: str
     doing: str

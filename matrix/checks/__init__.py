@@ -1,7 +1,8 @@
-"""The checks, one file each: what is done with a model, and how texts call it. A new file is all that a new check needs.
+"""The checks, one file each: what is done with a model, and its words for texts. A new check is a new file, no more.
 
-A file has `CHECK`, a `matrix.check_protocol.CheckDescription`; its name is the name of the check in records and on the command
-line. It imports the standard library and that module only, torch and the rest inside `run`: host and probe read it.
+A file has `CHECK`, a `matrix.check_protocol.CheckDescription`. The name of the file is the name of the check in records
+and on the command line. It imports the standard library and that module only, torch and the rest inside `run`: host and
+probe read it.
 """
 
 import importlib

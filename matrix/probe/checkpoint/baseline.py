@@ -38,8 +38,8 @@ def write_without_saving(model: Model, path: Path) -> None:
 
     It has all of the configuration, and torch's own format.
 
-    4.x refuses to save RealmForOpenQA with safetensors and cannot read complex numbers back from one; 4.50 and 4.51 cannot write
-    jukebox's configuration.
+    4.x refuses to save RealmForOpenQA with safetensors and cannot read complex numbers back from one; 4.50 and 4.51
+    cannot write jukebox's configuration.
     """
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
@@ -50,7 +50,7 @@ def write_without_saving(model: Model, path: Path) -> None:
 
 @dataclass(frozen=True)
 class PlainLoad:
-    """A `model` full of sentinels, whose tensors were `initial` when it was constructed, and the folder of its fixture."""
+    """A `model` full of sentinels, its tensors as they were constructed (`initial`), and the folder of its fixture."""
 
     model: Model
     initial: dict[str, Tensor]
@@ -58,7 +58,7 @@ class PlainLoad:
     watch: Stopwatch
 
     def run(self, keep: Callable[[Model, Path], None]) -> Baseline:
-        """Returns what a plain load gets wrong of the model that `keep` wrote into the folder. Raises what either raises."""
+        """Returns what a plain load of the model that `keep` wrote gets wrong. Raises what either raises."""
         checkpoint = self.path / "checkpoint"
         with self.watch.running():
             keep(self.model, checkpoint)
@@ -71,7 +71,7 @@ class PlainLoad:
 
 
 def _compare_plain_load(loading: PlainLoad) -> tuple[Baseline, Failure | None]:
-    """Returns what a plain load gets wrong, and why `save_pretrained` fails. Raises that where nothing can be loaded either."""
+    """Returns what a plain load gets wrong, and why `save_pretrained` fails. Raises that if nothing can be loaded."""
     try:
         return loading.run(save), None
     except Exception as error:

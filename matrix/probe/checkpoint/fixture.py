@@ -21,7 +21,7 @@ Model = Any
 
 
 BESIDE: Mapping[str, str] = {"qwen2_5_omni": "spk_dict.pt"}
-"""By model type the table that its from_pretrained needs besides the weights, and its save_pretrained does not write."""
+"""By model type the file that its from_pretrained needs besides the weights and its save_pretrained does not write."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _saved(path: Path) -> dict[str, Tensor]:
 
 
 def save(model: Model, path: Path, **options: Any) -> None:
-    """Calls `save_pretrained` into the folder `path` and adds what a published checkpoint has. Raises what upstream raises."""
+    """Calls `save_pretrained` into `path` and adds what a published checkpoint has. Raises what upstream raises."""
     model.save_pretrained(path, **options)
     write_extra_files(model, path)
 

@@ -64,7 +64,7 @@ def sentinel(name: str, code: int, initial: Tensor, taken: AbstractSet[Hashable]
 
 
 def _moved(initial: Tensor, code: int, taken: AbstractSet[Hashable]) -> Tensor | None:
-    """Returns the elements of `initial`, flat, moved by a distance that follows from `code`; None where all are alike."""
+    """Returns the elements of `initial`, flat, moved by a distance that follows from `code`; None if all are alike."""
     flat = initial.detach().cpu().flatten()
     if not flat.numel() or bool((flat == flat[0]).all()):
         return None

@@ -65,7 +65,7 @@ def measure(entry: Values) -> Values:
 
 
 def shrink_loadable(name: str, cls: Any, given: Values, seed: Values | None) -> tuple[search.Recipe, str]:
-    """Shrinks `cls`. Returns the recipe and why one process cannot load it, empty where it can. Raises as `search.shrink`.
+    """Shrinks `cls`. Returns the recipe and why one process cannot load it, if so. Raises as `search.shrink`.
 
     Conversions of transformers 5 count on sizes that its constructors do not ask for: what is written is cut into heads.
     So where something is wrong with a size that is odd, or that did elsewhere, the plain rules are tried.

@@ -27,7 +27,7 @@ def _shards() -> bool:
 
 
 def is_healthy() -> bool:
-    """Returns whether this rank can be used again. All ranks of the group ask at the same time; may hang if one cannot."""
+    """Returns whether this rank can be used again. All ranks ask at the same time; may hang if one cannot."""
     if not compat.is_pristine() or torch.get_default_dtype() is not torch.float32:
         return False
     device = deepspeed.accelerator.get_accelerator().current_device_name()

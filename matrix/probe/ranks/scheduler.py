@@ -108,7 +108,7 @@ def _run_until_believed(worker: Worker, tasks: Sequence[Task], emit: Emit) -> fl
 def _work(job: Job, root: Path, fixtures: dict[str, Fixture], tasks: Sequence[Task], channel: Channel) -> None:
     """Does `tasks` in a forked process with groups of its own, and sends the cases on `channel`.
 
-    It imports the models of no other worker: each time it builds one, deepspeed patches every module class that there is.
+    Imports the models of no other worker: whenever one is built, deepspeed patches every module class that there is.
     """
     mine = {task.architecture for task in tasks}
     recipes.import_classes(architecture for architecture in job.architectures if architecture.id in mine)

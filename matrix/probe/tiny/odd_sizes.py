@@ -12,12 +12,12 @@ from matrix.probe.tiny.buffer_sites import buffer_sites, build_on_meta
 from matrix.probe.tiny.search import NO_WIDTHS, Recipe, Values, find_sizes, nested
 
 _INNER, _WIDTHS = (frozenset(recipes.SIZES[rule].split()) for rule in (24, 32))
-"""How configurations call the inner widths of feed-forward layers; the widths between layers, and sizes of the same rule."""
+"""Names of the inner widths of feed-forward layers; of the widths between layers, and of sizes of the same rule."""
 _HEADS = frozenset(name for name in recipes.LARGEST if name.endswith(("heads", "n_head")))
 
 
 def make_uneven(cls: type[PreTrainedModel], recipe: Recipe) -> Recipe:
-    """Returns `recipe` with sizes that give a parameter of odd numel and keep the buffer sites, if any that are tried do."""
+    """Returns `recipe` with sizes that give a parameter of odd numel and keep the buffer sites, if any do."""
     tiny = recipes.make_tiny_config(cls, recipe.config)
     even = build_on_meta(cls, tiny)
     if _uneven(even):

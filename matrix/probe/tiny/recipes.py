@@ -84,7 +84,7 @@ _BOOL_FOR_INT = re.compile(r"Field '(\w+)' expected int, got bool \(value: (True
 
 
 class UnsupportedError(Exception):
-    """The installed transformers does not have this architecture, or a package that it needs is missing; the message says which."""
+    """The installed transformers does not have this architecture, or a package is missing. The message says which."""
 
 
 def model_class(architecture: Architecture) -> type[PreTrainedModel]:
@@ -291,7 +291,7 @@ def _stated_arguments(kind: Any) -> dict[str, Any]:
 
 
 def read_value(config: PretrainedConfig, name: str, stated: Any) -> Any:
-    """Returns `config`'s value of `name`, otherwise its constructor's default. 5.x refuses values that differ by layer."""
+    """Returns `config`'s value of `name`, otherwise the default. 5.x refuses values that differ by layer."""
     try:
         return getattr(config, name, stated)
     except RuntimeError:
@@ -326,7 +326,7 @@ def keep_layer_kinds(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keep_heads_equal(values: Mapping[str, Any]) -> dict[str, int]:
-    """As many key-value heads as heads, where the full-size model has as many: validators and conversions count on it."""
+    """Returns as many key-value heads as heads, if the full-size model has: validators and conversions count on it."""
     heads = values.get("num_attention_heads")
     alike = isinstance(heads, int) and heads == values.get("num_key_value_heads")
     return {"num_key_value_heads": small("num_attention_heads", heads)} if alike else {}

@@ -66,7 +66,7 @@ def _candidates(source: Source) -> Iterator[Source]:
 
 
 def _without_layer_lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns `values` without lists that are as long as there are layers: with fewer layers their class derives them."""
+    """Returns `values` without lists as long as there are layers: with fewer layers their class derives them."""
     layers = {values[name] for name in recipes.LAYERS if name in values}
     return {
         name: _without_layer_lists(value) if isinstance(value, Mapping) else value
