@@ -54,7 +54,7 @@ class Session:
 
     def __init__(self, task: Task, architecture: Architecture, root: Path) -> None:
         self.task = task
-        self.model_class = recipes.model_class(architecture)
+        self.model_class = recipes.find_class(architecture)
         self.root, self.path = root, fixture_folder(root, architecture.id)
         self.folder = self.path / f"saved.{task.loader}"  # the other loader may be at work on the same architecture
         self.config = compat.ZERO3

@@ -44,7 +44,7 @@ def measure(entry: Values) -> Values:
 
     `broken` says why it cannot be loaded in one process, empty where it can.
     """
-    cls = recipes.model_class(Architecture(entry["id"], ""))
+    cls = recipes.find_class(Architecture(entry["id"], ""))
     recipe, broken = shrink_loadable(entry["id"], cls, entry.get("config", {}), entry.get("seed"))
     model = recipes.build(Architecture(entry["id"], "", recipe.config))
     parameters = [parameter.numel() for parameter in model.parameters()]
@@ -99,7 +99,7 @@ def answer(question: Values) -> list[Values]:
     entries = question["architectures"]
     for entry in entries:
         with contextlib.suppress(Exception):
-            recipes.model_class(Architecture(entry["id"], ""))
+            recipes.find_class(Architecture(entry["id"], ""))
     died = f"the search ended its process, or took longer than {TIMEOUT:.0f} s"
     answers = [
         answer or {"id": entry["id"], "status": "error", "message": died}

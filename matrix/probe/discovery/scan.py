@@ -42,15 +42,15 @@ def select_configs(cls: type[PreTrainedModel], configs: Configs) -> list[Values]
     own = dict(configs.get(cls.config_class.model_type, {}))
     inside = _insides(cls.config_class, json.dumps(own))
     inner_configs = [
-        search.nested(path, dict(configs[inner.model_type])) for path, inner in inside if inner.model_type in configs
+        search.nest(path, dict(configs[inner.model_type])) for path, inner in inside if inner.model_type in configs
     ]
-    return [recipes.merge(recipes.merged(inner_configs), own), *([own] if inner_configs else [])]
+    return [recipes.merge(recipes.merge_all(inner_configs), own), *([own] if inner_configs else [])]
 
 
 @functools.cache
 def _insides(kind: type[PretrainedConfig], own: str) -> list[tuple[search.Path, PretrainedConfig]]:
     try:
-        return list(search.insides(recipes.configured(kind, json.loads(own))))
+        return list(search.find_inner_configs(recipes.make_default_config(kind, json.loads(own))))
     except Exception:  # building the model reports why
         return []
 
@@ -64,7 +64,7 @@ def describe(cls: type[PreTrainedModel], configs: Configs) -> Values:
 
 def _built(cls: type[PreTrainedModel], config: Values) -> Values:
     try:
-        _, full = search.complete(cls, config)
+        _, full = search.complete_config(cls, config)
     except Exception as error:
         return {"error": explain(error), "suspect": is_suspect(cls, error)}
     return {"sites": full.sites, "config": config, "parameters": full.parameters, "modules": full.classes}

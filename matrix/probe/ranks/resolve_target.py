@@ -23,7 +23,7 @@ from matrix.probe.tiny.user_model import TargetError, explain_briefly
 
 def identify(source: Source) -> Architecture:
     """Returns the architecture of `source`: `model_type:ClassName`, then @ and its label. Raises TargetError."""
-    cls = user_model.model_class(source)
+    cls = user_model.find_class(source)
     model_type = getattr(cls.config_class, "model_type", "") or cls.__module__
     label = f"@{source.label}" if source.label else ""
     return Architecture(f"{model_type}:{cls.__name__}{label}", FAMILY, source=source)
@@ -73,7 +73,7 @@ def _compare(source: Source, tiny: Tiny) -> Iterator[dict[str, Any]]:
 def _resolve(source: Source, channel: Channel) -> None:
     try:
         architecture = identify(source)
-        user_model.full_config(source)
+        user_model.make_full_config(source)
         channel.send({"id": architecture.id})
         if source.full:
             return

@@ -9,7 +9,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from matrix.probe.tiny import recipes
 from matrix.probe.tiny.buffer_sites import buffer_sites, build_on_meta
-from matrix.probe.tiny.search import NO_WIDTHS, Recipe, Values, find_sizes, nested
+from matrix.probe.tiny.search import NO_WIDTHS, Recipe, Values, find_sizes, nest
 
 _INNER, _WIDTHS = (frozenset(recipes.SIZES[rule].split()) for rule in (24, 32))
 """Names of the inner widths of feed-forward layers; of the widths between layers, and of sizes of the same rule."""
@@ -40,13 +40,13 @@ def _sizes(tiny: PretrainedConfig) -> Iterator[Values]:
     sizes = find_sizes(tiny)
 
     def all_of(names: frozenset[str], odd: Callable[[int], int]) -> Values:
-        return recipes.merged(nested(path, odd(size)) for path, size in sizes.items() if path[-1] in names)
+        return recipes.merge_all(nest(path, odd(size)) for path, size in sizes.items() if path[-1] in names)
 
     yield all_of(_INNER, _next)
     yield all_of(_WIDTHS, _next)
     yield recipes.merge(all_of(_WIDTHS, _three_times), all_of(_HEADS, lambda size: 3 if size > 1 else size))
     alone = [(path, _next(size)) for path, size in sizes.items() if size > 2 and not path[-1].endswith(NO_WIDTHS)]
-    yield from (nested(path, size) for path, size in alone)
+    yield from (nest(path, size) for path, size in alone)
 
 
 def _next(size: int) -> int:

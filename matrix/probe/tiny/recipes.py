@@ -87,13 +87,13 @@ class UnsupportedError(Exception):
     """The installed transformers does not have this architecture, or a package is missing. The message says which."""
 
 
-def model_class(architecture: Architecture) -> type[PreTrainedModel]:
+def find_class(architecture: Architecture) -> type[PreTrainedModel]:
     """Finds the transformers class of that name. Raises UnsupportedError where it, or its `model_type`, does not exist.
 
     A user's own class comes from its source; raises TargetError.
     """
     if architecture.source:
-        return user_model.model_class(architecture.source)
+        return user_model.find_class(architecture.source)
     try:
         found = classes.find(architecture.class_name)
     except ImportError as error:
@@ -111,31 +111,31 @@ def import_classes(architectures: Iterable[Architecture]) -> None:
     """Imports the modules of the architectures, so that no forked process has to. Errors show when one is built."""
     for architecture in architectures:
         with suppress(Exception):
-            model_class(architecture)
+            find_class(architecture)
 
 
-def full_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
+def make_full_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
     """Returns the default configuration of `cls` with `given` in it: full-size but for what that shrinks.
 
     Raises whatever the configuration class raises about its values.
     """
-    return configured(cls.config_class, given)
+    return make_default_config(cls.config_class, given)
 
 
-def configured(kind: type[PretrainedConfig], given: Mapping[str, Any]) -> PretrainedConfig:
-    """Returns the default configuration of that class with `given` in it. Raises as `full_config`."""
+def make_default_config(kind: type[PretrainedConfig], given: Mapping[str, Any]) -> PretrainedConfig:
+    """Returns the default configuration of that class with `given` in it. Raises as `make_full_config`."""
     nested = {name: value for name, value in given.items() if isinstance(value, Mapping)}
     if not nested:
-        return made(kind, given)
+        return make_config(kind, given)
     try:
-        values = arguments(made(kind, {}))
+        values = read_arguments(make_config(kind, {}))
     except Exception:  # it has required arguments
         values = {}
     inside = {name: _over(values.get(name), value) for name, value in nested.items()}
-    return made(kind, add_backbone_arguments({**given, **inside}))
+    return make_config(kind, add_backbone_arguments({**given, **inside}))
 
 
-def made(kind: type[PretrainedConfig], values: Mapping[str, Any]) -> PretrainedConfig:
+def make_config(kind: type[PretrainedConfig], values: Mapping[str, Any]) -> PretrainedConfig:
     """Returns the configuration of that class with `values`. Raises whatever the class raises about them.
 
     5.4.0 refuses some of its own defaults, a bool where it declares an int: it gets the int of the same value.
@@ -146,14 +146,14 @@ def made(kind: type[PretrainedConfig], values: Mapping[str, Any]) -> PretrainedC
         found = _BOOL_FOR_INT.search(str(error))
         if not found or (found[1] in values and not isinstance(values[found[1]], bool)):
             raise
-        return made(kind, {**values, found[1]: int(values.get(found[1], found[2] == "True"))})
+        return make_config(kind, {**values, found[1]: int(values.get(found[1], found[2] == "True"))})
 
 
 def _over(config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns `given` laid over what the parent makes of a configuration of the same type."""
     if not isinstance(config, PretrainedConfig) or given.get("model_type", config.model_type) != config.model_type:
         return given
-    inner = arguments(config)
+    inner = read_arguments(config)
     deeper = {
         name: _over(inner.get(name), value) if isinstance(value, Mapping) else value for name, value in given.items()
     }
@@ -161,12 +161,12 @@ def _over(config: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def make_tiny_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> PretrainedConfig:
-    """Returns the full-size configuration shrunk by the rules, with `given` unchanged in it. Raises as `full_config`."""
+    """Returns the full-size configuration shrunk by the rules, `given` unchanged. Raises as `make_full_config`."""
     try:
-        full = full_config(cls, given)
+        full = make_full_config(cls, given)
     except Exception:  # what fits a tiny model need not fit a full-size one
-        full = full_config(cls, {})
-    return made(type(full), merge(shrink(full), add_backbone_arguments(given)))
+        full = make_full_config(cls, {})
+    return make_config(type(full), merge(shrink(full), add_backbone_arguments(given)))
 
 
 def add_backbone_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,8 +176,10 @@ def add_backbone_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def make_user_config(source: Source) -> PretrainedConfig:
     """Returns a user's configuration, shrunk by the rules unless its full size is asked for. Raises TargetError."""
-    full = user_model.full_config(source)
-    return full if source.full else type(full).from_dict(replace_sizes(full, user_model.values(source), shrink(full)))
+    full = user_model.make_full_config(source)
+    return (
+        full if source.full else type(full).from_dict(replace_sizes(full, user_model.read_values(source), shrink(full)))
+    )
 
 
 def replace_sizes(config: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,16 +194,16 @@ def replace_sizes(config: PretrainedConfig, values: Mapping[str, Any], sizes: Ma
     return merged
 
 
-def stated(config: PretrainedConfig, values: Mapping[str, Any]) -> dict[str, Any]:
+def select_arguments(config: PretrainedConfig, values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns those of `values` that the class of `config` takes as arguments, in nested configurations too."""
     same = read_other_names(config)
-    names = {"model_type", *(same.get(name, name) for name in arguments(config))}
+    names = {"model_type", *(same.get(name, name) for name in read_arguments(config))}
     found = {}
     for name, value in values.items():
         if same.get(name, name) in names:
             inner = read_value(config, name, None)
             nested = isinstance(inner, PretrainedConfig) and isinstance(value, Mapping)
-            found[name] = stated(inner, value) if nested else value
+            found[name] = select_arguments(inner, value) if nested else value
     return found
 
 
@@ -216,7 +218,7 @@ def build(architecture: Architecture) -> PreTrainedModel:
     Raises UnsupportedError also where a package that the model needs is not installed.
     """
     try:
-        cls = model_class(architecture)
+        cls = find_class(architecture)
         config = (
             make_user_config(architecture.source) if architecture.source else make_tiny_config(cls, architecture.config)
         )
@@ -231,8 +233,8 @@ def shrink(config: PretrainedConfig) -> dict[str, Any]:
 
     Only what a rule changes is passed on, so that the constructor derives the rest from it again.
     """
-    values = arguments(config)
-    tiny = {name: small(name, value) for name, value in values.items()}
+    values = read_arguments(config)
+    tiny = {name: shrink_value(name, value) for name, value in values.items()}
     tiny.update(keep_layer_kinds(values))
     tiny.update(keep_heads_equal(values))
     return {name: value for name, value in tiny.items() if value != values[name]}
@@ -245,7 +247,7 @@ def shrink_inner_config(config: PretrainedConfig) -> dict[str, Any]:
 
 def diff_from_defaults(config: PretrainedConfig) -> dict[str, Any]:
     """Returns what makes a sub-configuration different from the defaults of its class, as a table."""
-    values, plain = arguments(config), _defaults(type(config))
+    values, plain = read_arguments(config), _defaults(type(config))
     given = {name: value for name, value in values.items() if _differ(value, plain[name])}
     tables = {
         name: diff_from_defaults(value) if isinstance(value, PretrainedConfig) else value
@@ -257,7 +259,7 @@ def diff_from_defaults(config: PretrainedConfig) -> dict[str, Any]:
 def _defaults(kind: Any) -> dict[str, Any]:
     """Returns the arguments of a default configuration, or what its constructor states if it has required ones."""
     try:
-        return arguments(made(kind, {}))
+        return read_arguments(make_config(kind, {}))
     except Exception:
         return _stated_arguments(kind)
 
@@ -270,7 +272,7 @@ def _differ(value: Any, default: Any) -> bool:
         return True
 
 
-def arguments(config: PretrainedConfig) -> dict[str, Any]:
+def read_arguments(config: PretrainedConfig) -> dict[str, Any]:
     """Returns the value that `config` has for each keyword argument of its class and, through `**kwargs`, of its bases.
 
     Some classes take the configurations inside them without stating so.
@@ -298,21 +300,24 @@ def read_value(config: PretrainedConfig, name: str, stated: Any) -> Any:
         return stated
 
 
-def small(name: str, value: Any) -> Any:
+def shrink_value(name: str, value: Any) -> Any:
     """Returns the `value` that `name` gets in a tiny model; sequences and sub-configurations recursively."""
     if isinstance(value, PretrainedConfig):
         return shrink_inner_config(value)
     if isinstance(value, (list, tuple)):
-        return type(value)(small(name, item) for item in value)
+        return type(value)(shrink_value(name, item) for item in value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
     largest = VOCAB - 1 if name.endswith(("_token_id", "_token_index")) else LARGEST.get(name, value)
     return type(value)(min(value, largest))
 
 
-def shrunk(values: Mapping[str, Any]) -> dict[str, Any]:
+def shrink_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values of a table of tables, each as small as its name says."""
-    return {name: shrunk(value) if isinstance(value, Mapping) else small(name, value) for name, value in values.items()}
+    return {
+        name: shrink_values(value) if isinstance(value, Mapping) else shrink_value(name, value)
+        for name, value in values.items()
+    }
 
 
 def keep_layer_kinds(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -329,7 +334,7 @@ def keep_heads_equal(values: Mapping[str, Any]) -> dict[str, int]:
     """Returns as many key-value heads as heads, if the full-size model has: validators and conversions count on it."""
     heads = values.get("num_attention_heads")
     alike = isinstance(heads, int) and heads == values.get("num_key_value_heads")
-    return {"num_key_value_heads": small("num_attention_heads", heads)} if alike else {}
+    return {"num_key_value_heads": shrink_value("num_attention_heads", heads)} if alike else {}
 
 
 def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -340,7 +345,7 @@ def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def merge_all(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns all `tables` laid over each other, the last on top."""
     result: dict[str, Any] = {}
     for table in tables:

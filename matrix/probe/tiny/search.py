@@ -69,58 +69,60 @@ def sketch(cls: type[PreTrainedModel], config: PretrainedConfig) -> Sketch:
     )
 
 
-def complete(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> tuple[Values, Sketch]:
+def complete_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> tuple[Values, Sketch]:
     """Returns what the default configuration needs besides `given` to build the full-size model, and that model.
 
     Raises what the constructor raises of the default when no completion helps.
     """
     try:
-        return {}, sketch(cls, recipes.full_config(cls, given))
+        return {}, sketch(cls, recipes.make_full_config(cls, given))
     except Exception as error:
         refused = error
-    for completion in completions(cls, given):
+    for completion in propose_completions(cls, given):
         with suppress(Exception):
-            return completion, sketch(cls, recipes.full_config(cls, recipes.merge(completion, given)))
+            return completion, sketch(cls, recipes.make_full_config(cls, recipes.merge(completion, given)))
     raise refused
 
 
-def completions(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Iterator[Values]:
+def propose_completions(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Iterator[Values]:
     """Yields what a default configuration may lack: a size that it leaves null, all of them, a backbone, or both."""
     with suppress(Exception):
-        config = recipes.full_config(cls, given)
-        empty = [nested(path, value) for path, value in unset(config)]
-        everything = recipes.merged(empty)
+        config = recipes.make_full_config(cls, given)
+        empty = [nest(path, value) for path, value in find_unset_sizes(config)]
+        everything = recipes.merge_all(empty)
         yield from empty
         yield everything
-        lists = [nested(path, listed(value)) for path, value in leaves(config) if listed(value) != value]
-        yield from (recipes.merged(lists), *lists)
-        for backbone in backbones(config):
+        lists = [
+            nest(path, tuples_to_lists(value)) for path, value in read_leaves(config) if tuples_to_lists(value) != value
+        ]
+        yield from (recipes.merge_all(lists), *lists)
+        for backbone in propose_backbones(config):
             yield backbone
             yield recipes.merge(everything, backbone)
 
 
-def backbones(config: PretrainedConfig) -> Iterator[Values]:
+def propose_backbones(config: PretrainedConfig) -> Iterator[Values]:
     """Yields replacements for backbones and towers that need a package which is not installed."""
     if hasattr(config, "backbone_config"):
         yield from BACKBONES
-    towers = [path for path, inner in insides(config) if inner.model_type.startswith("timm_")]
+    towers = [path for path, inner in find_inner_configs(config) if inner.model_type.startswith("timm_")]
     if towers:
-        yield recipes.merged(nested(path, RESNET) for path in towers)
+        yield recipes.merge_all(nest(path, RESNET) for path in towers)
 
 
-def insides(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, PretrainedConfig]]:
+def find_inner_configs(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, PretrainedConfig]]:
     """Yields every configuration inside `config`, with its path."""
-    for name, value in recipes.arguments(config).items():
+    for name, value in recipes.read_arguments(config).items():
         if isinstance(value, PretrainedConfig):
             yield (*path, name), value
-            yield from insides(value, (*path, name))
+            yield from find_inner_configs(value, (*path, name))
 
 
-def unset(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def find_unset_sizes(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yields the sizes that `config` and those inside it leave null, with what a tiny model has there."""
-    for name, value in recipes.arguments(config).items():
+    for name, value in recipes.read_arguments(config).items():
         if isinstance(value, PretrainedConfig):
-            yield from unset(value, (*path, name))
+            yield from find_unset_sizes(value, (*path, name))
         elif value is None and name in recipes.LARGEST:
             yield (*path, name), recipes.LARGEST[name]
 
@@ -130,8 +132,8 @@ def shrink(cls: type[PreTrainedModel], given: Mapping[str, Any], seed: Mapping[s
 
     `seed` is a configuration that did elsewhere, tried first. Raises what the constructor raises when nothing helps.
     """
-    completion, full = complete(cls, given)
-    config = recipes.merge(recipes.shrunk(completion), given)
+    completion, full = complete_config(cls, given)
+    config = recipes.merge(recipes.shrink_values(completion), given)
 
     def build(values: Values) -> Sketch:
         return sketch(cls, recipes.make_tiny_config(cls, values))
@@ -156,8 +158,8 @@ def _again(build: Build, values: Values, full: Sketch) -> tuple[Values, Sketch] 
 
 def _smallest(build: Build, config: Values, full: Sketch) -> tuple[Values, Sketch]:
     """Returns the values to add to `config`, and the model that they give."""
-    values, tiny = _first(build, (recipes.merge(config, sizes) for sizes in attempts(full.config)), full)
-    return squeezed(build, values, tiny) if tiny.parameters > BUDGET else (values, tiny)
+    values, tiny = _first(build, (recipes.merge(config, sizes) for sizes in propose_sizes(full.config)), full)
+    return squeeze(build, values, tiny) if tiny.parameters > BUDGET else (values, tiny)
 
 
 def _first(build: Build, tries: Iterable[Values], full: Sketch) -> tuple[Values, Sketch]:
@@ -178,45 +180,47 @@ def _first(build: Build, tries: Iterable[Values], full: Sketch) -> tuple[Values,
     return min(found, key=lambda one: (len(_lost(full, one[1])), one[1].parameters))
 
 
-def attempts(full: PretrainedConfig) -> Iterator[Values]:
+def propose_sizes(full: PretrainedConfig) -> Iterator[Values]:
     """Sizes to lay over the shrunken configuration, in the order in which they are tried."""
     widths = find_equal_widths(full)
-    bases = [recipes.merged(nested(*one) for one in group) for group in ([], widths, roomier(full))]
-    kept = [nested(*one) for one in shrunken(full)] + unshrunken(full)
+    bases = [recipes.merge_all(nest(*one) for one in group) for group in ([], widths, widen(full))]
+    kept = [nest(*one) for one in find_shrunken(full)] + restore_inner_configs(full)
     yield from bases
     for base in bases:
         yield from (recipes.merge(base, one) for one in kept)
-    yield from (nested(*one) for one in widths)
+    yield from (nest(*one) for one in widths)
 
 
-def leaves(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def read_leaves(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yields every argument of `config` and of those inside it that is no configuration, with its value."""
-    for name, value in recipes.arguments(config).items():
+    for name, value in recipes.read_arguments(config).items():
         if isinstance(value, PretrainedConfig):
-            yield from leaves(value, (*path, name))
+            yield from read_leaves(value, (*path, name))
         else:
             yield (*path, name), value
 
 
-def shrunken(full: PretrainedConfig) -> Iterator[tuple[Path, Any]]:
+def find_shrunken(full: PretrainedConfig) -> Iterator[tuple[Path, Any]]:
     """Yields what the rules make smaller, with the full-size value."""
-    for path, value in leaves(full):
-        if recipes.small(path[-1], value) != value or path[-1] in (*recipes.LAYERS, *recipes.LAYER_KINDS):
+    for path, value in read_leaves(full):
+        if recipes.shrink_value(path[-1], value) != value or path[-1] in (*recipes.LAYERS, *recipes.LAYER_KINDS):
             yield path, value
 
 
-def unshrunken(full: PretrainedConfig) -> list[Values]:
+def restore_inner_configs(full: PretrainedConfig) -> list[Values]:
     """Returns every configuration inside `full` in full size."""
-    sizes = list(shrunken(full))
+    sizes = list(find_shrunken(full))
     return [
-        recipes.merged(nested(path, value) for path, value in sizes if path[: len(outer)] == outer)
-        for outer, _ in insides(full)
+        recipes.merge_all(nest(path, value) for path, value in sizes if path[: len(outer)] == outer)
+        for outer, _ in find_inner_configs(full)
     ]
 
 
 def find_sizes(config: PretrainedConfig) -> dict[Path, int]:
     """Returns the sizes of `config` and those inside it."""
-    return {path: value for path, value in leaves(config) if isinstance(value, int) and not isinstance(value, bool)}
+    return {
+        path: value for path, value in read_leaves(config) if isinstance(value, int) and not isinstance(value, bool)
+    }
 
 
 def find_equal_widths(full: PretrainedConfig) -> list[tuple[Path, int]]:
@@ -225,7 +229,7 @@ def find_equal_widths(full: PretrainedConfig) -> list[tuple[Path, int]]:
     Of several a hidden size counts before others, then what is in the same configuration.
     """
     sizes = find_sizes(full)
-    tiny = {path: recipes.small(path[-1], value) for path, value in sizes.items()}
+    tiny = {path: recipes.shrink_value(path[-1], value) for path, value in sizes.items()}
     found = []
     for path, value in sizes.items():
         leaders = [other for other in sizes if sizes[other] == value and tiny[other] != value]
@@ -235,21 +239,21 @@ def find_equal_widths(full: PretrainedConfig) -> list[tuple[Path, int]]:
     return found
 
 
-def roomier(full: PretrainedConfig) -> list[tuple[Path, int]]:
+def widen(full: PretrainedConfig) -> list[tuple[Path, int]]:
     """Returns four times the widths that the rules give, where the full-size model has so much."""
-    small = {path: (recipes.small(path[-1], value), value) for path, value in find_sizes(full).items()}
+    small = {path: (recipes.shrink_value(path[-1], value), value) for path, value in find_sizes(full).items()}
     return [(path, min(4 * tiny, value)) for path, (tiny, value) in small.items() if WIDTH <= 2 * tiny < 2 * value]
 
 
-def squeezed(build: Build, values: Values, tiny: Sketch) -> tuple[Values, Sketch]:
+def squeeze(build: Build, values: Values, tiny: Sketch) -> tuple[Values, Sketch]:
     """Adds to `values` one smaller size after the other, step by step, until the model is within the budget."""
     for largest in SMALLER:
-        for path, value in list(leaves(tiny.config)):
+        for path, value in list(read_leaves(tiny.config)):
             if tiny.parameters <= BUDGET:
                 return values, tiny
-            if (less := capped(value, largest)) == value:
+            if (less := cap(value, largest)) == value:
                 continue
-            trial = recipes.merge(values, nested(path, less))
+            trial = recipes.merge(values, nest(path, less))
             with suppress(Exception):
                 other = build(trial)
                 if other.parameters < tiny.parameters and other.sites == tiny.sites:
@@ -257,19 +261,19 @@ def squeezed(build: Build, values: Values, tiny: Sketch) -> tuple[Values, Sketch
     return values, tiny
 
 
-def capped(value: Any, largest: int) -> Any:
+def cap(value: Any, largest: int) -> Any:
     """Returns `value` with no whole number above `largest`, in lists of lists too."""
     if isinstance(value, (list, tuple)):
-        return type(value)(capped(item, largest) for item in value)
+        return type(value)(cap(item, largest) for item in value)
     return min(value, largest) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def listed(value: Any) -> Any:
+def tuples_to_lists(value: Any) -> Any:
     """Returns `value` with lists for tuples, as a configuration that was read from a file has."""
-    return [listed(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return [tuples_to_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def nested(path: Path, value: Any) -> Values:
+def nest(path: Path, value: Any) -> Values:
     """Returns nested tables that hold `value` at `path`."""
     for name in reversed(path):
         value = {name: value}

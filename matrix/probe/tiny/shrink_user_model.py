@@ -55,13 +55,13 @@ def _candidates(source: Source) -> Iterator[Source]:
     What was derived from larger values no longer fits. Then every size is made smaller, or more of what is equal or
     large in the full-size model stays so.
     """
-    full = user_model.full_config(source)
-    values = user_model.values(source)
+    full = user_model.make_full_config(source)
+    values = user_model.read_values(source)
     yield _with(source, full, values, {})
-    stated = recipes.stated(full, values)
+    stated = recipes.select_arguments(full, values)
     yield from _squeezed(source, full, stated)
     for kept in (stated, values, _without_layer_lists(stated)):
-        for sizes in search.attempts(full):
+        for sizes in search.propose_sizes(full):
             yield _with(source, full, kept, sizes)
 
 
@@ -77,15 +77,15 @@ def _without_layer_lists(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _squeezed(source: Source, full: PretrainedConfig, values: Mapping[str, Any]) -> Iterator[Source]:
     """Yields `source` with sizes made smaller that have no rule, where the rules alone leave too much."""
-    cls = user_model.model_class(source)
+    cls = user_model.find_class(source)
 
     def build(sizes: Mapping[str, Any]) -> search.Sketch:
-        return search.sketch(cls, user_model.full_config(_with(source, full, values, sizes)))
+        return search.sketch(cls, user_model.make_full_config(_with(source, full, values, sizes)))
 
     with suppress(Exception):
         tiny = build({})
         if tiny.parameters > MOST_PARAMETERS:
-            yield _with(source, full, values, search.squeezed(build, {}, tiny)[0])
+            yield _with(source, full, values, search.squeeze(build, {}, tiny)[0])
 
 
 def _with(source: Source, full: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> Source:
@@ -113,4 +113,4 @@ def _small_enough(source: Source) -> None:
 
 def sketch(source: Source) -> search.Sketch:
     """Returns the model of that source without its memory. Raises what its constructor raises, and TargetError."""
-    return search.sketch(user_model.model_class(source), user_model.full_config(source))
+    return search.sketch(user_model.find_class(source), user_model.make_full_config(source))

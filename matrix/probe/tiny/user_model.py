@@ -39,7 +39,7 @@ class TargetError(Exception):
     """There is nothing to check; the message says why and what to do, for the user."""
 
 
-def model_class(source: Source) -> type[PreTrainedModel]:
+def find_class(source: Source) -> type[PreTrainedModel]:
     """Returns the class that `source` names. Raises TargetError."""
     if not source.config:
         return _named(source)
@@ -53,20 +53,20 @@ def model_class(source: Source) -> type[PreTrainedModel]:
         raise TargetError(f"{error}; {hint}") if "auto_map" in source.config else error from None
 
 
-def full_config(source: Source) -> PretrainedConfig:
+def make_full_config(source: Source) -> PretrainedConfig:
     """Returns the configuration of the model, in its full size unless the source has smaller values.
 
     Raises TargetError, also for values that its class refuses.
     """
-    config_class = model_class(source).config_class
+    config_class = find_class(source).config_class
     try:
-        stated = deepcopy(dict(source.tiny)) or values(source)  # classes take what they are given apart
+        stated = deepcopy(dict(source.tiny)) or read_values(source)  # classes take what they are given apart
         return config_class.from_dict(stated) if source.config or source.tiny else config_class()
     except Exception as error:
         raise TargetError(f"{config_class.__name__} refuses the configuration: {explain_briefly(error)}") from error
 
 
-def values(source: Source) -> dict[str, Any]:
+def read_values(source: Source) -> dict[str, Any]:
     """Returns what the configuration file says about the model itself; nothing where there is no file."""
     stated = {name: value for name, value in _about_the_model(source.config).items() if name != "model_type"}
     return {**stated, **{name: value for name, value in NO_DOWNLOAD.items() if name in stated}}

@@ -43,7 +43,7 @@ def rank(number: int, root: Path, channel: Channel) -> None:
     worker.join(Device.CPU, f"file://{root}/meeting?rank={number}&world_size=2")
     for which in Loader:
         with compat.zero3_config(compat.ZERO3), use_loader(which):
-            model = recipes.model_class(GEMMA4).from_pretrained(root / "checkpoint")
+            model = recipes.find_class(GEMMA4).from_pretrained(root / "checkpoint")
         seen = {name: sorted({float(buffer) for buffer in buffers(model, name)}) for name in VALUES}
         channel.send({which: seen})
 
