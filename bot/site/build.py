@@ -26,12 +26,12 @@ from matrix.history.take_snapshot import snapshot_of_run, take_snapshot
 from matrix.results.read import read_run
 
 Families = Mapping[str, str]
-Tell = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
-def write_site_of_results(results: Path, out: Path, families: Families, tell: Tell) -> int:
+def write_site_of_results(results: Path, out: Path, families: Families, echo: Echo) -> int:
     """Writes the site of the results of one run, which has no history; returns how many files it has."""
-    return publish_site(_site_index(snapshot_of_run(read_run(results)), families), out, tell)
+    return publish_site(_site_index(snapshot_of_run(read_run(results)), families), out, echo)
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Sources:
     publisher: Publisher = NOBODY
 
 
-def write_site_of_history(sources: Sources, out: Path, families: Families, tell: Tell) -> int:
+def write_site_of_history(sources: Sources, out: Path, families: Families, echo: Echo) -> int:
     """Builds the database of a history and writes its site; returns how many files the site has."""
     with _lasting():
         files = build_database(sources.records, sources.database)
-        tell(f"{count(files, 'record file')} read into {sources.database}")
+        echo(f"{count(files, 'record file')} read into {sources.database}")
         with open_database(sources.database) as history:
-            _print_rejected(sources, len(query_rejected_files(history)), tell)
+            _print_rejected(sources, len(query_rejected_files(history)), echo)
             site = replace(
                 _site_index(take_snapshot(history), families),
                 publisher=sources.publisher,
@@ -58,7 +58,7 @@ def write_site_of_history(sources: Sources, out: Path, families: Families, tell:
                 retracted=count_retracted(history),
                 case_histories=partial(_case_histories, sources.database),
             )
-    return publish_site(site, out, tell)
+    return publish_site(site, out, echo)
 
 
 def _case_histories(database: Path, environment: str, nights: Sequence[date]) -> CaseHistories:
@@ -66,12 +66,12 @@ def _case_histories(database: Path, environment: str, nights: Sequence[date]) ->
         return query_case_histories(history, environment, nights)
 
 
-def _print_rejected(sources: Sources, number: int, tell: Tell) -> None:
+def _print_rejected(sources: Sources, number: int, echo: Echo) -> None:
     """Prints that files do not count, and which command names them."""
     if number:
         command = ["python", "-m", "matrix", "history", str(sources.records), "--database", str(sources.database)]
         verb = "does" if number == 1 else "do"
-        tell(f"{count(number, 'record file')} {verb} not count: {shlex.join(command)} names each and why")
+        echo(f"{count(number, 'record file')} {verb} not count: {shlex.join(command)} names each and why")
 
 
 @contextmanager

@@ -25,10 +25,10 @@ Task = tuple[str, tuple[Any, ...]]
 """What one process does at a time: a kind of pages, and the arguments of its `build` beyond the site."""
 
 
-def publish_site(site: SiteIndex, root: Path, tell: Callable[[str], None]) -> int:
+def publish_site(site: SiteIndex, root: Path, echo: Callable[[str], None]) -> int:
     """Replaces the folder `root` by the `site`, and returns how many files it has. Raises NotASiteError, OutputError."""
     clear_site(root, (*FOLDERS, *OUTPUTS))
-    tell(f"{len(site.readings)} environments, {len(site.architectures)} architectures")
+    echo(f"{len(site.readings)} environments, {len(site.architectures)} architectures")
     compile_pages()
     tasks = list_tasks(site)
     files = 0
@@ -37,7 +37,7 @@ def publish_site(site: SiteIndex, root: Path, tell: Callable[[str], None]) -> in
         for number, written in enumerate(made, start=1):
             files += written
             if number % 100 == 0 or number == len(tasks):
-                tell(f"{number:,} of {len(tasks):,} parts made: {files:,} files")
+                echo(f"{number:,} of {len(tasks):,} parts made: {files:,} files")
     return files + _write_task(root, site, (LAST, ()))
 
 
