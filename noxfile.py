@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))  # the nox command does not look for modules beside the noxfile
 
 from matrix.environments.choose import find_environment, load_environments, read_named_environment  # noqa: E402
-from matrix.environments.pip_config import uv_variables  # noqa: E402
+from matrix.environments.pip_config import build_uv_variables  # noqa: E402
 from matrix.environments.spec import Environment  # noqa: E402
 from matrix.errors import MatrixError  # noqa: E402
 
@@ -49,7 +49,7 @@ def host_python(session: nox.Session) -> str:
 @nox.session(default=False)
 def host(session: nox.Session) -> None:
     """Install what the command line needs, apart from every measured environment."""
-    session.env.update(uv_variables(os.environ))
+    session.env.update(build_uv_variables(os.environ))
     session.install("-r", "pyproject.toml", silent=True)
 
 
@@ -129,7 +129,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(default=False)
 def screenshots(session: nox.Session) -> None:
     """Take the README's pictures of the dashboard, built from the records in tests/data; needs a Chromium."""
-    session.env.update(uv_variables(os.environ))
+    session.env.update(build_uv_variables(os.environ))
     session.install("-r", "pyproject.toml", "--group", "browser", silent=True)
     made = Path(session.create_tmp())
     site, database = str(made / "site"), str(made / "history.sqlite")
@@ -141,7 +141,7 @@ def screenshots(session: nox.Session) -> None:
 @nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """Check style, types, and the workflows."""
-    session.env.update(uv_variables(os.environ))
+    session.env.update(build_uv_variables(os.environ))
     session.install("-r", "pyproject.toml", "--group", "lint", silent=True)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -156,6 +156,6 @@ def lint(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """Run the tests; the first run installs the measured environments that they need."""
-    session.env.update(uv_variables(os.environ))
+    session.env.update(build_uv_variables(os.environ))
     session.install("-r", "pyproject.toml", "--group", "test", silent=True)
     session.run("python", "-m", "pytest", *session.posargs)

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from bot.commands import dashboard, report
-from matrix.command_line import run as run_app
+from matrix.command_line import run_app
 
 
 @cache

@@ -17,7 +17,7 @@ except ModuleNotFoundError as lacking:
     )
     sys.exit(3)
 
-from matrix.command_line import run as run_app
+from matrix.command_line import run_app
 from matrix.commands.advise import advise_pairs
 from matrix.commands.bench import measure_speed
 from matrix.commands.catalog import write_lock

@@ -15,13 +15,13 @@ Architectures = Annotated[
 ]
 
 
-def one_of(what: str, value: str, known: Sequence[str]) -> None:
+def require_choice(what: str, value: str, known: Sequence[str]) -> None:
     """Raises UnknownNameError where `value` is not one of the `known`."""
     if value not in known:
         raise UnknownNameError(what, [value], known)
 
 
-def run(app: typer.Typer) -> None:
+def run_app(app: typer.Typer) -> None:
     """Runs `app`; every known failure becomes one message and its exit code."""
     try:
         app()

@@ -12,7 +12,7 @@ from matrix.verdicts import Verdict
 
 
 class TerminalProgress(AbstractContextManager["TerminalProgress"]):
-    """Tells a person how far a cell is: `begin`, `step` and `case` as `matrix.measure.cell.Progress` asks."""
+    """Tells a person how far a cell is: `begin`, `step` and `case` as `matrix.measure.request.Progress` asks."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)

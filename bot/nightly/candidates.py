@@ -14,7 +14,7 @@ from packaging.version import Version
 from matrix.environments.choose import select_set
 from matrix.environments.packages import CROSSED, PACKAGES, TIPS
 from matrix.environments.pins import label_pin
-from matrix.environments.spec import Environment, with_pins
+from matrix.environments.spec import Environment, replace_pins
 from matrix.errors import UnknownNameError
 
 SET: Final = "nightly"
@@ -66,7 +66,7 @@ def _tips(newest: Environment, tips: Mapping[str, str]) -> Iterator[Environment]
 
 def _at_tips(newest: Environment, commits: Mapping[str, str]) -> Environment:
     """Returns the newest releases with `commits` pinned. The name leaves the commits out, so all its runs are one history."""
-    tips = with_pins(newest, {package: PACKAGES[package].at(commit) for package, commit in commits.items()})
+    tips = replace_pins(newest, {package: PACKAGES[package].at(commit) for package, commit in commits.items()})
     name = "+".join(f"{name}-{'main' if name in commits else label_pin(pin)}" for name, pin in tips.pins.items())
     return replace(tips, name=name)
 

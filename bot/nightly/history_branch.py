@@ -17,7 +17,7 @@ from bot.text import clip
 from matrix.errors import GitError, MatrixError, OutputError
 from matrix.history.archive import LOCK
 from matrix.history.files import HALF
-from matrix.process.run import git
+from matrix.process.run import run_git
 
 TRIES: Final = 6
 """How often adding is tried when others push meanwhile."""
@@ -77,8 +77,8 @@ class HistoryBranch:
             return None
         with TemporaryDirectory() as name:
             clone = ("clone", "--quiet", "--bare", "--depth", "1", "--filter=blob:none", "--single-branch")
-            git([*clone, "--branch", self.name, self.address, name], self._settings)
-            entries = git(["--git-dir", name, "ls-tree", "--name-only", "HEAD"]).splitlines()
+            run_git([*clone, "--branch", self.name, self.address, name], self._settings)
+            entries = run_git(["--git-dir", name, "ls-tree", "--name-only", "HEAD"]).splitlines()
         return max((night for entry in entries if (night := _night(entry))), default=None)
 
     def add(self, store: Callable[[Path], Collection[Path]], message: str) -> bool:
@@ -120,7 +120,7 @@ class HistoryBranch:
         return {**own, f"http.{self.address}.extraheader": f"AUTHORIZATION: basic {secret}"}
 
     def _exists(self) -> bool:
-        return bool(git(["ls-remote", "--heads", self.address, self._ref], self._settings).strip())
+        return bool(run_git(["ls-remote", "--heads", self.address, self._ref], self._settings).strip())
 
     def _foreign(self) -> list[str]:
         """Returns the files in `folder` that are not as an earlier fetch, or `add`, left them."""
@@ -138,7 +138,9 @@ class HistoryBranch:
 
     def _git(self, *arguments: str) -> str:
         """Runs git on `folder` and returns what it prints."""
-        return git(["--git-dir", str(self._own), "--work-tree", str(self.folder.resolve()), *arguments], self._settings)
+        return run_git(
+            ["--git-dir", str(self._own), "--work-tree", str(self.folder.resolve()), *arguments], self._settings
+        )
 
 
 def _night(name: str) -> date | None:

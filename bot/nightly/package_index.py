@@ -14,7 +14,7 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sd
 from packaging.version import Version
 from pydantic import TypeAdapter, ValidationError
 
-from matrix.environments.pip_config import uv_variables
+from matrix.environments.pip_config import build_uv_variables
 from matrix.errors import INFRASTRUCTURE, MatrixError
 
 PYPI: Final = "https://pypi.org/simple"
@@ -62,7 +62,7 @@ def fetch_releases(package: str, variables: Mapping[str, str] = os.environ) -> t
 
     Raises PackageIndexError.
     """
-    index = uv_variables(variables).get("UV_DEFAULT_INDEX", PYPI).rstrip("/")
+    index = build_uv_variables(variables).get("UV_DEFAULT_INDEX", PYPI).rstrip("/")
     try:
         page = _PAGE.validate_json(_got(f"{index}/{package}/"))
     except (requests.RequestException, OSError) as error:

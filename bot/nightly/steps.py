@@ -27,7 +27,7 @@ from matrix.history.attempts import query_attempts, read_duration
 from matrix.history.build import build_database
 from matrix.history.database import History, open_database
 from matrix.history.files import HALF, State, default_database
-from matrix.measure.fingerprint import probe_hash
+from matrix.measure.fingerprint import compute_probe_hash
 from matrix.model import Loader
 from matrix.nightly.plan import NightlyPlan
 from matrix.results.write import append
@@ -71,7 +71,7 @@ def build_request(context: JobContext, settings: Settings, moment: datetime) -> 
     """Returns what is asked of the run that begins at `moment` (UTC): the whole catalog, all loaders, all checks."""
     nightly = settings.nightly
     cases = len(load_catalog()) * len(Loader) * len(CHECKS)
-    digests = Digests(catalog_hash(), probe_hash())
+    digests = Digests(catalog_hash(), compute_probe_hash())
     globs = tuple(context.ids.split())
     return NightlyRequest(moment, nightly.device, digests, cases, nightly.shards, nightly.oldest, globs, context.force)
 

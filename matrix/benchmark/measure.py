@@ -24,7 +24,7 @@ from matrix.job import Job
 from matrix.measure.cell import measure
 from matrix.measure.probe_process import last_line, run_job
 from matrix.measure.request import Progress, Request
-from matrix.measure.tasks import plan
+from matrix.measure.tasks import plan_tasks
 from matrix.model import Architecture, Check, Device, Loader
 
 FIRST: Final = next(iter(CHECKS))
@@ -56,7 +56,7 @@ class Bench:
         return parse_launch(name, wall, messages)
 
     def _job(self, architectures: Sequence[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]) -> Job:
-        return Job(tuple(architectures), plan(architectures, loaders, checks), self.device, self.world_size)
+        return Job(tuple(architectures), plan_tasks(architectures, loaders, checks), self.device, self.world_size)
 
     def cell(self, name: str, loaders: Sequence[Loader], checks: Sequence[Check]) -> Launch:
         """Measures the whole catalog in one warm process."""
@@ -84,7 +84,7 @@ def measure_goals(bench: Bench, sample: int) -> tuple[list[Launch], list[Goal]]:
 
 def measure_set(environments: Sequence[Environment], bench: Bench) -> Goal:
     """Installs the environments from the package caches and measures each, as the default command does."""
-    tasks = plan(bench.architectures, list(Loader), list(CHECKS))
+    tasks = plan_tasks(bench.architectures, list(Loader), list(CHECKS))
     started = time.perf_counter()
     with TemporaryDirectory(prefix="set-", dir=bench.out) as name:
         folder = Path(name)

@@ -12,7 +12,7 @@ from matrix.advice.advice import format_constraints as constraint_lines
 from matrix.advice.source_type import detect_source_type
 from matrix.advice.sources import ResultSource, find_architecture, open_source
 from matrix.advice.text import advice_lines, advice_values
-from matrix.command_line import one_of
+from matrix.command_line import require_choice
 from matrix.errors import OutputError
 from matrix.model import Device, Loader
 
@@ -30,9 +30,9 @@ def advise_pairs(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Which versions are safe for a model; exit code 1 when what was asked for is not, 3 when nothing is known."""
-    one_of("loader", loader, list(Loader))
+    require_choice("loader", loader, list(Loader))
     if device:
-        one_of("device", device, list(Device))
+        require_choice("device", device, list(Device))
     ask = Ask(transformers, deepspeed, Device(device) if device else None, Loader(loader))
     typer.echo(f"from {detect_source_type(source)} {source}", err=True)
     known = open_source(source)

@@ -9,7 +9,7 @@ from rich.console import Console
 from matrix.benchmark.goals import sum_set
 from matrix.benchmark.measure import Bench, measure_goals, measure_set
 from matrix.benchmark.text import describe_machine, format_json, make_goals_table, make_launches_table
-from matrix.command_line import DEVICES, one_of
+from matrix.command_line import DEVICES, require_choice
 from matrix.commands.run import choose_architectures
 from matrix.environments.choose import load_environments
 from matrix.environments.install import install
@@ -30,7 +30,7 @@ def measure_speed(
 ) -> None:
     """Measure how fast a cell is; exit code 1 when a goal is missed."""
     known = load_environments()
-    one_of("device", device, DEVICES)
+    require_choice("device", device, DEVICES)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -12,15 +12,15 @@ from matrix.catalog.catalog import load_catalog
 from matrix.catalog.lock import ScannedVersion
 from matrix.catalog.lockfile import read_lock
 from matrix.checks import CHECKS
-from matrix.command_line import DEVICES, one_of
+from matrix.command_line import DEVICES, require_choice
 from matrix.errors import CancelledError
 from matrix.measure.request import Request
-from matrix.measure.tasks import plan
+from matrix.measure.tasks import plan_tasks
 from matrix.model import Loader
 from matrix.own_model import measure as own
 from matrix.own_model import target as targets
-from matrix.own_model.diagnosis import diagnose, explained
-from matrix.own_model.text import check_lines, check_values
+from matrix.own_model.diagnosis import add_reasons, diagnose
+from matrix.own_model.text import build_diagnosis_values, format_diagnosis
 from matrix.progress import TerminalProgress
 
 
@@ -45,13 +45,13 @@ def check_model(
     ] = "results",
 ) -> None:
     """Is this environment safe for your own model? Exit code 1 when it is not, 3 when that cannot be told."""
-    one_of("device", device, DEVICES)
-    entries = () if full else targets.catalogued(target, load_catalog())
-    source = None if entries else targets.source(target, trusted=trust_remote_code, full=full)
-    with own.folder(out) as folder:
+    require_choice("device", device, DEVICES)
+    entries = () if full else targets.find_catalogued(target, load_catalog())
+    source = None if entries else targets.find_source(target, trusted=trust_remote_code, full=full)
+    with own.open_folder(out) as folder:
         request = Request(
             out=folder,
-            tasks=plan(entries, [*Loader], [*CHECKS]),
+            tasks=plan_tasks(entries, [*Loader], [*CHECKS]),
             interpreter=python or Path(sys.executable),
             device=device,
             world_size=world_size,
@@ -59,10 +59,10 @@ def check_model(
         )
         try:
             with TerminalProgress() as progress:
-                cell, resolved = own.measure_own(source, request, progress)
+                cell, resolved = own.measure_own_model(source, request, progress)
         except KeyboardInterrupt:
             raise CancelledError from None
     looked = read_lock().versions.get(cell.environment.transformers, ScannedVersion({}))
-    found = explained(diagnose(cell, resolved, own.safe_pairs(cell, source_of_pairs, clock.today())), looked)
-    typer.echo(json.dumps(check_values(found)) if as_json else "\n".join(check_lines(found)))
+    found = add_reasons(diagnose(cell, resolved, own.find_safe_pairs(cell, source_of_pairs, clock.today())), looked)
+    typer.echo(json.dumps(build_diagnosis_values(found)) if as_json else "\n".join(format_diagnosis(found)))
     raise typer.Exit(found.answer.exit_code)

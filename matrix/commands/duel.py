@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from matrix.catalog.catalog import load_catalog
-from matrix.command_line import DEVICES, Architectures, one_of
+from matrix.command_line import DEVICES, Architectures, require_choice
 from matrix.comparison import measure as jobs
 from matrix.comparison.plan import read_plan
 from matrix.environments.choose import load_environments
@@ -31,8 +31,8 @@ def measure_duel(
     """Measure what one machine measures of a comparison, going on from what is in --out; exit code 0 whatever it finds."""
     chosen = jobs.find_job(read_plan(plan_file), name)
     architectures = jobs.select_architectures(chosen, load_catalog(), architecture or [])
-    one_of("device", device, DEVICES)
-    one_of("sandbox", sandbox, ("auto", "off"))
+    require_choice("device", device, DEVICES)
+    require_choice("sandbox", sandbox, ("auto", "off"))
     options = jobs.JobOptions(
         architectures, load_environments(), venvs.resolve(), device, choose_sandbox(sandbox, out, venvs)
     )

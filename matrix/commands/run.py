@@ -14,13 +14,13 @@ from matrix.catalog.coverage import select_covering
 from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
 from matrix.checks import CHECKS
-from matrix.command_line import DEVICES, Architectures, one_of
+from matrix.command_line import DEVICES, Architectures, require_choice
 from matrix.environments.choose import find_environment, load_environments, read_named_environment
 from matrix.errors import INFRASTRUCTURE, CancelledError
 from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
 from matrix.measure.request import Request
-from matrix.measure.tasks import choices, plan
+from matrix.measure.tasks import parse_choices, plan_tasks
 from matrix.model import Architecture, Cell, Device, Loader
 from matrix.progress import TerminalProgress
 
@@ -67,10 +67,10 @@ def measure_cell(
     again: Annotated[bool, typer.Option("--again", help="Measure these cases anew, keep the others.")] = False,
 ) -> None:
     """Measure one cell: every case of one environment."""
-    one_of("device", device, DEVICES)
-    one_of("catalog", catalog, PARTS)
+    require_choice("device", device, DEVICES)
+    require_choice("catalog", catalog, PARTS)
     architectures = choose_architectures(architecture or [], catalog, resolve_device(device, world_size))
-    tasks = plan(architectures, choices("loader", Loader, loader), choices("check", CHECKS, check))
+    tasks = plan_tasks(architectures, parse_choices("loader", Loader, loader), parse_choices("check", CHECKS, check))
     known = load_environments()
     named = read_named_environment(os.environ, known)
     request = Request(

@@ -21,9 +21,9 @@ from matrix.job import Task
 from matrix.measure.cell import UNFINISHED, measure, salvage
 from matrix.measure.probe_process import OURS, Setup
 from matrix.measure.request import Progress, Request
-from matrix.measure.tasks import plan, remaining
+from matrix.measure.tasks import filter_remaining, plan_tasks
 from matrix.model import Architecture, Case, CaseKey, Cell, Run
-from matrix.process.sandbox import Isolation, Sandbox, harmless
+from matrix.process.sandbox import Isolation, Sandbox, neutralize
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class _RoleProgress:
         self.progress.begin(f"{self.role} {environment}", cases)
 
     def step(self, words: str) -> None:
-        self.progress.step(f"{self.role}: {harmless(words)}")
+        self.progress.step(f"{self.role}: {neutralize(words)}")
 
     def case(self, case: Case) -> None:
         self.progress.case(case)
@@ -80,7 +80,7 @@ class _JobRun:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        return plan(self.options.architectures, self.job.loaders, self.job.checks)
+        return plan_tasks(self.options.architectures, self.job.loaders, self.job.checks)
 
     def revision(self, role: Role) -> PlannedRevision | None:
         return next((revision for revision in self.job.revisions if revision.role is role), None)
@@ -123,7 +123,7 @@ class _JobRun:
     def rerun(self, roles: Mapping[Role, Role], keys: Sequence[CaseKey]) -> dict[Role, Run]:
         """Measures the cases `keys` again on the revisions with these roles, each as the role that it is mapped to."""
         asked = [key for task in self.tasks for key in task.keys]
-        tasks = remaining(self.tasks, set(asked) - set(keys))
+        tasks = filter_remaining(self.tasks, set(asked) - set(keys))
         revisions = [
             (revision, measured_as) for role, measured_as in roles.items() if (revision := self.revision(role))
         ]

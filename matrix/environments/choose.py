@@ -14,7 +14,7 @@ import tomllib
 
 from matrix.environments.packages import CROSSED, INSTALLABLE, PACKAGES
 from matrix.environments.pins import is_version, parse_id
-from matrix.environments.spec import Environment, with_pins
+from matrix.environments.spec import Environment, replace_pins
 from matrix.errors import DataFileError, PinError, UnknownNameError
 
 ENVIRONMENTS: Final = Path(__file__).parents[1] / "environments.toml"
@@ -103,7 +103,7 @@ def pin_newest(pins: Mapping[str, str], known: tuple[Environment, ...]) -> Envir
     """Returns the newest pair, the first of `known`, with `pins`, which are by package, instead of its own."""
     data = tomllib.loads(ENVIRONMENTS.read_text(encoding="utf-8"))
     transformers, deepspeed = ({**known[0].pins, **pins}[package] for package in CROSSED)
-    return with_pins(_environment(data, transformers, deepspeed), pins)
+    return replace_pins(_environment(data, transformers, deepspeed), pins)
 
 
 def find_environment(environment_id: str, known: tuple[Environment, ...]) -> Environment:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
-from matrix.environments.pip_config import uv_variables
+from matrix.environments.pip_config import build_uv_variables
 from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError, NoIndexError
 from matrix.process.run import run
@@ -20,14 +20,14 @@ def install(environment: Environment, venv: Path, variables: Mapping[str, str] |
     `variables` are those of the installer; without them it has this process's. Raises EnvironmentFailedError with the
     resolver's message.
     """
-    variables = {**uv_variables(os.environ if variables is None else variables), "DS_BUILD_OPS": "0"}
+    variables = {**build_uv_variables(os.environ if variables is None else variables), "DS_BUILD_OPS": "0"}
     interpreter = venv / "bin" / "python"
     if not interpreter.exists():
         here = ".".join(map(str, sys.version_info[:3]))
         python = sys.executable if here in SpecifierSet(environment.python) else environment.python
         _run_uv(["venv", "--quiet", "--python", python, str(venv)], environment.id, variables)
     if environment.requirements:
-        target = pip_install(environment, interpreter, variables)
+        target = build_pip_install(environment, interpreter, variables)
         _run_uv([*target, *environment.requirements], environment.id, variables)
     return interpreter
 
@@ -39,7 +39,7 @@ def find_uv() -> str:
     return str(find_uv_bin())
 
 
-def pip_install(environment: Environment, interpreter: Path, variables: Mapping[str, str]) -> list[str]:
+def build_pip_install(environment: Environment, interpreter: Path, variables: Mapping[str, str]) -> list[str]:
     """Returns uv's arguments, without the requirements, to install `environment` for `interpreter`."""
     backend = _torch_backend(environment, variables)
     return ["pip", "install", "--quiet", "--python", str(interpreter), *backend]
@@ -48,7 +48,7 @@ def pip_install(environment: Environment, interpreter: Path, variables: Mapping[
 def fetch_newest_release(package: str) -> str:
     """Fetches the newest version of `package` that the configured index has; raises NoIndexError."""
     question = ["pip", "compile", "--quiet", "--no-deps", "--no-annotate", "--no-header", "-"]
-    done = run([find_uv(), *question], uv_variables(os.environ), package)
+    done = run([find_uv(), *question], build_uv_variables(os.environ), package)
     if done.returncode:
         raise NoIndexError(package, done.stderr)
     return done.stdout.strip().partition("==")[2]

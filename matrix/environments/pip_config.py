@@ -59,7 +59,7 @@ def _settings(variables: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def uv_variables(variables: Mapping[str, str]) -> dict[str, str]:
+def build_uv_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """Returns `variables` of a process, and what uv needs to install from where pip would.
 
     A variable of uv's own that is already set wins. pip treats its indexes as equals, so uv is set to do the same.

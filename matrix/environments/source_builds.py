@@ -11,13 +11,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from matrix.environments.install import find_uv, install, pip_install
+from matrix.environments.install import build_pip_install, find_uv, install
 from matrix.environments.pins import ADDRESS
-from matrix.environments.pip_config import uv_variables
+from matrix.environments.pip_config import build_uv_variables
 from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError
 from matrix.process.run import run_confined
-from matrix.process.sandbox import Sandbox, allowed
+from matrix.process.sandbox import Sandbox, filter_variables
 
 
 def install_confined(environment: Environment, venv: Path, sandbox: Sandbox) -> Path:
@@ -43,14 +43,18 @@ def install_confined(environment: Environment, venv: Path, sandbox: Sandbox) -> 
 
 def _installer() -> dict[str, str]:
     """Returns the variables of the installer of releases: its own credentials and cache, but none of GitHub's runner."""
-    outer = uv_variables(os.environ)
-    kept = {*allowed(outer), "HOME", "UV_CACHE_DIR", "SSL_CLIENT_CERT"}
+    outer = build_uv_variables(os.environ)
+    kept = {*filter_variables(outer), "HOME", "UV_CACHE_DIR", "SSL_CLIENT_CERT"}
     return {**{name: value for name, value in outer.items() if name in kept}, "UV_LINK_MODE": "copy"}
 
 
 def _build(environment: Environment, venv: Path, sandbox: Sandbox) -> None:
-    variables = uv_variables(os.environ)
-    command = [find_uv(), *pip_install(environment, venv / "bin" / "python", variables), *environment.requirements]
+    variables = build_uv_variables(os.environ)
+    command = [
+        find_uv(),
+        *build_pip_install(environment, venv / "bin" / "python", variables),
+        *environment.requirements,
+    ]
     folders = (Path(pin).expanduser().resolve() for pin in environment.pins.values() if "://" not in pin)
     sources = [folder for folder in folders if folder.is_dir()]
     sandbox.give(venv)
@@ -58,11 +62,11 @@ def _build(environment: Environment, venv: Path, sandbox: Sandbox) -> None:
         run_confined(command, sandbox, [venv, *sources], variables, network=True)
     finally:
         sandbox.take(venv)
-    if wrong := list(other_commits(environment, venv)):
+    if wrong := list(find_other_commits(environment, venv)):
         raise EnvironmentFailedError(environment.id, "\n".join(wrong))
 
 
-def other_commits(environment: Environment, venv: Path) -> Iterator[str]:
+def find_other_commits(environment: Environment, venv: Path) -> Iterator[str]:
     """Yields what is not installed from the commit that was asked for, by the record of the installer (PEP 610)."""
     for requirement in environment.requirements:
         name, _, address = requirement.partition(" @ ")
@@ -91,7 +95,7 @@ def checkout(pin: str, folder: Path, sandbox: Sandbox) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     sandbox.give(folder)
-    git, variables = ["git", "-C", str(folder.resolve())], uv_variables(os.environ)
+    git, variables = ["git", "-C", str(folder.resolve())], build_uv_variables(os.environ)
     steps = (["init", "--quiet"], ["fetch", "--quiet", "--depth", "1", asked[1], asked[2]])
     for step in (*steps, ["checkout", "--quiet", "--detach", "FETCH_HEAD"]):
         run_confined([*git, *step], sandbox, [folder], variables, network=True)

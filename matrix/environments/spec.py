@@ -61,7 +61,7 @@ class Environment:
         return replace(self, needs=tuple(need for need in self.needs if "/" not in need), **pins)
 
 
-def with_pins(environment: Environment, pins: Mapping[str, str]) -> Environment:
+def replace_pins(environment: Environment, pins: Mapping[str, str]) -> Environment:
     """Returns `environment` with `pins`, which are by package, instead of its own."""
     own: dict[str, Any] = {name: pins[name] for name in RECORDED if name in pins}
     needs = (build_need(name, pins[name]) for name in OPTIONAL if name in pins)

@@ -21,10 +21,10 @@ from matrix.job import Job, Task
 from matrix.measure.device import count_gpus, resolve_device
 from matrix.measure.prepare import Prepared, prepare
 from matrix.measure.probe_process import last_line, run_job
-from matrix.measure.recorder import Recorder, new_cell
+from matrix.measure.recorder import Recorder, make_cell
 from matrix.measure.request import Progress, Request
 from matrix.measure.resume import read_earlier
-from matrix.measure.tasks import remaining
+from matrix.measure.tasks import filter_remaining
 from matrix.model import Cell, Device, Failure, Timing
 from matrix.results.read import add_cases, read_cell
 from matrix.results.write import append, set_aside
@@ -99,7 +99,7 @@ def record_failure(request: Request, failure: Failure, progress: Progress) -> Ce
     path = request.out / f"{info.id}.jsonl"
     if path.exists():
         progress.step(f"earlier results are kept as {set_aside(path).name}")
-    cell = new_cell(request, info, request.tasks, failure)
+    cell = make_cell(request, info, request.tasks, failure)
     with append(path) as writer:
         writer.header(cell)
         writer.end((), Timing())
@@ -127,7 +127,7 @@ def _choose_device(request: Request, progress: Progress) -> Device:
 def _remaining(request: Request, earlier: Cell | None) -> tuple[Task, ...]:
     """Returns the tasks of `request` without the cases of `earlier` that need not be measured again."""
     known = earlier.cases if earlier and not request.again else ()
-    return remaining(request.tasks, [case.key for case in known if case.believed(request.confirmations)])
+    return filter_remaining(request.tasks, [case.key for case in known if case.believed(request.confirmations)])
 
 
 def _finish(path: Path, cell: Cell) -> Cell:

@@ -14,7 +14,7 @@ _CODE: Final = (
 """What the probe and the checks are made of."""
 
 
-def probe_hash(root: Path = ROOT) -> str:
+def compute_probe_hash(root: Path = ROOT) -> str:
     """Returns a digest of the code that measures: verdicts of different probes are not the same measurement."""
     digest = hashlib.sha256()
     found = (file for pattern in _CODE for file in root.glob(pattern))  # an older commit of ours has not all of them

@@ -8,10 +8,10 @@ from matrix.checks import CHECKS
 from matrix.environments.spec import Environment, plan_info
 from matrix.errors import EnvironmentFailedError, RefusedTargetError
 from matrix.job import Task
-from matrix.measure.fingerprint import probe_hash
+from matrix.measure.fingerprint import compute_probe_hash
 from matrix.measure.prepare import Prepared
 from matrix.measure.request import Progress, Request
-from matrix.measure.tasks import plan
+from matrix.measure.tasks import plan_tasks
 from matrix.model import Architecture, Case, CaseKey, Cell, EnvironmentInfo, Failure, Loader, Timing
 from matrix.process.messages import Message, Resolved
 from matrix.results.read import add_cases
@@ -20,12 +20,12 @@ from matrix.results.write import CellWriter
 from matrix.verdicts import Verdict
 
 
-def new_cell(request: Request, info: EnvironmentInfo, tasks: tuple[Task, ...], error: Failure | None = None) -> Cell:
+def make_cell(request: Request, info: EnvironmentInfo, tasks: tuple[Task, ...], error: Failure | None = None) -> Cell:
     """Returns the cell of `request` before any of its `tasks` is done."""
     return Cell(
         environment=info,
         catalog=request.catalog,
-        probe=probe_hash(request.setup.root),
+        probe=compute_probe_hash(request.setup.root),
         started=clock.now().isoformat(timespec="seconds").replace("+00:00", "Z"),
         planned=sum(len(task.checks) for task in tasks),
         error=error,
@@ -88,7 +88,7 @@ class Recorder:
         """From here on the probe may decide the cases of the target; where none was asked for, no message adds to them."""
         if target := self.request.target:
             target.resolved = resolved
-            self._ask(plan([Architecture(resolved.id, "own")], [*Loader], [*CHECKS]))
+            self._ask(plan_tasks([Architecture(resolved.id, "own")], [*Loader], [*CHECKS]))
 
     def _refuse(self, words: str) -> None:
         if target := self.request.target:
@@ -120,7 +120,7 @@ class Recorder:
     def _begin(self, error: Failure | None = None) -> Cell:
         """Returns the cell, whose header is written first where the file is new."""
         if self.cell is None:
-            self.cell = new_cell(self.request, self.info or self._planned(), self.tasks, error)
+            self.cell = make_cell(self.request, self.info or self._planned(), self.tasks, error)
             self.writer.header(self.cell)
         return self.cell
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from matrix.errors import ResultsError
-from matrix.measure.fingerprint import probe_hash
+from matrix.measure.fingerprint import compute_probe_hash
 from matrix.measure.request import Progress, Request
 from matrix.model import Cell
 from matrix.results.read import read_cell
@@ -28,5 +28,5 @@ def read_earlier(path: Path, request: Request, progress: Progress) -> Cell | Non
 def _is_resumed(earlier: Cell, request: Request) -> bool:
     """Returns whether `earlier` is the same measurement, and either unfinished or asked for again."""
     measured = (earlier.catalog, earlier.probe, earlier.environment.world_size)
-    same = measured == (request.catalog, probe_hash(request.setup.root), request.world_size)
+    same = measured == (request.catalog, compute_probe_hash(request.setup.root), request.world_size)
     return same and not earlier.error and (not earlier.complete or request.resume or request.again)

@@ -13,7 +13,7 @@ from matrix.model import Architecture, CaseKey, Check, Loader
 _Choice = TypeVar("_Choice", bound=str)
 
 
-def choices(what: str, known: Iterable[_Choice], text: str) -> tuple[_Choice, ...]:
+def parse_choices(what: str, known: Iterable[_Choice], text: str) -> tuple[_Choice, ...]:
     """Returns those of `known` that a comma-separated `text` names, each once; raises UnknownNameError for all others."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     by_name = {str(choice): choice for choice in known}
@@ -22,12 +22,14 @@ def choices(what: str, known: Iterable[_Choice], text: str) -> tuple[_Choice, ..
     return tuple(dict.fromkeys(by_name[name] for name in names))
 
 
-def plan(architectures: Iterable[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]) -> tuple[Task, ...]:
+def plan_tasks(
+    architectures: Iterable[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]
+) -> tuple[Task, ...]:
     """Returns every architecture with every loader, all checks in one task: they look at the same loaded model."""
     return tuple(Task(architecture.id, loader, tuple(checks)) for architecture in architectures for loader in loaders)
 
 
-def remaining(tasks: Iterable[Task], done: Iterable[CaseKey]) -> tuple[Task, ...]:
+def filter_remaining(tasks: Iterable[Task], done: Iterable[CaseKey]) -> tuple[Task, ...]:
     """`tasks` without the cases that are `done`."""
     finished = set(done)
     left = [

@@ -13,7 +13,7 @@ from matrix.checks import CHECKS
 from matrix.measure.cell import UNFINISHED, measure, salvage
 from matrix.measure.probe_process import OURS
 from matrix.measure.request import Progress, Request
-from matrix.measure.tasks import plan as plan_tasks
+from matrix.measure.tasks import plan_tasks
 from matrix.model import Architecture, Loader
 from matrix.nightly.plan import WORLD_SIZE, NightlyCell, NightlyPlan
 from matrix.process.sandbox import Sandbox

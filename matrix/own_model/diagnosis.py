@@ -66,7 +66,7 @@ def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagn
     return replace(found, wrong=wrong, fixed=fixed, since=BUFFERS_LOAD_SINCE if old else "", pairs=tuple(pairs))
 
 
-def explained(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
+def add_reasons(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
     """`found` with the reasons that the catalog knows, which looked at that transformers.
 
     A package that is lacking, or an error, is refuted by a model that loaded here; that the tiny model is not like the
@@ -88,7 +88,7 @@ def explained(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
     return replace(found, answer=answer, reasons={**broken, **unchecked})
 
 
-def unseen(resolved: Resolved) -> bool:
+def has_unseen_sites(resolved: Resolved) -> bool:
     """Whether the full-size model may have buffer sites that were not measured."""
     return bool(resolved.lost or resolved.unknown)
 
@@ -97,7 +97,7 @@ def _answer(cases: Sequence[Case], resolved: Resolved) -> Answer:
     """Wrong is what went wrong under ZeRO-3, or left wrong values anywhere; what said nothing is not known to be safe."""
     if any(case.findings or (case.verdict.wrong_values and not case.verdict.settled) for case in cases):
         return Answer.UNSAFE
-    return Answer.SAFE if _right(cases) and not unseen(resolved) else Answer.UNKNOWN
+    return Answer.SAFE if _right(cases) and not has_unseen_sites(resolved) else Answer.UNKNOWN
 
 
 def _of(cell: Cell, loader: Loader) -> tuple[Case, ...]:

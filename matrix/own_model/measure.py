@@ -20,13 +20,13 @@ from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
 
 
-def identity(source: Source) -> str:
+def compute_identity(source: Source) -> str:
     """What stands for the catalog in the records of a target: another one is never taken for the same measurement."""
     return f"sha256:{hashlib.sha256(json.dumps(asdict(source)).encode()).hexdigest()}"
 
 
 @contextmanager
-def folder(out: Path | None) -> Iterator[Path]:
+def open_folder(out: Path | None) -> Iterator[Path]:
     """Where records and the log go: `out`, or a folder that is gone afterwards unless a message names the log in it."""
     if out:
         yield out
@@ -41,7 +41,7 @@ def folder(out: Path | None) -> Iterator[Path]:
             raise
 
 
-def safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
+def find_safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
     """The ids of environments that `source` knows, `today`, to be safe for every architecture of `cell`, the nearest first.
 
     `source` is what `matrix.advice.sources` reads; where it cannot be read, nothing is known.
@@ -58,7 +58,7 @@ def safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
     return [pair for pair in safe[0] if all(pair in others for others in safe)]
 
 
-def measure_own(source: Source | None, request: Request, progress: Progress) -> tuple[Cell, Resolved]:
+def measure_own_model(source: Source | None, request: Request, progress: Progress) -> tuple[Cell, Resolved]:
     """Measures every case of `source`, or the tasks of `request`; returns the cell on disk, and what was measured.
 
     Raises RefusedTargetError when there is no such model in the interpreter, EnvironmentFailedError when the packages
@@ -66,7 +66,7 @@ def measure_own(source: Source | None, request: Request, progress: Progress) -> 
     """
     target = Target(source) if source else None
     if source:
-        request = replace(request, target=target, catalog=identity(source))
+        request = replace(request, target=target, catalog=compute_identity(source))
     cell = measure(request, progress)
     if cell.error:
         raise EnvironmentFailedError(cell.environment.id, f"{cell.error.type}: {cell.error.message}")

@@ -15,14 +15,14 @@ _NAME: Final = re.compile(r"[\w.-]+(:\w+)?")
 _LONGEST_LABEL: Final = 40
 
 
-def catalogued(target: str, catalog: Sequence[Architecture]) -> tuple[Architecture, ...]:
+def find_catalogued(target: str, catalog: Sequence[Architecture]) -> tuple[Architecture, ...]:
     """The architectures of the catalog whose id or model type is exactly `target`; none where that is a model's folder."""
     if (Path(target) / "config.json").is_file():
         return ()
     return tuple(architecture for architecture in catalog if target in (architecture.id, architecture.model_type))
 
 
-def source(target: str, *, trusted: bool = False, full: bool = False) -> Source:
+def find_source(target: str, *, trusted: bool = False, full: bool = False) -> Source:
     """Where the model that `target` names comes from; code in its folder counts only where that is `trusted`.
 
     Reads at most one JSON file. Raises the errors on targets of `matrix.errors`.

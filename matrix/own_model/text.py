@@ -10,7 +10,7 @@ from typing import Any, Final
 from matrix.advice.safety import Answer
 from matrix.checks import CHECKS
 from matrix.model import Case
-from matrix.own_model.diagnosis import Diagnosis, Wrong, unseen
+from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites
 from matrix.text import KINDS, make_printable
 from matrix.verdicts import Verdict
 
@@ -19,7 +19,7 @@ _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN:
 _SHOWN: Final = 8
 
 
-def check_lines(found: Diagnosis) -> Iterator[str]:
+def format_diagnosis(found: Diagnosis) -> Iterator[str]:
     """The answer in a few lines: safe or not, what was measured, what is wrong, and what to do."""
     info = found.environment
     names = ", ".join(dict.fromkeys(case.architecture for case in found.stock))
@@ -36,10 +36,10 @@ def check_lines(found: Diagnosis) -> Iterator[str]:
         yield from map(
             make_printable, _sites([wrong for wrong in found.wrong if (wrong.architecture, wrong.check) == key])
         )
-    yield from what_to_do(found)
+    yield from suggest_fixes(found)
 
 
-def check_values(found: Diagnosis) -> dict[str, Any]:
+def build_diagnosis_values(found: Diagnosis) -> dict[str, Any]:
     """The same for programs."""
     return {
         "answer": found.answer,
@@ -65,7 +65,7 @@ def _measured(found: Diagnosis) -> Iterator[str]:
     if resolved.parameters is not None and resolved.full_parameters is not None:
         tiny = f"measured tiny: {resolved.parameters:,} of {resolved.full_parameters:,} parameters"
         sites = f"{len(resolved.sites)} buffer site{'s' if len(resolved.sites) != 1 else ''}"
-        yield f"{tiny}, {sites}" + ("" if unseen(resolved) else ", all there are")
+        yield f"{tiny}, {sites}" + ("" if has_unseen_sites(resolved) else ", all there are")
     for site in resolved.lost or ():
         yield f"not measured: {site}, which the tiny model has not; --full measures it"
     if resolved.unknown:
@@ -99,7 +99,7 @@ def _ranks(ranks: tuple[int, ...]) -> str:
     return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"
 
 
-def what_to_do(found: Diagnosis) -> Iterator[str]:
+def suggest_fixes(found: Diagnosis) -> Iterator[str]:
     """What to do about an environment that is not safe: other versions, the fixed loader, or else whom to tell."""
     for name, why in found.reasons.items():
         with_version = f"{name} with transformers {found.environment.transformers}"

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, Final, TextIO
 
 from matrix.errors import EnvironmentFailedError, GitError, OutputError
-from matrix.process.sandbox import TRIAL, Sandbox, detect
+from matrix.process.sandbox import TRIAL, Sandbox, detect_sandbox
 
 ROOT: Final = Path(__file__).parents[2]
 _CONFINED_SECONDS: Final = 1800.0
@@ -146,7 +146,7 @@ def find_sandbox(protected: Iterable[Path]) -> Sandbox:
             return False
         return True
 
-    return detect(works, os.environ, protected)
+    return detect_sandbox(works, os.environ, protected)
 
 
 def choose_sandbox(choice: str, out: Path, venvs: Path) -> Sandbox | None:
@@ -166,7 +166,7 @@ def choose_sandbox(choice: str, out: Path, venvs: Path) -> Sandbox | None:
     return find_sandbox((*kept, ROOT))
 
 
-def git(arguments: Sequence[str], settings: Mapping[str, str] | None = None) -> str:
+def run_git(arguments: Sequence[str], settings: Mapping[str, str] | None = None) -> str:
     """Runs git and returns what it prints; raises GitError.
 
     `settings` are its configuration, passed as variables, so that no list of processes shows them.

@@ -80,13 +80,13 @@ def _git_settings(outer: Mapping[str, str]) -> dict[str, str]:
     return {"GIT_CONFIG_COUNT": str(len(kept)), **named, **values} if kept else {}
 
 
-def allowed(outer: Mapping[str, str]) -> dict[str, str]:
+def filter_variables(outer: Mapping[str, str]) -> dict[str, str]:
     """The variables of `outer` that untrusted code may see, without the credentials in their addresses."""
     kept = {name: value for name, value in outer.items() if name in _NAMES or name.startswith(_PREFIXES)}
     return {name: _CREDENTIALS.sub("", value) for name, value in (kept | _git_settings(outer)).items()}
 
 
-def harmless(words: str, limit: int = 300) -> str:
+def neutralize(words: str, limit: int = 300) -> str:
     """`words` of hostile origin as one line of a CI log: no control characters, no `::` or `##[` workflow command."""
     return re.sub(r"(#|:)(?=\1)", r"\1 ", join_lines(words[:limit]))
 
@@ -115,7 +115,13 @@ class Sandbox:
     def variables(self, outer: Mapping[str, str], home: Path) -> dict[str, str]:
         """The whole environment of an untrusted process; hardlinks into a cache would let it poison the cache."""
         own = {"HOME": str(home), "TMPDIR": str(home), "UV_CACHE_DIR": str(home / "uv")}
-        return {**allowed(outer), **own, "UV_LINK_MODE": "copy", "HF_HUB_OFFLINE": "1", "GIT_TERMINAL_PROMPT": "0"}
+        return {
+            **filter_variables(outer),
+            **own,
+            "UV_LINK_MODE": "copy",
+            "HF_HUB_OFFLINE": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+        }
 
     def command(self, arguments: Sequence[str], writable: Sequence[Path], *, network: bool = False) -> list[str]:
         """`arguments` confined: in the first of the `writable` folders, with a network or only its own loopback."""
@@ -197,7 +203,7 @@ def _protected(outer: Mapping[str, str], more: Iterable[Path]) -> tuple[Path, ..
     return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir() and folder != Path("/")))
 
 
-def detect(works: Callable[[Sandbox], bool], outer: Mapping[str, str], protected: Iterable[Path]) -> Sandbox:
+def detect_sandbox(works: Callable[[Sandbox], bool], outer: Mapping[str, str], protected: Iterable[Path]) -> Sandbox:
     """The strongest sandbox that `works` here: a trial of it is run.
 
     Raises SandboxError when the user of ZERO3_SANDBOX_USER is unknown, cannot be become, or cannot run this Python.

@@ -15,7 +15,7 @@ from matrix.checks import CHECKS
 from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
 from matrix.discovery.merge_versions import LockBuilder, choose_classes
 from matrix.job import Job
-from matrix.measure.tasks import plan
+from matrix.measure.tasks import plan_tasks
 from matrix.model import Architecture, Device, Loader
 from matrix.process.run import ROOT
 
@@ -55,7 +55,7 @@ Judged = dict[str, dict[str, Any]]
 def judge(python: Path, folder: Path) -> Judged:
     """By architecture, the case of the stock loader's load; that of its save by "ARCHITECTURE save"."""
     architectures = tuple(Architecture(name, "other") for name in IDS.values())
-    job = Job(architectures, plan(architectures, [Loader.STOCK], list(CHECKS)), Device.CPU, confirmations=0)
+    job = Job(architectures, plan_tasks(architectures, [Loader.STOCK], list(CHECKS)), Device.CPU, confirmations=0)
     file = folder / "job.json"
     file.write_text(json.dumps(asdict(job)))
     messages = probe(python, "matrix.probe", str(file))

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from matrix.measure.request import Request
-from matrix.measure.tasks import plan
+from matrix.measure.tasks import plan_tasks
 from matrix.model import Architecture, Case, Check, Loader
 from tests.support.runs import info
 
@@ -121,5 +121,5 @@ class Silent:
 def ask(folder: Path, stand_in: StandIn, *names: str) -> Request:
     """Returns a request to load these architectures with the stand-in, into `folder`."""
     architectures = tuple(Architecture(f"{name}:Model", "other") for name in names)
-    tasks = plan(architectures, [Loader.STOCK], [Check("load")])
+    tasks = plan_tasks(architectures, [Loader.STOCK], [Check("load")])
     return Request(folder / "out", tasks, interpreter=stand_in.path, device="cpu", catalog="sha256:1")

@@ -13,7 +13,7 @@ from matrix.comparison.measure import JobOptions, find_job, measure_job, select_
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision, plan_from_json, plan_to_json
 from matrix.environments.choose import load_environments, pin_newest
 from matrix.errors import BadPlanError, UnknownNameError
-from matrix.measure.fingerprint import probe_hash
+from matrix.measure.fingerprint import compute_probe_hash
 from matrix.model import Architecture, Cell, Check, Failure, Loader
 from matrix.process import run as runner
 from matrix.process.sandbox import Isolation, Sandbox
@@ -199,7 +199,7 @@ def test_this_projects_own_commits_measure_with_their_own_probe(tmp_path: Path) 
     machine.sides[Role.NEWEST].acts(f"Path({str(path)!r}).write_text(os.environ['PYTHONPATH']); {EVERY_CASE}")
     cell = machine.run()["newest"]
     assert (Path(path.read_text()) / "matrix" / "model.py").read_text() == "changed = True"
-    assert cell.probe != probe_hash()
+    assert cell.probe != compute_probe_hash()
 
 
 def test_a_confined_probe_cannot_change_results_environments_or_this_project(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.environments.pip_config import uv_variables
+from matrix.environments.pip_config import build_uv_variables
 from matrix.errors import DataFileError
 
 BARE = {"PIP_CONFIG_FILE": "/dev/null"}
@@ -14,7 +14,7 @@ BARE = {"PIP_CONFIG_FILE": "/dev/null"}
 def with_file(folder: Path, text: str, **variables: str) -> dict[str, str]:
     file = folder / "pip.conf"
     file.write_text(text)
-    return uv_variables({"HOME": str(folder), "PIP_CONFIG_FILE": str(file), **variables})
+    return build_uv_variables({"HOME": str(folder), "PIP_CONFIG_FILE": str(file), **variables})
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,15 @@ def test_every_setting_reaches_uv_from_environment_and_file(
     tmp_path: Path, setting: str, value: str, uv_name: str, uv_value: str
 ) -> None:
     variable = f"PIP_{setting.upper().replace('-', '_')}"
-    assert uv_variables({**BARE, variable: value})[uv_name] == uv_value
+    assert build_uv_variables({**BARE, variable: value})[uv_name] == uv_value
     for name in (setting, setting.replace("-", "_")):
         for section in ("global", "install"):
             assert with_file(tmp_path, f"[{section}]\n{name} = {value}\n")[uv_name] == uv_value
 
 
 def test_nothing_is_said_about_what_pip_was_not_told() -> None:
-    assert uv_variables({**BARE, "PATH": "/bin"}) == {**BARE, "PATH": "/bin"}
-    assert uv_variables({**BARE, "PIP_INDEX_URL": "", "PIP_NO_INDEX": "0"}).keys() == {
+    assert build_uv_variables({**BARE, "PATH": "/bin"}) == {**BARE, "PATH": "/bin"}
+    assert build_uv_variables({**BARE, "PIP_INDEX_URL": "", "PIP_NO_INDEX": "0"}).keys() == {
         "PIP_CONFIG_FILE",
         "PIP_INDEX_URL",
         "PIP_NO_INDEX",
@@ -52,7 +52,9 @@ def test_nothing_is_said_about_what_pip_was_not_told() -> None:
 
 
 def test_without_an_index_the_extra_ones_do_not_count_either() -> None:
-    found = uv_variables({**BARE, "PIP_NO_INDEX": "1", "PIP_EXTRA_INDEX_URL": "https://a", "PIP_FIND_LINKS": "/wheels"})
+    found = build_uv_variables(
+        {**BARE, "PIP_NO_INDEX": "1", "PIP_EXTRA_INDEX_URL": "https://a", "PIP_FIND_LINKS": "/wheels"}
+    )
     assert "UV_INDEX" not in found
     assert found["UV_FIND_LINKS"] == "/wheels"
 
@@ -80,7 +82,7 @@ def test_dev_null_hides_every_file(tmp_path: Path) -> None:
     hidden = tmp_path / ".pip/pip.conf"
     hidden.parent.mkdir()
     hidden.write_text("[global]\nindex-url = https://hidden\n")
-    assert "UV_DEFAULT_INDEX" not in uv_variables({**BARE, "HOME": str(tmp_path)})
+    assert "UV_DEFAULT_INDEX" not in build_uv_variables({**BARE, "HOME": str(tmp_path)})
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:

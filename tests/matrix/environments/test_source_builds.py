@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from matrix.environments.source_builds import checkout, install_confined, other_commits
+from matrix.environments.source_builds import checkout, find_other_commits, install_confined
 from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError
 from matrix.process.sandbox import Sandbox
@@ -74,9 +74,9 @@ def test_a_package_of_another_commit_is_refused(commit: str, tmp_path: Path) -> 
     folder.mkdir(parents=True)
     (folder / "direct_url.json").write_text(f'{{"vcs_info": {commit}}}')
     asked = OnlyTransformers(f"git+https://hub.example/transformers@{'a' * 40}", "", "")
-    assert "not from aaaa" in "".join(other_commits(asked, tmp_path))
+    assert "not from aaaa" in "".join(find_other_commits(asked, tmp_path))
     (folder / "direct_url.json").write_text(json.dumps({"vcs_info": {"commit_id": "a" * 40}}))
-    assert not list(other_commits(asked, tmp_path))
+    assert not list(find_other_commits(asked, tmp_path))
 
 
 def test_an_installation_that_failed_is_begun_anew(sandbox: Sandbox, kept: Path, tmp_path: Path) -> None:

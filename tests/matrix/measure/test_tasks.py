@@ -10,7 +10,7 @@ from matrix.catalog.select import select
 from matrix.checks import CHECKS
 from matrix.errors import UnknownNameError, closest
 from matrix.job import Task
-from matrix.measure.tasks import choices, plan, remaining
+from matrix.measure.tasks import filter_remaining, parse_choices, plan_tasks
 from matrix.model import Architecture, CaseKey, Check, Failure, Loader
 from matrix.verdicts import Verdict
 from tests.support.runs import case, finding
@@ -67,23 +67,23 @@ def test_either_part_of_an_id_may_be_close(name: str) -> None:
 
 
 def test_choices_are_trimmed_and_each_counts_once() -> None:
-    assert choices("loader", Loader, " fixed,stock , fixed,") == (Loader.FIXED, Loader.STOCK)
+    assert parse_choices("loader", Loader, " fixed,stock , fixed,") == (Loader.FIXED, Loader.STOCK)
 
 
 @pytest.mark.parametrize("text", ["", " , ", "Stock"])
 def test_no_choice_or_one_in_another_case_is_unknown(text: str) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown loader .*stock"):
-        choices("loader", Loader, text)
+        parse_choices("loader", Loader, text)
 
 
 def test_every_unknown_choice_is_reported() -> None:
     with pytest.raises(UnknownNameError) as raised:
-        choices("check", CHECKS, "laod,save,sav")
+        parse_choices("check", CHECKS, "laod,save,sav")
     assert str(raised.value) == "unknown check 'laod': did you mean load?\nunknown check 'sav': did you mean save?"
 
 
 def test_a_plan_loads_each_architecture_once_per_loader() -> None:
-    assert plan([BERT, LLAMA], [Loader.STOCK], BOTH) == (
+    assert plan_tasks([BERT, LLAMA], [Loader.STOCK], BOTH) == (
         Task(BERT.id, Loader.STOCK, BOTH),
         Task(LLAMA.id, Loader.STOCK, BOTH),
     )
@@ -97,10 +97,10 @@ keys = st.builds(
 @settings(deadline=None)
 @given(st.sets(keys))
 def test_done_and_remaining_are_the_plan(done: set[CaseKey]) -> None:
-    tasks = plan(CATALOG, list(Loader), BOTH)
-    left = [key for task in remaining(tasks, done) for key in task.keys]
+    tasks = plan_tasks(CATALOG, list(Loader), BOTH)
+    left = [key for task in filter_remaining(tasks, done) for key in task.keys]
     assert sorted([*left, *done], key=str) == sorted((key for task in tasks for key in task.keys), key=str)
-    assert all(task.checks for task in remaining(tasks, done))
+    assert all(task.checks for task in filter_remaining(tasks, done))
 
 
 @settings(deadline=None)

@@ -14,7 +14,7 @@ from matrix.__main__ import app
 from matrix.catalog.catalog import catalog_hash
 from matrix.environments.spec import Environment
 from matrix.errors import BadPlanError, UnknownNameError
-from matrix.measure.fingerprint import probe_hash
+from matrix.measure.fingerprint import compute_probe_hash
 from matrix.model import Architecture, Device
 from matrix.nightly.measure import ShardOptions, measure_shard
 from matrix.nightly.plan import NightlyPlan, nightly_plan_to_json, read_nightly_plan
@@ -32,7 +32,9 @@ class Night:
     """A machine with a finished stand-in for every environment of a plan, so that nothing has to be installed."""
 
     def __init__(self, folder: Path, *environments: Environment) -> None:
-        asked = replace(ASKED, device=Device.CPU, shards=1, digests=Digests(catalog_hash(), probe_hash()), cases=8)
+        asked = replace(
+            ASKED, device=Device.CPU, shards=1, digests=Digests(catalog_hash(), compute_probe_hash()), cases=8
+        )
         self.plan: NightlyPlan = plan_nightly_run(environments, PastRuns(), asked).plan
         self.progress, self.out, self.venvs = Silent(), folder / "records", folder / "venvs"
         architectures = tuple(Architecture(name, "other") for name in NAMES)

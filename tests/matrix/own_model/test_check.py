@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from matrix.model import Source
-from matrix.own_model.target import source
+from matrix.own_model.target import find_source
 from matrix.process.run import ROOT
 from tests.support.command_line import matrix
 
@@ -227,8 +227,11 @@ def told(newest: Path, place: Path) -> dict[str, dict[str, Any]]:
     sources = {name: Source(name, paths=(str(place),)) for name in (*REFUSED_NAMES, "mine:Ending", "mine:Wide")}
     sources |= {words: Source(config=config) for words, config in REFUSED_CONFIGS.items()}
     sources |= {name: Source(config=config) for name, config in SEARCHED.items()}
-    sources |= {"untrusted": source(str(untrusted)), "trusted": source(str(trusted), trusted=True)}
-    sources |= {"elsewhere": source(str(elsewhere), trusted=True), "derived": source(str(derived), trusted=True)}
+    sources |= {"untrusted": find_source(str(untrusted)), "trusted": find_source(str(trusted), trusted=True)}
+    sources |= {
+        "elsewhere": find_source(str(elsewhere), trusted=True),
+        "derived": find_source(str(derived), trusted=True),
+    }
     done = subprocess.run(
         [newest, "-c", RESOLVE],
         input=json.dumps([asdict(one) for one in sources.values()]),

@@ -8,8 +8,8 @@ import pytest
 from matrix.advice.safety import Answer
 from matrix.catalog.lock import ScannedVersion
 from matrix.model import Case, Cell, Check, Failure, Loader
-from matrix.own_model.diagnosis import Diagnosis, diagnose, explained
-from matrix.own_model.text import check_lines, check_values
+from matrix.own_model.diagnosis import Diagnosis, add_reasons, diagnose
+from matrix.own_model.text import build_diagnosis_values, format_diagnosis
 from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
 from tests.support.runs import ROUTER, case, cell, finding, info
@@ -30,7 +30,7 @@ def told(measurement: Cell, *pairs: str, resolved: Resolved = TINY) -> Diagnosis
 
 
 def words(found: Diagnosis) -> str:
-    return "\n".join(check_lines(found))
+    return "\n".join(format_diagnosis(found))
 
 
 def test_every_value_right_is_safe() -> None:
@@ -133,17 +133,17 @@ def test_what_cannot_be_loaded_without_zero3_either_is_not_blamed_on_it() -> Non
 def test_a_reason_that_the_catalog_knows_is_told_instead_of_looking_for_one(
     looked: ScannedVersion, reason: str
 ) -> None:
-    found = explained(told(measured(Verdict.BASELINE_BROKEN)), looked)
+    found = add_reasons(told(measured(Verdict.BASELINE_BROKEN)), looked)
     assert words(found).splitlines()[-1] == f"- known of {MINE} with transformers 5.5.4: {reason}"
-    assert list(check_values(found)["reasons"]) == [MINE]
+    assert list(build_diagnosis_values(found)["reasons"]) == [MINE]
 
 
 def test_what_the_catalog_does_not_check_is_not_safe_and_what_it_found_broken_and_is_not_is() -> None:
     right = told(measured(Verdict.PASS))
-    assert explained(right, ScannedVersion({MINE: "its tiny model lacks Router.bias"})).answer is Answer.UNKNOWN
-    assert explained(right, ScannedVersion({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
-    assert explained(right, ScannedVersion({MINE: "needs torchvision"})) == right, "which must be installed here"
-    assert explained(told(unsaved()), ScannedVersion({MINE: "needs torchvision"})).reasons == {}, "for it was loaded"
+    assert add_reasons(right, ScannedVersion({MINE: "its tiny model lacks Router.bias"})).answer is Answer.UNKNOWN
+    assert add_reasons(right, ScannedVersion({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
+    assert add_reasons(right, ScannedVersion({MINE: "needs torchvision"})) == right, "which must be installed here"
+    assert add_reasons(told(unsaved()), ScannedVersion({MINE: "needs torchvision"})).reasons == {}, "for it was loaded"
 
 
 def test_wrong_values_are_not_safe_wherever_they_come_from() -> None:
@@ -169,13 +169,15 @@ def test_of_several_architectures_each_has_its_own_lines() -> None:
 
 
 def test_the_answer_is_json() -> None:
-    values = json.loads(json.dumps(check_values(told(measured(Verdict.CORRUPT)))))
+    values = json.loads(json.dumps(build_diagnosis_values(told(measured(Verdict.CORRUPT)))))
     assert (values["answer"], values["architectures"], values["fixed_loader_helps"]) == ("unsafe", [MINE], True)
     assert (values["wrong"][0]["site"], values["wrong"][0]["ranks"]) == ("Router.bias", [0, 1])
 
 
 def test_what_raised_is_in_the_json_too() -> None:
-    values = json.loads(json.dumps(check_values(told(with_error(Verdict.CRASH, Failure("ValueError", "no"))))))
+    values = json.loads(
+        json.dumps(build_diagnosis_values(told(with_error(Verdict.CRASH, Failure("ValueError", "no")))))
+    )
     assert [check["error"] and check["error"]["type"] for check in values["checks"]] == ["ValueError", None]
 
 

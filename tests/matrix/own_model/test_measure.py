@@ -13,7 +13,7 @@ from matrix.errors import EnvironmentFailedError, ProbeDiedError, RefusedTargetE
 from matrix.measure.cell import measure
 from matrix.measure.request import Request
 from matrix.model import Cell, Loader, Source, Timing
-from matrix.own_model.measure import folder, identity, measure_own, safe_pairs
+from matrix.own_model.measure import compute_identity, find_safe_pairs, measure_own_model, open_folder
 from matrix.process.messages import Resolved
 from matrix.results.read import read_run
 from matrix.results.write import append
@@ -30,20 +30,20 @@ WHOLE = f"environment(); tell('target', {{'id': 'mine:Mine', 'parameters': 7}});
 
 def check(where: Path, body: str, source: Source | None = SOURCE) -> tuple[Cell, Resolved]:
     request = Request(where / "out", (), interpreter=StandIn(where, body).path, device="cpu")
-    return measure_own(source, request, Silent())
+    return measure_own_model(source, request, Silent())
 
 
 def test_the_probe_says_what_the_target_is_and_decides_its_cases(tmp_path: Path) -> None:
     whole, resolved = check(tmp_path, WHOLE)
     assert resolved == Resolved("mine:Mine", 7)
-    assert (len(whole.cases), whole.planned, whole.complete, whole.catalog) == (4, 4, True, identity(SOURCE))
+    assert (len(whole.cases), whole.planned, whole.complete, whole.catalog) == (4, 4, True, compute_identity(SOURCE))
     assert read_run(tmp_path / "out").cells == (whole,)
 
 
 def test_another_target_is_not_taken_for_the_same_and_the_earlier_one_is_kept(tmp_path: Path) -> None:
     check(tmp_path, WHOLE)
     whole, _ = check(tmp_path, WHOLE, Source("my_models:Mine", full=True))
-    assert whole.catalog != identity(SOURCE)
+    assert whole.catalog != compute_identity(SOURCE)
     assert len(list((tmp_path / "out").glob("*.old"))) == 1
 
 
@@ -75,10 +75,10 @@ def test_packages_that_cannot_be_imported_are_infrastructure(tmp_path: Path) -> 
 
 
 def test_records_that_nobody_wants_are_gone_but_for_a_log_that_a_message_names() -> None:
-    with folder(None) as gone:
+    with open_folder(None) as gone:
         assert gone.is_dir()
     assert not gone.exists()
-    with pytest.raises(ProbeDiedError), folder(None) as named:
+    with pytest.raises(ProbeDiedError), open_folder(None) as named:
         raise ProbeDiedError("here", named / "log", "bye")
     assert named.is_dir()
     named.rmdir()
@@ -103,20 +103,20 @@ def test_better_versions_are_those_of_the_same_class_the_nearest_first(tmp_path:
     known = [measured(ROUTER, Verdict.PASS, version) for version in ("4.57.6", "5.6.0", "5.23.0")]
     where = kept(tmp_path, *known, measured(ROUTER, Verdict.CORRUPT, "5.7.0"), measured("a:B", Verdict.PASS, "5.5.5"))
     mine = measured(f"{ROUTER}@mine", Verdict.CORRUPT, "5.5.4")
-    assert [pair.partition("+")[0] for pair in safe_pairs(mine, where, TODAY)] == [
+    assert [pair.partition("+")[0] for pair in find_safe_pairs(mine, where, TODAY)] == [
         f"transformers-{version}" for version in ("5.6.0", "4.57.6", "5.23.0")
     ]
 
 
 def test_versions_that_were_measured_too_long_ago_are_not_better(tmp_path: Path) -> None:
     where = kept(tmp_path, measured(ROUTER, Verdict.PASS, "5.6.0"))
-    assert not safe_pairs(measured(ROUTER, Verdict.CORRUPT, "5.5.4"), where, TODAY + timedelta(days=60))
+    assert not find_safe_pairs(measured(ROUTER, Verdict.CORRUPT, "5.5.4"), where, TODAY + timedelta(days=60))
 
 
 def test_where_nothing_is_known_no_versions_are_better(tmp_path: Path) -> None:
     (tmp_path / "broken.jsonl").write_text("{}\n")
     mine = measured(ROUTER, Verdict.CORRUPT, "5.5.4")
-    assert safe_pairs(mine, str(tmp_path), TODAY) == safe_pairs(mine, str(tmp_path / "none"), TODAY) == []
+    assert find_safe_pairs(mine, str(tmp_path), TODAY) == find_safe_pairs(mine, str(tmp_path / "none"), TODAY) == []
 
 
 def test_the_command_tells_and_exits_like_a_test(tmp_path: Path) -> None:

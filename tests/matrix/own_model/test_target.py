@@ -9,7 +9,7 @@ import pytest
 from matrix.catalog.catalog import load_catalog
 from matrix.errors import MatrixError
 from matrix.model import Source
-from matrix.own_model.target import catalogued, source
+from matrix.own_model.target import find_catalogued, find_source
 
 CONFIG = {"model_type": "llama", "hidden_size": 64}
 
@@ -30,35 +30,37 @@ def model(name: str, content: object = CONFIG) -> Path:
 
 def test_a_folder_and_its_file_are_the_same_model() -> None:
     folder = model("my model")
-    assert source(str(folder)) == source(str(folder / "config.json")) == Source(config=CONFIG, label="my_model")
+    assert (
+        find_source(str(folder)) == find_source(str(folder / "config.json")) == Source(config=CONFIG, label="my_model")
+    )
 
 
 def test_what_json_cannot_hold_is_read_as_transformers_writes_it() -> None:
     folder = model("mine", {**CONFIG, "limits": [0.0, {"__float__": "Infinity"}]})
-    assert source(str(folder)).config["limits"] == [0.0, float("inf")]
+    assert find_source(str(folder)).config["limits"] == [0.0, float("inf")]
 
 
 def test_a_folders_code_counts_only_where_it_is_trusted(here: Path) -> None:
     folder = model("mine", {**CONFIG, "auto_map": {"AutoModel": "modeling.Model"}})
-    assert source(str(folder)).folder == ""
-    assert source(str(folder), trusted=True).folder == str(here / "mine")
+    assert find_source(str(folder)).folder == ""
+    assert find_source(str(folder), trusted=True).folder == str(here / "mine")
 
 
 def test_a_class_is_looked_for_where_the_shell_would_find_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/else:where")
-    assert source("package.module:Class").paths == (str(here), "/else", str(here / "where"))
+    assert find_source("package.module:Class").paths == (str(here), "/else", str(here / "where"))
 
 
 def test_full_size_is_passed_on() -> None:
-    assert source("llama", full=True).full
-    assert source(str(model("mine")), full=True).full
+    assert find_source("llama", full=True).full
+    assert find_source(str(model("mine")), full=True).full
 
 
 def test_a_catalog_entry_is_named_by_id_or_model_type_but_a_models_folder_goes_first() -> None:
-    (bart,) = catalogued("bart:BartForConditionalGeneration", load_catalog())
-    assert catalogued("bart", load_catalog()) == (bart,)
+    (bart,) = find_catalogued("bart:BartForConditionalGeneration", load_catalog())
+    assert find_catalogued("bart", load_catalog()) == (bart,)
     model("bart")
-    assert catalogued("bart", load_catalog()) == ()
+    assert find_catalogued("bart", load_catalog()) == ()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_a_catalog_entry_is_named_by_id_or_model_type_but_a_models_folder_goes_f
 def test_a_file_that_is_no_configuration_is_refused(name: str, content: str | bytes, words: str) -> None:
     Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(MatrixError, match=re.escape(words)) as caught:
-        source(name)
+        find_source(name)
     assert caught.value.exit_code == 2
 
 
@@ -97,7 +99,7 @@ def test_a_file_that_is_no_configuration_is_refused(name: str, content: str | by
 )
 def test_what_is_not_there_is_told_with_what_to_name(target: str, words: str) -> None:
     with pytest.raises(MatrixError, match=re.escape(words)):
-        source(target)
+        find_source(target)
 
 
 @pytest.mark.parametrize(
@@ -108,4 +110,4 @@ def test_a_checkpoint_without_a_configuration_is_refused(here: Path, file: str, 
     (here / "weights").mkdir()
     (here / "weights" / file).touch()
     with pytest.raises(MatrixError, match=rf"weights has no config\.json.*: {words}"):
-        source("weights")
+        find_source("weights")

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from matrix.environments.pip_config import uv_variables
+from matrix.environments.pip_config import build_uv_variables
 from matrix.errors import EnvironmentFailedError, SandboxError
 from matrix.process import run as runner
-from matrix.process.sandbox import Isolation, Sandbox, allowed, detect, harmless
+from matrix.process.sandbox import Isolation, Sandbox, detect_sandbox, filter_variables, neutralize
 from tests.support.stand_in_probe import all_end
 
 TELL = """
@@ -43,7 +43,7 @@ def server() -> Iterator[int]:
 
 def python(code: str, sandbox: Sandbox, *arguments: str, network: bool = False, writable: tuple[Path, ...] = ()) -> str:
     command = [sys.executable, "-I", "-c", code, *arguments]
-    return runner.run_confined(command, sandbox, writable, uv_variables(os.environ), network=network)
+    return runner.run_confined(command, sandbox, writable, build_uv_variables(os.environ), network=network)
 
 
 def told(sandbox: Sandbox) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def test_r1_as_root_it_becomes_the_named_user_that_can_read_but_not_write(monkey
 
 def test_a_user_that_nobody_can_become_is_told() -> None:
     with pytest.raises(SandboxError, match="there is no such user"):
-        detect(lambda _: True, {"ZERO3_SANDBOX_USER": "nobody-at-all"}, [])
+        detect_sandbox(lambda _: True, {"ZERO3_SANDBOX_USER": "nobody-at-all"}, [])
 
 
 def test_what_the_kernel_does_not_permit_is_left_out_and_told() -> None:
@@ -155,22 +155,22 @@ def test_what_the_kernel_does_not_permit_is_left_out_and_told() -> None:
         tried.append(sandbox.isolation)
         return sandbox.isolation is Isolation.NONE
 
-    weaker = detect(works, {}, [])
+    weaker = detect_sandbox(works, {}, [])
     assert tried == list(Isolation)
     assert "unshare" not in weaker.command(["true"], [Path("folder")])
     assert any("can reach the network" in words for words in weaker.missing)
     with pytest.raises(SandboxError, match="does not run confined"):
-        detect(lambda _: False, {}, [])
+        detect_sandbox(lambda _: False, {}, [])
 
 
 def test_the_files_of_a_steps_variables_are_protected(tmp_path: Path) -> None:
-    assert tmp_path in detect(lambda _: True, {"RUNNER_TEMP": str(tmp_path), "HOME": "/"}, []).protected
+    assert tmp_path in detect_sandbox(lambda _: True, {"RUNNER_TEMP": str(tmp_path), "HOME": "/"}, []).protected
     (temp := tmp_path / "_work" / "_temp").mkdir(parents=True)  # beside it lie the actions that later steps run
-    assert tmp_path in detect(lambda _: True, {"RUNNER_TEMP": str(temp)}, []).protected
+    assert tmp_path in detect_sandbox(lambda _: True, {"RUNNER_TEMP": str(temp)}, []).protected
 
 
 def test_credentials_in_addresses_are_cut() -> None:
-    assert allowed({"UV_INDEX": "https://u:p@a.example/ https://t@b.example/"}) == {
+    assert filter_variables({"UV_INDEX": "https://u:p@a.example/ https://t@b.example/"}) == {
         "UV_INDEX": "https://a.example/ https://b.example/"
     }
 
@@ -180,5 +180,5 @@ def test_credentials_in_addresses_are_cut() -> None:
 )
 def test_r2_no_words_command_the_log(words: str) -> None:
     assert not {"::", "##[", "\n", "\r", "\x1b"} & {
-        part for part in ("::", "##[", "\n", "\r", "\x1b") if part in harmless(words)
+        part for part in ("::", "##[", "\n", "\r", "\x1b") if part in neutralize(words)
     }
