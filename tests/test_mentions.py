@@ -110,3 +110,14 @@ def test_commands_exist(package: str, app: typer.Typer) -> None:
 def test_sessions_exist() -> None:
     sessions = set(members(ast.parse((ROOT / "noxfile.py").read_bytes()).body))
     assert not [(file, found[0]) for file, found in mentions(SESSION) if found[1] not in sessions]
+
+
+def test_documents_are_wrapped_at_120() -> None:
+    """Tables and generated blocks, code and pictures are not."""
+    unwrapped = re.compile(
+        r"^ *```.*?^ *```|^<!-- made by.*?^<!-- end -->|^ *\|.*?$|^<picture>.*?$", re.DOTALL | re.MULTILINE
+    )
+    documents = [file for folder in (ROOT, ROOT / "docs") for file in folder.glob("*.md")]
+    long = [(file.name, line) for file in documents for line in
+        unwrapped.sub("", file.read_text(encoding="utf-8")).splitlines() if len(line) > 120]  # fmt: skip
+    assert not long
