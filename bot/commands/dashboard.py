@@ -25,8 +25,10 @@ def site_address(text: str) -> str:
 
 @app.command()
 def dashboard(
-    out: Annotated[Path, typer.Option(help="Folder for the site: an empty one, or that of a site.")],
-    history: Annotated[Path | None, typer.Option(help="Folder with a history: a folder of records per night.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the site: an empty one, or that of a site, which is replaced.")],
+    history: Annotated[
+        Path | None, typer.Option(help="Folder with a history: a folder of records per nightly run.")
+    ] = None,
     database: Annotated[Path | None, typer.Option(help="Where the history's database is kept.")] = None,
     results: Annotated[
         Path | None, typer.Option(help="Folder with the results of one run, instead of a history.")

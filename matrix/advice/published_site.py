@@ -58,5 +58,5 @@ def _fetch(address: str) -> AdviceFile:
         problem = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
         raise DownloadError(
-            address, f"it is no file of a site of this project ({where[:100]}: {problem['type']})"
+            address, f"not a file of a site of this project ({where[:100]}: {problem['type']})"
         ) from error

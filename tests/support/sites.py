@@ -25,8 +25,8 @@ HOSTILE = (
 
 def site_index(*cells: Cell, **other: Any) -> SiteIndex:
     """Returns the site index of a run."""
-    told = snapshot_of_run(Run(cells))
-    return SiteIndex(told, known=load_known(), **other)
+    snapshot = snapshot_of_run(Run(cells))
+    return SiteIndex(snapshot, known=load_known(), **other)
 
 
 def pair(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> EnvironmentInfo:

@@ -91,12 +91,14 @@ def _of_all(label: str, readings: Sequence[Reading]) -> Badge:
     if any(reading.stale for reading in readings):
         return Badge(label, _stale(reading.night for reading in readings if reading.stale))
     tried = {name: find_tried(readings, name) for name in _architectures(readings)}
-    told = [verdict for found in tried.values() for verdict in _verdicts(found) if verdict is not Verdict.UNSUPPORTED]
-    if not told:
+    verdicts = [
+        verdict for found in tried.values() for verdict in _verdicts(found) if verdict is not Verdict.UNSUPPORTED
+    ]
+    if not verdicts:
         return Badge(label, "untested")
-    day, worst, passed = _day(readings), min(told, key=lambda verdict: verdict.rank), told.count(Verdict.PASS)
+    day, worst, passed = _day(readings), min(verdicts, key=lambda verdict: verdict.rank), verdicts.count(Verdict.PASS)
     if worst is not Verdict.PASS:
-        return Badge(label, f"{passed:,} of {count(len(told), 'case')} pass{day}", worst.row.badge)
+        return Badge(label, f"{passed:,} of {count(len(verdicts), 'case')} pass{day}", worst.row.badge)
     if all(combine_answers(found, Loader.STOCK) is Answer.SAFE for found in tried.values() if not _lacking(found)):
         return Badge(label, f"all {count(passed, 'case')} pass{day}", _GREEN)
     return Badge(label, f"uncertain, {count(passed, 'case')} pass{day}")

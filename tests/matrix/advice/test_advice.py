@@ -374,7 +374,7 @@ def hostile() -> Iterator[tuple[str, Any]]:
 def test_a_site_that_is_none_of_ours_is_refused(file: Any) -> None:
     told = published({ADVICE: file}, "--architecture", "bert")
     assert isinstance(told.exception, DownloadError), told.output
-    assert "it is no file of a site of this project" in str(told.exception)
+    assert "not a file of a site of this project" in str(told.exception)
 
 
 def test_a_missing_file_says_so() -> None:
