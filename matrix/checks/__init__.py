@@ -19,7 +19,7 @@ from matrix.model import CaseKey, Check, Loader
 def _read_folder() -> Mapping[Check, CheckDescription]:
     """Returns every check of this folder, after those that run before it; otherwise by name.
 
-    Raises graphlib.CycleError and, for a check that is not there, KeyError.
+    Raises graphlib.CycleError, and ValueError if one comes after a check that is not there.
     """
     names = sorted(module.name for module in iter_modules(__path__))
     found = {name: importlib.import_module(f"{__name__}.{name}").CHECK for name in names}

@@ -1,0 +1,30 @@
+"""Verdicts of different code are not the same measurement."""
+
+from pathlib import Path
+
+import pytest
+
+from matrix.measure.fingerprint import compute_probe_hash
+
+OLD = ("matrix/model.py", "matrix/probe/__main__.py", "matrix/probe/ranks/group.py")
+
+
+def write(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("")
+    return root
+
+
+@pytest.mark.parametrize(
+    "name", [*OLD, "matrix/job.py", "matrix/verdicts.py", "matrix/check_protocol.py", "matrix/checks/load.py"]
+)
+def test_whatever_measures_counts(tmp_path: Path, name: str) -> None:
+    before = compute_probe_hash(write(tmp_path, *OLD, name))
+    (tmp_path / name).write_text("x = 1\n")
+    assert compute_probe_hash(tmp_path) != before
+
+
+def test_what_does_not_measure_does_not(tmp_path: Path) -> None:
+    before = compute_probe_hash(write(tmp_path, *OLD))
+    assert compute_probe_hash(write(tmp_path, "matrix/text.py", "matrix/probe/hub/README.md")) == before
