@@ -32,7 +32,7 @@ CONTROLLED = facts(
 LOST = comparison(UNCHANGED, errors={Role.HEAD: RESOLVER})
 
 
-def told(shown: CommentView) -> tuple[Headline, str]:
+def answer_of(shown: CommentView) -> tuple[Headline, str]:
     return shown.headline, strip_marks(shown.answer)
 
 
@@ -95,7 +95,7 @@ def told(shown: CommentView) -> tuple[Headline, str]:
 )
 def test_the_answer_is_one_sentence(cases: list[Any], headline: Headline, answer: str) -> None:
     shown = build_view(facts(), comparison(*cases))
-    assert told(shown) == (headline, answer)
+    assert answer_of(shown) == (headline, answer)
     assert render_comment(shown).splitlines()[0] == f"**{answer}**"
 
 
@@ -117,7 +117,7 @@ def test_the_answer_is_one_sentence(cases: list[Any], headline: Headline, answer
 def test_a_doubt_is_never_green_and_hides_no_regression(
     known: Facts, found: Comparison, refused: list[Rejected], why: str
 ) -> None:
-    assert told(build_view(known, found, refused)) == (
+    assert answer_of(build_view(known, found, refused)) == (
         Headline.UNCERTAIN,
         f"Could not determine whether this change breaks loading: {why}.",
     )

@@ -144,7 +144,7 @@ def judge_deepspeed(patch: str) -> Affected:
     return find_affected(change("deepspeed/runtime/engine.py", patch, repository="deepspeedai/DeepSpeed"))
 
 
-def test_the_words_say_when_the_function_cannot_be_told() -> None:
+def test_the_words_say_when_the_function_is_not_known() -> None:
     assert "does not show the enclosing function" in judge(CORE, "@@ -5,1 +5,1 @@\n+        load(b)").touched[0].why
 
 

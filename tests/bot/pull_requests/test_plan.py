@@ -1,4 +1,4 @@
-"""From a pull request to what is measured: the pins of every side, the architectures, and what GitHub is told."""
+"""From a pull request to what is measured: the pins of every revision, the architectures, and the matrix for GitHub."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -177,20 +177,20 @@ def test_of_many_unknown_models_a_few_are_named() -> None:
     assert "new7 and 2 more" in words
 
 
-def test_no_loading_code_no_duels() -> None:
+def test_no_loading_code_no_jobs() -> None:
     nothing = Affected(touched=(), everything=False, models=(), checks=())
     comparison = build_plan(pull_request(), nothing, CATALOG, ENVIRONMENTS)
     assert (comparison.jobs, build_github_matrix(comparison)) == ((), {"include": []})
 
 
-def test_the_cases_of_each_duel_are_those_of_the_affected_checks() -> None:
+def test_the_cases_of_each_job_are_those_of_the_affected_checks() -> None:
     tiny = [Architecture(CANARIES[0], "router")]
     comparison = build_plan(pull_request(), affected(checks=(Check("save"),)), tiny, ENVIRONMENTS)
     save, load = (CaseKey(CANARIES[0], Loader.STOCK, check) for check in (Check("save"), Check("load")))
     assert list_expected_cases(comparison) == {"pair": (save,), "newest": (save,), "last-broken": (load,)}
 
 
-def test_github_gets_a_job_per_duel_and_never_more_than_it_runs() -> None:
+def test_github_gets_every_job_and_never_more_than_it_runs() -> None:
     assert build_github_matrix(planned()) == {
         "include": [{"duel": "pair"}, {"duel": "newest"}, {"duel": "last-broken"}]
     }

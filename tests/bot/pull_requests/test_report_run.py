@@ -158,8 +158,8 @@ def test_what_looks_regressed_once_only_blames_nobody() -> None:
 
 def test_a_change_of_documentation_gets_silence() -> None:
     with place(files=(File("docs/source/en/index.md"),)) as (server, services):
-        told = ended(server, services, FINE)
-        assert (comments(server), server.state.repositories[0].checks, told.view) == ([], [], None)
+        reported = ended(server, services, FINE)
+        assert (comments(server), server.state.repositories[0].checks, reported.view) == ([], [], None)
 
 
 def test_nothing_uploaded_is_not_green() -> None:

@@ -64,9 +64,9 @@ def test_all_mistakes_of_the_settings_are_told_at_once(tmp_path: Path) -> None:
     )
     with pytest.raises(DataFileError) as raised:
         load_settings(path)
-    told = [line.removeprefix(f"{path}: ").partition(":")[0] for line in str(raised.value).splitlines()]
+    named = [line.removeprefix(f"{path}: ").partition(":")[0] for line in str(raised.value).splitlines()]
     wanted = ["login", "watch.0", "comment", "comments", "budget.pull_requests", "budget.dispatches", "budget.requests"]
-    assert sorted(told) == sorted(wanted)
+    assert sorted(named) == sorted(wanted)
 
 
 def test_mistakes_about_the_night_are_told_too(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_mistakes_about_the_night_are_told_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["login = ", "\xff"])
-def test_settings_that_are_no_toml_are_told(text: str, tmp_path: Path) -> None:
+def test_settings_that_are_not_toml_are_an_error(text: str, tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(DataFileError, match=r"settings\.toml: "):
@@ -263,9 +263,9 @@ def test_what_was_started_is_remembered_even_if_the_job_is_killed(server: GitHub
 def test_one_repository_in_trouble_does_not_stop_the_others(server: GitHubServer) -> None:
     server.state.repositories[2].pulls.append(upstream(8, LOADING, 1))
     settings = Settings(BOT, ("gone/away", UP, "deepspeedai/DeepSpeed"), (), Budget(9, 9, 99))
-    told = {watched.repository: watched for watched in watch(services(server, settings), touches, NOW)}
-    assert str(told["gone/away"]).startswith("gone/away: 0 assessed, 0 started; GitHub, ")
-    assert str(told["deepspeedai/DeepSpeed"]) == "deepspeedai/DeepSpeed: 1 assessed, 1 started (8)"
+    done = {watched.repository: watched for watched in watch(services(server, settings), touches, NOW)}
+    assert str(done["gone/away"]).startswith("gone/away: 0 assessed, 0 started; GitHub, ")
+    assert str(done["deepspeedai/DeepSpeed"]) == "deepspeedai/DeepSpeed: 1 assessed, 1 started (8)"
 
 
 def test_who_waited_longest_comes_first(server: GitHubServer) -> None:

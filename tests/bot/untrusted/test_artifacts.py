@@ -130,11 +130,11 @@ def encrypted() -> bytes:
     return bytes(archive)
 
 
-def lying(told: int) -> bytes:
-    """An archive that says its member unpacks to `told` bytes; it unpacks to 1,000."""
+def lying(claimed: int) -> bytes:
+    """An archive that says its member unpacks to `claimed` bytes; it unpacks to 1,000."""
     archive = bytearray(packed(("base/x.jsonl", b"\n" * 1000)))
     place = archive.index(b"PK\x01\x02") + 24
-    archive[place : place + 4] = told.to_bytes(4, "little")
+    archive[place : place + 4] = claimed.to_bytes(4, "little")
     return bytes(archive)
 
 
@@ -363,7 +363,7 @@ def test_a6_the_jobs_conclusion_counts_too(jobs: list[JobResult], counts: int, w
     assert all(run.cells[0].complete is (not words) for run in runs.values())
 
 
-def test_a6_of_each_planned_duel_the_newest_artifact_is_wanted() -> None:
+def test_a6_of_each_planned_job_the_newest_artifact_is_wanted() -> None:
     listed = [
         ArtifactInfo(3, "zero3-change", 10),
         ArtifactInfo(2, "zero3-change", 10),
