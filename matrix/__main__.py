@@ -23,11 +23,11 @@ from matrix.commands.bench import measure_speed
 from matrix.commands.catalog import write_lock
 from matrix.commands.check import check_model
 from matrix.commands.compare import compare_runs
-from matrix.commands.duel import measure_duel
+from matrix.commands.duel import measure_comparison_job
 from matrix.commands.history import show_history
 from matrix.commands.list import list_catalog
 from matrix.commands.merge import merge_runs
-from matrix.commands.night import measure_night
+from matrix.commands.night import measure_nightly_shard
 from matrix.commands.run import measure_cell
 from matrix.commands.schema import print_schema
 
@@ -35,7 +35,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "run": measure_cell,
     "compare": compare_runs,
-    "duel": measure_duel,
+    "duel": measure_comparison_job,
     "advise": advise_pairs,
     "history": show_history,
     "schema": print_schema,
@@ -43,7 +43,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "list": list_catalog,
     "catalog": write_lock,
     "check": check_model,
-    "night": measure_night,
+    "night": measure_nightly_shard,
     "merge": merge_runs,
 }
 for name, command in COMMANDS.items():

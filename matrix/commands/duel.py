@@ -7,7 +7,7 @@ import typer
 
 from matrix.catalog.catalog import load_catalog
 from matrix.command_line import DEVICES, Architectures, require_choice
-from matrix.comparison import measure as jobs
+from matrix.comparison.measure import JobOptions, find_job, measure_job, select_architectures
 from matrix.comparison.plan import read_plan
 from matrix.environments.choose import load_environments
 from matrix.errors import CancelledError
@@ -15,7 +15,7 @@ from matrix.process.run import choose_sandbox
 from matrix.progress import TerminalProgress
 
 
-def measure_duel(
+def measure_comparison_job(
     plan_file: Annotated[str, typer.Option("--plan", help="The plan that `python -m bot plan` wrote; - reads stdin.")],
     name: Annotated[str, typer.Option(help="Which job of the plan.")],
     out: Annotated[Path, typer.Option(help="Folder for results, one of each role inside.")],
@@ -28,18 +28,18 @@ def measure_duel(
         str, typer.Option(help="auto confines the code under test; off for code that you trust.")
     ] = "auto",
 ) -> None:
-    """Measure what one machine measures of a comparison, going on from what is in --out; exit code 0 whatever it finds."""
-    chosen = jobs.find_job(read_plan(plan_file), name)
-    architectures = jobs.select_architectures(chosen, load_catalog(), architecture or [])
+    """Measure one job of a comparison; goes on from what is in --out; exit code 0 whatever it finds."""
+    job = find_job(read_plan(plan_file), name)
+    architectures = select_architectures(job, load_catalog(), architecture or [])
     require_choice("device", device, DEVICES)
     require_choice("sandbox", sandbox, ("auto", "off"))
-    options = jobs.JobOptions(
+    options = JobOptions(
         architectures, load_environments(), venvs.resolve(), device, choose_sandbox(sandbox, out, venvs)
     )
     for words in options.sandbox.missing if options.sandbox else ():
         typer.echo(f"not confined: {words}", err=True)
     try:
         with TerminalProgress() as progress:
-            jobs.measure_job(chosen, out, progress, options)
+            measure_job(job, out, progress, options)
     except KeyboardInterrupt:
         raise CancelledError from None

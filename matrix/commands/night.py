@@ -8,13 +8,13 @@ import typer
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
 from matrix.errors import CancelledError
-from matrix.nightly import measure as nights
+from matrix.nightly.measure import ShardOptions, measure_shard
 from matrix.nightly.plan import read_nightly_plan
 from matrix.process.run import choose_sandbox
 from matrix.progress import TerminalProgress
 
 
-def measure_night(
+def measure_nightly_shard(
     plan: Annotated[str, typer.Option(help="The plan that `python -m bot nightly plan` wrote; - reads stdin.")],
     name: Annotated[str, typer.Option(help="Which of the plan's machines this is.")],
     out: Annotated[Path, typer.Option(help="Folder for results.")],
@@ -23,14 +23,14 @@ def measure_night(
     ] = Path(".zero3/night"),
     architecture: Annotated[list[str] | None, typer.Option(help="Only ids, model types or classes like this.")] = None,
 ) -> None:
-    """Measure what one machine measures of a night, confined, going on from what is in --out; exit code 0 whatever it finds."""
+    """Measure the shard of one machine in a nightly run, confined; goes on from what is in --out; exit code 0 whatever it finds."""
     planned = read_nightly_plan(plan)
     confined = choose_sandbox("auto", out, venvs)
-    machine = nights.ShardOptions(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)
+    options = ShardOptions(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)
     for words in confined.missing if confined else ():
         typer.echo(f"not confined: {words}", err=True)
     try:
         with TerminalProgress() as progress:
-            nights.measure_shard(planned, name, machine, progress)
+            measure_shard(planned, name, options, progress)
     except KeyboardInterrupt:
         raise CancelledError from None
