@@ -15,7 +15,7 @@ from matrix.verdicts import Verdict
 SHOWN: Final = timedelta(days=400)
 """For how long an environment is shown after the last night that planned to measure it; its records are kept for ever.
 
-Its pages are 3.5 MB with 150 architectures, and GitHub Pages publishes 1 GB."""
+Its pages are 2 MB with 150 architectures, and GitHub Pages publishes 1 GB."""
 
 TRUSTED: Final = timedelta(days=45)
 """For how long a measurement is trusted. Nightly runs measure everything again within 30 days; two weeks of them may fail."""
