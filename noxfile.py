@@ -12,7 +12,7 @@ import nox
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent
-sys.path.insert(0, str(ROOT))  # the nox command does not look for modules beside the noxfile
+sys.path.insert(0, str(ROOT))  # the nox command does not look for modules next to the noxfile
 
 from matrix.environments.choose import find_environment, load_environments, read_named_environment  # noqa: E402
 from matrix.environments.pip_config import build_uv_variables  # noqa: E402
@@ -24,8 +24,8 @@ nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 
 
-def told(error: MatrixError) -> int:
-    """Print what is wrong; the exit code."""
+def report_error(error: MatrixError) -> int:
+    """Prints what is wrong and returns the exit code."""
     sys.stderr.write(f"error: {error}\n")
     return error.exit_code
 
@@ -35,7 +35,7 @@ try:
     KNOWN = load_environments()
     NAMED = read_named_environment(os.environ, KNOWN)
 except MatrixError as error:
-    sys.exit(told(error))
+    sys.exit(report_error(error))
 CHOSEN = (NAMED,) if NAMED else tuple(e for e in KNOWN if "default" in e.sets)
 ASKED = re.findall(r"zero3_matrix\(([^()]+)\)", " ".join(sys.argv[1:]))
 """Environment ids on the command line. Any id is a session, also of versions that no set crosses."""
@@ -97,7 +97,7 @@ try:
         asked: find_environment(asked, (*KNOWN, *CHOSEN)) for asked in ASKED
     }
 except MatrixError as error:
-    sys.exit(told(error))
+    sys.exit(report_error(error))
 for session_id, pins in SESSIONS.items():
     cell_session(session_id, pins)
 

@@ -1,4 +1,4 @@
-"""What may import what, as the layout says; told from the sources, nothing is run."""
+"""What may import what, as the layout says: read from the sources, nothing is run."""
 
 import ast
 import sys
@@ -158,9 +158,9 @@ def test_the_clock_is_behind_one_door() -> None:
 
 
 def test_contributors_are_shown_every_door() -> None:
-    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert not [
-        door for door in (*DOORS.values(), "matrix/advice/download.py", "matrix/clock.py") if f"`{door}`" not in told
+        door for door in (*DOORS.values(), "matrix/advice/download.py", "matrix/clock.py") if f"`{door}`" not in text
     ]
 
 

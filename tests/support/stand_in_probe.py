@@ -55,7 +55,7 @@ class StandIn:
         self.acts(body)
 
     def acts(self, body: str) -> None:
-        """From now on the probe does `body`."""
+        """Makes `body` what the probe does from now on."""
         measured = info()
         versions = {"python": "3.11.9", "transformers": measured.transformers, "deepspeed": measured.deepspeed}
         versions |= {"torch": "2.13.0+cpu", "accelerate": measured.accelerate}
@@ -102,8 +102,8 @@ def all_end(pids: Iterable[int]) -> bool:
     return True
 
 
-class Silent:
-    """Progress that nobody looks at, but for the words of its steps."""
+class SilentProgress:
+    """Progress that shows nothing and remembers the words of its steps."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
@@ -118,7 +118,7 @@ class Silent:
         pass
 
 
-def ask(folder: Path, stand_in: StandIn, *names: str) -> Request:
+def load_request(folder: Path, stand_in: StandIn, *names: str) -> Request:
     """Returns a request to load these architectures with the stand-in, into `folder`."""
     architectures = tuple(Architecture(f"{name}:Model", "other") for name in names)
     tasks = plan_tasks(architectures, [Loader.STOCK], [Check("load")])

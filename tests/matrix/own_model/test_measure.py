@@ -20,7 +20,7 @@ from matrix.results.write import append
 from matrix.verdicts import Verdict
 from tests.support.command_line import matrix
 from tests.support.runs import ROUTER, case, cell, info
-from tests.support.stand_in_probe import Silent, StandIn, ask
+from tests.support.stand_in_probe import SilentProgress, StandIn, load_request
 
 TODAY = date(2026, 11, 22)
 SOURCE = Source("my_models:Mine")
@@ -30,7 +30,7 @@ WHOLE = f"environment(); tell('target', {{'id': 'mine:Mine', 'parameters': 7}});
 
 def check(where: Path, body: str, source: Source | None = SOURCE) -> tuple[Cell, Resolved]:
     request = Request(where / "out", (), interpreter=StandIn(where, body).path, device="cpu")
-    return measure_own_model(source, request, Silent())
+    return measure_own_model(source, request, SilentProgress())
 
 
 def test_the_probe_says_what_the_target_is_and_decides_its_cases(tmp_path: Path) -> None:
@@ -53,7 +53,9 @@ def test_a_case_of_anything_but_the_target_does_not_count(tmp_path: Path) -> Non
 
 
 def test_a_run_of_the_catalog_lets_no_message_add_to_what_it_asked_for(tmp_path: Path) -> None:
-    whole = measure(ask(tmp_path, StandIn(tmp_path, f"tell('refused', 'no'); {WHOLE}"), "bart"), Silent())
+    whole = measure(
+        load_request(tmp_path, StandIn(tmp_path, f"tell('refused', 'no'); {WHOLE}"), "bart"), SilentProgress()
+    )
     assert whole.cases == ()
 
 

@@ -1,4 +1,4 @@
-"""What stands in a history, asked of its tables in one question, to compare with."""
+"""The newest verdict of every case of a history, from one query of its tables: what faster queries are compared with."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -48,7 +48,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Workflow:
-    """A workflow file; every scalar in its tree is a string, so `on` is no boolean."""
+    """A workflow file; every scalar in its tree is a string, so that `on` does not become a boolean."""
 
     name: str
     text: str
