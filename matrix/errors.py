@@ -118,7 +118,9 @@ class NoHistoryError(MatrixError):
     """A folder that is not there, so no history either."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is no folder: a history has a folder of record files for each night, like 2026-11-22")
+        super().__init__(
+            f"{path} is not a folder: a history has a folder of record files for each night, like 2026-11-22"
+        )
 
 
 class UnknownSourceError(MatrixError):
@@ -137,7 +139,7 @@ class CancelledError(MatrixError):
     exit_code = CANCELLED
 
     def __init__(self) -> None:
-        super().__init__("interrupted: what was measured is kept, the same command with --resume goes on")
+        super().__init__("interrupted: what was measured is kept, the same command with --resume continues")
 
 
 class PinError(MatrixError):
@@ -145,7 +147,7 @@ class PinError(MatrixError):
 
     def __init__(self, variable: str, pin: str) -> None:
         super().__init__(
-            f"{variable}={pin} is no version, no git+https://...@commit address and no folder with sources"
+            f"{variable}={pin} is not a version, a git+https://...@commit address or a folder with sources"
         )
 
 
@@ -172,7 +174,7 @@ class NoIndexError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, package: str, words: str) -> None:
-        super().__init__(f"which {package} is the newest cannot be told: {' '.join(words.split())[:300]}")
+        super().__init__(f"cannot determine the newest release of {package}: {' '.join(words.split())[:300]}")
 
 
 class ProbeDiedError(MatrixError):
@@ -182,7 +184,7 @@ class ProbeDiedError(MatrixError):
 
     def __init__(self, environment: str, log: Path, last: str) -> None:
         super().__init__(
-            f"{environment}: the probe ended early; what it had measured is kept, and --resume goes on from there.\n"
+            f"{environment}: the probe ended early; what it had measured is kept, and --resume continues from there.\n"
             f"Its log is {log}, the last line: {last}"
         )
 
@@ -220,7 +222,7 @@ class GitError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, doing: str, words: str) -> None:
-        super().__init__(f"git {doing}: {words or 'it failed without a word'}")
+        super().__init__(f"git {doing}: {words or 'it failed without a message'}")
 
 
 class BadPlanError(MatrixError):
@@ -259,10 +261,10 @@ class NoConfigError(MatrixError):
 
 
 class NotAConfigError(MatrixError):
-    """A file that is no configuration of a model."""
+    """A file that is not the configuration of a model."""
 
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"{path} is no configuration of a model: {problem}")
+        super().__init__(f"{path} is not the configuration of a model: {problem}")
 
 
 class RefusedTargetError(MatrixError):

@@ -1,4 +1,4 @@
-"""How measuring looks while it goes on: a bar on a terminal, plain lines elsewhere. All of it on stderr."""
+"""Shows on stderr how measuring goes: a bar on a terminal, plain lines elsewhere."""
 
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -12,7 +12,7 @@ from matrix.verdicts import Verdict
 
 
 class TerminalProgress(AbstractContextManager["TerminalProgress"]):
-    """Tells a person how far a cell is: `begin`, `step` and `case` as `matrix.measure.request.Progress` asks."""
+    """Shows how far a cell is; implements `matrix.measure.request.Progress`."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
@@ -33,19 +33,19 @@ class TerminalProgress(AbstractContextManager["TerminalProgress"]):
         self.bar.stop()
 
     def begin(self, environment: str, cases: int) -> None:
-        """A cell begins, with so many cases to decide."""
+        """Shows that a cell begins, with so many cases to decide."""
         self.environment, self.cases = environment, cases
         self.bar.update(self.task, total=cases, completed=0)
         self.console.print(f"[bold]{environment}[/]: {cases} cases to measure")
 
     def step(self, words: str) -> None:
-        """Something is being prepared."""
+        """Shows what is being prepared."""
         self.bar.update(self.task, description=words)
         if not self.console.is_terminal:
             self.console.print(f"{self.environment} {words}".strip(), markup=False)
 
     def case(self, case: Case) -> None:
-        """A case was decided, or confirmed by a rerun."""
+        """Shows a case that was decided, or confirmed by a rerun."""
         again = case.key in self.decided
         self.decided.add(case.key)
         self.bar.update(self.task, completed=len(self.decided), description=f"{case.architecture} {case.loader}")

@@ -19,17 +19,19 @@ from matrix.model import Device, Loader
 
 def advise_pairs(
     architecture: Annotated[str, typer.Option(help="An id of the catalog, a model type or a class.")],
-    transformers: Annotated[str, typer.Option(help="Is this version safe?")] = "",
-    deepspeed: Annotated[str, typer.Option(help="Is this version safe?")] = "",
-    device: Annotated[str, typer.Option(help="cpu or cuda; without, either.")] = "",
+    transformers: Annotated[str, typer.Option(help="Show whether this version is safe.")] = "",
+    deepspeed: Annotated[str, typer.Option(help="Show whether this version is safe.")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda. Default: either.")] = "",
     loader: Annotated[str, typer.Option(help="stock or fixed.")] = "stock",
     source: Annotated[
         str, typer.Option("--from", help="Folder of results, history or its database, or address of a published site.")
     ] = "results",
-    constraints: Annotated[Path | None, typer.Option(help="Write the best pair there, for pip.")] = None,
+    constraints: Annotated[
+        Path | None, typer.Option(help="File to write the best pair to, as constraints for pip.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Which versions are safe for a model; exit code 1 when what was asked for is not, 3 when nothing is known."""
+    """Show which versions are safe for a model; exit code 1 when the named versions are not, 3 when nothing is known."""
     require_choice("loader", loader, list(Loader))
     if device:
         require_choice("device", device, list(Device))
@@ -45,7 +47,7 @@ def advise_pairs(
 
 
 def _constrain(path: Path, advice: Advice, known: ResultSource) -> str:
-    """Write the constraints of the best pair to `path`; returns what became of it."""
+    """Writes the constraints of the best pair to `path` and returns a line that says so."""
     if not advice.safe:
         return f"{path} is not written: no pair is known to be safe"
     best = advice.safe[0]

@@ -21,8 +21,10 @@ from matrix.results.read import read_run
 
 def measure_speed(
     out: Annotated[Path, typer.Option(help="Folder for bench.json and the log.")] = Path("bench"),
-    python: Annotated[Path | None, typer.Option(help="Measure this interpreter as it is.")] = None,
-    venv: Annotated[Path | None, typer.Option(help="Without --python: where to install the newest.")] = None,
+    python: Annotated[Path | None, typer.Option(help="Interpreter to measure; nothing is installed.")] = None,
+    venv: Annotated[
+        Path | None, typer.Option(help="Where to install the newest environment, without --python.")
+    ] = None,
     sample: Annotated[int, typer.Option(min=1, help="How many single launches to compare with.")] = 3,
     default_set: Annotated[bool, typer.Option("--default-set", help="Measure the default set as well.")] = False,
     results: Annotated[Path | None, typer.Option(help="Take the default set from these results instead.")] = None,

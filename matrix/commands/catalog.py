@@ -20,9 +20,11 @@ from matrix.progress import TerminalProgress
 def write_lock(
     out: Annotated[Path, typer.Option(help="The file to write.")] = PATH,
     venvs: Annotated[
-        Path, typer.Option(envvar="ZERO3_VENVS", help="Where environments are installed; what is there is used again.")
+        Path, typer.Option(envvar="ZERO3_VENVS", help="Folder of installed environments, which are used again.")
     ] = Path(".zero3/venvs"),
-    nightly: Annotated[str, typer.Option("--set", help="The set whose versions are looked at.")] = "nightly",
+    nightly: Annotated[
+        str, typer.Option("--set", help="The set of environments whose versions are scanned.")
+    ] = "nightly",
 ) -> None:
     """Discover every architecture with buffers in every version, and write catalog.lock.json."""
     known = load_environments()
@@ -46,7 +48,7 @@ def write_lock(
 
 
 def _news(known: Sequence[Environment]) -> Iterator[str]:
-    """What is out and not in `known`; raises NoIndexError."""
+    """Yields a line for each release that is not in `known`; raises NoIndexError."""
     for package in CROSSED:
         newest = fetch_newest_release(package)
         if newest not in {getattr(environment, package) for environment in known}:

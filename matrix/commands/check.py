@@ -29,7 +29,7 @@ def check_model(
         str, typer.Argument(help="A folder or file with a config.json, module:ClassName, or a model type.")
     ],
     python: Annotated[
-        Path | None, typer.Option(help="Your training environment's interpreter; this one without.")
+        Path | None, typer.Option(help="Interpreter of your training environment. Default: the current one.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Keep the model's sizes instead of making it tiny.")] = False,
     trust_remote_code: Annotated[
@@ -39,12 +39,15 @@ def check_model(
     world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a step hangs.")] = 120.0,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder to keep records and the log in.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder in which to keep records and the log.")] = None,
     source_of_pairs: Annotated[
-        str, typer.Option("--from", help="What may know better versions, as for advise: results, a history or a site.")
+        str,
+        typer.Option(
+            "--from", help="Where to look for safer versions: a folder of results, a history, or a published site."
+        ),
     ] = "results",
 ) -> None:
-    """Is this environment safe for your own model? Exit code 1 when it is not, 3 when that cannot be told."""
+    """Is this environment safe for your own model? Exit code 1 when it is not, 3 when that is unknown."""
     require_choice("device", device, DEVICES)
     entries = () if full else targets.find_catalogued(target, load_catalog())
     source = None if entries else targets.find_source(target, trusted=trust_remote_code, full=full)

@@ -13,20 +13,24 @@ from matrix.results.read import read_run
 
 
 def compare_runs(
-    base: Annotated[Path, typer.Argument(help="Folder with the results of before.")],
-    head: Annotated[Path, typer.Argument(help="Folder with the results of after.")],
-    base_again: Annotated[Path | None, typer.Option(help="A rerun of BASE; BASE is taken at its word without.")] = None,
-    head_again: Annotated[Path | None, typer.Option(help="A rerun of HEAD; HEAD is taken at its word without.")] = None,
+    base: Annotated[Path, typer.Argument(help="Folder with the results before the change.")],
+    head: Annotated[Path, typer.Argument(help="Folder with the results after the change.")],
+    base_again: Annotated[
+        Path | None, typer.Option(help="Results of a rerun of BASE. Without it, BASE is not double-checked.")
+    ] = None,
+    head_again: Annotated[
+        Path | None, typer.Option(help="Results of a rerun of HEAD. Without it, HEAD is not double-checked.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Compare two runs; exit code 1 when something got worse, 3 when something could not be told."""
+    """Compare two runs; exit code 1 when something got worse, 3 when something could not be compared."""
     runs = [read_run(folder) for folder in (base, head, base_again or base, head_again or head)]
     comparisons = compare_all(*runs)
     if as_json:
         typer.echo(json.dumps([values for comparison in comparisons for values in list_compared_cases(comparison)]))
     else:
         if not (base_again and head_again):
-            typer.echo("without reruns of both, a run is taken at its word", err=True)
+            typer.echo("without reruns of both runs, differences are not double-checked", err=True)
         typer.echo("\n".join(line for comparison in comparisons for line in format_comparison(comparison)))
     outcomes = {entry.outcome for comparison in comparisons for entry in comparison.compared}
     cells = [cell for run in runs for cell in run.cells]

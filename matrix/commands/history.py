@@ -14,10 +14,12 @@ from matrix.text import make_printable
 
 
 def show_history(
-    records: Annotated[Path, typer.Argument(metavar="DIR", help="A history: a folder of record files per night.")],
-    database: Annotated[Path, typer.Option(help="The SQLite file that is built from them.")],
+    records: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A history: a folder of record files for each nightly run.")
+    ],
+    database: Annotated[Path, typer.Option(help="The SQLite file to build from them.")],
 ) -> None:
-    """Build the database of a history, then show its nights and every file that does not count."""
+    """Build the database of a history, then show its nightly runs and every rejected file."""
     if not records.is_dir():
         raise NoHistoryError(records)
     typer.echo(f"{build_database(records, database)} record files read", err=True)

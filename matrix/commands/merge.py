@@ -12,12 +12,12 @@ from matrix.history.archive import merge
 
 def merge_runs(
     run: Annotated[Path, typer.Argument(help="Folder with the results of a run (*.jsonl).")],
-    history: Annotated[Path, typer.Option(help="Folder with the records of every night.")],
+    history: Annotated[Path, typer.Option(help="Folder with the records of every nightly run.")],
     night: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Which night; today when not given.")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the nightly run. Default: today.")
     ] = None,
-    label: Annotated[str, typer.Option(help="What tells this run from others of the same night.")] = "again",
+    label: Annotated[str, typer.Option(help="Name of this run among those of the same date.")] = "again",
 ) -> None:
-    """Keep the results of a run in a night of a history; what the night holds already stays as it is."""
+    """Add the results of a run to a nightly run of a history; files that it has already are not changed."""
     for kept in merge(run, history, (night or clock.now()).date(), label):
         typer.echo(kept)

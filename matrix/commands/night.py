@@ -7,6 +7,7 @@ import typer
 
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
+from matrix.command_line import Architectures
 from matrix.errors import CancelledError
 from matrix.nightly.measure import ShardOptions, measure_shard
 from matrix.nightly.plan import read_nightly_plan
@@ -16,14 +17,15 @@ from matrix.progress import TerminalProgress
 
 def measure_nightly_shard(
     plan: Annotated[str, typer.Option(help="The plan that `python -m bot nightly plan` wrote; - reads stdin.")],
-    name: Annotated[str, typer.Option(help="Which of the plan's machines this is.")],
+    name: Annotated[str, typer.Option(help="Name of this machine in the plan.")],
     out: Annotated[Path, typer.Option(help="Folder for results.")],
     venvs: Annotated[
-        Path, typer.Option(envvar="ZERO3_VENVS", help="Where environments are installed, one after the other.")
+        Path,
+        typer.Option(envvar="ZERO3_VENVS", help="Folder in which environments are installed, one after the other."),
     ] = Path(".zero3/night"),
-    architecture: Annotated[list[str] | None, typer.Option(help="Only ids, model types or classes like this.")] = None,
+    architecture: Architectures = None,
 ) -> None:
-    """Measure the shard of one machine in a nightly run, confined; goes on from what is in --out; exit code 0 whatever it finds."""
+    """Measure the shard of one machine in a nightly run, confined; continues from what is in --out; exit code 0 whatever it finds."""
     planned = read_nightly_plan(plan)
     confined = choose_sandbox("auto", out, venvs)
     options = ShardOptions(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)

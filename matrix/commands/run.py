@@ -49,11 +49,14 @@ def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tup
 def measure_cell(
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("results"),
     environment: Annotated[str, typer.Option(help="Install and measure the environment of this id.")] = "",
-    python: Annotated[Path | None, typer.Option(help="Measure this interpreter as it is.")] = None,
+    python: Annotated[Path | None, typer.Option(help="Interpreter to measure; nothing is installed.")] = None,
     venv: Annotated[Path | None, typer.Option(help="Where --environment is installed.")] = None,
     architecture: Architectures = None,
     catalog: Annotated[
-        str, typer.Option(help="full, or sites: an architecture for each buffer site at least; auto: full on GPUs.")
+        str,
+        typer.Option(
+            help="full: every architecture. sites: at least one for each buffer site. auto: full on GPUs, else sites."
+        ),
     ] = "auto",
     loader: Annotated[str, typer.Option(help="stock, fixed or both.")] = "stock,fixed",
     check: Annotated[str, typer.Option(help=f"Any of {', '.join(CHECKS)}.")] = ",".join(CHECKS),
@@ -61,10 +64,10 @@ def measure_cell(
     world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a case hangs.")] = 120.0,
     confirmations: Annotated[
-        int, typer.Option(help="Reruns of a red case; of an exception one, if it repeats itself.")
+        int, typer.Option(help="Reruns of a failing case. An exception is rerun once, if it repeats itself.")
     ] = 2,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep what is measured already.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Measure these cases anew, keep the others.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what was measured before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure these cases again, keep the others.")] = False,
 ) -> None:
     """Measure one cell: every case of one environment."""
     require_choice("device", device, DEVICES)
@@ -95,7 +98,7 @@ def measure_cell(
 
 
 def summarise(cell: Cell) -> int:
-    """Print one line per loader and return the exit code."""
+    """Prints one line for each loader and returns the exit code."""
     if cell.error:
         typer.echo(f"{cell.environment.id}: environment\n{cell.error.message}")
         return INFRASTRUCTURE

@@ -32,7 +32,7 @@ def describe(interpreter: Path, sandbox: Sandbox | None = None) -> dict[str, str
     try:
         versions = _VERSIONS.validate_json(_ask_versions(interpreter, sandbox))
     except ValidationError as error:
-        raise EnvironmentFailedError(str(interpreter), "it does not tell its versions") from error
+        raise EnvironmentFailedError(str(interpreter), "it does not report its versions") from error
     if missing := [name for name in (*PINNED, *CROSSED) if not versions.get(name)]:
         words = f"not installed there: {', '.join(missing)}"
         raise EnvironmentFailedError(str(interpreter), words)
@@ -53,6 +53,6 @@ def _ask_versions(interpreter: Path, sandbox: Sandbox | None) -> str:
         words = f"it cannot be run ({error.strerror or error}): --python names an interpreter, as in FOLDER/bin/python"
         raise EnvironmentFailedError(str(interpreter), words) from error
     if done.returncode:
-        words = done.stderr.strip() or f"it ended with exit status {done.returncode} and without a word"
+        words = done.stderr.strip() or f"it ended with exit status {done.returncode} and without a message"
         raise EnvironmentFailedError(str(interpreter), words)
     return done.stdout

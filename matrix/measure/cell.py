@@ -30,7 +30,7 @@ from matrix.results.read import add_cases, read_cell
 from matrix.results.write import append, set_aside
 
 UNFINISHED: Final = (EnvironmentFailedError, ProbeDiedError, BadMessageError)
-"""How a measurement ends early that leaves others of the same machine possible: see `salvage`."""
+"""Errors that end one measurement, after which the same machine can go on with the next: see `salvage`."""
 
 
 def measure(request: Request, progress: Progress) -> Cell:

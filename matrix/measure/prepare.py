@@ -17,7 +17,10 @@ from matrix.model import Device
 
 @dataclass(frozen=True)
 class Prepared:
-    """The `interpreter` to measure with, its `versions` by package, and the `name` of its environment without the device."""
+    """What a cell is measured with.
+
+    `versions` are the interpreter's, by package, and `name` is the id of its environment without the device.
+    """
 
     interpreter: Path
     name: str

@@ -1,4 +1,4 @@
-"""What is asked for when a cell is measured, and who is told how it goes."""
+"""A request to measure a cell, and the progress that it reports."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ class Progress(Protocol):
 
 @dataclass
 class Target:
-    """A model of the user's: where it comes from, and what the probe found it to be, None until it has looked."""
+    """A user's model. `resolved` is what the probe found it to be, None until it has looked."""
 
     source: Source
     resolved: Resolved | None = None
@@ -35,7 +35,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Request:
-    """One cell to measure: where, what, and how.
+    """A cell to measure: where, what, and how.
 
     `interpreter` counts without an `environment`, `logs` is `out` without. With a `target` all its cases are measured
     instead of `tasks`.

@@ -1,4 +1,4 @@
-"""From selectors to the tasks of a cell. Pure: names in, tasks out.
+"""Makes the tasks of a cell from what was asked for.
 
 PURE: no input or output.
 """
@@ -14,7 +14,7 @@ _Choice = TypeVar("_Choice", bound=str)
 
 
 def parse_choices(what: str, known: Iterable[_Choice], text: str) -> tuple[_Choice, ...]:
-    """Returns those of `known` that a comma-separated `text` names, each once; raises UnknownNameError for all others."""
+    """Returns those of `known` that a comma-separated `text` names, each once; raises UnknownNameError for any other."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     by_name = {str(choice): choice for choice in known}
     if unknown := [name for name in names if name not in by_name] or ([] if names else [text]):
@@ -30,7 +30,7 @@ def plan_tasks(
 
 
 def filter_remaining(tasks: Iterable[Task], done: Iterable[CaseKey]) -> tuple[Task, ...]:
-    """`tasks` without the cases that are `done`."""
+    """Returns `tasks` without the cases that are `done`."""
     finished = set(done)
     left = [
         Task(task.architecture, task.loader, tuple(key.check for key in task.keys if key not in finished))

@@ -1,4 +1,4 @@
-"""PURE. Is this environment safe for a model, what of it is not, and what to do about that: from measured cells.
+"""Diagnoses from measured cells whether an environment is safe for a model, what is wrong, and what helps.
 
 PURE: no input or output.
 """
@@ -36,7 +36,7 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a check found. `stock` are the cases of the user's own loader.
+    """The result of a check. `stock` are the cases of the user's own loader.
 
     `fixed` says that the fixed loader gives every value back where the stock one does not, `since` which transformers
     is known to, and `pairs` are environments in which the stock loader was measured right, the nearest first. `reasons`
@@ -55,7 +55,10 @@ class Diagnosis:
 
 
 def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagnosis:
-    """What `cell`, with every case of one target, says; `pairs` are known to be safe for it. What was not seen is not safe."""
+    """Diagnoses `cell`, which has every case of one target; `pairs` are known to be safe for it.
+
+    What was not measured does not count as safe.
+    """
     stock = _of(cell, Loader.STOCK)
     found = Diagnosis(cell.environment, resolved, _answer(stock, resolved), stock)
     if found.answer is not Answer.UNSAFE:
@@ -67,10 +70,10 @@ def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagn
 
 
 def add_reasons(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
-    """`found` with the reasons that the catalog knows, which looked at that transformers.
+    """Returns `found` with the reasons that the catalog has for this version of transformers.
 
-    A package that is lacking, or an error, is refuted by a model that loaded here; that the tiny model is not like the
-    full-size one is not, and such a model is not known to be safe.
+    A missing package or an error does not apply to a model that loaded here. A tiny model that is unlike the full-size
+    one still does, and such a model is not known to be safe.
     """
     names = {case.architecture for case in found.stock}
     failing = {
@@ -89,12 +92,12 @@ def add_reasons(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
 
 
 def has_unseen_sites(resolved: Resolved) -> bool:
-    """Whether the full-size model may have buffer sites that were not measured."""
+    """Returns whether the full-size model may have buffer sites that were not measured."""
     return bool(resolved.lost or resolved.unknown)
 
 
 def _answer(cases: Sequence[Case], resolved: Resolved) -> Answer:
-    """Wrong is what went wrong under ZeRO-3, or left wrong values anywhere; what said nothing is not known to be safe."""
+    """Returns UNSAFE for what went wrong under ZeRO-3, or left wrong values anywhere; SAFE only for what was measured whole."""
     if any(case.findings or (case.verdict.wrong_values and not case.verdict.settled) for case in cases):
         return Answer.UNSAFE
     return Answer.SAFE if _right(cases) and not has_unseen_sites(resolved) else Answer.UNKNOWN
@@ -109,7 +112,7 @@ def _right(cases: Sequence[Case]) -> bool:
 
 
 def _gives_back(cases: Sequence[Case]) -> bool:
-    """Whether all passed that could: what fails in one process too, without a wrong value, is nothing that a loader helps."""
+    """Returns whether all passed that could: no loader helps what fails in one process too, without a wrong value."""
     told = [case for case in cases if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
     made = {case.check for case in cases} >= NEEDED_FOR_SAFE
     return made and bool(told) and all(case.verdict is Verdict.PASS for case in told)

@@ -1,4 +1,4 @@
-"""Measure the user's own model: every case of one target, in an interpreter as it is."""
+"""Measures the user's own model: every case of one target, in the user's interpreter."""
 
 import hashlib
 import json
@@ -21,13 +21,16 @@ from matrix.verdicts import Verdict
 
 
 def compute_identity(source: Source) -> str:
-    """What stands for the catalog in the records of a target: another one is never taken for the same measurement."""
+    """Returns a digest of `source`, which records of a target have instead of the catalog's.
+
+    So no other target is ever taken for the same measurement.
+    """
     return f"sha256:{hashlib.sha256(json.dumps(asdict(source)).encode()).hexdigest()}"
 
 
 @contextmanager
 def open_folder(out: Path | None) -> Iterator[Path]:
-    """Where records and the log go: `out`, or a folder that is gone afterwards unless a message names the log in it."""
+    """Yields the folder for records and the log: `out`, or one that is deleted afterwards, unless a message names its log."""
     if out:
         yield out
         return
@@ -42,9 +45,9 @@ def open_folder(out: Path | None) -> Iterator[Path]:
 
 
 def find_safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
-    """The ids of environments that `source` knows, `today`, to be safe for every architecture of `cell`, the nearest first.
+    """Returns the ids of environments that are safe for every architecture of `cell`, as of `today`, the nearest first.
 
-    `source` is what `matrix.advice.sources` reads; where it cannot be read, nothing is known.
+    `source` is what `matrix.advice.sources` reads; where it cannot be read, there are none.
     """
     info = cell.environment
     ask = Ask(info.transformers, info.deepspeed, info.device)

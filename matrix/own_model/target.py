@@ -1,4 +1,4 @@
-"""What `check TARGET` names: a configuration file, read as JSON and never run, a class, or a model type."""
+"""Finds what `check TARGET` names: a configuration file, read as JSON and never run, a class, or a model type."""
 
 import json
 import os
@@ -16,14 +16,14 @@ _LONGEST_LABEL: Final = 40
 
 
 def find_catalogued(target: str, catalog: Sequence[Architecture]) -> tuple[Architecture, ...]:
-    """The architectures of the catalog whose id or model type is exactly `target`; none where that is a model's folder."""
+    """Returns the architectures of the catalog whose id or model type is exactly `target`; none for a model's folder."""
     if (Path(target) / "config.json").is_file():
         return ()
     return tuple(architecture for architecture in catalog if target in (architecture.id, architecture.model_type))
 
 
 def find_source(target: str, *, trusted: bool = False, full: bool = False) -> Source:
-    """Where the model that `target` names comes from; code in its folder counts only where that is `trusted`.
+    """Returns where the model that `target` names comes from; code in its folder is only run where that is `trusted`.
 
     Reads at most one JSON file. Raises the errors on targets of `matrix.errors`.
     """
@@ -46,13 +46,13 @@ def _in_a_file(file: Path, *, trusted: bool, full: bool) -> Source:
 
 
 def _module_folders() -> tuple[str, ...]:
-    """Where the user's shell would find a module: here, and what PYTHONPATH names."""
+    """Returns the folders where the user's shell would find a module: this one, and those of PYTHONPATH."""
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return tuple(str(Path(folder).absolute()) for folder in ("", *filter(None, named)))
 
 
 def _special_float(values: dict[str, Any]) -> Any:
-    """NaN and infinities, which transformers 5 writes as tables."""
+    """Converts NaN and infinities, which transformers 5 writes as tables."""
     return float(str(values["__float__"])) if values.keys() == {"__float__"} else values
 
 
@@ -66,7 +66,7 @@ def _config(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise NotAConfigError(file, f"it is not JSON ({error})") from error
     if not isinstance(values, dict):
-        raise NotAConfigError(file, "it is JSON, but no table of values")
+        raise NotAConfigError(file, "it is JSON, but not an object")
     if not isinstance(values.get("model_type"), str) and "auto_map" not in values:
         raise NotAConfigError(file, "it names no model_type, which every config.json that save_pretrained writes does")
     return values

@@ -1,4 +1,4 @@
-"""PURE. What a check of one model found, as lines for a terminal and as values for programs.
+"""Formats a diagnosis as lines for a terminal and as values for programs.
 
 PURE: no input or output.
 """
@@ -20,7 +20,7 @@ _SHOWN: Final = 8
 
 
 def format_diagnosis(found: Diagnosis) -> Iterator[str]:
-    """The answer in a few lines: safe or not, what was measured, what is wrong, and what to do."""
+    """Yields the answer in a few lines: safe or not, what was measured, what is wrong, and what to do."""
     info = found.environment
     names = ", ".join(dict.fromkeys(case.architecture for case in found.stock))
     yield make_printable(f"{_ANSWERS[found.answer]}: {names}")
@@ -40,7 +40,7 @@ def format_diagnosis(found: Diagnosis) -> Iterator[str]:
 
 
 def build_diagnosis_values(found: Diagnosis) -> dict[str, Any]:
-    """The same for programs."""
+    """Returns the diagnosis as JSON values."""
     return {
         "answer": found.answer,
         "architectures": list(dict.fromkeys(case.architecture for case in found.stock)),
@@ -67,9 +67,9 @@ def _measured(found: Diagnosis) -> Iterator[str]:
         sites = f"{len(resolved.sites)} buffer site{'s' if len(resolved.sites) != 1 else ''}"
         yield f"{tiny}, {sites}" + ("" if has_unseen_sites(resolved) else ", all there are")
     for site in resolved.lost or ():
-        yield f"not measured: {site}, which the tiny model has not; --full measures it"
+        yield f"not measured: {site}, which the tiny model does not have; --full measures it"
     if resolved.unknown:
-        yield f"buffer sites of the full-size model could not be looked at ({resolved.unknown}); --full measures them"
+        yield f"buffer sites of the full-size model could not be found ({resolved.unknown}); --full measures them"
 
 
 def _said(case: Case) -> str:
@@ -100,15 +100,15 @@ def _ranks(ranks: tuple[int, ...]) -> str:
 
 
 def suggest_fixes(found: Diagnosis) -> Iterator[str]:
-    """What to do about an environment that is not safe: other versions, the fixed loader, or else whom to tell."""
+    """Yields what to do about an environment that is not safe: other versions, the fixed loader, or a report upstream."""
     for name, why in found.reasons.items():
         with_version = f"{name} with transformers {found.environment.transformers}"
         yield make_printable(f"- known of {with_version}: {' '.join(why.split())}")
     broken = {case.check for case in found.stock if _unexplained(case, found)}
     if any(not CHECKS[check].needs_saved for check in broken):
-        yield "- look at the model first: save_pretrained and from_pretrained do not give it back without ZeRO-3 either"
+        yield "- look at the model first: save_pretrained and from_pretrained do not restore it without ZeRO-3 either"
     elif broken:
-        yield "- look at what save_pretrained says first: without ZeRO-3 it does not give the model back either"
+        yield "- look at what save_pretrained says first: without ZeRO-3 it does not restore the model either"
     if found.answer is not Answer.UNSAFE:
         return
     if found.pairs:
@@ -116,9 +116,9 @@ def suggest_fixes(found: Diagnosis) -> Iterator[str]:
     if found.since:
         yield f'- upgrade: pip install "transformers>={found.since}", which loads buffers under ZeRO-3, and check again'
     if found.fixed:
-        yield f"- or keep these versions and use the fixed loader, right here: copy {FIXED_LOADER} beside your script,"
+        yield f"- or keep these versions and use the fixed loader, right here: copy {FIXED_LOADER} next to your script,"
         yield "  and before from_pretrained, on every rank:"
         yield "    import zero3_buffers"
         yield "    zero3_buffers.install()"
     elif not found.pairs:
-        yield "- the fixed loader does not help: tell upstream, with the records that --out keeps"
+        yield "- the fixed loader does not help: report it upstream, with the records that --out keeps"

@@ -1,7 +1,7 @@
-"""The messages of the probe, read from its stdout. The code under test can write there too, so every message is hostile.
+"""Parses the messages that the probe prints on stdout.
 
-Whoever reads them believes their form, never that the probe wrote them: see `matrix.process.sandbox` for what can be
-promised.
+The code under test can write there too. So only the form of a message is checked, never believed is that the probe
+wrote it: `matrix.process.sandbox` says what can be promised.
 """
 
 from collections.abc import Iterator

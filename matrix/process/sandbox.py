@@ -1,7 +1,7 @@
-"""How untrusted processes are confined: the code of a pull request, while it is built and while it is measured.
+"""Confines untrusted processes: the code of a pull request, while it is built and while it is measured.
 
-The only place that knows. It makes command lines and variables; `matrix.process.run` starts the processes. What it promises
-depends on what the machine permits, told by `Sandbox.missing`; in full:
+It makes command lines and variables; `matrix.process.run` starts the processes. What it promises depends on what the
+machine permits, which `Sandbox.missing` lists; in full:
 
 - the variables are an allow-list without credentials; HOME and TMPDIR are the process's own folder;
 - no new privileges (setpriv), no capabilities, limits on files, and another uid where root runs it;
@@ -9,7 +9,7 @@ depends on what the machine permits, told by `Sandbox.missing`; in full:
 - home, workspace, caches, results and the environments of other sides are read-only;
 - no network at test time but its own loopback, which gloo and NCCL need. Building has the network.
 
-It is no virtual machine: kernel, devices, /tmp, and files readable to its user are shared, so that a public repository needs
+It is not a virtual machine: kernel, devices, /tmp, and files readable to its user are shared, so that a public repository needs
 ephemeral runners as well, on which the runner's user is in no group that amounts to root, such as docker's.
 What no sandbox can promise: the code under test runs inside the probe's own process, so it can forge what the probe says.
 A green result is as honest as the code that was measured; what a forger gains is a wrong comment on their own change.
@@ -53,24 +53,24 @@ _LOOPBACK: Final = (  # SIOCSIFFLAGS with IFF_UP and IFF_RUNNING: slim images ha
 TRIAL: Final = (
     "import socket; server = socket.create_server(('127.0.0.1', 0)); socket.create_connection(server.getsockname())"
 )
-"""Python that ends well where ranks could meet."""
+"""Python code that succeeds where ranks can connect to each other."""
 
 
 class Isolation(StrEnum):
-    """What the kernel permits, strongest first: namespaces for processes, mounts and network; for the network; none."""
+    """The namespaces that the kernel permits, strongest first: for processes, mounts and network; for the network; none."""
 
     FULL = "full"
     NETWORK = "network"
     NONE = "none"
 
     def flags(self, *, network: bool) -> tuple[str, ...]:
-        """What `unshare` is asked for, for a process with or without a network."""
+        """Returns the flags of `unshare` for a process with or without a network."""
         own = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc") if self is Isolation.FULL else ()
         return own if network or self is Isolation.NONE else (*own, "--net")
 
 
 def _git_settings(outer: Mapping[str, str]) -> dict[str, str]:
-    """The mirrors that git is told of by variables (GIT_CONFIG_COUNT); not its other settings, which can be tokens."""
+    """Returns git's mirrors from its variables (GIT_CONFIG_COUNT), without other settings, which can be tokens."""
     count = outer.get("GIT_CONFIG_COUNT", "")
     numbers = range(min(int(count), 100)) if count.isdecimal() else ()
     pairs = [(outer.get(f"GIT_CONFIG_KEY_{n}", ""), outer.get(f"GIT_CONFIG_VALUE_{n}", "")) for n in numbers]
@@ -81,19 +81,19 @@ def _git_settings(outer: Mapping[str, str]) -> dict[str, str]:
 
 
 def filter_variables(outer: Mapping[str, str]) -> dict[str, str]:
-    """The variables of `outer` that untrusted code may see, without the credentials in their addresses."""
+    """Returns the variables of `outer` that untrusted code may see, without the credentials in their addresses."""
     kept = {name: value for name, value in outer.items() if name in _NAMES or name.startswith(_PREFIXES)}
     return {name: _CREDENTIALS.sub("", value) for name, value in (kept | _git_settings(outer)).items()}
 
 
 def neutralize(words: str, limit: int = 300) -> str:
-    """`words` of hostile origin as one line of a CI log: no control characters, no `::` or `##[` workflow command."""
+    """Returns hostile `words` as one harmless line of a CI log: no control characters, no `::` or `##[` workflow command."""
     return re.sub(r"(#|:)(?=\1)", r"\1 ", join_lines(words[:limit]))
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """How this machine confines untrusted code; made by `detect`. `protected` folders are read-only to it."""
+    """How this machine confines untrusted code; made by `detect_sandbox`. `protected` folders are read-only to it."""
 
     isolation: Isolation
     user: str = ""
@@ -101,7 +101,7 @@ class Sandbox:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What this machine does not permit, in words for who runs it."""
+        """Sentences on what this machine does not permit, for whoever runs it."""
         root = os.geteuid() == 0 and not self.user
         told = {
             "the code under test can reach the network, other processes and files of this user": self.isolation
@@ -113,7 +113,7 @@ class Sandbox:
         return tuple(words for words, applies in told.items() if applies)
 
     def variables(self, outer: Mapping[str, str], home: Path) -> dict[str, str]:
-        """The whole environment of an untrusted process; hardlinks into a cache would let it poison the cache."""
+        """Returns all variables of an untrusted process. It copies from caches, since hardlinks would let it poison them."""
         own = {"HOME": str(home), "TMPDIR": str(home), "UV_CACHE_DIR": str(home / "uv")}
         return {
             **filter_variables(outer),
@@ -124,7 +124,7 @@ class Sandbox:
         }
 
     def command(self, arguments: Sequence[str], writable: Sequence[Path], *, network: bool = False) -> list[str]:
-        """`arguments` confined: in the first of the `writable` folders, with a network or only its own loopback."""
+        """Returns the command that runs `arguments` confined, in the first `writable` folder, with a network or only a loopback."""
         flags = self.isolation.flags(network=network)
         limited = [*self._privileges(own_user=bool(flags)), *arguments]
         if not flags:
@@ -133,12 +133,15 @@ class Sandbox:
         return ["unshare", *mapped, *flags, "sh", "-c", self._script(flags, writable), "sh", *limited]
 
     def _script(self, flags: Sequence[str], writable: Sequence[Path]) -> str:
-        """What is set up inside, before privileges go. The shell stays, as the parent that nothing inside can end."""
+        """Returns the shell script that runs inside, before privileges are dropped.
+
+        The shell stays, as the parent that nothing inside can end.
+        """
         lines = [f"{shlex.quote(sys.executable)} -I -c {shlex.quote(_LOOPBACK)}"] if "--net" in flags else []
         if "--mount" in flags:
             lines += [f"mount --bind {folder} {folder}" for folder in map(_quoted, writable)]
             lines += [_read_only(folder) for folder in self.protected if folder.is_dir()]
-        # The folder a process is in stays below what is mounted there later, and `..` would lead out: enter it anew.
+        # The folder a process is in stays below what is mounted there later, and `..` would lead out: enter it again.
         return "; ".join(["set -e", *lines, f"cd {_quoted(writable[0])}", 'status=0; "$@" || status=$?; exit $status'])
 
     def _privileges(self, *, own_user: bool) -> list[str]:
@@ -159,12 +162,12 @@ class Sandbox:
         ]  # counts all of a user's: not for the runner's own
 
     def give(self, folder: Path) -> None:
-        """Let the untrusted user own `folder` with all that is in it; `take` it back when it is done."""
+        """Makes the untrusted user own `folder` and all that is in it, until `take`."""
         if self.user:
             _own(folder, pwd.getpwnam(self.user).pw_uid)
 
     def take(self, folder: Path) -> None:
-        """Own `folder` again: from now on untrusted code can read it only."""
+        """Owns `folder` again: from now on untrusted code can only read it."""
         if self.user:
             _own(folder, os.geteuid())
 
@@ -174,7 +177,7 @@ def _quoted(folder: Path) -> str:
 
 
 def _read_only(folder: Path) -> str:
-    """The command that lets nobody in this namespace write below `folder`, but for what is mounted there already."""
+    """Returns the command that makes `folder` read-only in this namespace, except what is mounted there already."""
     locked = {
         os.ST_NOSUID: "nosuid",
         os.ST_NODEV: "nodev",
@@ -196,7 +199,7 @@ def _own(folder: Path, uid: int) -> None:
 
 
 def _protected(outer: Mapping[str, str], more: Iterable[Path]) -> tuple[Path, ...]:
-    """Home and what GitHub's runner keeps, the files in which a step sets variables of later steps included."""
+    """Returns home and the folders of GitHub's runner, with the files in which a step sets variables of later steps."""
     named = [Path(outer[name]) for name in ("HOME", *_GITHUB_FOLDERS) if outer.get(name)]
     named += [folder.parents[1] for folder in named if folder.parts[-2:] == ("_work", "_temp")]  # actions, the runner
     folders = [folder.resolve() for folder in (*named, *more)]
@@ -204,9 +207,9 @@ def _protected(outer: Mapping[str, str], more: Iterable[Path]) -> tuple[Path, ..
 
 
 def detect_sandbox(works: Callable[[Sandbox], bool], outer: Mapping[str, str], protected: Iterable[Path]) -> Sandbox:
-    """The strongest sandbox that `works` here: a trial of it is run.
+    """Returns the strongest sandbox that `works` here: a trial of it is run.
 
-    Raises SandboxError when the user of ZERO3_SANDBOX_USER is unknown, cannot be become, or cannot run this Python.
+    Raises SandboxError when the user of ZERO3_SANDBOX_USER is unknown, cannot be switched to, or cannot run this Python.
     """
     user = outer.get(USER, "")
     if user and user not in {entry.pw_name for entry in pwd.getpwall()}:

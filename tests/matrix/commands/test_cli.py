@@ -119,7 +119,7 @@ def test_the_catalog_is_made_where_no_index_answers(tmp_path: Path) -> None:
     cache_path("census", CENSUS, environment, means, "[]").write_text("[]")
     done = matrix("catalog", "--set", "last-broken", "--out", tmp_path / "lock", "--venvs", tmp_path, **nowhere)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("warning: which transformers is the newest cannot be told: ")
+    assert done.stderr.startswith("warning: cannot determine the newest release of transformers: ")
     assert len(done.stderr.splitlines()) == 1
     assert list(read_lock(tmp_path / "lock").versions) == ["5.5.4"]
 
@@ -152,7 +152,7 @@ def test_no_interpreter_is_an_environment_failure(tmp_path: Path, arguments: tup
 
 def test_an_interpreter_that_fails_without_a_word_is_told_as_such() -> None:
     done = matrix("check", "llama", "--device", "cpu", "--python", "false")
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (3, "it ended with exit status 1 and without a word")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (3, "it ended with exit status 1 and without a message")
 
 
 def test_records_of_another_schema_are_told_and_not_touched(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_ctrl_c_loses_nothing_and_a_rerun_measures_what_is_missing(newest: Path,
     temporary.mkdir()
     more = {"ZERO3_TEST_MARKER": str(tmp_path), "TMPDIR": str(temporary)}
     with started(where, **more) as process:
-        assert "the same command with --resume goes on" in after_the_first_case(process, signal.SIGINT)
+        assert "the same command with --resume continues" in after_the_first_case(process, signal.SIGINT)
         assert process.wait() == 130
     assert all_end(processes(f"ZERO3_TEST_MARKER={tmp_path}"))
     assert list(temporary.iterdir()) == []

@@ -129,7 +129,7 @@ def test_a_folder_is_installed_by_its_full_path(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("pin", ["main", "v5.0", "/no/such/folder"])
 def test_a_pin_that_is_nothing_is_refused(pin: str) -> None:
-    with pytest.raises(PinError, match=f"ZERO3_DEEPSPEED={pin} is no version"):
+    with pytest.raises(PinError, match=f"ZERO3_DEEPSPEED={pin} is not a version"):
         named(deepspeed=pin)
 
 

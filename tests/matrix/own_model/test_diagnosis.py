@@ -77,7 +77,7 @@ def test_old_versions_are_told_to_upgrade_or_to_use_the_fixed_loader() -> None:
 def test_a_newer_transformers_is_not_promised_to_help_where_the_fix_does_not() -> None:
     assert told(measured(Verdict.CRASH, Verdict.CRASH)).since == ""
     assert told(measured(Verdict.CORRUPT, transformers="5.23.0")).since == ""
-    assert "tell upstream" in words(told(measured(Verdict.CRASH, Verdict.CRASH)))
+    assert "report it upstream" in words(told(measured(Verdict.CRASH, Verdict.CRASH)))
 
 
 def unsaved() -> Cell:

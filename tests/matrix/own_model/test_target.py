@@ -66,11 +66,11 @@ def test_a_catalog_entry_is_named_by_id_or_model_type_but_a_models_folder_goes_f
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("config.json", "{", "is no configuration of a model: it is not JSON"),
+        ("config.json", "{", "is not the configuration of a model: it is not JSON"),
         ("config.json", "[" * 100_000, "it is not JSON"),
         ("config.json", b"\xff\xfe", "it is not JSON"),
         ("config.json", '{"model_type": {"__float__": "x"}}', "it is not JSON"),
-        ("config.json", "[]", "it is JSON, but no table of values"),
+        ("config.json", "[]", "it is JSON, but not an object"),
         ("generation_config.json", '{"max_length": 3}', "it names no model_type"),
         ("config.json", '{"model_type": 3}', "it names no model_type"),
         ("modeling.py", "1/0", "it is a module: name a class of it, modeling:ClassName"),
