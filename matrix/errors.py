@@ -267,7 +267,7 @@ class NotAConfigError(MatrixError):
         super().__init__(f"{path} is not the configuration of a model: {problem}")
 
 
-class RefusedTargetError(MatrixError):
+class RejectedTargetError(MatrixError):
     """The measured interpreter cannot make a model of what was named."""
 
     def __init__(self, target: str, words: str) -> None:

@@ -24,7 +24,7 @@ from matrix.catalog.select import select
 from matrix.errors import UnknownNameError
 
 WIDTH_ELSEWHERE = 160
-"""How wide the table is where the output is no terminal."""
+"""Width of the table where the output is not a terminal."""
 
 
 def list_catalog(

@@ -39,7 +39,7 @@ def _problems(data: Mapping[str, Any]) -> Iterator[str]:
     for package in CROSSED:
         for version, line in data[package].items():
             if not is_version(version):
-                yield f"[{package}] {version!r} is no version"
+                yield f"[{package}] {version!r} is not a version"
             if not (isinstance(line, dict) and line.get("why")):
                 yield f"[{package}] {version!r} does not say why"
     named = [(f"sets.{name}", pair) for name, chosen in data["sets"].items() for pair in chosen.get("pairs", [])]

@@ -14,7 +14,7 @@ from matrix.errors import (
     MatrixError,
     OutputError,
     ProbeDiedError,
-    RefusedTargetError,
+    RejectedTargetError,
     ResultsError,
 )
 from matrix.job import Job, Task
@@ -38,7 +38,7 @@ def measure(request: Request, progress: Progress) -> Cell:
 
     An environment that cannot be installed or imported becomes a cell with `error`. Raises the other classes of
     `matrix.errors`; what was measured before is on disk then, and a request with `resume` goes on from there.
-    RefusedTargetError says why the request's target cannot be measured, and leaves no results.
+    RejectedTargetError says why the request's target cannot be measured, and leaves no results.
     """
     device = _choose_device(request, progress)
     try:
@@ -72,7 +72,7 @@ def _measure(
                 ended = any(map(recorder.take, said))
         except OSError as error:
             raise OutputError(Path(error.filename or path), error) from error
-        except RefusedTargetError:
+        except RejectedTargetError:
             path.unlink()  # an empty file would be no results
             raise
     if not ended or not recorder.cell:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from matrix import clock
 from matrix.checks import CHECKS
 from matrix.environments.spec import Environment, plan_info
-from matrix.errors import EnvironmentFailedError, RefusedTargetError
+from matrix.errors import EnvironmentFailedError, RejectedTargetError
 from matrix.job import Task
 from matrix.measure.fingerprint import compute_probe_hash
 from matrix.measure.prepare import Prepared
@@ -34,7 +34,12 @@ def make_cell(request: Request, info: EnvironmentInfo, tasks: tuple[Task, ...], 
 
 @dataclass
 class Recorder:
-    """Takes the messages of a probe. `cell` is what the file holds, None until its header is written."""
+    """Takes the messages of a probe and writes what they report.
+
+    `cell` is what the file holds, None until its header is written. `info` is the environment as the probe reported it.
+    `cases` are all decided ones, those of earlier runs too; `unsettled` are earlier ones that this run measures again.
+    `tasks` and `asked` are what the probe may decide.
+    """
 
     request: Request
     prepared: Prepared
@@ -67,7 +72,7 @@ class Recorder:
             case {"target": Resolved() as resolved}:
                 self._identify(resolved)
             case {"refused": str(words)}:
-                self._refuse(words)
+                self._reject(words)
             case {"case": Case() as decided}:
                 self._decide(decided)
             case {"failure": Failure() as failure}:
@@ -90,9 +95,9 @@ class Recorder:
             target.resolved = resolved
             self._ask(plan_tasks([Architecture(resolved.id, "own")], [*Loader], [*CHECKS]))
 
-    def _refuse(self, words: str) -> None:
+    def _reject(self, words: str) -> None:
         if target := self.request.target:
-            raise RefusedTargetError(target.source.name or target.source.label, words)
+            raise RejectedTargetError(target.source.name or target.source.label, words)
 
     def _decide(self, case: Case) -> None:
         """Writes one case, if it was asked for. A red one that an interrupted run saw stays known when it is green now."""

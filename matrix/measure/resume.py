@@ -17,7 +17,7 @@ def read_earlier(path: Path, request: Request, progress: Progress) -> Cell | Non
     try:
         earlier = None if request.target else read_cell(path)  # a target is measured as a whole
     except ResultsError:
-        progress.step(f"{path.name} is no readable results file, kept as {set_aside(path).name}")
+        progress.step(f"{path.name} is not a readable results file, kept as {set_aside(path).name}")
         return None
     if earlier and _is_resumed(earlier, request):
         return earlier

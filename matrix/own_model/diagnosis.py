@@ -113,9 +113,9 @@ def _right(cases: Sequence[Case]) -> bool:
 
 def _gives_back(cases: Sequence[Case]) -> bool:
     """Returns whether all passed that could: no loader helps what fails in one process too, without a wrong value."""
-    told = [case for case in cases if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
+    loadable = [case for case in cases if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
     made = {case.check for case in cases} >= NEEDED_FOR_SAFE
-    return made and bool(told) and all(case.verdict is Verdict.PASS for case in told)
+    return made and bool(loadable) and all(case.verdict is Verdict.PASS for case in loadable)
 
 
 def _wrong(case: Case) -> Iterator[Wrong]:

@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.sources import open_source
-from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RefusedTargetError
+from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RejectedTargetError
 from matrix.measure.cell import measure
 from matrix.measure.request import Progress, Request, Target
 from matrix.model import Cell, Source
@@ -64,7 +64,7 @@ def find_safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
 def measure_own_model(source: Source | None, request: Request, progress: Progress) -> tuple[Cell, Resolved]:
     """Measures every case of `source`, or the tasks of `request`; returns the cell on disk, and what was measured.
 
-    Raises RefusedTargetError when there is no such model in the interpreter, EnvironmentFailedError when the packages
+    Raises RejectedTargetError when there is no such model in the interpreter, EnvironmentFailedError when the packages
     cannot be imported or no ranks be started, and what else `matrix.measure.cell.measure` raises.
     """
     target = Target(source) if source else None
@@ -75,6 +75,6 @@ def measure_own_model(source: Source | None, request: Request, progress: Progres
         raise EnvironmentFailedError(cell.environment.id, f"{cell.error.type}: {cell.error.message}")
     for case in cell.cases:
         if case.verdict is Verdict.UNSUPPORTED:
-            raise RefusedTargetError(case.architecture, case.error.message if case.error else "there is no such class")
+            raise RejectedTargetError(case.architecture, case.error.message if case.error else "there is no such class")
     names = dict.fromkeys(task.architecture for task in request.tasks)
     return cell, (target.resolved if target else None) or Resolved(", ".join(names))

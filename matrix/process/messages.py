@@ -26,7 +26,7 @@ _Message = TypeVar("_Message")
 class Resolved:
     """What the probe made of a target. `parameters` are those measured, `sites` the buffer sites among them.
 
-    `lost` are sites of the full-size model that the tiny one has not; None where `unknown` says why it could not be told,
+    `lost` are sites of the full-size model that the tiny one does not have; None where `unknown` says why they are unknown,
     and where the model kept its size.
     """
 

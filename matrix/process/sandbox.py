@@ -103,14 +103,14 @@ class Sandbox:
     def missing(self) -> tuple[str, ...]:
         """Sentences on what this machine does not permit, for whoever runs it."""
         root = os.geteuid() == 0 and not self.user
-        told = {
+        sentences = {
             "the code under test can reach the network, other processes and files of this user": self.isolation
             is Isolation.NONE,
             "the code under test can reach other processes and files of this user": self.isolation is Isolation.NETWORK,
             "setpriv and prlimit (util-linux) are missing: neither privileges nor files are limited": not _tools(),
             f"the code under test runs as root: name another user in {USER}": root,
         }
-        return tuple(words for words, applies in told.items() if applies)
+        return tuple(words for words, applies in sentences.items() if applies)
 
     def variables(self, outer: Mapping[str, str], home: Path) -> dict[str, str]:
         """Returns all variables of an untrusted process. It copies from caches, since hardlinks would let it poison them."""

@@ -163,7 +163,7 @@ def problems(folder: Path, text: str) -> list[str]:
 def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     assert problems(tmp_path, BAD) == [
         "[transformers] '5.0.0' does not say why",
-        "[transformers] 'five' is no version",
+        "[transformers] 'five' is not a version",
         "[transformers] '6.0.0' does not say why",
         "[sets.default] names '5.1.0+0.19.8', which is not a transformers+deepspeed pair of this file",
         "[exclusions] names '5.0.0+0.18.0', which is not a transformers+deepspeed pair of this file",

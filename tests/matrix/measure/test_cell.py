@@ -62,6 +62,17 @@ def test_a_cell_is_complete_and_on_disk(request_all: Request) -> None:
     assert measured(cell) == dict.fromkeys(NAMES, Verdict.PASS)
 
 
+def test_the_cell_that_is_returned_is_the_one_on_disk_also_when_it_was_measured_in_two_parts(
+    request_all: Request, stand_in: StandIn
+) -> None:
+    stand_in.acts("environment(); [case(key) for key in keys[:2]]; tell('end', {'seconds': 1.23456})")
+    first = measure(request_all, SilentProgress())
+    assert (first, first.complete) == (read_cell(results(request_all)), False)
+    stand_in.acts("environment(); [case(key, 'corrupt') for key in keys]; tell('end', {'seconds': 0.00049})")
+    whole = measure(replace(request_all, resume=True), SilentProgress())
+    assert (whole, whole.complete, whole.timing.seconds) == (read_cell(results(request_all)), True, 1.235)
+
+
 def test_without_resume_a_complete_cell_is_measured_anew_and_the_old_one_kept(
     request_all: Request, stand_in: StandIn
 ) -> None:
@@ -155,7 +166,7 @@ def test_what_is_no_results_file_is_set_aside(request_all: Request) -> None:
     results(request_all).write_text("garbage\n")
     progress = SilentProgress()
     assert measure(replace(request_all, resume=True), progress).complete
-    assert f"{ID}.jsonl is no readable results file, kept as {ID}.1.jsonl.old" in progress.steps
+    assert f"{ID}.jsonl is not a readable results file, kept as {ID}.1.jsonl.old" in progress.steps
     assert (request_all.out / f"{ID}.1.jsonl.old").read_text() == "garbage\n"
 
 

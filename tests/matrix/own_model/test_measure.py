@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from matrix.checks import CHECKS
-from matrix.errors import EnvironmentFailedError, ProbeDiedError, RefusedTargetError
+from matrix.errors import EnvironmentFailedError, ProbeDiedError, RejectedTargetError
 from matrix.measure.cell import measure
 from matrix.measure.request import Request
 from matrix.model import Cell, Loader, Source, Timing
@@ -60,14 +60,14 @@ def test_a_run_of_the_catalog_lets_no_message_add_to_what_it_asked_for(tmp_path:
 
 
 def test_a_refusal_is_bad_input_and_leaves_no_results(tmp_path: Path) -> None:
-    with pytest.raises(RefusedTargetError, match="my_models:Mine cannot be checked: no such module") as caught:
+    with pytest.raises(RejectedTargetError, match="my_models:Mine cannot be checked: no such module") as caught:
         check(tmp_path, "environment(); tell('refused', 'no such module')")
     assert caught.value.exit_code == 2
     assert list((tmp_path / "out").glob("*.jsonl")) == []
 
 
 def test_what_upstream_raised_cannot_write_to_the_terminal(tmp_path: Path) -> None:
-    with pytest.raises(RefusedTargetError, match=r"KeyError: \\x1b\[31m$"):
+    with pytest.raises(RejectedTargetError, match=r"KeyError: \\x1b\[31m$"):
         check(tmp_path, r"environment(); tell('refused', 'KeyError: \x1b[31m')")
 
 
