@@ -93,7 +93,7 @@ class RevisionView:
 
 
 @dataclass(frozen=True)
-class Place:
+class TouchedPlace:
     """A place of loading code that the change touches, and why it counts. `path` and `lines` are as GitHub has them."""
 
     path: str
@@ -103,7 +103,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Command:
+class Reproduction:
     """The line that reproduces one case, in a checkout of this project, at `commit` where that is what changed."""
 
     line: Code
@@ -124,13 +124,13 @@ class CommentView:
     tally: str
     report_url: str
     run_url: str
-    command: Command | None
+    command: Reproduction | None
     regressed: Part[Row]
     fixed: Part[Row]
     still_broken: Part[Row]
     flaky: Part[Row]
     gaps: Part[Gap]
     revisions: Part[RevisionView]
-    places: Part[Place]
+    places: Part[TouchedPlace]
     commands: bool = False
     project_url: str = ""

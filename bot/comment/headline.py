@@ -30,7 +30,7 @@ def is_untested(compared: ComparedCase) -> bool:
 
 
 @dataclass(frozen=True)
-class Tally:
+class OutcomeCounts:
     """Architectures, each counted once by the worst outcome of its cases; `measured` of `expected` have a verdict."""
 
     outcomes: Counter[Outcome]
@@ -63,7 +63,7 @@ _OUTCOMES = {
 }
 
 
-def count_outcomes(comparison: Comparison) -> Tally:
+def count_outcomes(comparison: Comparison) -> OutcomeCounts:
     """Counts the architectures of a comparison."""
     by_architecture: dict[str, list[Outcome]] = defaultdict(list)
     for one in comparison.compared:
@@ -71,7 +71,7 @@ def count_outcomes(comparison: Comparison) -> Tally:
         by_architecture[one.key.architecture].append(Outcome.NOT_RUN if missed else one.outcome)
     measured = [one for one in comparison.compared if _measured(one)]
     worst = (min(outcomes, key=lambda outcome: outcome.rank) for outcomes in by_architecture.values())
-    return Tally(
+    return OutcomeCounts(
         outcomes=Counter(worst),
         measured=len({one.key.architecture for one in measured}),
         expected=len(by_architecture),
@@ -85,7 +85,9 @@ def _measured(one: ComparedCase) -> bool:
     return not is_untested(one) and head is not None and head.verdict.row.measured
 
 
-def find_doubts(counted: Tally, comparison: Comparison, facts: Facts, rejected: Sequence[Rejected]) -> list[Sentence]:
+def find_doubts(
+    counted: OutcomeCounts, comparison: Comparison, facts: Facts, rejected: Sequence[Rejected]
+) -> list[Sentence]:
     """Returns every reason to doubt the comparison, the most important first."""
     failed = [ROLES[role] for role in _NEEDED if role in comparison.errors]
     missing = counted.outcomes[Outcome.NOT_RUN] + counted.outcomes[Outcome.INFRASTRUCTURE]
@@ -115,7 +117,7 @@ def _uncontrolled(comparison: Comparison, facts: Facts) -> bool:
     return planned and not complete
 
 
-def choose_headline(counted: Tally, doubted: Sequence[Sentence]) -> Headline:
+def choose_headline(counted: OutcomeCounts, doubted: Sequence[Sentence]) -> Headline:
     """Returns the class of the answer. A regression that reruns confirmed counts whatever else is in doubt."""
     if counted.blamed:
         return Headline.REGRESSED
@@ -124,7 +126,9 @@ def choose_headline(counted: Tally, doubted: Sequence[Sentence]) -> Headline:
     return Headline.BROKEN_BEFORE if counted.outcomes[Outcome.STILL_BROKEN] else Headline.GREEN
 
 
-def write_answer(head: Headline, counted: Tally, comparison: Comparison, doubted: Sequence[Sentence]) -> Sentence:
+def write_answer(
+    head: Headline, counted: OutcomeCounts, comparison: Comparison, doubted: Sequence[Sentence]
+) -> Sentence:
     """Returns the answer in one sentence."""
     match head:
         case Headline.REGRESSED:
@@ -135,7 +139,7 @@ def write_answer(head: Headline, counted: Tally, comparison: Comparison, doubted
             return (_not_worse(counted),)
 
 
-def _regressed(counted: Tally, comparison: Comparison) -> str:
+def _regressed(counted: OutcomeCounts, comparison: Comparison) -> str:
     """Returns a sentence such as: 2 of 89 architectures get worse under ZeRO-3 with this change: 1 loses values and 1 crashes."""
     worst: dict[str, Verdict] = {}
     for one in comparison.compared:
@@ -159,7 +163,7 @@ def _worst_verdict(one: ComparedCase) -> Verdict:
     return case.verdict if case else Verdict.CRASH
 
 
-def _not_worse(counted: Tally) -> str:
+def _not_worse(counted: OutcomeCounts) -> str:
     fixed, broken = counted.outcomes[Outcome.FIXED], counted.outcomes[Outcome.STILL_BROKEN]
     checks = join_words(list(counted.checks))
     of = f"of {count(counted.measured, 'architecture')}"

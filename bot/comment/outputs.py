@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bot.comment.context import Command, CommentView, Facts, Part, Place, RevisionView
+from bot.comment.context import CommentView, Facts, Part, Reproduction, RevisionView, TouchedPlace
 from bot.comment.headline import BLAMED, choose_headline, count_outcomes, find_doubts, write_answer
 from bot.comment.rows import build_gaps, build_rows, rank_cases
 from bot.comment.shorten import CALM, CHECK_LIMIT, COMMENT_LIMIT, SUMMARY_LIMIT, apply_steps, fits_comment, shorten
@@ -54,7 +54,7 @@ def build_view(facts: Facts, comparison: Comparison, rejected: Sequence[Rejected
         gaps=build_gaps(comparison, facts, rejected),
         revisions=_revisions(pins, comparison),
         places=Part.whole(
-            tuple(Place(one.path, one.symbol, one.lines, clean_sentence(one.why)) for one in facts.touched)
+            tuple(TouchedPlace(one.path, one.symbol, one.lines, clean_sentence(one.why)) for one in facts.touched)
         ),
         commands=facts.commands,
         project_url=facts.project_url,
@@ -111,7 +111,7 @@ def _annotations(view: CommentView) -> list[Annotation]:
     ]
 
 
-def _message(view: CommentView, place: Place) -> str:
+def _message(view: CommentView, place: TouchedPlace) -> str:
     place_of = f"Measured because of {clip(join_lines(place.symbol))}" if place.symbol else "Measured"
     return f"{join_lines(strip_marks(view.answer))} {place_of}: {strip_marks(place.why)}"
 
@@ -141,7 +141,7 @@ def _revision(role: Role, pins: Mapping[str, str], comparison: Comparison) -> Re
     return RevisionView(ROLES[role], clip(", ".join(f"{name} {pin}" for name, pin in pins.items())), clip(measured))
 
 
-def _command(plan: ComparisonPlan, pins: Mapping[str, str], comparison: Comparison) -> Command | None:
+def _command(plan: ComparisonPlan, pins: Mapping[str, str], comparison: Comparison) -> Reproduction | None:
     """Returns how to reproduce the first failing case; None where there is none, or no safe command."""
     found = rank_cases(comparison, [*BLAMED, Outcome.STILL_BROKEN, Outcome.FLAKY])
     packages = {package: pin for package, pin in pins.items() if package != PROJECT}
@@ -150,7 +150,7 @@ def _command(plan: ComparisonPlan, pins: Mapping[str, str], comparison: Comparis
     key = found[0].key
     variables = [f"{PACKAGES[package].variable}={shlex.quote(pin)}" for package, pin in packages.items()]
     session = f"nox -s zero3_matrix -- --architecture '{key.architecture}' --loader {key.loader} --check {key.check}"
-    return Command(Code(" ".join([*variables, session])), plan.head_sha if PROJECT in pins else "")
+    return Reproduction(Code(" ".join([*variables, session])), plan.head_sha if PROJECT in pins else "")
 
 
 def _reproducible(pins: Mapping[str, str], key: CaseKey) -> bool:

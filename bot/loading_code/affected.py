@@ -17,7 +17,7 @@ from bot.github.types import Change, ChangedFile, FileStatus
 from bot.loading_code.enclosing_symbols import UNKNOWN
 from bot.loading_code.hunks import LONGEST, ChangedLine, find_changed_lines, find_new_entries, parse_hunks
 from bot.loading_code.model_graph import ModelGraph
-from bot.loading_code.rules import RepositoryRules, Rule, find_rules
+from bot.loading_code.rules import LoadingRule, RepositoryRules, find_rules
 from matrix.checks import CHECKS
 from matrix.model import Check
 
@@ -91,7 +91,7 @@ def _touched(file: ChangedFile, table: RepositoryRules) -> Iterator[Touched]:
         yield from _lines_touched(file, path, rule)
 
 
-def _lines_touched(file: ChangedFile, path: str, rule: Rule) -> Iterator[Touched]:
+def _lines_touched(file: ChangedFile, path: str, rule: LoadingRule) -> Iterator[Touched]:
     parts = parse_hunks(file.patch or "")
     if not parts:
         yield _place(path, rule, "", None, f"GitHub shows no lines of this change: {rule.why}")
@@ -111,11 +111,11 @@ def _lines_touched(file: ChangedFile, path: str, rule: Rule) -> Iterator[Touched
             yield _place(path, rule, name, (min(numbers), max(numbers)), why)
 
 
-def _place(path: str, rule: Rule, symbol: str, lines: tuple[int, int] | None, why: str) -> Touched:
+def _place(path: str, rule: LoadingRule, symbol: str, lines: tuple[int, int] | None, why: str) -> Touched:
     return Touched(path, symbol, lines, why, rule.model(path), rule.checks)
 
 
-def is_loading_code(edit: ChangedLine, rule: Rule) -> bool:
+def is_loading_code(edit: ChangedLine, rule: LoadingRule) -> bool:
     """Tests whether a changed line is loading code under `rule`: the innermost name that the rule knows decides."""
     if len(edit.text) >= LONGEST:
         return True
@@ -129,7 +129,7 @@ def is_loading_code(edit: ChangedLine, rule: Rule) -> bool:
     return not rule.narrow or any(word.search(edit.text) for word in rule.words)
 
 
-def _ignored(edit: ChangedLine, rule: Rule) -> bool:
+def _ignored(edit: ChangedLine, rule: LoadingRule) -> bool:
     """Tests whether a line, all that it guards, or a line that it is indented under, concerns what is not measured."""
     lines = edit.body if edit.body and not rule.ignores(edit.text) else (edit.text,)
     return all(map(rule.ignores, lines)) or any(map(rule.excludes, (*edit.inside, edit.text)))

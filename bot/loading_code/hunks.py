@@ -32,7 +32,7 @@ _PARAMETER: Final = re.compile(r"^(\s*\**\w+)\s*:[^=]+?(\s=.*)?,$")
 
 
 @dataclass(frozen=True)
-class Line:
+class HunkLine:
     """One line of a hunk: `sign` is `+`, `-` or a space, `number` its place in the new file."""
 
     sign: str
@@ -45,7 +45,7 @@ class Hunk:
     """Lines that change together. `section` is what git writes behind the second `@@`: the nearest symbol above."""
 
     section: str
-    lines: tuple[Line, ...]
+    lines: tuple[HunkLine, ...]
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ def _hunks(lines: Sequence[str]) -> Iterator[Hunk]:
             yield Hunk(head[2], tuple(_numbered(lines[start + 1 : end], int(head[1]))))
 
 
-def _numbered(lines: Sequence[str], number: int) -> Iterator[Line]:
+def _numbered(lines: Sequence[str], number: int) -> Iterator[HunkLine]:
     for line in lines:
         sign = line[:1] or " "
         if sign in "+- ":
-            yield Line(sign, line[1:].expandtabs(4)[:LONGEST], number)
+            yield HunkLine(sign, line[1:].expandtabs(4)[:LONGEST], number)
             number += sign != "-"
 
 

@@ -18,7 +18,7 @@ TABLE: Final = Path(__file__).parents[1] / "loading_code.toml"
 
 
 @dataclass(frozen=True)
-class Rule:
+class LoadingRule:
     """What counts in the files whose path matches `path`.
 
     With neither `symbols` nor `words` every line of code counts; otherwise only what is in one of `symbols` or matches
@@ -68,9 +68,9 @@ class RepositoryRules:
     """The rules of the repository of a package of packages.toml."""
 
     package: str
-    rules: tuple[Rule, ...]
+    rules: tuple[LoadingRule, ...]
 
-    def rule(self, path: str) -> Rule | None:
+    def rule(self, path: str) -> LoadingRule | None:
         """Returns the first rule for `path`; None when no change to it can matter."""
         return next((rule for rule in self.rules if rule.path.fullmatch(path)), None)
 
@@ -92,8 +92,8 @@ def _table() -> tuple[RepositoryRules, ...]:
     )
 
 
-def _rule(values: Mapping[str, Any]) -> Rule:
-    return Rule(
+def _rule(values: Mapping[str, Any]) -> LoadingRule:
+    return LoadingRule(
         path=re.compile("|".join(values["paths"])),
         why=values["why"],
         symbols=frozenset(values.get("symbols", ())),

@@ -21,39 +21,39 @@ WORDS: Final = {
 
 
 @dataclass(frozen=True)
-class Run:
+class RunCommand:
     """Measure again; without a selector everything that the change affects."""
 
     selector: str = ""
 
 
 @dataclass(frozen=True)
-class Rerun:
+class RerunCommand:
     """Repeat the run that the comment reports."""
 
 
 @dataclass(frozen=True)
-class Explain:
+class ExplainCommand:
     """Show the results of an architecture."""
 
     architecture: str
 
 
 @dataclass(frozen=True)
-class Mute:
+class MuteCommand:
     """Stop updates of the comment, or resume them."""
 
     muted: bool
 
 
 @dataclass(frozen=True)
-class Help:
+class HelpCommand:
     """List the commands; `unknown` is the word that is none of them."""
 
     unknown: str = ""
 
 
-Command = Run | Rerun | Explain | Mute | Help
+Command = RunCommand | RerunCommand | ExplainCommand | MuteCommand | HelpCommand
 
 
 def parse_command(body: str) -> Command | None:
@@ -63,19 +63,19 @@ def parse_command(body: str) -> Command | None:
     if not found:
         return None
     word, *rest = (found[1] or "").split() or [""]
-    return _command(word.lower(), " ".join(rest)) or Help(word)
+    return _command(word.lower(), " ".join(rest)) or HelpCommand(word)
 
 
 def _command(word: str, rest: str) -> Command | None:
     match word:
         case "run":
-            return Run(rest)
+            return RunCommand(rest)
         case "rerun":
-            return Rerun()
+            return RerunCommand()
         case "explain" if rest:
-            return Explain(rest)
+            return ExplainCommand(rest)
         case "mute" | "unmute":
-            return Mute(muted=word == "mute")
+            return MuteCommand(muted=word == "mute")
         case _:
             return None
 

@@ -17,11 +17,11 @@ from bot.github.thread import Thread
 from bot.github.types import SELECTOR, PullRequest
 from bot.pull_requests.comment_commands import (
     Command,
-    Explain,
-    Help,
-    Mute,
-    Rerun,
-    Run,
+    ExplainCommand,
+    HelpCommand,
+    MuteCommand,
+    RerunCommand,
+    RunCommand,
     describe_commands,
     describe_unknown,
     parse_command,
@@ -77,16 +77,16 @@ class _Executor:
 
     def _run(self, command: Command) -> str:
         match command:
-            case Run(text):
+            case RunCommand(text):
                 selector = self._selected(text)
                 return self._start(self._head(), selector)
-            case Rerun():
+            case RerunCommand():
                 return self._rerun(self._head())
-            case Explain(architecture):
+            case ExplainCommand(architecture):
                 return self._explained(architecture)
-            case Mute(muted):
+            case MuteCommand(muted):
                 return self._mute(muted=muted)
-            case Help(unknown):
+            case HelpCommand(unknown):
                 return describe_commands(unknown)
 
     def _head(self) -> PullRequest:

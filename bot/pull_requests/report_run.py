@@ -15,7 +15,7 @@ from bot.pull_requests.assess import Assessment, recompute_plan
 from bot.pull_requests.plan import list_expected_cases
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Ignored, find_subject, parse_selector
-from bot.pull_requests.tracking_issue import Entry
+from bot.pull_requests.tracking_issue import TrackedResult
 from bot.pull_requests.watch import list_result
 from bot.untrusted.artifacts import Rejected, read_runs, select_artifacts
 from bot.untrusted.strict_records import LIMITS
@@ -103,7 +103,7 @@ def _post(run: WorkflowRun, shown: CommentView, services: Services) -> tuple[str
             else "No reply posted: the bot may not comment there.",
         )
     if not allowed:
-        entry = Entry(shown.repository, shown.number, shown.head, shown.headline, run.id, run.attempt, run.url)
+        entry = TrackedResult(shown.repository, shown.number, shown.head, shown.headline, run.id, run.attempt, run.url)
         return (list_result(services, entry),)
     state = CommentState(
         shown.head, shown.base, run.id, run.attempt, shown.headline, shown.head, digest=compute_digest(shown)

@@ -8,7 +8,7 @@ from bot.github.client import GitHub, connect
 from bot.github.events import DispatchEvent, Event, EventError, HomeRepository, PullRequestEvent
 from bot.github.types import PullRequest
 from bot.pull_requests.commit_sources import GITHUB, CommitSources
-from bot.pull_requests.subject import Workflow
+from bot.pull_requests.subject import MeasuringWorkflow
 from bot.settings import Settings
 from matrix.environments.packages import PROJECT
 
@@ -27,7 +27,7 @@ class Services:
 
     github: GitHub
     project: str
-    workflow: Workflow
+    workflow: MeasuringWorkflow
     settings: Settings
     sources: CommitSources = GITHUB
     page: str = ""
@@ -53,7 +53,7 @@ def build_services(context: JobContext, settings: Settings, home: HomeRepository
     return Services(
         github=connect(context, settings.login),
         project=context.project,
-        workflow=Workflow(home.full_name, context.workflow, home.default_branch),
+        workflow=MeasuringWorkflow(home.full_name, context.workflow, home.default_branch),
         settings=settings,
         sources=build_sources(context),
         page=context.url,

@@ -34,7 +34,7 @@ class PullRequests(Protocol):
 
 
 @dataclass(frozen=True)
-class Workflow:
+class MeasuringWorkflow:
     """The workflow that measures pull requests: the repository that it runs in, its file, and the branch we trust."""
 
     repository: str
@@ -49,7 +49,7 @@ class Ignored:
     reason: str
 
 
-def find_subject(run: WorkflowRun, github: PullRequests, workflow: Workflow) -> PullRequest | Ignored:
+def find_subject(run: WorkflowRun, github: PullRequests, workflow: MeasuringWorkflow) -> PullRequest | Ignored:
     """Returns the pull request that `run` measured, as it is now, or why nothing may be said about one.
 
     Called again just before something is posted, it notices a head that has moved meanwhile. Of a dispatched run `base`
@@ -82,7 +82,7 @@ def _runs(run: WorkflowRun, path: str) -> bool:
     )
 
 
-def _by_branch(run: WorkflowRun, github: PullRequests, workflow: Workflow) -> PullRequest | Ignored:
+def _by_branch(run: WorkflowRun, github: PullRequests, workflow: MeasuringWorkflow) -> PullRequest | Ignored:
     if not (run.head_repository and run.head_repository_id and run.head_branch):
         return Ignored("the repository that it came from is gone")
     owner = run.head_repository.partition("/")[0]
@@ -102,7 +102,7 @@ def _by_branch(run: WorkflowRun, github: PullRequests, workflow: Workflow) -> Pu
     return Ignored("the head has moved since" if from_there else "no open pull request is at its commit")
 
 
-def _dispatched(run: WorkflowRun, github: PullRequests, workflow: Workflow) -> PullRequest | Ignored:
+def _dispatched(run: WorkflowRun, github: PullRequests, workflow: MeasuringWorkflow) -> PullRequest | Ignored:
     """Its title comes from the workflow file and inputs of somebody who may write, when both are of our own branch."""
     own = (run.head_repository.lower(), run.head_branch) == (workflow.repository.lower(), workflow.trusted_branch)
     named = _DISPATCHED.fullmatch(run.title)

@@ -30,7 +30,7 @@ Links to pull requests go through redirect.github.com, so that nobody upstream i
 
 
 @dataclass(frozen=True)
-class Entry:
+class TrackedResult:
     """The result of one pull request; `url` is the page of the workflow run that found it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -83,13 +83,13 @@ class TrackingState:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     cursors: Mapping[RepositoryName, Cursor] = field(default_factory=dict)
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[TrackedResult, ...] = ()
 
     def with_cursor(self, repository: str, cursor: Cursor) -> "TrackingState":
         """Returns the state with the cursor of `repository`."""
         return replace(self, cursors={**self.cursors, repository: cursor})
 
-    def with_entry(self, entry: Entry) -> "TrackingState":
+    def with_entry(self, entry: TrackedResult) -> "TrackingState":
         """Returns the state with the result of a pull request, unless it has that of a newer run."""
         same = [one for one in self.entries if one.subject == entry.subject]
         newest = max([*same, entry], key=lambda one: one.age)
@@ -107,7 +107,7 @@ def render_tracking_issue(state: TrackingState) -> str:
     return f"{_INTRODUCTION}\n{table}\n\n{MARKER.render(state)}"
 
 
-def _row(entry: Entry) -> str:
+def _row(entry: TrackedResult) -> str:
     pull = f"https://redirect.github.com/{entry.repository}/pull/{entry.number}"
     shown = f"[{render_markdown_code(f'{entry.repository} {entry.number}')}]({pull})"
     return f"| {shown} | `{entry.head[:12]}` | {entry.headline.replace('_', ' ')} | [run {entry.run}]({entry.url}) |"

@@ -14,7 +14,7 @@ from bot.github.client import GitHub
 from bot.github.errors import GitHubError, NotFoundError, UnreachableError
 from bot.github.types import Change, Comment, PullRequest
 from bot.pull_requests.services import Services
-from bot.pull_requests.tracking_issue import MARKER, TITLE, Cursor, Entry, TrackingState, render_tracking_issue
+from bot.pull_requests.tracking_issue import MARKER, TITLE, Cursor, TrackedResult, TrackingState, render_tracking_issue
 from bot.settings import Budget
 
 FIRST: Final = timedelta(days=1)
@@ -138,7 +138,7 @@ def _save(services: Services, repository: str, cursor: Cursor) -> None:
     update_state(services.github, services.project, lambda state: state.with_cursor(repository, cursor))
 
 
-def list_result(services: Services, entry: Entry) -> str:
+def list_result(services: Services, entry: TrackedResult) -> str:
     """Puts a result into the tracking issue and returns where it is; raises GitHubError. May be repeated at will."""
     number = update_state(services.github, services.project, lambda state: state.with_entry(entry))
     return f"Listed in {services.project} {number}"

@@ -12,7 +12,7 @@ from bot.nightly.issue import MARKER as NIGHTLY
 from bot.nightly.issue import NightlyState
 from bot.nightly.verdict_changes import VerdictChange
 from bot.pull_requests.tracking_issue import MARKER as TRACKING
-from bot.pull_requests.tracking_issue import Cursor, Entry, TrackingState
+from bot.pull_requests.tracking_issue import Cursor, TrackedResult, TrackingState
 from matrix.model import Check, Loader
 from matrix.verdicts import Verdict
 
@@ -32,7 +32,7 @@ KNOWN = [
         TRACKING,
         TrackingState(
             {"a/b": Cursor("2026-11-22T12:00:00Z", ("5.0123456789ab",))},
-            (Entry("a/b", 5, A, Headline.GREEN, 7, 1, RUN),),
+            (TrackedResult("a/b", 5, A, Headline.GREEN, 7, 1, RUN),),
         ),
         (
             '<!-- zero3-tracking {"cursors":{"a/b":{"since":"2026-11-22T12:00:00Z","judged":["5.0123456789ab"]}},'

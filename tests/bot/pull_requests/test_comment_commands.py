@@ -4,24 +4,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.pull_requests.comment_commands import Command, Explain, Help, Mute, Rerun, Run, parse_command
+from bot.pull_requests.comment_commands import (
+    Command,
+    ExplainCommand,
+    HelpCommand,
+    MuteCommand,
+    RerunCommand,
+    RunCommand,
+    parse_command,
+)
 
 
 @pytest.mark.parametrize(
     ("body", "command"),
     [
-        ("/zero3 run", Run()),
-        ("/zero3 run deepseek_v3:* dots1", Run("deepseek_v3:* dots1")),
-        ("Thanks!\r\n\r\n/zero3   RUN\t align \r\nbye", Run("align")),
-        ("/zero3 rerun please", Rerun()),
-        ("/zero3 explain align:AlignModel", Explain("align:AlignModel")),
-        ("/zero3 explain", Help("explain")),
-        ("/zero3 mute", Mute(muted=True)),
-        ("/zero3 unmute", Mute(muted=False)),
-        ("/zero3", Help()),
-        ("/zero3 ", Help()),
-        ("/zero3 launch `@all`", Help("launch")),
-        ("/zero3 rerun\n/zero3 mute", Rerun()),
+        ("/zero3 run", RunCommand()),
+        ("/zero3 run deepseek_v3:* dots1", RunCommand("deepseek_v3:* dots1")),
+        ("Thanks!\r\n\r\n/zero3   RUN\t align \r\nbye", RunCommand("align")),
+        ("/zero3 rerun please", RerunCommand()),
+        ("/zero3 explain align:AlignModel", ExplainCommand("align:AlignModel")),
+        ("/zero3 explain", HelpCommand("explain")),
+        ("/zero3 mute", MuteCommand(muted=True)),
+        ("/zero3 unmute", MuteCommand(muted=False)),
+        ("/zero3", HelpCommand()),
+        ("/zero3 ", HelpCommand()),
+        ("/zero3 launch `@all`", HelpCommand("launch")),
+        ("/zero3 rerun\n/zero3 mute", RerunCommand()),
         ("/zero3run", None),
         ("/zero3-reply", None),
         ("> /zero3 run", None),
@@ -29,7 +37,7 @@ from bot.pull_requests.comment_commands import Command, Explain, Help, Mute, Rer
         ("try /zero3 run", None),
         ("```\n/zero3 run\n```", None),
         ("```\n/zero3 run", None),
-        ("~~~sh\n/zero3 run\n~~~\n/zero3 mute", Mute(muted=True)),
+        ("~~~sh\n/zero3 run\n~~~\n/zero3 mute", MuteCommand(muted=True)),
         ("`/zero3 run`", None),
         ("", None),
     ],

@@ -18,7 +18,7 @@ from bot.pull_requests.comment_commands import (
 )
 from bot.pull_requests.execute_command import answer_comment
 from bot.pull_requests.services import Services
-from bot.pull_requests.subject import Workflow
+from bot.pull_requests.subject import MeasuringWorkflow
 from bot.settings import Budget, Settings
 from bot.text import render_markdown_code
 from matrix.catalog.catalog import load_catalog
@@ -61,7 +61,7 @@ def said(server: GitHubServer, body: str, user: str = "ada", comment: int = 77) 
 def services(server: GitHubServer) -> Services:
     policy = RetryPolicy(pause=0, sleep=lambda _seconds: None)
     github = GitHub(Auth.Token("ghp_secret"), server.url, policy, login=BOT)
-    return Services(github, OWN, Workflow(OWN), SETTINGS)
+    return Services(github, OWN, MeasuringWorkflow(OWN), SETTINGS)
 
 
 def comments(server: GitHubServer) -> list[Comment]:

@@ -21,7 +21,7 @@ from bot.pull_requests.explain import explain
 from bot.pull_requests.plan import list_expected_cases
 from bot.pull_requests.report_run import Reported, report_run
 from bot.pull_requests.services import Services
-from bot.pull_requests.subject import Workflow
+from bot.pull_requests.subject import MeasuringWorkflow
 from bot.settings import Budget, Settings
 from bot.untrusted.artifacts import read_runs
 from matrix.catalog.catalog import load_catalog
@@ -94,7 +94,7 @@ def place(
 ) -> Iterator[tuple[GitHubServer, Services]]:
     state = State([Repository(NAME, pulls=[Pull(5, files=list(files))]), Repository(OWN)])
     with opened(state, *faults) as (server, github):
-        yield server, Services(github, project or home, Workflow(home), SETTINGS)
+        yield server, Services(github, project or home, MeasuringWorkflow(home), SETTINGS)
 
 
 def ended(

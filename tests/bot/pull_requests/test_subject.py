@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from bot.github.types import PullRequest, Revision, WorkflowRun
-from bot.pull_requests.subject import Ignored, Workflow, find_subject, parse_selector
+from bot.pull_requests.subject import Ignored, MeasuringWorkflow, find_subject, parse_selector
 from tests.support.github.client import NAME, opened
 from tests.support.github.state import Pull, Repository, Run, State
 
 OURS = "maintainers/transformers"
 BASE, HEAD, OLD, TIP = "b" * 40, "c" * 40, "d" * 40, "e" * 40
-WORKFLOW = Workflow(OURS)
+WORKFLOW = MeasuringWorkflow(OURS)
 PULL = PullRequest(OURS, 7, Revision(OURS, BASE, 1), Revision("fork/transformers", HEAD, 2), "fix")
 RUN = WorkflowRun(90, 1, WORKFLOW.path, "pull_request", HEAD, "fix", "fork/transformers", 2, "a title", "success")
 UPSTREAM = replace(
@@ -64,7 +64,7 @@ def test_a_forks_pull_request_is_found_by_its_branch() -> None:
 
 
 def test_a_run_is_of_the_repository_under_any_spelling() -> None:
-    assert find_subject(RUN, Listed([PULL]), Workflow(OURS)) == PULL
+    assert find_subject(RUN, Listed([PULL]), MeasuringWorkflow(OURS)) == PULL
     spelled = replace(PULL, base=replace(PULL.base, repository=OURS.upper()))
     assert find_subject(RUN, Listed([spelled]), WORKFLOW) == spelled
 
@@ -98,7 +98,7 @@ def test_a3_a_branch_called_like_a_file() -> None:
 
 
 def test_a3_the_callers_file_where_it_is_configured() -> None:
-    workflow = Workflow(OURS, ".github/workflows/zero3.yml")
+    workflow = MeasuringWorkflow(OURS, ".github/workflows/zero3.yml")
     called = replace(RUN, path=workflow.path)
     assert find_subject(called, Listed([PULL]), workflow) == PULL
     assert find_subject(replace(called, path=f"{workflow.path}@fix"), Listed([PULL]), workflow) == PULL
@@ -178,8 +178,8 @@ def test_a4_over_the_real_door_and_every_page() -> None:
     state = State([Repository(NAME, pulls=[*older, right, Pull(232, "other/transformers")], runs=[Run(90)])])
     with opened(state) as (_, github):
         run = github.fetch_workflow_run(NAME, 90)
-        found = find_subject(run, github, Workflow(NAME))
+        found = find_subject(run, github, MeasuringWorkflow(NAME))
         assert isinstance(found, PullRequest)
         assert (found.number, found.changed_files) == (231, 12)
         right.head_sha = OLD
-        assert find_subject(run, github, Workflow(NAME)) == Ignored("the head has moved since")
+        assert find_subject(run, github, MeasuringWorkflow(NAME)) == Ignored("the head has moved since")

@@ -18,13 +18,13 @@ from bot.github.retries import RetryPolicy
 from bot.github.types import Change, PullRequest, Revision
 from bot.loading_code.affected import find_affected
 from bot.pull_requests.services import Services
-from bot.pull_requests.subject import Workflow
+from bot.pull_requests.subject import MeasuringWorkflow
 from bot.pull_requests.tracking_issue import (
     ENTRIES,
     JUDGED,
     MARKER,
     Cursor,
-    Entry,
+    TrackedResult,
     TrackingState,
     render_tracking_issue,
 )
@@ -37,7 +37,7 @@ from tests.support.github.state import BOT, File, Issue, Pull, Repository, State
 
 IDLE = Settings(BOT, (), (), Budget(9, 9, 99))
 UP, HEAD = "huggingface/transformers", "0123456789" * 4
-ENTRY = Entry(UP, 45402, HEAD, Headline.REGRESSED, 7, 1, "https://github.com/own/zero3/actions/runs/7")
+ENTRY = TrackedResult(UP, 45402, HEAD, Headline.REGRESSED, 7, 1, "https://github.com/own/zero3/actions/runs/7")
 
 
 def pull(number: int, head: str = HEAD, updated: str = "2026-11-22T10:00:00Z") -> PullRequest:
@@ -167,7 +167,7 @@ def pulls(server: GitHubServer) -> list[Pull]:
 def services(server: GitHubServer, settings: Settings = IDLE) -> Services:
     policy = RetryPolicy(pause=0, sleep=lambda _seconds: None)
     github = GitHub(Auth.Token("ghp_secret"), server.url, policy, login=BOT)
-    return Services(github, OWN, Workflow(OWN), settings)
+    return Services(github, OWN, MeasuringWorkflow(OWN), settings)
 
 
 def touches(change: Change) -> bool:
