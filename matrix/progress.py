@@ -1,12 +1,14 @@
 """Shows on stderr how measuring goes: a bar on a terminal, plain lines elsewhere."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from matrix.errors import CancelledError
 from matrix.model import Case, CaseKey
 from matrix.verdicts import Verdict
 
@@ -54,3 +56,13 @@ class TerminalProgress(AbstractContextManager["TerminalProgress"]):
         if not self.console.is_terminal or case.verdict is not Verdict.PASS:
             self.console.print(f"{counted:>9} {case.architecture} {case.loader} {words}:", end=" ", markup=False)
             self.console.print(str(case.verdict), style=case.verdict.row.style)
+
+
+@contextmanager
+def show_progress() -> Iterator[TerminalProgress]:
+    """Yields the progress of what a command measures; Ctrl-C becomes CancelledError."""
+    try:
+        with TerminalProgress() as progress:
+            yield progress
+    except KeyboardInterrupt:
+        raise CancelledError from None

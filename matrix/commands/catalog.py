@@ -13,8 +13,8 @@ from matrix.environments.choose import load_environments, select_set
 from matrix.environments.install import fetch_newest_release
 from matrix.environments.packages import CROSSED
 from matrix.environments.spec import Environment
-from matrix.errors import CancelledError, NoIndexError, OutputError
-from matrix.progress import TerminalProgress
+from matrix.errors import NoIndexError, OutputError
+from matrix.progress import show_progress
 
 
 def write_lock(
@@ -35,11 +35,9 @@ def write_lock(
     except NoIndexError as error:
         typer.echo(f"warning: {error}", err=True)
     try:
-        with TerminalProgress() as progress:
+        with show_progress() as progress:
             lock = make_lock(wanted_environments, DiscoverySetup(venvs.resolve(), read_config_exceptions(), progress))
         out.write_text(format_lock(lock), encoding="utf-8")
-    except KeyboardInterrupt:
-        raise CancelledError from None
     except OSError as error:
         raise OutputError(out, error) from error
     for version in lock.versions:

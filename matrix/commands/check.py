@@ -13,7 +13,6 @@ from matrix.catalog.lock import ScannedVersion
 from matrix.catalog.lockfile import read_lock
 from matrix.checks import CHECKS
 from matrix.command_line import DEVICES, require_choice
-from matrix.errors import CancelledError
 from matrix.measure.request import Request
 from matrix.measure.tasks import plan_tasks
 from matrix.model import Loader
@@ -21,7 +20,7 @@ from matrix.own_model import measure as own
 from matrix.own_model import target as targets
 from matrix.own_model.diagnosis import add_reasons, diagnose
 from matrix.own_model.text import build_diagnosis_values, format_diagnosis
-from matrix.progress import TerminalProgress
+from matrix.progress import show_progress
 
 
 def check_model(
@@ -60,11 +59,8 @@ def check_model(
             world_size=world_size,
             timeout=timeout,
         )
-        try:
-            with TerminalProgress() as progress:
-                cell, resolved = own.measure_own_model(source, request, progress)
-        except KeyboardInterrupt:
-            raise CancelledError from None
+        with show_progress() as progress:
+            cell, resolved = own.measure_own_model(source, request, progress)
     looked = read_lock().versions.get(cell.environment.transformers, ScannedVersion({}))
     found = add_reasons(diagnose(cell, resolved, own.find_safe_pairs(cell, source_of_pairs, clock.today())), looked)
     typer.echo(json.dumps(build_diagnosis_values(found)) if as_json else "\n".join(format_diagnosis(found)))

@@ -10,9 +10,8 @@ from matrix.command_line import DEVICES, Architectures, require_choice
 from matrix.comparison.measure import JobOptions, find_job, measure_job, select_architectures
 from matrix.comparison.plan import read_plan
 from matrix.environments.choose import load_environments
-from matrix.errors import CancelledError
 from matrix.process.run import choose_sandbox
-from matrix.progress import TerminalProgress
+from matrix.progress import show_progress
 
 
 def measure_comparison_job(
@@ -38,8 +37,5 @@ def measure_comparison_job(
     )
     for words in options.sandbox.missing if options.sandbox else ():
         typer.echo(f"not confined: {words}", err=True)
-    try:
-        with TerminalProgress() as progress:
-            measure_job(job, out, progress, options)
-    except KeyboardInterrupt:
-        raise CancelledError from None
+    with show_progress() as progress:
+        measure_job(job, out, progress, options)

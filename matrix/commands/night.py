@@ -8,11 +8,10 @@ import typer
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
 from matrix.command_line import Architectures
-from matrix.errors import CancelledError
 from matrix.nightly.measure import ShardOptions, measure_shard
 from matrix.nightly.plan import read_nightly_plan
 from matrix.process.run import choose_sandbox
-from matrix.progress import TerminalProgress
+from matrix.progress import show_progress
 
 
 def measure_nightly_shard(
@@ -31,8 +30,5 @@ def measure_nightly_shard(
     options = ShardOptions(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)
     for words in confined.missing if confined else ():
         typer.echo(f"not confined: {words}", err=True)
-    try:
-        with TerminalProgress() as progress:
-            measure_shard(planned, name, options, progress)
-    except KeyboardInterrupt:
-        raise CancelledError from None
+    with show_progress() as progress:
+        measure_shard(planned, name, options, progress)

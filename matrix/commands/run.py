@@ -16,13 +16,13 @@ from matrix.catalog.select import select
 from matrix.checks import CHECKS
 from matrix.command_line import DEVICES, Architectures, require_choice
 from matrix.environments.choose import find_environment, load_environments, read_named_environment
-from matrix.errors import INFRASTRUCTURE, CancelledError
+from matrix.errors import INFRASTRUCTURE
 from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
 from matrix.measure.request import Request
 from matrix.measure.tasks import parse_choices, plan_tasks
 from matrix.model import Architecture, Cell, Device, Loader
-from matrix.progress import TerminalProgress
+from matrix.progress import show_progress
 
 PARTS = ("auto", "full", "sites")
 """Which part of the catalog is measured where no architecture is named."""
@@ -89,11 +89,8 @@ def measure_cell(
         resume=resume,
         again=again,
     )
-    try:
-        with TerminalProgress() as progress:
-            cell = measure(request, progress)
-    except KeyboardInterrupt:
-        raise CancelledError from None
+    with show_progress() as progress:
+        cell = measure(request, progress)
     raise typer.Exit(summarise(cell))
 
 
