@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser
 
 from bot.dev.browser import NoBrowserError, find_chromium, start_browser
@@ -16,6 +17,10 @@ from matrix.environments.choose import load_environments
 from matrix.environments.install import install
 from matrix.process.run import ROOT
 from tests.support.browser import Visitor, served
+
+# How long one example takes depends on what else the machine does, so no test fails for that.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

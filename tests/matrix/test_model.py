@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.checks import CHECKS
@@ -46,7 +46,6 @@ jobs = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(jobs)
 def test_a_job_survives_its_way_to_the_probe(job: Job) -> None:
     assert Job.from_json(json.dumps(asdict(job))) == job

@@ -213,7 +213,7 @@ FACTS = st.builds(
 REFUSED = st.lists(st.builds(Rejected, job=TEXT, reason=SENTENCES), max_size=2)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(known=FACTS, found=COMPARISONS, refused=REFUSED, limit=st.sampled_from([60_000, 20_000, 8_000]))
 def test_m1_m2_m3_whatever_was_measured_the_comment_is_harmless_and_fits(
     known: Facts, found: Comparison, refused: list[Rejected], limit: int

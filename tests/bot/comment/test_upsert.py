@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.comment.state import MARKER, CommentState, Headline
@@ -43,7 +43,6 @@ def written(state: CommentState, body: str = "All right.", number: int = 1) -> C
     return comment(action.body, number)
 
 
-@settings(deadline=None)
 @given(states, st.text())
 def test_a_state_is_read_back_from_the_comment_that_holds_it(state: CommentState, body: str) -> None:
     assert MARKER.parse(MARKER.sign(body, state)) == state
@@ -55,7 +54,6 @@ def test_nothing_in_a_state_ends_its_marker() -> None:
     assert set("<>") & set(line[4:-3]) == set()
 
 
-@settings(deadline=None)
 @given(states, states)
 def test_a_comment_is_signed_once(old: CommentState, new: CommentState) -> None:
     assert MARKER.sign(MARKER.sign("Said.", old), new) == MARKER.sign("Said.", new)
@@ -95,7 +93,6 @@ def test_a_spoilt_marker_holds_no_state(body: str) -> None:
     assert MARKER.parse(body) is None
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from('<!-- zero3-matrix{}":,[]1a>\n\x00')) | st.text())
 def test_no_body_breaks_the_reader(body: str) -> None:
     assert MARKER.parse(body) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.github import actions
@@ -149,7 +149,6 @@ def test_a_wrong_payload_says_where_and_not_what(name: str, path: str, value: ob
     assert "add-mask" not in str(raised.value)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([*PAYLOADS, "push"]), st.binary() | st.just(b"[" * 10**4))
 def test_no_payload_breaks_the_reader(name: str, payload: bytes) -> None:
     with pytest.raises(EventError):

@@ -291,7 +291,7 @@ def test_pins_of_the_other_packages_count() -> None:
     assert not judge("setup.py", '@@ -1,1 +1,1 @@\n-    "comet-ml",\n+    "comet-ml>=1",')
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.text(alphabet="@+-# \n\"'(),:=abcdefgh_0123\t\r\\", max_size=200))
 def test_no_patch_breaks_the_judge(patch: str) -> None:
     for path in (CORE, LLAMA, "setup.py"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import cmarkgfm
 import pytest
 from github import Auth
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.github.client import GitHub
@@ -126,7 +126,6 @@ def test_a_ledger_is_read_back_from_its_text_and_fits() -> None:
     assert MARKER.parse(render_body(full)) == full
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from('<!-- zero3-nightly {"night":"2026-11-01"} -->\n')) | st.text())
 def test_no_issue_breaks_the_reader(text: str) -> None:
     assert MARKER.parse(text) in (None, NightlyState(date(2026, 11, 1)))

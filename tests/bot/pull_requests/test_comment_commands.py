@@ -1,7 +1,7 @@
 """Commands in comments: how they are read."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.pull_requests.comment_commands import (
@@ -46,7 +46,6 @@ def test_a_command_is_a_line_that_begins_with_it(body: str, command: Command | N
     assert parse_command(body) == command
 
 
-@settings(deadline=None)
 @given(st.text() | st.text(alphabet=st.sampled_from("/zero3 run`~\n\r\t*")))
 def test_every_body_is_a_command_or_none(body: str) -> None:
     assert parse_command(body) is None or "/zero3" in body

@@ -291,7 +291,7 @@ BROKEN_PLAN = plan(
 
 
 @given(st.binary(max_size=400) | st.dictionaries(st.text(max_size=60), st.binary(max_size=300), max_size=3))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 def test_what_cannot_be_read_blames_and_clears_nobody(uploaded: bytes | dict[str, bytes]) -> None:
     (duel,) = BROKEN_PLAN.jobs
     archive = uploaded if isinstance(uploaded, bytes) else archived(uploaded)

@@ -8,7 +8,7 @@ from pathlib import Path
 import cmarkgfm
 import pytest
 from github import Auth
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.comment.state import Headline
@@ -137,7 +137,6 @@ def test_the_tracking_issue_notifies_nobody_upstream() -> None:
     assert '<a href="https://github.com/own/zero3/actions/runs/7">run 7</a>' in html
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from('<!-- zero3-tracking {"cursors":{},entries[]} -->\n')) | st.text())
 def test_no_issue_breaks_the_reader(body: str) -> None:
     assert MARKER.parse(body) in (None, TrackingState())

@@ -388,14 +388,13 @@ def believable(archive: bytes) -> None:
         assert not whole.complete or whole.error or len(whole.cases) >= whole.planned
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_refused(content: bytes) -> None:
     believable(content)
     believable(packed((f"base/{measured(BASE).environment.id}.jsonl", content)))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_spoilt_archive_never_surprises(data: st.DataObject) -> None:
     archive = bytearray(BOTH)
@@ -422,7 +421,7 @@ def spots(value: Any) -> list[Callable[[Any], None]]:
     return found
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_spoilt_record_never_surprises(data: st.DataObject) -> None:
     records = [json.loads(line) for line in data.draw(st.permutations(LINES) | st.just(LINES))]

@@ -85,7 +85,7 @@ def asked_of_pages(site: SiteIndex, name: str) -> Iterator[tuple[dict[str, Any],
         yield newest, build_badges(site.snapshot)[f"badges/architectures/{urls.slug(name)}.json"].color == GREEN
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.lists(measured(), min_size=1, max_size=4, unique_by=lambda one: one.environment.id))
 def test_badges_pages_the_answer_box_and_advice_say_the_same(cells: list[Cell]) -> None:
     site = site_index(*cells)

@@ -341,7 +341,7 @@ cases = st.builds(case, names, st.sampled_from(Verdict), check=st.sampled_from(l
 runs = st.builds(lambda found, error: run_of(*found, error=error), st.lists(cases), st.sampled_from([None, BROKEN]))
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(st.dictionaries(st.sampled_from(Role), runs), st.lists(names))
 def test_whatever_is_measured_every_expected_case_is_answered(measured: Mapping[Role, Run], wanted: list[str]) -> None:
     keys = [CaseKey(name, Loader.STOCK, Check("load")) for name in wanted]

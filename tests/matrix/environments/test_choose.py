@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.environments.choose import find_environment, load_environments, read_named_environment
@@ -63,7 +63,6 @@ versions = st.from_regex(
 )
 
 
-@settings(deadline=None)
 @given(st.builds(Environment, versions, versions, versions, versions | st.just("")), st.sampled_from(["", "+cuda"]))
 def test_an_id_says_every_version(environment: Environment, device: str) -> None:
     found = find_environment(environment.id + device, KNOWN)

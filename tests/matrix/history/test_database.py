@@ -44,7 +44,7 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(STEPS, st.sampled_from([b"", b"\x1f\x8b"]))
 def test_each_night_is_answered_as_its_records_say(
     tmp_path_factory: pytest.TempPathFactory, steps: list[list[Cell]], damaged: bytes

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.catalog.select import select
@@ -94,7 +94,6 @@ keys = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.sets(keys))
 def test_done_and_remaining_are_the_plan(done: set[CaseKey]) -> None:
     tasks = plan_tasks(CATALOG, list(Loader), BOTH)
@@ -103,7 +102,6 @@ def test_done_and_remaining_are_the_plan(done: set[CaseKey]) -> None:
     assert all(task.checks for task in filter_remaining(tasks, done))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(Verdict), st.integers(1, 5), st.integers(0, 4))
 def test_a_case_is_believed_when_settled_or_rerun_as_often_as_it_needs(
     verdict: Verdict, runs: int, confirmations: int

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -64,7 +64,6 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-@settings(deadline=None)
 @given(st.lists(cases, max_size=3, unique_by=lambda case: case.key))
 def test_what_is_written_is_what_is_read(tmp_path_factory: pytest.TempPathFactory, measured: list[Case]) -> None:
     path = tmp_path_factory.mktemp("results") / "cell.jsonl"
@@ -226,7 +225,6 @@ def valid(line: str) -> bool:
     return Draft202012Validator(build_json_schema()).is_valid(json.loads(line))
 
 
-@settings(deadline=None)
 @given(cases)
 def test_every_case_is_as_the_schema_says(one: Case) -> None:
     assert valid(case_record(one))

@@ -45,7 +45,7 @@ BOXES = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(red=st.sets(st.sampled_from(POINTS), min_size=1) | BOXES, ended=st.sets(st.sampled_from(POINTS)))
 def test_an_exact_rule_covers_every_red_point_and_no_clean_one(red: set[Point], ended: set[Point]) -> None:
     rules = explained(red, POINTS, ended - red)
