@@ -74,4 +74,5 @@ def _parse(line: str, kind: TypeAdapter[_Message]) -> _Message:
         return kind.validate_json(line, strict=True)
     except ValidationError as error:
         problem = error.errors(include_input=False)[0]
-        raise BadMessageError(f"{'.'.join(map(str, problem['loc']))[:100]}: {problem['type']}") from error
+        where = ".".join(map(str, problem["loc"]))[:100] or "a line"
+        raise BadMessageError(f"{where}: {problem['type']}") from error
