@@ -28,7 +28,6 @@ from matrix.text import make_visible
 from matrix.verdicts import Verdict
 
 _TEMPLATES: Final = PackageLoader("bot")
-_PAGE: Final = re.compile(r"site/\w+\.html\.j2")
 _PLAIN: Final = re.compile(r"https?://[\w.:-]+/[\w./#?=&%-]*", re.ASCII)
 
 
@@ -50,12 +49,6 @@ def render_feed(feed: object) -> str:
 def render_page(page: object, template: str, navigation: Hashable) -> str:
     """Renders a page of the site through `templates/site/<template>.html.j2`, which knows it as `page`."""
     return _site().get_template(f"site/{template}.html.j2").render(page=page, navigation=navigation)
-
-
-def compile_pages() -> None:
-    """Compiles the templates of the site's pages once, before worker processes begin, each of which would do it again."""
-    for name in _site().list_templates(filter_func=lambda name: bool(_PAGE.fullmatch(name))):
-        _site().get_template(name)
 
 
 def render_asset(name: str) -> str:

@@ -1,9 +1,7 @@
 """Builds a site from what was measured: what `python -m bot dashboard` does."""
 
-import gc
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -45,24 +43,23 @@ class Sources:
 
 def write_site_of_history(sources: Sources, out: Path, families: Families, echo: Echo) -> int:
     """Builds the database of a history and writes its site; returns how many files the site has."""
-    with _lasting():
-        files = build_database(sources.records, sources.database)
-        echo(f"{count(files, 'record file')} read into {sources.database}")
-        with open_database(sources.database) as history:
-            _print_rejected(sources, len(query_rejected_files(history)), echo)
-            site = replace(
-                _site_index(take_snapshot(history), families),
-                publisher=sources.publisher,
-                nights=query_nightly_runs(history),
-                recent=fetch_recent_changes(history),
-                retracted=count_retracted(history),
-                case_histories=partial(_case_histories, sources.database),
-            )
+    files = build_database(sources.records, sources.database)
+    echo(f"{count(files, 'record file')} read into {sources.database}")
+    with open_database(sources.database) as history:
+        _print_rejected(sources, len(query_rejected_files(history)), echo)
+        site = replace(
+            _site_index(take_snapshot(history), families),
+            publisher=sources.publisher,
+            nights=query_nightly_runs(history),
+            recent=fetch_recent_changes(history),
+            retracted=count_retracted(history),
+            case_histories=partial(_case_histories, sources.database),
+        )
     return publish_site(site, out, echo)
 
 
 def _case_histories(database: Path, environment: str, nights: Sequence[date]) -> CaseHistories:
-    with open_database(database, trusted=True) as history:
+    with open_database(database) as history:
         return query_case_histories(history, environment, nights)
 
 
@@ -72,17 +69,6 @@ def _print_rejected(sources: Sources, number: int, echo: Echo) -> None:
         command = ["python", "-m", "matrix", "history", str(sources.records), "--database", str(sources.database)]
         verb = "does" if number == 1 else "do"
         echo(f"{count(number, 'record file')} {verb} not count: {shlex.join(command)} names each and why")
-
-
-@contextmanager
-def _lasting() -> Iterator[None]:
-    """Leaves garbage collection off: what is made inside lasts until the end, and the collector would find nothing."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _site_index(snapshot: Snapshot, families: Families) -> SiteIndex:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bot.render import compile_pages, render_asset, render_feed, render_page
+from bot.render import render_asset, render_feed, render_page
 from bot.site.data import urls
 from bot.site.data.site_index import SiteIndex
 from bot.site.folder import clear_site, write_file
@@ -29,7 +29,6 @@ def publish_site(site: SiteIndex, root: Path, echo: Callable[[str], None]) -> in
     """Replaces the folder `root` by the `site`, and returns how many files it has. Raises NotASiteError, OutputError."""
     clear_site(root, (*FOLDERS, *OUTPUTS))
     echo(f"{len(site.readings)} environments, {len(site.architectures)} architectures")
-    compile_pages()
     tasks = list_tasks(site)
     files = 0
     with spread(partial(_write_task, root, site), tasks) as made:

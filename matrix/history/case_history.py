@@ -37,7 +37,7 @@ ORDER BY "key"
 _CHANGES: Final = """
 SELECT id, architecture, loader, "check", night, verdict FROM change JOIN "key" ON "key".id = change."key"
 WHERE environment = (SELECT id FROM environment WHERE name = :name) AND night <= :last
-    AND (:architecture IS NULL OR architecture = :architecture) ORDER BY change."key", night
+ORDER BY change."key", night
 """
 
 
@@ -46,7 +46,7 @@ _Paths = tuple[tuple[int, str | None], ...]
 
 
 def query_case_histories(
-    history: History, environment: str, nights: Sequence[date], *, architecture: str | None = None
+    history: History, environment: str, nights: Sequence[date]
 ) -> dict[CaseKey, tuple[NightVerdict, ...]]:
     """Returns what each of `nights`, some in a row, says of every case of an environment, the oldest first.
 
@@ -60,7 +60,7 @@ def query_case_histories(
     covered = groupby(history.rows(_COVERED, **wanted), itemgetter(0))
     within = {key: frozenset(coverage for _, coverage in rows) for key, rows in covered}
     paths = {coverages: _paths(ordinals, cells, coverages) for coverages in set(within.values())}  # a few
-    changes = groupby(history.rows(_CHANGES, architecture=architecture, **wanted), itemgetter(0, 1, 2, 3))
+    changes = groupby(history.rows(_CHANGES, **wanted), itemgetter(0, 1, 2, 3))
     return {
         case_key(*names): _night_verdicts(paths[within[key]], _changes_since(rows, ordinals[0]))
         for (key, *names), rows in changes

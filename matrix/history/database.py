@@ -94,17 +94,14 @@ class History:
 
 
 @contextmanager
-def open_database(database: Path, *, trusted: bool = False) -> Iterator[History]:
-    """Opens the `database` to be asked; a later build does not disturb. Raises HistoryError, then or while asking.
-
-    A `trusted` one was opened before: to look for damage takes as long as all answers about an environment.
-    """
+def open_database(database: Path) -> Iterator[History]:
+    """Opens the `database` to be asked; a later build does not disturb. Raises HistoryError, then or while asking."""
     if not database.exists():
         raise HistoryError(database, "is not there")
     # `immutable` because a database is only ever replaced
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
         try:
-            if not trusted and (problem := _problem(db)):
+            if problem := _problem(db):
                 raise HistoryError(database, problem)
             yield History(db)
         except sqlite3.DatabaseError as error:

@@ -128,11 +128,11 @@ def _header(record: str) -> Cell:
 _EVIDENCE: Final = """
 SELECT line, night, path FROM evidence JOIN cell USING (file) JOIN file ON file.id = evidence.file
 JOIN "key" ON "key".id = evidence."key" WHERE evidence.environment = (SELECT id FROM environment WHERE name = :name)
-    AND (:architecture IS NULL OR architecture = :architecture) ORDER BY architecture, loader, "check"
+ORDER BY architecture, loader, "check"
 """
 
 
-def query_evidence(history: History, environment: str, *, architecture: str | None = None) -> tuple[Evidence, ...]:
+def query_evidence(history: History, environment: str) -> tuple[Evidence, ...]:
     """Returns the newest measurement of each case of an environment, with its findings."""
-    rows = history.rows(_EVIDENCE, name=environment, architecture=architecture)
+    rows = history.rows(_EVIDENCE, name=environment)
     return tuple(Evidence(parse_case(line), date.fromordinal(night), path) for line, night, path in rows)

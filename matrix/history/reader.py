@@ -8,8 +8,8 @@ from typing import Final
 
 from matrix.errors import ResultsError
 from matrix.model import Case, Cell
-from matrix.results.parse import LineReader, find_schema
-from matrix.results.read import assemble_cell
+from matrix.results.parse import LineReader
+from matrix.results.read import parse_cell
 from matrix.results.records import SCHEMA
 
 MIB: Final = 2**20
@@ -38,9 +38,7 @@ def read_record_file(history: Path, path: str) -> Cell:
     Raises ResultsError when the file cannot be read, OtherSchemaError when its records are too new.
     """
     file = Path(path)
-    lines = _split(_read_content(history, path), file)
-    reader = LineReader(file, find_schema(lines, file))
-    return assemble_cell((reader.value(line, number) for number, line in enumerate(lines, start=1)), file)
+    return parse_cell(_split(_read_content(history, path), file), file)
 
 
 def _read_content(history: Path, path: str) -> bytes:

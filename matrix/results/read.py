@@ -1,7 +1,6 @@
 """Reads results files: one file per cell, one JSON record per line."""
 
-import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,9 +25,13 @@ def read_cell(path: Path) -> Cell:
 
     Raises OtherSchemaError, or ResultsError for anything that is not a results file. A half-written last line is left out.
     """
-    lines = read_lines(path)
+    return parse_cell(read_lines(path), path)
+
+
+def parse_cell(lines: Sequence[bytes], path: Path) -> Cell:
+    """Returns the cell in the `lines` of the file at `path`, as `read_cell` does; raises what it raises."""
     reader = LineReader(path, find_schema(lines, path))
-    return assemble_cell(itertools.starmap(reader.value, zip(lines, itertools.count(1), strict=False)), path)
+    return assemble_cell((reader.value(line, number) for number, line in enumerate(lines, start=1)), path)
 
 
 def assemble_cell(values: Iterable[Cell | Case | Timing], path: Path) -> Cell:

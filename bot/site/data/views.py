@@ -9,25 +9,11 @@ from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 
 
+@dataclass(frozen=True)
 class Words:
-    """A sentence whose parts from outside are marked; plain text in JSON.
+    """A sentence whose parts from outside are marked; plain text as a string."""
 
-    No dataclass and no tuple, which JSON would take apart.
-    """
-
-    __slots__ = ("parts",)
-
-    def __init__(self, parts: Sentence) -> None:
-        self.parts = parts
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Words) and self.parts == other.parts
-
-    def __hash__(self) -> int:
-        return hash(self.parts)
-
-    def __repr__(self) -> str:
-        return f"Words({self.parts!r})"
+    parts: Sentence
 
     def __str__(self) -> str:
         return strip_marks(self.parts)

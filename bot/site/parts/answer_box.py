@@ -32,7 +32,7 @@ class AnswerEnvironment:
     verdict with wrong values, in their order, the place of its failure in `Answers.failures`, or -1.
 
     `answers` has two letters per architecture, stock then fixed loader: `s` safe, `u` unsafe, `?` not known. They are of its
-    pair of versions in every environment on its device, as of the newest nightly runly runly run. `flaky` is how many percent of all its cases
+    pair of versions in every environment on its device, as of the newest nightly run. `flaky` is how many percent of all its cases
     are flaky, rounded down.
     """
 

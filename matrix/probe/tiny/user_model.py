@@ -28,9 +28,6 @@ LEFT_OUT = (
 )
 """What a configuration file says about a checkpoint and not about the model. It is loaded in float32, unquantized."""
 
-ABOUT_THE_FILE = ("architectures", "auto_map", "model_type")
-"""What a configuration file says about whose values it holds."""
-
 NO_DOWNLOAD = {"use_pretrained_backbone": False}
 """Laid over what asks for the weights of somebody else's model."""
 

@@ -55,7 +55,7 @@ def test_a_strip_has_a_mark_for_every_night_and_names_the_records(folder: Folder
     for number, verdict in enumerate((Verdict.PASS, Verdict.PASS, Verdict.CORRUPT, None, Verdict.PASS)):
         folder.keep(number, *([cell(case(ROUTER, verdict))] if verdict else [cell(case(BERT))]))
     with folder.asked() as answers:
-        marks = query_case_histories(answers, OLD.id, query_days(answers)[-4:], architecture=ROUTER)[PASS.key]
+        marks = query_case_histories(answers, OLD.id, query_days(answers)[-4:])[PASS.key]
         assert [mark.verdict for mark in marks] == [Verdict.PASS, Verdict.CORRUPT, None, Verdict.PASS]
         assert marks[2] == NightVerdict(day(3), None, None)
         assert read_record_file(folder.records, marks[1].path or "").cases == (CORRUPT,)
@@ -104,7 +104,6 @@ def test_evidence_is_that_of_the_newest_measurement(folder: Folder) -> None:
         bert, found = query_evidence(answers, OLD.id)
         assert (found.case, found.night, bert.night) == (newest, day(2), day(3))
         assert read_record_file(folder.records, found.path).cases[0] == newest
-        assert query_evidence(answers, OLD.id, architecture=BERT) == (bert,)
         assert query_evidence(answers, NEW.id) == ()
 
 
@@ -123,5 +122,5 @@ def test_hostile_names_come_back_as_they_are(folder: Folder, text: str) -> None:
     with folder.asked() as answers:
         (known,) = standings(answers, environment=text, architecture=text)
         assert known.key == hostile.key
-        assert [found.case for found in query_evidence(answers, text, architecture=text)] == [hostile]
+        assert [found.case for found in query_evidence(answers, text)] == [hostile]
         assert query_environments(answers)[0].newest.header.environment.id == text
