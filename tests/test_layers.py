@@ -117,6 +117,7 @@ def test_modules_call_themselves_pure() -> None:
 @pytest.mark.parametrize("file", PURE, ids=shown)
 def test_a_pure_module_imports_no_door_to_the_world(file: Path) -> None:
     assert not {name.partition(".")[0] for name in imports(file)} & IO
+    assert not [name for name in imports(file) if name.rpartition(".")[2].startswith(("query_", "fetch_", "open_"))]
 
 
 DOORS = {
@@ -182,6 +183,16 @@ def test_a_folder_is_small_and_says_what_it_is(folder: str) -> None:
     assert len(modules) <= 12 or folder in PLUG_INS
     subject = ROOT / folder / "__init__.py"
     assert folder.startswith("tests") or ast.get_docstring(ast.parse(subject.read_bytes()))
+
+
+def test_no_two_public_classes_have_the_same_name() -> None:
+    """So that a name in a message, a search or an import means one thing."""
+    places: dict[str, list[str]] = {}
+    for file in (*MATRIX, *CHECKS, *PROBE, *BOT):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(shown(file))
+    assert not {name: files for name, files in places.items() if len(files) > 1}
 
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))

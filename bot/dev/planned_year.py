@@ -47,7 +47,7 @@ class Year:
 
 
 @dataclass(frozen=True)
-class Measured:
+class YearMeasurement:
     """How many record files were read, how long database and site took, and the peak memory of the largest process.
 
     `processor` is the time on all cores: the wall time on an idle machine with two is little more than half of it.
@@ -157,14 +157,14 @@ def _turned(head: str) -> str:
     )
 
 
-def measure(year: Year, folder: Path) -> Measured:
+def measure(year: Year, folder: Path) -> YearMeasurement:
     """Makes up a `year` in an empty `folder` and measures how its database and its site are built there."""
     files = write_year(year, folder / "history")
     sources = Sources(folder / "history", folder / "history.sqlite")
     started, before = time.perf_counter(), _usage()
     write_site_of_history(sources, folder / "site", {}, lambda _: None)
     processor, memory = _usage()
-    return Measured(files, time.perf_counter() - started, processor - before[0], memory)
+    return YearMeasurement(files, time.perf_counter() - started, processor - before[0], memory)
 
 
 def _usage() -> tuple[float, float]:

@@ -16,12 +16,12 @@ from bot.nightly.input_changes import Digests, find_input_changes
 from bot.text import NAME_LIMIT, clip, strip_marks
 from bot.untrusted.archive import read_results
 from bot.untrusted.consistency import find_contradiction, is_possible
-from bot.untrusted.strict_records import MIB, HostileError, Limits, parse_cell
+from bot.untrusted.strict_records import MIB, ArtifactLimits, HostileError, parse_cell
 from matrix.model import Cell
 from matrix.nightly.plan import NightlyCell, NightlyPlan
 
 ARTIFACT: Final = "zero3-"
-LIMITS: Final = Limits(archive=64 * MIB, member=64 * MIB, total=1024 * MIB, members=400, rows=60_000)
+LIMITS: Final = ArtifactLimits(archive=64 * MIB, member=64 * MIB, total=1024 * MIB, members=400, rows=60_000)
 """A shard may be the whole set: 100 cells of up to four times today's catalog."""
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -43,7 +43,9 @@ def find_newest_artifacts(artifacts: list[ArtifactInfo], plan: NightlyPlan) -> d
     return {names[one.name]: one for one in listed if one.name in names and not one.expired}
 
 
-def collect_files(plan: NightlyPlan, archives: Mapping[str, bytes | str], limits: Limits = LIMITS) -> CollectedFiles:
+def collect_files(
+    plan: NightlyPlan, archives: Mapping[str, bytes | str], limits: ArtifactLimits = LIMITS
+) -> CollectedFiles:
     """Returns the files in `archives`, which are by shard; one that could not be downloaded is the reason as text."""
     believed: dict[str, bytes] = {}
     rejected: dict[str, bytes] = {}
@@ -60,14 +62,14 @@ def collect_files(plan: NightlyPlan, archives: Mapping[str, bytes | str], limits
     return CollectedFiles(believed, rejected, tuple(words))
 
 
-def _read_archive(archive: bytes | str, limits: Limits) -> dict[str, bytes]:
+def _read_archive(archive: bytes | str, limits: ArtifactLimits) -> dict[str, bytes]:
     if isinstance(archive, str):
         raise HostileError(archive)
     return read_results(archive, limits)
 
 
 def _check_files(
-    plan: NightlyPlan, shard: str, files: Mapping[str, bytes], limits: Limits
+    plan: NightlyPlan, shard: str, files: Mapping[str, bytes], limits: ArtifactLimits
 ) -> Iterator[tuple[str, bytes, str]]:
     """Yields the name and content of each file, and what is wrong with it in words, empty where nothing is."""
     asked = {plan.name(cell): cell for cell in plan.of(shard)}
@@ -78,7 +80,7 @@ def _check_files(
         yield name, content, problem
 
 
-def _find_problem(plan: NightlyPlan, asked: NightlyCell, content: bytes, limits: Limits) -> str:
+def _find_problem(plan: NightlyPlan, asked: NightlyCell, content: bytes, limits: ArtifactLimits) -> str:
     try:
         cell = parse_cell(content, limits)
     except HostileError as error:

@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 
 from bot.github.marker import Marker
 from bot.github.types import Comment
-from bot.nightly.verdict_changes import VerdictChange, VerdictChanges
+from bot.nightly.verdict_changes import CaseChange, CaseChanges
 from bot.text import clip, count, render_markdown_code
 
 TITLE: Final = "Nightly: what changed"
@@ -59,10 +59,10 @@ class NightlyState:
     night: date | None
     counts: tuple[int, int, int, int] = (0, 0, 0, 0)
     late: bool = False
-    wrong: tuple[VerdictChange, ...] = ()
-    right: tuple[VerdictChange, ...] = ()
+    wrong: tuple[CaseChange, ...] = ()
+    right: tuple[CaseChange, ...] = ()
     more: int = 0
-    gone: tuple[VerdictChange, ...] = ()
+    gone: tuple[CaseChange, ...] = ()
     more_gone: int = 0
 
     @property
@@ -85,14 +85,14 @@ class IssueUpdate:
 MARKER: Final = Marker("zero3-nightly", NightlyState)
 
 
-def build_state(night: date, counts: tuple[int, int, int, int], turned: VerdictChanges) -> NightlyState:
+def build_state(night: date, counts: tuple[int, int, int, int], turned: CaseChanges) -> NightlyState:
     """Returns the state of the issue after the run of `night`."""
     wrong, right, gone = (tuple(map(_shorten, found[:SHOWN])) for found in (turned.wrong, turned.right, turned.gone))
     known = NightlyState(night, counts, wrong=wrong, right=right, gone=gone)
     return replace(known, more=len(turned.wrong) - len(wrong), more_gone=len(turned.gone) - len(gone))
 
 
-def _shorten(change: VerdictChange) -> VerdictChange:
+def _shorten(change: CaseChange) -> CaseChange:
     """Shortens names, which come from records: a long one must not push others out of the text."""
     cell, architecture = (
         name if _PLAIN.fullmatch(name) else clip(name, _STRANGE) for name in (change.cell, change.architecture)
@@ -189,7 +189,7 @@ def _state(known: NightlyState) -> Iterator[str]:
         )
 
 
-def _table(title: str, turns: Sequence[VerdictChange], more: int = 0, words: str = "") -> list[str]:
+def _table(title: str, turns: Sequence[CaseChange], more: int = 0, words: str = "") -> list[str]:
     if not turns:
         return []
     head = [f"### {title}", "", *([words, ""] if words else []), _HEAD]
@@ -197,7 +197,7 @@ def _table(title: str, turns: Sequence[VerdictChange], more: int = 0, words: str
     return [*head, *map(_row, turns), *rest, ""]
 
 
-def _row(change: VerdictChange) -> str:
+def _row(change: CaseChange) -> str:
     cell, case = change.subject
     verdicts = [str(verdict).replace("_", " ") for verdict in (change.before, change.after)]
     return f"| {' | '.join([render_markdown_code(cell), render_markdown_code(case), *verdicts, str(change.since)])} |"

@@ -18,7 +18,7 @@ from bot.nightly.candidates import filter_environments
 from bot.nightly.input_changes import Digests, find_input_changes
 from matrix.environments.spec import Environment
 from matrix.history.attempts import Attempt
-from matrix.history.files import State
+from matrix.history.files import CellState
 from matrix.model import Device
 from matrix.nightly.plan import NightlyCell, NightlyPlan, Reason
 
@@ -110,7 +110,7 @@ def _decide(environment: Environment, attempts: Sequence[Attempt], asked: Nightl
     newest = attempts[0]
     if different := find_input_changes(environment, newest.header, asked.digests):
         return NightlyCell("", environment, Reason.CHANGED, "; ".join(different))
-    if newest.state is State.COMPLETE:
+    if newest.state is CellState.COMPLETE:
         return SkippedCell(environment.id, f"the same as on {newest.night}", newest.night)
     return _decide_retry(environment, attempts, asked)
 
@@ -120,8 +120,8 @@ def _decide_retry(
 ) -> NightlyCell | SkippedCell:
     """Decides whether to try again what the newest attempt did not complete. What no machine began has cost nothing yet."""
     newest = attempts[0]
-    why = Reason.FAILED if newest.state is State.FAILED else Reason.UNFINISHED
-    failed = list(takewhile(lambda one: one.state is not State.COMPLETE, attempts))
+    why = Reason.FAILED if newest.state is CellState.FAILED else Reason.UNFINISHED
+    failed = list(takewhile(lambda one: one.state is not CellState.COMPLETE, attempts))
     tried = [one for one in failed if one.begun and not find_input_changes(environment, one.header, asked.digests)]
     words = f"tried {len(tried)} times without success, last on {newest.night}"
     if not newest.begun or len(tried) <= RETRIES or asked.night - newest.night >= PAUSE:

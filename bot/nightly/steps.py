@@ -26,7 +26,7 @@ from matrix.history.archive import has_cell, merge, publish
 from matrix.history.attempts import query_attempts, read_duration
 from matrix.history.build import build_database
 from matrix.history.database import History, open_database
-from matrix.history.files import HALF, State, default_database
+from matrix.history.files import HALF, CellState, default_database
 from matrix.measure.fingerprint import compute_probe_hash
 from matrix.model import Loader
 from matrix.nightly.plan import NightlyPlan
@@ -90,7 +90,7 @@ def read_past_runs(records: Path) -> PastRuns:
     with open_history(records) as history:
         known = query_attempts(history)
     complete = {
-        name: next((one for one in tried if one.state is State.COMPLETE), None) for name, tried in known.items()
+        name: next((one for one in tried if one.state is CellState.COMPLETE), None) for name, tried in known.items()
     }
     return PastRuns(known, {name: read_duration(records, one) for name, one in complete.items() if one})
 

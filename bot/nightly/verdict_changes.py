@@ -16,7 +16,7 @@ from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)
-class VerdictChange:
+class CaseChange:
     """A case of a cell whose verdict changed from `before` to `after`, with the nightly run of `since`."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -36,15 +36,15 @@ class VerdictChange:
 
 
 @dataclass(frozen=True)
-class VerdictChanges:
+class CaseChanges:
     """Cases that are `wrong` now and were not before, and those that are `right` again, the newest first.
 
     Those that are `gone` were wrong and are not measured any more, so they cannot get right again.
     """
 
-    wrong: tuple[VerdictChange, ...] = ()
-    right: tuple[VerdictChange, ...] = ()
-    gone: tuple[VerdictChange, ...] = ()
+    wrong: tuple[CaseChange, ...] = ()
+    right: tuple[CaseChange, ...] = ()
+    gone: tuple[CaseChange, ...] = ()
 
 
 _UNSURE: Final = frozenset({Verdict.FLAKY})
@@ -55,21 +55,21 @@ def is_worse(before: Verdict, after: Verdict) -> bool:
     return after.wrong_values and after.rank < before.rank
 
 
-def find_verdict_changes(histories: Mapping[tuple[str, CaseKey], VerdictHistory], recent: date) -> VerdictChanges:
+def find_verdict_changes(histories: Mapping[tuple[str, CaseKey], VerdictHistory], recent: date) -> CaseChanges:
     """Returns what turned wrong at any time and still is, and what turned right again or is gone since `recent`."""
     changes = ((_last_change(cell, key, one.verdicts), one.ended) for (cell, key), one in histories.items())
     found = [(*change, ended) for change, ended in changes if change]
     wrong = [change for change, is_wrong, ended in found if is_wrong and not ended]
     right = [change for change, is_wrong, _ in found if not is_wrong and change.since >= recent]
     gone = [change for change, is_wrong, ended in found if is_wrong and ended and ended >= recent]
-    return VerdictChanges(*map(_newest_first, (wrong, right, gone)))
+    return CaseChanges(*map(_newest_first, (wrong, right, gone)))
 
 
-def _newest_first(found: Iterable[VerdictChange]) -> tuple[VerdictChange, ...]:
+def _newest_first(found: Iterable[CaseChange]) -> tuple[CaseChange, ...]:
     return tuple(sorted(found, key=lambda change: (-change.since.toordinal(), change.subject)))
 
 
-def _last_change(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[VerdictChange, bool] | None:
+def _last_change(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[CaseChange, bool] | None:
     """Returns the last change of a case and whether it was for the worse. Only a pass undoes that."""
     measured = [(night, verdict) for night, verdict in verdicts if not verdict.infrastructure]
     if not measured:
@@ -78,7 +78,7 @@ def _last_change(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[VerdictCh
     for night, verdict in measured[1:]:
         if is_worse(right, verdict):
             wrong_since = wrong_since or night
-            last = VerdictChange(cell, key.architecture, key.loader, key.check, right, verdict, wrong_since)
+            last = CaseChange(cell, key.architecture, key.loader, key.check, right, verdict, wrong_since)
         elif wrong_since and verdict is not Verdict.PASS:
             if (
                 verdict.wrong_values and verdict not in _UNSURE
@@ -86,6 +86,6 @@ def _last_change(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[VerdictCh
                 right, wrong_since, last = verdict, None, None
         elif not (verdict in _UNSURE and right.wrong_values):
             if last and wrong_since:
-                last = VerdictChange(cell, key.architecture, key.loader, key.check, last.after, verdict, night)
+                last = CaseChange(cell, key.architecture, key.loader, key.check, last.after, verdict, night)
             right, wrong_since = verdict, None
     return (last, wrong_since is not None) if last else None

@@ -52,7 +52,7 @@ def build_statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
     return tuple(_statement(groups, environments) for groups in folded)
 
 
-def find_saves_not_reached(cases: Iterable[Case]) -> Mapping[CaseKey, CaseKey]:
+def find_not_reached(cases: Iterable[Case]) -> Mapping[CaseKey, CaseKey]:
     """Returns the cases of an environment that never began, each with the one before it that raised: one failure, not two."""
     known = {case.key: case for case in cases}
     before = {key: [key._replace(check=Check(name)) for name in CHECKS[key.check].after] for key in known}
@@ -69,7 +69,7 @@ def _reached(cases: Sequence[Placed]) -> Iterator[Placed]:
     environments: dict[Hashable, list[Case]] = defaultdict(list)
     for placed in cases:
         environments[placed.view.environment.anchor].append(placed.case)
-    unreached = {anchor: find_saves_not_reached(there) for anchor, there in environments.items()}
+    unreached = {anchor: find_not_reached(there) for anchor, there in environments.items()}
     return (placed for placed in cases if placed.case.key not in unreached[placed.view.environment.anchor])
 
 

@@ -5,26 +5,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.site.data.site_index import CaseHistories, SiteIndex
-from bot.site.outputs.feed import fetch_recent_changes
 from bot.site.publish import publish_site
 from bot.text import count
 from matrix.advice.known import load_known
 from matrix.catalog.lockfile import read_lock
 from matrix.history.build import build_database
 from matrix.history.case_history import query_case_histories
-from matrix.history.changes import count_retracted
-from matrix.history.database import open_database
-from matrix.history.queries import query_nightly_runs, query_rejected_files
+from matrix.history.changes import VerdictChange, count_retracted, query_changes
+from matrix.history.database import History, open_database
+from matrix.history.queries import query_days, query_nightly_runs, query_rejected_files
 from matrix.history.snapshot import Snapshot
 from matrix.history.take_snapshot import snapshot_of_run, take_snapshot
 from matrix.results.read import read_run
 
 Families = Mapping[str, str]
 Echo = Callable[[str], None]
+
+NIGHTS: Final = 14
+"""How many nightly runs the feed of changes looks back."""
 
 
 def write_site_of_results(results: Path, out: Path, families: Families, echo: Echo) -> int:
@@ -56,6 +60,12 @@ def write_site_of_history(sources: Sources, out: Path, families: Families, echo:
             case_histories=partial(_case_histories, sources.database),
         )
     return publish_site(site, out, echo)
+
+
+def fetch_recent_changes(history: History, number: int = NIGHTS) -> tuple[VerdictChange, ...]:
+    """Returns what changed in each of the newest `number` nightly runs of a history."""
+    newest = (date.min, *query_days(history))[-number - 1 :]
+    return tuple(change for before, after in pairwise(newest) for change in query_changes(history, before, after))
 
 
 def _case_histories(database: Path, environment: str, nights: Sequence[date]) -> CaseHistories:

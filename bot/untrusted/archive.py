@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import Final
 
 from bot.text import clip, count
-from bot.untrusted.strict_records import LIMITS, MIB, HostileError, Limits
+from bot.untrusted.strict_records import LIMITS, MIB, ArtifactLimits, HostileError
 from matrix.comparison.compare import Role
 
 _NAME: Final = r"([A-Za-z0-9][A-Za-z0-9_.+-]{0,200})\.jsonl"
@@ -43,7 +43,7 @@ class Member:
     content: bytes
 
 
-def read_members(archive: bytes, limits: Limits = LIMITS) -> tuple[Member, ...]:
+def read_members(archive: bytes, limits: ArtifactLimits = LIMITS) -> tuple[Member, ...]:
     """Returns the files of a zip archive, all of them `<role>/<name>.jsonl`; raises HostileError for anything else in it."""
     found = tuple(Member(Role(name[1]), name[2], content) for name, content in _unpacked(archive, _IN_ROLES, limits))
     if len({member.role for member in found}) < len(found):
@@ -51,12 +51,12 @@ def read_members(archive: bytes, limits: Limits = LIMITS) -> tuple[Member, ...]:
     return found
 
 
-def read_results(archive: bytes, limits: Limits = LIMITS) -> dict[str, bytes]:
+def read_results(archive: bytes, limits: ArtifactLimits = LIMITS) -> dict[str, bytes]:
     """Returns the files of a zip archive by name without ending, all of them `<name>.jsonl`; raises HostileError otherwise."""
     return {name[1]: content for name, content in _unpacked(archive, _FLAT, limits)}
 
 
-def _unpacked(archive: bytes, names: _Names, limits: Limits) -> tuple[tuple[re.Match[str], bytes], ...]:
+def _unpacked(archive: bytes, names: _Names, limits: ArtifactLimits) -> tuple[tuple[re.Match[str], bytes], ...]:
     if len(archive) > limits.archive:
         raise HostileError(f"its archive has more than {limits.archive // MIB} MiB")
     if archive.count(_DIRECTORY_ENTRY) > 2 * limits.members:  # bounds what zipfile builds from it; data may hold a few
@@ -70,7 +70,7 @@ def _unpacked(archive: bytes, names: _Names, limits: Limits) -> tuple[tuple[re.M
         raise HostileError("its archive cannot be unpacked (", type(error).__name__, ")") from error
 
 
-def _files(opened: zipfile.ZipFile, names: _Names, limits: Limits) -> Iterator[tuple[re.Match[str], bytes]]:
+def _files(opened: zipfile.ZipFile, names: _Names, limits: ArtifactLimits) -> Iterator[tuple[re.Match[str], bytes]]:
     entries = opened.infolist()
     if len(entries) > limits.members:
         raise HostileError(f"its archive has more than {count(limits.members, 'file')}")

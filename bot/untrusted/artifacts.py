@@ -15,7 +15,7 @@ from bot.github.types import ArtifactInfo, JobResult
 from bot.text import Sentence, clip
 from bot.untrusted.archive import Member, read_members
 from bot.untrusted.match_plan import PARTS, match_plan
-from bot.untrusted.strict_records import LIMITS, HostileError, Limits, parse_cell
+from bot.untrusted.strict_records import LIMITS, ArtifactLimits, HostileError, parse_cell
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan
 from matrix.model import Cell, Run
@@ -42,7 +42,10 @@ def select_artifacts(artifacts: Iterable[ArtifactInfo], plan: ComparisonPlan) ->
 
 
 def read_runs(
-    archives: Mapping[str, bytes | Rejected], plan: ComparisonPlan, jobs: Sequence[JobResult], limits: Limits = LIMITS
+    archives: Mapping[str, bytes | Rejected],
+    plan: ComparisonPlan,
+    jobs: Sequence[JobResult],
+    limits: ArtifactLimits = LIMITS,
 ) -> tuple[dict[Role, Run], tuple[Rejected, ...]]:
     """Returns what to believe of `archives`, by the name of their job, and why the rest is rejected; raises nothing.
 
@@ -69,7 +72,7 @@ def _conclusion(job: ComparisonJob, jobs: Iterable[JobResult]) -> str | None:
 
 
 def _read_job(
-    job: ComparisonJob, archive: bytes | Rejected | None, conclusion: str | None, limits: Limits
+    job: ComparisonJob, archive: bytes | Rejected | None, conclusion: str | None, limits: ArtifactLimits
 ) -> tuple[dict[Role, Cell], list[Sentence]]:
     if conclusion in (None, "skipped"):
         return {}, [("its job did not run",)]
@@ -92,7 +95,9 @@ def _ended(conclusion: str) -> Sentence:
     return ("its job ended as ", clip(conclusion), ": what it had not measured by then was not run")
 
 
-def _cells(job: ComparisonJob, files: Sequence[Member], limits: Limits) -> tuple[dict[Role, Cell], list[Sentence]]:
+def _cells(
+    job: ComparisonJob, files: Sequence[Member], limits: ArtifactLimits
+) -> tuple[dict[Role, Cell], list[Sentence]]:
     cells: dict[Role, Cell] = {}
     problems: list[Sentence] = []
     for file in files:

@@ -24,7 +24,7 @@ MIB: Final = 2**20
 
 
 @dataclass(frozen=True)
-class Limits:
+class ArtifactLimits:
     """How much is read of an artifact. Sizes are in bytes, `string` in characters, `ratio` is unpacked by packed size.
 
     The default set's largest results file has 1.8 MB in 750 lines, its longest line 48 kB, and packs 20 to 1.
@@ -42,7 +42,7 @@ class Limits:
     string: int = 65_536
 
 
-LIMITS: Final = Limits()
+LIMITS: Final = ArtifactLimits()
 DIGITS: Final = 32
 """More than the longest number that Python writes has; longer ones take a parser long."""
 
@@ -60,7 +60,7 @@ class HostileError(MatrixError):
         super().__init__("".join(reason))
 
 
-def parse_cell(content: bytes, limits: Limits = LIMITS) -> Cell:
+def parse_cell(content: bytes, limits: ArtifactLimits = LIMITS) -> Cell:
     """Parses the `content` of a results file, every record of which is as this project writes it; raises HostileError."""
     values: list[Cell | Case | Timing] = []
     cases: dict[CaseKey, Case] = {}
@@ -93,7 +93,7 @@ def _written(value: Cell | Case | Timing, cases: Iterable[Case]) -> dict[str, An
     return record
 
 
-def _records(content: bytes, limits: Limits) -> Iterator[dict[str, Any]]:
+def _records(content: bytes, limits: ArtifactLimits) -> Iterator[dict[str, Any]]:
     """Returns the records of a results file; a last line without its end was cut off and does not count. Raises HostileError."""
     lines = content.split(b"\n")[:-1]
     if len(lines) > limits.rows:
@@ -101,7 +101,7 @@ def _records(content: bytes, limits: Limits) -> Iterator[dict[str, Any]]:
     return (_record(line, number, limits) for number, line in enumerate(lines, start=1))
 
 
-def _record(line: bytes, number: int, limits: Limits) -> dict[str, Any]:
+def _record(line: bytes, number: int, limits: ArtifactLimits) -> dict[str, Any]:
     try:
         if len(line) > limits.line or _depth(text := line.decode()) > limits.depth:
             raise HostileError(f"has a line too long or too deeply nested: {number}")
@@ -140,7 +140,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _bounded(value: Any, limits: Limits) -> bool:
+def _bounded(value: Any, limits: ArtifactLimits) -> bool:
     """Tests whether every string and every collection inside `value` is short enough."""
     if isinstance(value, str):
         return len(value) <= limits.string

@@ -18,7 +18,7 @@ PATH: Final = Path(__file__).parents[1] / "known.toml"
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-class State(StrEnum):
+class UpstreamState(StrEnum):
     """The state of a failure upstream."""
 
     OPEN = "open"
@@ -39,7 +39,7 @@ class Known:
     id: str
     title: Words
     issues: tuple[Link, ...]
-    state: State
+    state: UpstreamState
     match: tuple[Match, ...]
     fixed_in: str = ""
 
@@ -73,6 +73,6 @@ def _problems(name: str, entry: Any) -> list[str]:
     problems += [f"{name}: is empty" for name in ("issues", "match") if not getattr(known, name)]
     if any(match.of_an_exception is match.of_a_tensor for match in known.match):
         problems.append("match: asks for both an exception and a tensor, or for neither")
-    if (known.state is State.FIXED) is not bool(known.fixed_in):
+    if (known.state is UpstreamState.FIXED) is not bool(known.fixed_in):
         problems.append("fixed_in: belongs to the state fixed, and only to it")
     return problems

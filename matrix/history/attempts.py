@@ -9,7 +9,7 @@ from typing import Final
 
 from matrix.errors import ResultsError
 from matrix.history.database import History
-from matrix.history.files import State
+from matrix.history.files import CellState
 from matrix.history.queries import parse_header
 from matrix.history.reader import unpack
 from matrix.model import Cell
@@ -20,7 +20,7 @@ class Attempt:
     """A planned measurement of a cell in a night: what became of it, with how many cases; `header` is a cell without any."""
 
     night: date
-    state: State
+    state: CellState
     cases: int
     header: Cell
     path: str
@@ -28,7 +28,7 @@ class Attempt:
     @property
     def begun(self) -> bool:
         """Whether a machine began to measure it."""
-        return self.state is not State.INCOMPLETE or self.cases > 0
+        return self.state is not CellState.INCOMPLETE or self.cases > 0
 
 
 _ATTEMPTS: Final = """
@@ -41,7 +41,7 @@ ORDER BY name, night DESC
 def query_attempts(history: History) -> dict[str, tuple[Attempt, ...]]:
     """Returns the attempts at every cell, the newest first, by the cell's name."""
     found = (
-        (name, Attempt(date.fromordinal(night), State(state), cases, parse_header(record, started), path))
+        (name, Attempt(date.fromordinal(night), CellState(state), cases, parse_header(record, started), path))
         for name, night, state, cases, record, started, path in history.rows(_ATTEMPTS)
     )
     return {name: tuple(one for _, one in same) for name, same in groupby(found, key=lambda each: each[0])}

@@ -10,7 +10,7 @@ from pathlib import Path
 from matrix.errors import OtherSchemaError, ResultsError
 from matrix.history.archive import lock_history
 from matrix.history.database import NewDatabase, create_database
-from matrix.history.files import State, folder_of, list_record_paths, parse_night, storable
+from matrix.history.files import CellState, folder_of, list_record_paths, parse_night, storable
 from matrix.history.reader import LIMITS, read_record_file
 from matrix.model import CaseKey
 from matrix.parallel import spread
@@ -28,7 +28,7 @@ class _RecordFile:
     environment: str
     header: str
     started: str
-    state: State
+    state: CellState
     verdicts: Mapping[CaseKey, Verdict]
 
     @property
@@ -85,7 +85,7 @@ def _read_file(history: Path, number: int, path: str) -> _RecordFile | _Rejected
         environment=cell.environment.id,
         header=header_record(replace(cell, started="", cases=())),
         started=cell.started,
-        state=State.of(cell),
+        state=CellState.of(cell),
         verdicts={case.key: case.verdict for case in cell.cases},
     )
 

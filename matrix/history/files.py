@@ -13,7 +13,7 @@ HALF: Final = ".half"
 """The ending of a file's name while it is being written."""
 
 
-class State(StrEnum):
+class CellState(StrEnum):
     """What became of a cell. Only the first two are measurements: an incomplete one says nothing of what it left out."""
 
     COMPLETE = "complete"
@@ -21,7 +21,7 @@ class State(StrEnum):
     INCOMPLETE = "incomplete"
 
     @classmethod
-    def of(cls, cell: Cell) -> "State":
+    def of(cls, cell: Cell) -> "CellState":
         """Returns the state of `cell`."""
         if cell.error:
             return cls.FAILED
@@ -30,7 +30,7 @@ class State(StrEnum):
     @property
     def measured(self) -> bool:
         """Whether the cell's verdicts count."""
-        return self is not State.INCOMPLETE
+        return self is not CellState.INCOMPLETE
 
 
 def folder_of(path: str) -> str:

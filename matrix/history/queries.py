@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from matrix.history.database import History
-from matrix.history.files import State
+from matrix.history.files import CellState
 from matrix.history.reader import parse_case
 from matrix.model import Case, Cell
 from matrix.results.parse import validate_record
@@ -32,7 +32,7 @@ class KeptCell:
 
     night: date
     path: str
-    state: State
+    state: CellState
     cases: int
     header: Cell
 
@@ -109,7 +109,7 @@ def query_environments(history: History, night: date = date.max) -> tuple[Measur
 def _kept(history: History, condition: str, night: date) -> dict[str, KeptCell]:
     rows = history.rows(_KEPT.format(condition), night=night.toordinal())
     return {
-        name: KeptCell(date.fromordinal(day), path, State(state), cases, parse_header(record, started))
+        name: KeptCell(date.fromordinal(day), path, CellState(state), cases, parse_header(record, started))
         for name, day, path, state, cases, record, started in rows
     }
 

@@ -18,7 +18,7 @@ _GZIP: Final = 16
 
 
 @dataclass(frozen=True)
-class Limits:
+class HistoryLimits:
     """How much of a history is read; what goes beyond is rejected, file by file. `size` is in bytes, packed or not.
 
     The largest results file of the default set has 1.8 MB in 700 lines.
@@ -29,7 +29,7 @@ class Limits:
     files_of_a_night: int = 1_000
 
 
-LIMITS: Final = Limits()
+LIMITS: Final = HistoryLimits()
 
 
 def read_record_file(history: Path, path: str) -> Cell:

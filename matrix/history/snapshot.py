@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from matrix.history.changes import VerdictChange
-from matrix.history.files import State
+from matrix.history.files import CellState
 from matrix.model import Case, CaseKey, Cell, Run
 from matrix.verdicts import Verdict
 
@@ -58,7 +58,7 @@ class Reading:
     cell: Cell
     night: date
     attempt: date
-    state: State
+    state: CellState
     cases: Mapping[CaseKey, DatedCase]
     stale: frozenset[Stale] = frozenset()
 

@@ -6,7 +6,7 @@ from datetime import date
 
 from matrix.history.changes import query_changes, query_first_nights
 from matrix.history.database import History
-from matrix.history.files import State
+from matrix.history.files import CellState
 from matrix.history.queries import KeptCell, MeasuredEnvironment, query_days, query_environments, query_evidence
 from matrix.history.snapshot import SHOWN, DatedCase, Reading, Snapshot, Stale, is_too_old
 from matrix.model import Case, CaseKey, Cell, Run
@@ -38,7 +38,7 @@ def snapshot_of_run(run: Run) -> Snapshot:
 def _lone(cell: Cell) -> Reading:
     day = date.fromisoformat(cell.started[:10])
     cases = {case.key: DatedCase(case, day, day) for case in cell.cases}
-    return Reading(cell, day, day, State.of(cell), cases, _stale(State.of(cell)))
+    return Reading(cell, day, day, CellState.of(cell), cases, _stale(CellState.of(cell)))
 
 
 def _reading(history: History, environment: MeasuredEnvironment, begun: Mapping[CaseKey, date]) -> Reading:
@@ -56,18 +56,18 @@ def _reading(history: History, environment: MeasuredEnvironment, begun: Mapping[
 
 
 def _cell(kept: KeptCell, cases: list[Case]) -> Cell:
-    return replace(kept.header, cases=tuple(cases), complete=kept.state is State.COMPLETE)
+    return replace(kept.header, cases=tuple(cases), complete=kept.state is CellState.COMPLETE)
 
 
-def _stale(state: State) -> frozenset[Stale]:
-    found = {State.INCOMPLETE: {Stale.UNFINISHED}, State.FAILED: {Stale.FAILED}}.get(state, set())
+def _stale(state: CellState) -> frozenset[Stale]:
+    found = {CellState.INCOMPLETE: {Stale.UNFINISHED}, CellState.FAILED: {Stale.FAILED}}.get(state, set())
     return frozenset(found)
 
 
 def _with_outdated(readings: Iterable[Reading]) -> tuple[Reading, ...]:
     """Marks the readings that were measured with another catalog or probe than the newest of them."""
     known = list(readings)
-    newest = max((r for r in known if r.state is State.COMPLETE), key=lambda r: r.cell.started, default=None)
+    newest = max((r for r in known if r.state is CellState.COMPLETE), key=lambda r: r.cell.started, default=None)
     if newest is None:
         return tuple(known)
     inputs = (newest.cell.catalog, newest.cell.probe)

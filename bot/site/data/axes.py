@@ -29,14 +29,14 @@ class Crossed:
 
 
 @dataclass(frozen=True)
-class Line:
+class VersionLine:
     """Environments along an axis, the oldest first, and for each of them its version there and its page."""
 
     readings: tuple[Reading, ...]
     stops: tuple[tuple[Code, str], ...]
 
     @classmethod
-    def of(cls, readings: Sequence[Reading], axis: Axis) -> "Line":
+    def of(cls, readings: Sequence[Reading], axis: Axis) -> "VersionLine":
         """Returns the line through `readings`."""
         infos = [reading.cell.environment for reading in readings]
         return cls(tuple(readings), tuple((clip(get_version(info, axis)), urls.environment(info.id)) for info in infos))
@@ -53,7 +53,7 @@ def cross(readings: Iterable[Reading]) -> Crossed:
     return Crossed(across, tuple(rows))
 
 
-def draw_lines(readings: Iterable[Reading]) -> Mapping[tuple[Device, Axis], Mapping[str, Line]]:
+def draw_lines(readings: Iterable[Reading]) -> Mapping[tuple[Device, Axis], Mapping[str, VersionLine]]:
     """Returns the lines of `readings`, the oldest first, along each axis on each device, by the version on the other axis."""
     found: dict[tuple[Device, Axis], dict[str, list[Reading]]] = defaultdict(lambda: defaultdict(list))
     for reading in readings:
@@ -61,6 +61,6 @@ def draw_lines(readings: Iterable[Reading]) -> Mapping[tuple[Device, Axis], Mapp
         for axis, other in OTHER.items():
             found[info.device, axis][get_version(info, other)].append(reading)
     return {
-        (device, axis): {other: Line.of(through, axis) for other, through in lines.items()}
+        (device, axis): {other: VersionLine.of(through, axis) for other, through in lines.items()}
         for (device, axis), lines in found.items()
     }

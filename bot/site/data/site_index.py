@@ -7,8 +7,8 @@ from functools import cached_property, partial
 from typing import Any
 
 from bot.report.labels import label_cells
-from bot.report.statements import find_saves_not_reached
-from bot.site.data.axes import Axis, Crossed, Line, cross, draw_lines, get_version
+from bot.report.statements import find_not_reached
+from bot.site.data.axes import Axis, Crossed, VersionLine, cross, draw_lines, get_version
 from bot.site.data.links import link_environment, link_failure
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.site.data.views import EnvironmentLink, FailureLink
@@ -127,7 +127,7 @@ class SiteIndex:
         return one.cell.environment.device != other.cell.environment.device, steps
 
     @cached_property
-    def lines(self) -> Mapping[tuple[Device, Axis], Mapping[str, Line]]:
+    def lines(self) -> Mapping[tuple[Device, Axis], Mapping[str, VersionLine]]:
         """For a device and an axis: the environments along the axis by the other axis's version."""
         return draw_lines(self.readings[::-1])
 
@@ -160,7 +160,7 @@ class SiteIndex:
                 found[where] = (*found.get(where, ()), link)
         for reading in self.snapshot.readings:
             name = reading.cell.environment.id
-            for key, earlier in find_saves_not_reached([dated.case for dated in reading.cases.values()]).items():
+            for key, earlier in find_not_reached([dated.case for dated in reading.cases.values()]).items():
                 found[name, key] = found.get((name, earlier), ())
         return found
 

@@ -62,8 +62,3 @@ def cases_of(environment_id: str) -> str:
 def finding(name: str) -> str:
     """Returns the page of the upstream failure with the slug `name`."""
     return f"findings/{slug(name)}.html"
-
-
-def relative(page: str, target: str) -> str:
-    """Returns `target` as a link on `page`: the site works below any path, and from a folder."""
-    return "../" * page.count("/") + target

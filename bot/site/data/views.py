@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 from bot.text import Code, Sentence, strip_marks
 from matrix.model import Check, Device, Loader
@@ -64,6 +63,3 @@ class FailureLink:
     verdict: Verdict
     text: Words
     page: str
-
-
-Axis = Literal["transformers", "deepspeed"]

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.report.statements import find_saves_not_reached
+from bot.report.statements import find_not_reached
 from bot.site.failures.causes import Cause, find_causes
-from bot.site.failures.rules import Measured, Point, Seen, describe, explain
+from bot.site.failures.rules import MeasuredPoints, Point, PointSets, describe, explain
 from bot.text import Sentence
 from matrix.advice.known import Known
 from matrix.history.snapshot import Snapshot
@@ -57,21 +57,21 @@ class _Sight:
     """All places, as rules see them, and the sets of those that `loaded`, and that an exception `ended`."""
 
     places: Sequence[Place]
-    measured: Measured
+    measured: MeasuredPoints
     loaded: int
     ended: int
 
     @classmethod
     def of(cls, places: Sequence[Place], families: Mapping[str, str]) -> "_Sight":
-        measured = Measured(_points(places, families))
+        measured = MeasuredPoints(_points(places, families))
         loaded = measured.bits(index for index, place in enumerate(places) if _loaded(place.case))
         ended = measured.bits(index for index, place in enumerate(places) if _raised(place.case))
         return cls(places, measured, loaded, ended)
 
-    def seen(self, indices: Iterable[int]) -> Seen:
+    def seen(self, indices: Iterable[int]) -> PointSets:
         """Returns what is evidence for and against a failure that is at `indices`."""
         failing = self.measured.bits(indices)
-        return Seen(failing, self.loaded & ~failing, self.ended & ~failing)
+        return PointSets(failing, self.loaded & ~failing, self.ended & ~failing)
 
 
 def _rank(failure: UpstreamFailure) -> tuple[int, int, int, str]:
@@ -83,7 +83,7 @@ def _places(snapshot: Snapshot) -> Iterator[Place]:
     """Every case of the snapshot, without saves that never began."""
     for reading in snapshot.readings:
         cases = [dated.case for dated in reading.cases.values()]
-        unreached = find_saves_not_reached(cases)
+        unreached = find_not_reached(cases)
         yield from (Place(reading.cell.environment, case) for case in cases if case.key not in unreached)
 
 

@@ -44,13 +44,9 @@ class Condition:
     words: Sentence
     cost: int = 2
 
-    def holds(self, point: Point) -> bool:
-        """Whether `point` meets it."""
-        return getattr(point, self.field) in self.values
-
 
 @dataclass(frozen=True)
-class Seen:
+class PointSets:
     """Sets of points: `failing` by a failure, `clean` of it, and `ended` by another before this one could show."""
 
     failing: int
@@ -77,10 +73,6 @@ class Rule:
         """Whether no clean point is covered."""
         return self.hit == self.of
 
-    def covers(self, point: Point) -> bool:
-        """Whether the rule says that `point` is failing."""
-        return all(condition.holds(point) for condition in self.conditions)
-
     @property
     def sentence(self) -> Sentence:
         """The rule in words; a rule that is not exact says how much of what it describes is failing."""
@@ -96,7 +88,7 @@ class Rule:
         return tuple(parts) if self.exact else (*parts, f": {self.hit:,} of {count(self.of, 'measured case')}")
 
 
-class Measured:
+class MeasuredPoints:
     """All measured points, and for each value of each of their fields the set of those that have it, as bits of a number."""
 
     def __init__(self, points: Sequence[Point]) -> None:
@@ -126,7 +118,7 @@ class Measured:
         return reduce(or_, (self._bits[condition.field].get(value, 0) for value in condition.values), 0)
 
 
-def explain(measured: Measured, seen: Seen) -> tuple[Rule, ...]:
+def explain(measured: MeasuredPoints, seen: PointSets) -> tuple[Rule, ...]:
     """Returns the shortest rule that covers all failing points, of which there is at least one, and no clean one.
 
     Where there is no such rule, a few that are it together, one for the architectures that are failing in the same versions;
@@ -147,7 +139,7 @@ def describe(rules: Sequence[Rule]) -> Sentence:
     )
 
 
-def _alike(measured: Measured, failing: int) -> list[int]:
+def _alike(measured: MeasuredPoints, failing: int) -> list[int]:
     """The `failing` points in parts: those of architectures that are failing in the same versions, ways of loading and checks."""
     parts: dict[tuple[object, ...], int] = defaultdict(int)
     for name in measured.values("architecture", failing):
@@ -157,7 +149,7 @@ def _alike(measured: Measured, failing: int) -> list[int]:
     return sorted(parts.values(), key=int.bit_count, reverse=True)
 
 
-def _smallest(measured: Measured, seen: Seen) -> Rule:
+def _smallest(measured: MeasuredPoints, seen: PointSets) -> Rule:
     """The shortest exact rule, all being tried, some hundred; else the narrowest."""
     choices = [*_narrow(measured, seen.failing), list(_architectures(measured, seen.failing))]
     bits = {condition: measured.where(condition) for choice in choices for condition in choice}
@@ -172,7 +164,7 @@ def _smallest(measured: Measured, seen: Seen) -> Rule:
     return min((found for found in rules if found.exact), key=lambda found: found.cost, default=narrowest)
 
 
-def _narrow(measured: Measured, failing: int) -> Iterator[list[Condition]]:
+def _narrow(measured: MeasuredPoints, failing: int) -> Iterator[list[Condition]]:
     """For each field but the architecture the one condition that fits the failing points, if not all points do."""
     for name in (*CROSSED, *_WORDS):
         every, bad = measured.values(name), measured.values(name, failing)
@@ -200,7 +192,7 @@ def _range(package: str, first: int, last: int, every: Sequence[object]) -> Sent
     return f"{package} ", begin, " to ", end, " as measured"
 
 
-def _architectures(measured: Measured, failing: int) -> Iterator[Condition]:
+def _architectures(measured: MeasuredPoints, failing: int) -> Iterator[Condition]:
     """What describes the architectures of the failing points: their names, which are the narrowest, or what they share."""
     names, families = (list(map(str, measured.values(name, failing))) for name in ("architecture", "family"))
     if len(names) < len(measured.values("architecture")):

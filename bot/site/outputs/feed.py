@@ -4,26 +4,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
 from typing import Final
 
 from bot.site.data import urls
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.text import Code, clip, count
-from matrix.history.changes import VerdictChange, query_changes
-from matrix.history.database import History
-from matrix.history.queries import query_days
+from matrix.history.changes import VerdictChange
 from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
 ENTRIES: Final = 50
-NIGHTS: Final = 14
 LISTED: Final = 20
 """How many lines an entry has, and how many names a line."""
 
 
 @dataclass(frozen=True)
-class Line:
+class FeedLine:
     """The changes of an entry in one environment with one loader and check; `more` of the architectures are not named."""
 
     environment: Code
@@ -41,7 +37,7 @@ class Entry:
     title: str
     night: date
     page: str
-    lines: tuple[Line, ...]
+    lines: tuple[FeedLine, ...]
     more: int
 
 
@@ -55,12 +51,6 @@ class Feed:
     page: str
     updated: date
     entries: tuple[Entry, ...]
-
-
-def fetch_recent_changes(history: History, number: int = NIGHTS) -> tuple[VerdictChange, ...]:
-    """Returns what changed in each of the newest `number` nightly runs of a history."""
-    newest = (date.min, *query_days(history))[-number - 1 :]
-    return tuple(change for before, after in pairwise(newest) for change in query_changes(history, before, after))
 
 
 def build_feed(changes: Iterable[VerdictChange], night: date, publisher: Publisher = NOBODY) -> Feed:
@@ -118,8 +108,8 @@ def _where(environments: Sequence[str]) -> str:
     return count(len(environments), "environment")
 
 
-def _line(place: tuple[str, str], architectures: Sequence[str], publisher: Publisher) -> Line:
+def _line(place: tuple[str, str], architectures: Sequence[str], publisher: Publisher) -> FeedLine:
     environment, how = place
     names = tuple(map(clip, sorted(architectures)[:LISTED]))
     page = publisher.link(urls.environment(environment))
-    return Line(clip(environment), page, how, names, max(0, len(architectures) - LISTED))
+    return FeedLine(clip(environment), page, how, names, max(0, len(architectures) - LISTED))

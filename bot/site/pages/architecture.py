@@ -13,7 +13,7 @@ from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink, FailureLink, Link
 from bot.site.failures.group import UpstreamFailure
-from bot.site.parts.architecture_lines import Cell, build_cell
+from bot.site.parts.architecture_lines import CaseChip, build_cell
 from bot.site.parts.version_ranges import VersionRange, find_version_ranges
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, answer_pairs, find_tried
@@ -39,7 +39,7 @@ class GridCell:
     """An environment in an architecture's grid, one case per check; `edge` says of what it is the first, as a version range has it."""
 
     environment: EnvironmentLink
-    cells: tuple[Cell, ...]
+    cells: tuple[CaseChip, ...]
     edge: str
 
 
@@ -70,7 +70,7 @@ class Sites:
 
 
 @dataclass(frozen=True)
-class Advice:
+class NearestSafe:
     """An environment in which not everything is right, and the nearest in which it is; None when there is none."""
 
     environment: EnvironmentLink
@@ -92,7 +92,7 @@ class ArchitecturePage(Page):
     failures: tuple[FailureLink, ...]
     issues: tuple[str, ...]
     safe: tuple[EnvironmentLink, ...]
-    advice: tuple[Advice, ...]
+    advice: tuple[NearestSafe, ...]
 
     @property
     def by_case(self) -> tuple[tuple[VersionRange, ...], ...]:
@@ -163,11 +163,11 @@ def _sites(site: SiteIndex, name: str) -> Sites:
     return Sites(complete=False, names=tuple(clip(one) for one in sorted(named)))
 
 
-def _advice(site: SiteIndex, reading: Reading, safe: Container[str]) -> Advice:
+def _advice(site: SiteIndex, reading: Reading, safe: Container[str]) -> NearestSafe:
     """Where to go from the environment of `reading`; `safe` are ids."""
     near = site.neighbours[reading.cell.environment.id]
     nearest = next((one for one in near if one.cell.environment.id in safe), None)
-    return Advice(site.of(reading), site.of(nearest) if nearest else None)
+    return NearestSafe(site.of(reading), site.of(nearest) if nearest else None)
 
 
 def _grids(site: SiteIndex, name: str, ranges: Sequence[VersionRange]) -> Iterator[Grid]:

@@ -39,7 +39,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class CaseEntry:
+class CaseDetail:
     """One case with its evidence; `baseline` says what a plain load did, `history` has the oldest first."""
 
     anchor: str
@@ -73,7 +73,7 @@ class CasesPage(Page):
 
     environment: EnvironmentLink
     architecture: Link
-    cases: tuple[CaseEntry, ...]
+    cases: tuple[CaseDetail, ...]
     untested: tuple[str, ...]
 
 
@@ -118,10 +118,10 @@ def _page(site: SiteIndex, reading: Reading, architecture: str, histories: _Hist
 
 def _entry(
     reading: Reading, dated: DatedCase, failures: tuple[FailureLink, ...], history: tuple[Segment, ...]
-) -> CaseEntry:
+) -> CaseDetail:
     case, info = dated.case, reading.cell.environment
     found = _found(Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size))
-    return CaseEntry(
+    return CaseDetail(
         anchor=f"{case.loader}-{case.check}",
         loader=case.loader,
         check=case.check,

@@ -24,7 +24,7 @@ FAILURES_SHOWN: Final = 6
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangeGroup:
     """Cases of an environment that had the verdict `before` and now have `after`; `before` is None when they are new.
     `more` of them are not named.
     """
@@ -46,7 +46,7 @@ class StartPage(Page):
     headline: str
     answers: Answers
     before: date | None
-    changes: tuple[Change, ...]
+    changes: tuple[ChangeGroup, ...]
     concerns: tuple[EnvironmentLink, ...]
     heat: Heat | None
     failures: tuple[FailureLink, ...]
@@ -75,7 +75,7 @@ def build(site: SiteIndex) -> StartPage:
     )
 
 
-def _changes(site: SiteIndex) -> Iterator[Change]:
+def _changes(site: SiteIndex) -> Iterator[ChangeGroup]:
     """Cases of an environment that changed alike together, what became worse first."""
     alike: dict[tuple[str, Verdict | None, Verdict], list[VerdictChange]] = defaultdict(list)
     for transition in site.snapshot.changes:
@@ -83,7 +83,7 @@ def _changes(site: SiteIndex) -> Iterator[Change]:
     for (name, before, after), group in sorted(alike.items(), key=lambda item: _worse_first(*item[0])):
         if name in site.environments:
             cases = tuple(_case(transition) for transition in group[:CASES_NAMED])
-            yield Change(site.environments[name], before, after, cases, len(group) - len(cases))
+            yield ChangeGroup(site.environments[name], before, after, cases, len(group) - len(cases))
 
 
 def _worse_first(environment: str, before: Verdict | None, after: Verdict) -> tuple[int, int, str]:

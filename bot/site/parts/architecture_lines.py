@@ -14,7 +14,7 @@ from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)
-class Cell:
+class CaseChip:
     """A case in a table; `verdict` is None where it is untested."""
 
     loader: Loader
@@ -32,7 +32,7 @@ class ArchitectureLine:
     family: Code
     page: str
     worst: Verdict | None
-    cells: tuple[Cell, ...]
+    cells: tuple[CaseChip, ...]
 
     @property
     def verdicts(self) -> tuple[Verdict | None, ...]:
@@ -69,8 +69,8 @@ def add_anchors(
         seen.add(name)
 
 
-def build_cell(reading: Reading, key: CaseKey) -> Cell:
+def build_cell(reading: Reading, key: CaseKey) -> CaseChip:
     """Returns a case of the environment of `reading`, measured or not; its page is empty where there is none."""
     verdict = get_verdict(reading, key)
     page = urls.case(reading.cell.environment.id, key) if verdict else ""
-    return Cell(key.loader, key.check, verdict, page)
+    return CaseChip(key.loader, key.check, verdict, page)

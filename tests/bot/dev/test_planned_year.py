@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.dev.planned_year import MEMORY_MIB, SECONDS, Measured, Year, measure, write_year
+from bot.dev.planned_year import MEMORY_MIB, SECONDS, Year, YearMeasurement, measure, write_year
 from matrix.history.build import build_database
 from matrix.history.database import open_database
 from matrix.history.queries import query_nightly_runs, query_rejected_files
@@ -38,11 +38,11 @@ def test_database_and_site_of_a_year_are_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("measured", "met"),
     [
-        (Measured(1, SECONDS, 1, MEMORY_MIB), True),
-        (Measured(1, SECONDS + 0.1, 1, MEMORY_MIB), False),
-        (Measured(1, SECONDS, 1, MEMORY_MIB + 1), False),
+        (YearMeasurement(1, SECONDS, 1, MEMORY_MIB), True),
+        (YearMeasurement(1, SECONDS + 0.1, 1, MEMORY_MIB), False),
+        (YearMeasurement(1, SECONDS, 1, MEMORY_MIB + 1), False),
     ],
 )
-def test_either_goal_can_be_missed(measured: Measured, met: bool) -> None:  # noqa: FBT001
+def test_either_goal_can_be_missed(measured: YearMeasurement, met: bool) -> None:  # noqa: FBT001
     assert measured.met is met
     assert str(measured).endswith("met" if met else "missed")

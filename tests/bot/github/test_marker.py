@@ -10,7 +10,7 @@ from bot.comment.state import CommentState, Headline
 from bot.github.marker import Marker
 from bot.nightly.issue import MARKER as NIGHTLY
 from bot.nightly.issue import NightlyState
-from bot.nightly.verdict_changes import VerdictChange
+from bot.nightly.verdict_changes import CaseChange
 from bot.pull_requests.tracking_issue import MARKER as TRACKING
 from bot.pull_requests.tracking_issue import Cursor, TrackedResult, TrackingState
 from matrix.model import Check, Loader
@@ -18,7 +18,7 @@ from matrix.verdicts import Verdict
 
 A, B, C = (letter * 40 for letter in "abc")
 RUN = "https://github.com/own/zero3/actions/runs/7"
-TURN = VerdictChange("a <b> é", "m:C", Loader.STOCK, Check("load"), Verdict.PASS, Verdict.CORRUPT, date(2026, 11, 22))
+TURN = CaseChange("a <b> é", "m:C", Loader.STOCK, Check("load"), Verdict.PASS, Verdict.CORRUPT, date(2026, 11, 22))
 KNOWN = [
     (
         COMMENT,

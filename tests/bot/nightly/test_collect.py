@@ -22,7 +22,7 @@ from matrix.environments.spec import Environment
 from matrix.history.archive import archive, merge
 from matrix.history.build import build_database
 from matrix.history.database import open_database
-from matrix.history.files import State
+from matrix.history.files import CellState
 from matrix.history.queries import NightlyRun, query_environments, query_nightly_runs, query_rejected_files
 from matrix.model import Case, Cell, Device, EnvironmentInfo, Loader, Tensors
 from matrix.nightly.plan import NightlyPlan
@@ -134,7 +134,7 @@ def kept(history: Path, archives: Mapping[str, bytes | str], attempt: int = 1, o
     return sorted(path.name for path in store_records(of, collect_files(of, archives), f"7-{attempt}", history))
 
 
-def states(history: Path) -> dict[str, State]:
+def states(history: Path) -> dict[str, CellState]:
     database = history.with_name("history.sqlite")
     build_database(history, database)
     with open_database(database) as asked:
@@ -143,12 +143,12 @@ def states(history: Path) -> dict[str, State]:
 
 def test_a_night_has_a_record_of_every_planned_cell(tmp_path: Path) -> None:
     assert kept(tmp_path / "h", uploaded(old=lines(measured()))) == [f"{name(OLD)}.jsonl.gz", f"{name(NEW)}.jsonl.gz"]
-    assert states(tmp_path / "h") == {name(OLD): State.COMPLETE, name(NEW): State.INCOMPLETE}
+    assert states(tmp_path / "h") == {name(OLD): CellState.COMPLETE, name(NEW): CellState.INCOMPLETE}
 
 
 def test_a_night_that_no_machine_began_is_seen_too(tmp_path: Path) -> None:
     kept(tmp_path / "h", {})
-    assert states(tmp_path / "h") == {name(OLD): State.INCOMPLETE, name(NEW): State.INCOMPLETE}
+    assert states(tmp_path / "h") == {name(OLD): CellState.INCOMPLETE, name(NEW): CellState.INCOMPLETE}
     header = json.loads(gzip.decompress((tmp_path / f"h/2026-11-22/{name(OLD)}.jsonl.gz").read_bytes()))
     assert (header["planned"], header["environment"]["hardware"]) == (2, "")
 
@@ -171,7 +171,7 @@ def test_a_second_attempt_adds_what_was_missing_and_replaces_nothing(tmp_path: P
     second = {**uploaded(old=lines(measured())), shard(NEW): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})}
     assert kept(tmp_path / "h", second, attempt=2) == [f"{name(OLD)}.jsonl.gz", f"{name(NEW)}.7-2.jsonl.gz"]
     assert before.items() < bytes_of(tmp_path / "h").items()
-    assert states(tmp_path / "h") == {name(OLD): State.COMPLETE, name(NEW): State.COMPLETE}
+    assert states(tmp_path / "h") == {name(OLD): CellState.COMPLETE, name(NEW): CellState.COMPLETE}
 
 
 def test_a_night_that_is_planned_again_adds_no_record_of_nothing(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_night_that_is_planned_again_adds_no_record_of_nothing(tmp_path: Path)
 def test_what_was_measured_is_not_hidden_by_a_later_attempt_that_was_not(tmp_path: Path) -> None:
     kept(tmp_path / "h", uploaded(old=lines(measured())))
     kept(tmp_path / "h", uploaded(old=without(lines(measured(started="2026-11-22T09:00:00Z")), 2)), attempt=2)
-    assert states(tmp_path / "h")[name(OLD)] is State.COMPLETE
+    assert states(tmp_path / "h")[name(OLD)] is CellState.COMPLETE
 
 
 def test_what_is_not_believed_is_kept_as_it_is_and_counts_for_nothing(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_what_is_not_believed_is_kept_as_it_is_and_counts_for_nothing(tmp_path: 
     kept(tmp_path / "h", uploaded(old=forged))
     aside = tmp_path / f"h/2026-11-22/{name(OLD)}.7-1.jsonl.refused"
     assert aside.read_bytes() == forged
-    assert states(tmp_path / "h")[name(OLD)] is State.INCOMPLETE
+    assert states(tmp_path / "h")[name(OLD)] is CellState.INCOMPLETE
     with open_database(tmp_path / "history.sqlite") as asked:
         assert [one.path for one in query_rejected_files(asked)] == [f"2026-11-22/{aside.name}"]
         assert query_nightly_runs(asked) == (NightlyRun(date(2026, 11, 22), 0, 0, 2, 1),)

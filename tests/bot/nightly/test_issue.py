@@ -16,7 +16,7 @@ from bot.github.errors import GitHubError
 from bot.github.retries import RetryPolicy
 from bot.nightly.issue import MARKER, SHOWN, NightlyState, build_state, render_body
 from bot.nightly.update_issue import read_nightly_state, report_age, update_issue
-from bot.nightly.verdict_changes import VerdictChange, VerdictChanges, find_verdict_changes, is_worse
+from bot.nightly.verdict_changes import CaseChange, CaseChanges, find_verdict_changes, is_worse
 from bot.pull_requests.tracking_issue import TrackingState, render_tracking_issue
 from bot.pull_requests.watch import read_state
 from matrix.history.changes import VerdictHistory
@@ -38,7 +38,7 @@ def day(number: int) -> date:
     return FIRST + timedelta(days=number)
 
 
-def turned(*verdicts: Verdict, recent: int = 0) -> VerdictChanges:
+def turned(*verdicts: Verdict, recent: int = 0) -> CaseChanges:
     """The turns of a case with a verdict for each night."""
     return find_verdict_changes({(CELL, KEY): course(*verdicts)}, day(recent))
 
@@ -80,7 +80,7 @@ def test_what_turned_wrong(verdicts: list[Verdict], was_is_since: tuple[Verdict,
     ],
 )
 def test_what_did_not_turn_wrong(verdicts: list[Verdict]) -> None:
-    assert turned(*verdicts) == VerdictChanges((), ())
+    assert turned(*verdicts) == CaseChanges((), ())
 
 
 def test_what_is_right_again_is_told_for_a_while() -> None:
@@ -92,8 +92,8 @@ def test_what_is_right_again_is_told_for_a_while() -> None:
 def test_what_is_not_measured_any_more_is_neither_wrong_nor_right_and_told_for_a_while() -> None:
     found = find_verdict_changes({(CELL, KEY): course(V.PASS, V.CRASH, ended=day(5))}, recent=day(5))
     assert (found.wrong, found.right, [turn.after for turn in found.gone]) == ((), (), [V.CRASH])
-    assert find_verdict_changes({(CELL, KEY): course(V.PASS, V.CRASH, ended=day(5))}, recent=day(6)) == VerdictChanges()
-    assert find_verdict_changes({(CELL, KEY): course(V.PASS, V.PASS, ended=day(5))}, recent=day(5)) == VerdictChanges()
+    assert find_verdict_changes({(CELL, KEY): course(V.PASS, V.CRASH, ended=day(5))}, recent=day(6)) == CaseChanges()
+    assert find_verdict_changes({(CELL, KEY): course(V.PASS, V.PASS, ended=day(5))}, recent=day(5)) == CaseChanges()
     assert not find_verdict_changes({(CELL, KEY): course(V.PASS, V.CRASH, V.PASS, ended=day(5))}, recent=day(0)).gone
 
 
@@ -116,11 +116,11 @@ GONE = build_state(
 def test_a_ledger_is_read_back_from_its_text_and_fits() -> None:
     for one in (CALM, WRONG, RIGHT, GONE, replace(WRONG, late=True), NightlyState(None, late=True)):
         assert MARKER.parse(render_body(one)) == one
-    turn = VerdictChange(
+    turn = CaseChange(
         "+" * 400, "`|" * 300 + ":X", Loader.STOCK, Check("load"), V.BASELINE_BROKEN, V.NOT_PARTITIONED, FIRST
     )
     many = tuple(replace(turn, since=day(number)) for number in range(SHOWN + 9))
-    full = build_state(FIRST, (99, 99, 99, 99), VerdictChanges(many, many, many))
+    full = build_state(FIRST, (99, 99, 99, 99), CaseChanges(many, many, many))
     assert (len(full.wrong), full.more, full.more_gone) == (SHOWN, 9, 9)
     assert len(render_body(full)) < 65_536
     assert MARKER.parse(render_body(full)) == full
@@ -209,7 +209,7 @@ def test_what_was_counted_only_is_known_too_when_it_moves_up(server: GitHubServe
     (turn,) = WRONG.wrong
     many = tuple(replace(turn, cell=f"cell-{number}") for number in range(SHOWN + 10))
     fresh = tuple(replace(turn, cell=f"new-{number}", since=day(4)) for number in range(2))
-    nights = [VerdictChanges(many), VerdictChanges(many[1:]), VerdictChanges((*fresh, *many[2:]))]
+    nights = [CaseChanges(many), CaseChanges(many[1:]), CaseChanges((*fresh, *many[2:]))]
     states = []
     for number, night in enumerate(nights, start=2):
         update_issue(github(server), OWN, build_state(day(number), (9, 1, 0, 0), night))
@@ -224,9 +224,9 @@ def test_those_that_new_ones_push_off_the_list_are_not_told_as_new(server: GitHu
     (turn,) = WRONG.wrong
     many = tuple(replace(turn, cell=f"cell-{number}") for number in range(SHOWN))
     fresh = tuple(replace(turn, cell=f"new-{number}", since=day(3)) for number in range(SHOWN + 3))
-    update_issue(github(server), OWN, build_state(day(2), (9, 1, 0, 0), VerdictChanges(many)))
+    update_issue(github(server), OWN, build_state(day(2), (9, 1, 0, 0), CaseChanges(many)))
     server.state.repositories[0].issues[0].state = "closed"
-    update_issue(github(server), OWN, build_state(day(3), (9, 1, 0, 0), VerdictChanges((*fresh, *many))))
+    update_issue(github(server), OWN, build_state(day(3), (9, 1, 0, 0), CaseChanges((*fresh, *many))))
     assert remarks(server) == ["33 cases turned wrong by the nightly run of 2026-11-04, see above."]
 
 

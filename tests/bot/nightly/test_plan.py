@@ -13,7 +13,7 @@ from bot.nightly.plan import NightlyRequest, PastRuns, PlannedRun, plan_nightly_
 from matrix.environments.spec import Environment
 from matrix.errors import BadPlanError, UnknownNameError
 from matrix.history.attempts import Attempt
-from matrix.history.files import State
+from matrix.history.files import CellState
 from matrix.nightly.plan import NightlyCell, NightlyPlan, Reason, nightly_plan_from_json, nightly_plan_to_json
 from tests.support.nightly.plans import ASKED, DIGESTS, EARLIER, KNOWN, TIP
 from tests.support.runs import cell, info
@@ -24,7 +24,7 @@ MAIN = Environment(f"git+https://github.com/huggingface/transformers@{TIP}", "0.
 NAME = f"{OLD.id}+cuda"
 
 
-def attempt(days: int = 1, state: State = State.COMPLETE, cases: int = 4, **other: Any) -> Attempt:
+def attempt(days: int = 1, state: CellState = CellState.COMPLETE, cases: int = 4, **other: Any) -> Attempt:
     """What the history holds of `OLD`, as of so many days ago."""
     of: dict[str, Any] = {
         "catalog": DIGESTS.catalog,
@@ -93,7 +93,7 @@ def test_a_branch_that_failed_at_its_tip_is_known_by_its_pin() -> None:
     assert find_input_changes(MAIN, attempt(environment=info(MAIN.transformers.replace(TIP, EARLIER))).header, DIGESTS)
 
 
-FAILED: dict[str, Any] = {"state": State.FAILED, "cases": 0}
+FAILED: dict[str, Any] = {"state": CellState.FAILED, "cases": 0}
 
 
 def test_a_failure_is_tried_again_for_two_nights_then_once_a_week() -> None:
@@ -119,14 +119,14 @@ def test_a_skipped_failure_says_when_it_is_tried_again() -> None:
 
 
 def test_what_no_machine_began_is_tried_every_night() -> None:
-    never = [attempt(days, State.INCOMPLETE, cases=0) for days in (1, 2, 3, 4)]
+    never = [attempt(days, CellState.INCOMPLETE, cases=0) for days in (1, 2, 3, 4)]
     (found,) = planned(*never, attempt(5)).plan.cells
     assert (found.why, found.words) == (Reason.UNFINISHED, "no machine began it on 2026-11-21")
     assert why(planned(never[0], *(attempt(days, **FAILED) for days in (2, 3, 4)))) is Reason.UNFINISHED
 
 
 def test_what_never_gets_to_its_end_is_tried_as_seldom_as_a_failure() -> None:
-    unfinished = [attempt(days, State.INCOMPLETE) for days in (1, 2, 3)]
+    unfinished = [attempt(days, CellState.INCOMPLETE) for days in (1, 2, 3)]
     assert why(planned(*unfinished[1:])) is Reason.UNFINISHED
     assert why(planned(*unfinished)) is None
 

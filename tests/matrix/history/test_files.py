@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from matrix.history import reader as history_reader
-from matrix.history.files import State
+from matrix.history.files import CellState
 from matrix.history.queries import NightlyRun, query_environments, query_nightly_runs, query_rejected_files
-from matrix.history.reader import LIMITS, Limits
+from matrix.history.reader import LIMITS, HistoryLimits
 from matrix.model import Cell
 from matrix.verdicts import Verdict
 from tests.support.history.folder import CORRUPT, FIRST, NEW, PASS, Folder, day, lines, name
@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_read_is_kept_with_its_reason(
 
 def test_a_file_with_more_lines_than_results_have_is_refused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.keep(0, cell(PASS, case(BERT)), cell(PASS, environment=NEW))
-    monkeypatch.setattr(history_reader, "LIMITS", Limits(lines=3))
+    monkeypatch.setattr(history_reader, "LIMITS", HistoryLimits(lines=3))
     with folder.asked() as answers:
         assert [found.reason.partition(".gz: ")[2] for found in query_rejected_files(answers)] == [
             "has more than 3 lines, which no results have"
@@ -115,7 +115,7 @@ def test_an_incomplete_cell_is_flagged_and_says_nothing_of_its_cases(folder: Fol
     with folder.asked() as answers:
         (found,) = query_environments(answers)
         assert found.measured
-        assert (found.newest.state, found.newest.cases, found.measured.night) == (State.INCOMPLETE, 1, day(0))
+        assert (found.newest.state, found.newest.cases, found.measured.night) == (CellState.INCOMPLETE, 1, day(0))
         assert [(known.verdict, known.night) for known in standings(answers)] == [(Verdict.PASS, day(0))]
         assert query_nightly_runs(answers)[1] == NightlyRun(day(1), 0, 0, 1, 0)
 
@@ -126,7 +126,7 @@ def test_a_failed_cell_is_measured_and_leaves_earlier_verdicts(folder: Folder) -
     with folder.asked() as answers:
         (found,) = query_environments(answers)
         assert found.measured == found.newest
-        assert (found.newest.state, found.newest.header.error) == (State.FAILED, RESOLVER)
+        assert (found.newest.state, found.newest.header.error) == (CellState.FAILED, RESOLVER)
         assert [known.night for known in standings(answers)] == [day(0)]
 
 

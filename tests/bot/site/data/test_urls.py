@@ -26,8 +26,3 @@ def test_no_name_leaves_its_folder(name: str) -> None:
 def test_names_that_look_alike_do_not_collide() -> None:
     names = ["a_b", "a:b", "a+b", "a~b", "a,b", "a b", "a/b", "a\0b", "../a", ".a", "a" * 300, "a" * 301, "\ud800", ""]
     assert len({urls.slug(name) for name in names}) == len(names)
-
-
-def test_a_link_leads_from_any_depth() -> None:
-    assert urls.relative("cases/e/a.html", urls.START) == "../../index.html"
-    assert urls.relative(urls.START, urls.ABOUT) == "about.html"

@@ -5,7 +5,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.site.failures.rules import Measured, Point, Rule, Seen, describe, explain
+from bot.site.failures.rules import MeasuredPoints, Point, PointSets, Rule, describe, explain
 from bot.text import strip_marks
 from matrix.model import Check, Device, Loader
 
@@ -18,12 +18,12 @@ POINTS = [
 
 
 def explained(red: set[Point], points: list[Point] | None = None, ended: set[Point] | None = None) -> tuple[Rule, ...]:
-    measured = Measured(points or POINTS)
+    measured = MeasuredPoints(points or POINTS)
     told = [(point in red, point in (ended or ())) for point in measured.points]
     bits = measured.bits(index for index, (wrong, _) in enumerate(told) if wrong)
     unknown = measured.bits(index for index, (_, late) in enumerate(told) if late)
     whole = measured.bits(range(len(told)))
-    return explain(measured, Seen(bits, whole & ~bits & ~unknown, unknown))
+    return explain(measured, PointSets(bits, whole & ~bits & ~unknown, unknown))
 
 
 def words(red: set[Point], points: list[Point] | None = None, ended: set[Point] | None = None) -> str:
@@ -35,6 +35,11 @@ def where(**wanted: object) -> set[Point]:
         return all(getattr(point, name) in values for name, values in wanted.items())  # type: ignore[operator]
 
     return {point for point in POINTS if fits(point)}
+
+
+def covers(rule: Rule, point: Point) -> bool:
+    """Whether the rule says that `point` is failing."""
+    return all(getattr(point, condition.field) in condition.values for condition in rule.conditions)
 
 
 BOXES = st.builds(
@@ -49,7 +54,7 @@ BOXES = st.builds(
 @given(red=st.sets(st.sampled_from(POINTS), min_size=1) | BOXES, ended=st.sets(st.sampled_from(POINTS)))
 def test_an_exact_rule_covers_every_red_point_and_no_clean_one(red: set[Point], ended: set[Point]) -> None:
     rules = explained(red, POINTS, ended - red)
-    covered = {point for point in POINTS if any(rule.covers(point) for rule in rules)}
+    covered = {point for point in POINTS if any(covers(rule, point) for rule in rules)}
     assert red <= covered
     if all(rule.exact for rule in rules):
         assert not covered - red - ended

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from bot.__main__ import app
 from bot.commands.dashboard import site_address
 from bot.render import render_feed
+from bot.site.build import fetch_recent_changes
 from bot.site.data.publisher import Publisher
-from bot.site.outputs.feed import ENTRIES, LISTED, Feed, build_feed, fetch_recent_changes
+from bot.site.outputs.feed import ENTRIES, LISTED, Feed, build_feed
 from matrix.errors import USAGE
 from matrix.history.changes import VerdictChange
 from matrix.history.database import open_database
