@@ -70,3 +70,16 @@ def test_a_pin_that_is_nothing_is_refused() -> None:
         2,
         "error: ZERO3_TRANSFORMERS=main is not a version, a git+https://...@commit address or a folder with sources\n",
     )
+
+
+@pytest.mark.parametrize("fails", ["matrix", "bot.dev.planned_year", "neither"])
+def test_a_missed_goal_keeps_no_other_benchmark_from_being_measured(tmp_path: Path, fails: str) -> None:
+    python, ran = tmp_path / "host" / "bin" / "python", tmp_path / "ran"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$2 $3" >> {ran}\n[ "$2" != {fails} ]\n')
+    python.chmod(0o755)
+    measured = nox("-s", "bench", "--no-dependencies", "--envdir", str(tmp_path))
+    assert ran.read_text() == "matrix bench\nbot.dev.planned_year \n", measured.stderr
+    assert (measured.returncode, f"nothing measured: {fails}" in measured.stderr) == (
+        (0, False) if fails == "neither" else (1, True)
+    )
