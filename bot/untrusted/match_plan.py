@@ -13,7 +13,7 @@ from bot.untrusted.consistency import find_contradiction, is_possible, ranks_exi
 from bot.untrusted.strict_records import HostileError
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, PlannedRevision
-from matrix.environments.packages import PINNED, RECORDED
+from matrix.environments.packages import PINNED, RECORDED, REQUIRED
 from matrix.environments.pins import is_version, label_pin, parse_id
 from matrix.model import CaseKey, Cell, EnvironmentInfo
 
@@ -61,6 +61,8 @@ def _unlike(info: EnvironmentInfo, revision: PlannedRevision, stem: str) -> str:
         return "is of an environment that does not know its own name"
     if not 2 <= info.world_size <= LARGEST_WORLD:
         return "has an impossible number of ranks"
+    if unplanned := named.keys() - {*REQUIRED, *revision.pins}:
+        return f"pins {min(unplanned)}, which the plan does not"
     pinned = {name: named[name].replace("_", "+") for name in PINNED}
     for name, pin in {**pinned, **revision.pins}.items():
         if (name in RECORDED or name in named) and named.get(name) != label_pin(pin):

@@ -272,6 +272,12 @@ def other(**changes: Any) -> tuple[str, bytes]:
     return f"base/{stem}.jsonl", results(measured(BASE, environment=environment))
 
 
+def named_more(pins: str) -> tuple[str, bytes]:
+    """The results of the base, whose id names more `pins` than the plan; nothing else says so."""
+    name = measured(BASE).environment.id.replace("+cpu", f"{pins}+cpu")
+    return other(id=name, stem=name)
+
+
 @pytest.mark.parametrize(
     ("file", "words"),
     [
@@ -280,6 +286,8 @@ def other(**changes: Any) -> tuple[str, bytes]:
         (other(stem="x"), "is of an environment that does not know its own name"),
         (other(backend="nccl"), "is of an environment that does not know its own name"),
         (other(device=Device.CUDA, backend="nccl"), "is of an environment that does not know its own name"),
+        (named_more("+safetensors-9.9.9"), "pins safetensors, which the plan does not"),
+        (named_more("+accelerate-9"), "pins accelerate, which the plan does not"),
         (other(world_size=1), "has an impossible number of ranks"),
         (other(world_size=10**9), "has an impossible number of ranks"),
         (other(deepspeed="0.16.9"), "was measured with another deepspeed than the plan's"),
