@@ -4,6 +4,7 @@ The code under test can write there too. So only the form of a message is checke
 wrote it: `matrix.process.sandbox` says what can be promised.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Final, TypeVar
@@ -18,6 +19,9 @@ LONGEST: Final = 8 << 20
 """Characters of a message: a case with findings in thousands of tensors has about one million."""
 ALL: Final = 64 << 20
 """Characters of all messages of one probe: the whole catalog, broken everywhere, has about four million."""
+
+_ESCAPE: Final = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\.")
+"""An escape of JSON, as Python writes it; the group is half a pair of surrogates: no text, but a path may hold it."""
 
 _Message = TypeVar("_Message")
 
@@ -59,7 +63,8 @@ MESSAGE: Final = TypeAdapter(Message)
 def read_messages(stream: IO[str], kind: TypeAdapter[_Message]) -> Iterator[_Message]:
     """Parses each line of `stream` as a message of that `kind`; names that it does not know are ignored.
 
-    Raises BadMessageError for any other line, for numbers that no record can hold, and for too many lines.
+    A lone surrogate, as in a path that is not UTF-8, is written out, so that the text can be shown and kept. Raises
+    BadMessageError for any other line, for numbers that no record can hold, and for too many lines.
     """
     total = 0
     while line := stream.readline(LONGEST + 1):
@@ -71,8 +76,12 @@ def read_messages(stream: IO[str], kind: TypeAdapter[_Message]) -> Iterator[_Mes
 
 def _parse(line: str, kind: TypeAdapter[_Message]) -> _Message:
     try:
-        return kind.validate_json(line, strict=True)
+        return kind.validate_json(_write_out_surrogates(line), strict=True)
     except ValidationError as error:
         problem = error.errors(include_input=False)[0]
         where = ".".join(map(str, problem["loc"]))[:100] or "a line"
         raise BadMessageError(f"{where}: {problem['type']}") from error
+
+
+def _write_out_surrogates(line: str) -> str:
+    return _ESCAPE.sub(lambda found: rf"\\u{found[1]}" if found[1] else found[0], line) if r"\ud" in line else line

@@ -87,8 +87,11 @@ def filter_variables(outer: Mapping[str, str]) -> dict[str, str]:
 
 
 def neutralize(words: str, limit: int = 300) -> str:
-    """Returns hostile `words` as one harmless line of a CI log: no control characters, no `::` or `##[` workflow command."""
-    return re.sub(r"(#|:)(?=\1)", r"\1 ", join_lines(words[:limit]))
+    """Returns hostile `words` as one harmless line of a CI log, of at most `limit` characters.
+
+    It has no control characters and no `::` or `##[` workflow command.
+    """
+    return re.sub(r"(#|:)(?=\1)", r"\1 ", join_lines(words[:limit]))[:limit]
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,12 @@ def test_what_upstream_raised_cannot_write_to_the_terminal(tmp_path: Path) -> No
         check(tmp_path, r"environment(); tell('refused', 'KeyError: \x1b[31m')")
 
 
+def test_a_path_that_is_not_utf8_is_still_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(RejectedTargetError, match=r"there is no /models/caf\\udce9$") as caught:
+        check(tmp_path, r"environment(); tell('refused', 'there is no /models/caf\udce9')")
+    assert caught.value.exit_code == 2
+
+
 def test_packages_that_cannot_be_imported_are_infrastructure(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailedError, match=r"ImportError: libcudart\.so\.12"):
         check(tmp_path, "tell('failure', {'type': 'ImportError', 'message': 'libcudart.so.12'})")

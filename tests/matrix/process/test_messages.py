@@ -40,6 +40,17 @@ def test_too_many_lines_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [("\ud800", r"\ud800"), ("caf\udce9", r"caf\udce9"), (r"\ud800", r"\ud800"), ("\\\ud800\n", "\\\\ud800\n"), ("\U0001f600",) * 2],
+)  # fmt: skip
+def test_half_a_pair_of_surrogates_is_written_out(text: str, shown: str) -> None:
+    error = {"type": "E", "message": text}
+    told = [{"refused": text}, {"progress": text, "more": text}, {"failure": error}]
+    refused, _, failure = messages.read_messages(io.StringIO("\n".join(map(json.dumps, told))), MESSAGE)
+    assert (refused["refused"], failure["failure"].message) == (shown, shown)
+
+
+@pytest.mark.parametrize(
     "values", [{"seconds": float("nan")}, {"seconds": 1e999}, {"seconds": "1"}, [], None, {"seconds": "\ud800"}]
 )
 def test_values_that_no_record_holds_are_refused(values: object) -> None:

@@ -182,3 +182,9 @@ def test_r2_no_words_command_the_log(words: str) -> None:
     assert not {"::", "##[", "\n", "\r", "\x1b"} & {
         part for part in ("::", "##[", "\n", "\r", "\x1b") if part in neutralize(words)
     }
+
+
+@pytest.mark.parametrize("word", ["\x1b", ":", "#", "\U000e0001", "a", " \t"])
+def test_the_limit_is_that_of_the_line_as_it_is_shown(word: str) -> None:
+    assert len(neutralize(word * 1000)) <= 300
+    assert neutralize("a" * 1000) == "a" * 300
