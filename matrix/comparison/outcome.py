@@ -6,6 +6,7 @@ PURE: no input or output.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from matrix.measure.tasks import UNKNOWN_CHECK
 from matrix.model import Case, Failure
 from matrix.verdicts import Verdict
 
@@ -167,13 +168,17 @@ def _change(base: Case, head: Case) -> tuple[Outcome, str]:
 
 
 def _lacking(base: Case, head: Case) -> tuple[Outcome, str]:
-    """Returns what two steady cases mean if base, head or both have no such class to measure."""
+    """Returns what two steady cases mean if base, head or both have no such class, or no such check."""
     if base.verdict is head.verdict:
-        return Outcome.UNCHANGED, "neither base nor head has such a class"
+        return Outcome.UNCHANGED, f"neither base nor head has such a {_missing(head)}"
     if head.verdict is Verdict.UNSUPPORTED:
-        return Outcome.NOT_RUN, f"{_words(base)} on base, but head has no such class: nothing to compare"
+        return Outcome.NOT_RUN, f"{_words(base)} on base, but head has no such {_missing(head)}: nothing to compare"
     outcome = Outcome.NEW_BROKEN if is_failing(head) else Outcome.UNCHANGED
-    return outcome, f"base has no such class, {_words(head)} on head{_plain(head)}"
+    return outcome, f"base has no such {_missing(base)}, {_words(head)} on head{_plain(head)}"
+
+
+def _missing(unsupported: Case) -> str:
+    return "check" if unsupported.error and unsupported.error.type == UNKNOWN_CHECK else "class"
 
 
 def _plain(head: Case) -> str:

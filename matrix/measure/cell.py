@@ -1,5 +1,6 @@
 """Measures one cell: prepares its environment, runs the probe, keeps every case as it comes, and resumes."""
 
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +25,12 @@ from matrix.measure.probe_process import last_line, run_job
 from matrix.measure.recorder import Recorder, make_cell
 from matrix.measure.request import Progress, Request
 from matrix.measure.resume import read_earlier
-from matrix.measure.tasks import filter_remaining
-from matrix.model import Cell, Device, Failure, Timing
+from matrix.measure.tasks import UNKNOWN_CHECK, filter_remaining
+from matrix.model import Case, CaseKey, Cell, Device, Failure, Timing
+from matrix.process.messages import Message
 from matrix.results.read import add_cases, read_cell
 from matrix.results.write import append, set_aside
+from matrix.verdicts import Verdict
 
 UNFINISHED: Final = (EnvironmentFailedError, ProbeDiedError, BadMessageError)
 """Errors that end one measurement, after which the same machine can go on with the next: see `salvage`."""
@@ -66,9 +69,7 @@ def _measure(
         recorder = Recorder(request, prepared, writer, progress, earlier)
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
-            with closing(
-                run_job(_job(request, tasks, prepared), prepared.interpreter, log, setup=request.setup)
-            ) as said:
+            with closing(_run(request, tasks, prepared, log)) as said:
                 ended = any(map(recorder.take, said))
         except OSError as error:
             raise OutputError(Path(error.filename or path), error) from error
@@ -78,6 +79,26 @@ def _measure(
     if not ended or not recorder.cell:
         raise ProbeDiedError(prepared.id, log, last_line(log))
     return recorder.cell
+
+
+def _run(request: Request, tasks: tuple[Task, ...], prepared: Prepared, log: Path) -> Generator[Message]:
+    """Yields what the probe reports. The checks that its checkout does not have are unsupported, as missing classes are."""
+    missing = [key for task in tasks for key in task.keys if key.check not in request.setup.checks]
+    known = filter_remaining(tasks, missing)
+    if missing and not known:
+        yield from map(_unsupported, missing)
+        yield {"end": Timing()}
+        return
+    with closing(run_job(_job(request, known, prepared), prepared.interpreter, log, setup=request.setup)) as said:
+        for message in said:
+            if "end" in message:  # not earlier: the probe reports its environment first
+                yield from map(_unsupported, missing)
+            yield message
+
+
+def _unsupported(key: CaseKey) -> Message:
+    error = Failure(UNKNOWN_CHECK, "this commit of the matrix does not have the check")
+    return {"case": Case(key.architecture, key.loader, key.check, Verdict.UNSUPPORTED, error=error)}
 
 
 def _job(request: Request, tasks: tuple[Task, ...], prepared: Prepared) -> Job:

@@ -26,8 +26,16 @@ class Setup:
     root: Path = ROOT
     sandbox: Sandbox | None = None
 
+    @property
+    def checks(self) -> frozenset[str]:
+        """The checks that this probe can do; a job with any other makes it fail. Without the folder it is an old one."""
+        folder = self.root / "matrix" / "checks"
+        return frozenset(file.stem for file in folder.glob("*.py")) if folder.is_dir() else _FIRST_CHECKS
+
 
 OURS: Final = Setup()
+_FIRST_CHECKS: Final = frozenset({"load", "save"})
+"""The checks of commits from before `matrix/checks`."""
 _LAUNCHER: Final = frozenset({"RANK", "LOCAL_RANK", "WORLD_SIZE", "PYTHONHOME"})
 """Variables of an outer launcher, which the probe must not see."""
 _DETERMINISTIC: Final = {"CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}

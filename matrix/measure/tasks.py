@@ -4,11 +4,14 @@ PURE: no input or output.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from matrix.errors import UnknownNameError
 from matrix.job import Task
 from matrix.model import Architecture, CaseKey, Check, Loader
+
+UNKNOWN_CHECK: Final = "UnknownCheckError"
+"""The type of the error of a case whose check the measuring commit of this project does not have."""
 
 _Choice = TypeVar("_Choice", bound=str)
 

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from matrix.comparison.compare import Role
+from matrix.checks import CHECKS
+from matrix.comparison.compare import Role, compare
 from matrix.comparison.measure import JobOptions, find_job, measure_job, select_architectures
+from matrix.comparison.outcome import Outcome
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision, plan_from_json, plan_to_json
 from matrix.environments.choose import load_environments, pin_newest
 from matrix.errors import BadPlanError, UnknownNameError
 from matrix.measure.fingerprint import compute_probe_hash
-from matrix.model import Architecture, Cell, Check, Failure, Loader
+from matrix.measure.probe_process import Setup
+from matrix.measure.tasks import plan_tasks
+from matrix.model import Architecture, Cell, Check, Failure, Loader, Run
 from matrix.process import run as runner
 from matrix.process.sandbox import Isolation, Sandbox
 from matrix.results.read import read_run
@@ -185,15 +189,49 @@ def test_a_reference_is_simply_measured(tmp_path: Path) -> None:
     assert list(Machine(tmp_path, Sandbox(Isolation.NONE), reference).run()) == ["newest"]
 
 
-def test_this_projects_own_commits_measure_with_their_own_probe(tmp_path: Path) -> None:
-    repository = tmp_path / "project"
-    (repository / "matrix" / "probe").mkdir(parents=True)
+def project(repository: Path, *files: str) -> dict[str, str]:
+    """The pin of a commit of a stand-in for this project, which has these files and a changed model.py."""
+    for file in ("matrix/probe/__main__.py", *files):
+        (repository / file).parent.mkdir(parents=True, exist_ok=True)
+        (repository / file).touch()
     (repository / "matrix" / "model.py").write_text("changed = True")
     git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b.example"]
     for step in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
         subprocess.run([*git, *step], check=True)
     sha = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    side = PlannedRevision(Role.NEWEST, {"zero3-matrix": f"git+{repository.as_uri()}@{sha}"})
+    return {"zero3-matrix": f"git+{repository.as_uri()}@{sha}"}
+
+
+ONLY_LOAD = "assert all(key[2] == 'load' for key in keys), keys; " + EVERY_CASE
+NEW_FAILS = "environment(); [case(key, 'crash' if key[2] == 'save' else 'pass', (3, 3)) for key in keys]; end()"
+
+
+@pytest.mark.parametrize(
+    ("acts", "outcome"), [(EVERY_CASE, Outcome.UNCHANGED), (NEW_FAILS, Outcome.NEW_BROKEN)], ids=["passes", "fails"]
+)
+def test_a_check_that_base_does_not_have_is_new_on_head(tmp_path: Path, acts: str, outcome: Outcome) -> None:
+    base = project(tmp_path / "base", "matrix/checks/__init__.py", "matrix/checks/load.py")
+    head = project(tmp_path / "head", "matrix/checks/load.py", "matrix/checks/save.py")
+    sides = (PlannedRevision(Role.BASE, base), PlannedRevision(Role.HEAD, head))
+    both = ComparisonJob("change", sides, NAMES, checks=(Check("load"), Check("save")))
+    machine = Machine(tmp_path, Sandbox(Isolation.NONE), both)
+    machine.sides[Role.BASE].acts(ONLY_LOAD)
+    machine.sides[Role.HEAD].acts(acts)
+    cells = machine.run()
+    assert all(cell.complete and not cell.error for cell in cells.values())
+    keys = [key for task in plan_tasks(machine.means.architectures, both.loaders, both.checks) for key in task.keys]
+    found = compare({Role(role): Run((cell,)) for role, cell in cells.items()}, keys).compared
+    assert {(one.key.check, one.outcome) for one in found} == {("load", Outcome.UNCHANGED), ("save", outcome)}
+    assert {one.reason.partition(",")[0] for one in found if one.key.check == "save"} == {"base has no such check"}
+
+
+def test_commits_from_before_the_folder_of_checks_have_the_first_two(tmp_path: Path) -> None:
+    assert Setup(tmp_path).checks == {"load", "save"}
+    assert Setup().checks >= {*CHECKS}
+
+
+def test_this_projects_own_commits_measure_with_their_own_probe(tmp_path: Path) -> None:
+    side = PlannedRevision(Role.NEWEST, project(tmp_path / "project"))
     machine = Machine(tmp_path, Sandbox(Isolation.NONE), ComparisonJob("newest", (side,), NAMES))
     path = tmp_path / "path"
     machine.sides[Role.NEWEST].acts(f"Path({str(path)!r}).write_text(os.environ['PYTHONPATH']); {EVERY_CASE}")
