@@ -21,12 +21,12 @@ from bot.settings import Settings
 from matrix.catalog.catalog import catalog_hash, load_catalog
 from matrix.checks import CHECKS
 from matrix.environments.packages import CROSSED, PACKAGES, TIPS
-from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError
-from matrix.history.archive import has_cell, merge, publish
+from matrix.errors import INFRASTRUCTURE, MatrixError
+from matrix.history.archive import has_cell, merge, store
 from matrix.history.attempts import query_attempts, read_duration
 from matrix.history.build import build_database
 from matrix.history.database import History, open_database
-from matrix.history.files import HALF, CellState, default_database
+from matrix.history.files import CellState, default_database
 from matrix.measure.fingerprint import compute_probe_hash
 from matrix.model import Loader
 from matrix.nightly.plan import NightlyPlan
@@ -135,11 +135,5 @@ def store_records(plan: NightlyPlan, found: CollectedFiles, label: str, history:
 def _store_rejected(history: Path, night: date, name: str, content: bytes) -> Path:
     """Stores a file that is not believed, unchanged, under a name that no reader of the history takes for records."""
     place = history / night.isoformat() / f"{name}.jsonl.refused"
-    half = place.with_name(f"{place.name}{HALF}")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        half.write_bytes(content)
-        publish(half, place)
-    except OSError as error:
-        raise OutputError(place, error) from error
+    store(place, content)
     return place

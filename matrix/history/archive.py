@@ -72,7 +72,8 @@ def archive(run: Path, history: Path, night: date, *, wait: bool = True) -> tupl
         contents = {_place(folder, file.name): _finished(file) for file in files}
         _reject_other(contents)
         for place, content in contents.items():
-            _keep(place, content)
+            if not place.exists():
+                store(place, pack(content))
     return tuple(contents)
 
 
@@ -129,13 +130,12 @@ def _kept(place: Path) -> bytes | None:
         return None
 
 
-def _keep(place: Path, content: bytes) -> None:
-    if place.exists():
-        return
+def store(place: Path, content: bytes) -> None:
+    """Writes a file whole or not at all; raises OutputError."""
     half = place.with_name(f"{place.name}{HALF}")
     try:
-        place.parent.mkdir(exist_ok=True)
-        half.write_bytes(pack(content))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        half.write_bytes(content)
         publish(half, place)
     except OSError as error:
         raise OutputError(place, error) from error

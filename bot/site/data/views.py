@@ -63,3 +63,16 @@ class FailureLink:
     verdict: Verdict
     text: Words
     page: str
+
+
+@dataclass(frozen=True)
+class VerdictEntry:
+    """A verdict in words; `wrong` when ZeRO-3 left wrong values, or no model at all."""
+
+    verdict: Verdict
+    word: str
+    meaning: str
+    wrong: bool
+
+
+VERDICTS = tuple(VerdictEntry(one, one.row.word, one.row.meaning, one.wrong_values) for one in Verdict)

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from bot.site.data import urls
 from bot.site.data.site_index import SiteIndex
+from bot.site.data.views import VERDICTS, VerdictEntry
 from bot.text import clip, render_json, strip_marks
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
 from matrix.checks import case_keys
@@ -21,16 +22,6 @@ from matrix.verdicts import Verdict
 
 VERSION: Final = 1
 FOLDER: Final = f"api/v{VERSION}"
-
-
-@dataclass(frozen=True)
-class VerdictEntry:
-    """A verdict in words; `wrong` when ZeRO-3 left wrong values, or no model at all."""
-
-    verdict: Verdict
-    word: str
-    meaning: str
-    wrong: bool
 
 
 @dataclass(frozen=True)
@@ -129,7 +120,7 @@ def _index(site: SiteIndex) -> IndexFile:
     return IndexFile(
         VERSION,
         site.night,
-        tuple(VerdictEntry(one, one.row.word, one.row.meaning, one.wrong_values) for one in Verdict),
+        VERDICTS,
         tuple(_environment(site, reading) for reading in site.readings),
         tuple(ArchitectureEntry(clip(name), urls.architecture(name), _file(name)) for name in site.architectures),
     )

@@ -19,7 +19,7 @@ from bot.text import Code, clip
 from matrix.checks import case_keys
 from matrix.history.case_history import NightVerdict
 from matrix.history.snapshot import DatedCase, Reading
-from matrix.model import CaseKey, Check, EnvironmentInfo, Loader, Tensors
+from matrix.model import CaseKey, Check, EnvironmentInfo, Loader
 from matrix.verdicts import Verdict
 
 TENSORS_SHOWN: Final = 60
@@ -48,7 +48,6 @@ class CaseDetail:
     verdict: Verdict
     night: date
     since: date
-    tensors: Tensors
     compared: str
     wrong: int
     sites: tuple[SiteView, ...]
@@ -128,7 +127,6 @@ def _entry(
         verdict=case.verdict,
         night=dated.night,
         since=dated.since,
-        tensors=case.tensors,
         compared=found.compared,
         wrong=found.total,
         sites=found.sites,

@@ -43,7 +43,6 @@ class EnvironmentPage(Page):
     flaky: int
     racy: bool
     view: EnvironmentView
-    gap: str
     shares: tuple[LoaderShare, ...]
     architectures: tuple[ArchitectureLine, ...]
 
@@ -63,7 +62,6 @@ def build(site: SiteIndex, reading: Reading) -> EnvironmentPage:
     """Builds the page of an environment."""
     link = site.of(reading)
     lines = sorted((build_architecture_line(site, reading, name) for name in site.architectures), key=_worst_first)
-    view = build_environment_view("environment", reading.cell, link.label, site.lock)
     return EnvironmentPage(
         path=link.page,
         title=link.label,
@@ -74,8 +72,7 @@ def build(site: SiteIndex, reading: Reading) -> EnvironmentPage:
         changed=max((dated.since for dated in reading.cases.values()), default=None),
         flaky=reading.flaky,
         racy=reading.flaky >= RACE,
-        view=view,
-        gap=view.gap,
+        view=build_environment_view("environment", reading.cell, link.label, site.lock),
         shares=tuple(LoaderShare(loader, count_share(site, reading, loader)) for loader in Loader),
         architectures=tuple(add_anchors(lines, lambda one: f"worst-{one.worst or 'untested'}")),
     )

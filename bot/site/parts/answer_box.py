@@ -10,7 +10,7 @@ from typing import Final
 from bot.site.data import urls
 from bot.site.data.links import get_verdict, link_failure
 from bot.site.data.site_index import SiteIndex
-from bot.site.data.views import FailureLink, Words
+from bot.site.data.views import VERDICTS, FailureLink, VerdictEntry, Words
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, find_tried
 from matrix.advice.safety import answer_pairs as answers_of
@@ -59,21 +59,11 @@ class AnswerArchitecture:
 
 
 @dataclass(frozen=True)
-class AnswerVerdict:
-    """A verdict in words; `wrong` when ZeRO-3 left wrong values, or no model at all."""
-
-    verdict: Verdict
-    word: str
-    meaning: str
-    wrong: bool
-
-
-@dataclass(frozen=True)
 class Answers:
     """All that the answer box knows. `transformers` and `deepspeeds` are the measured versions, the oldest first."""
 
     cases: tuple[str, ...]
-    verdicts: tuple[AnswerVerdict, ...]
+    verdicts: tuple[VerdictEntry, ...]
     devices: tuple[Device, ...]
     transformers: tuple[Code, ...]
     deepspeeds: tuple[Code, ...]
@@ -88,9 +78,7 @@ def build_answers(site: SiteIndex) -> Answers:
     letters = _letters(site)
     return Answers(
         cases=tuple(f"{loader} {check}" for loader, check in LOADERS_AND_CHECKS),
-        verdicts=tuple(
-            AnswerVerdict(verdict, verdict.row.word, verdict.row.meaning, verdict.wrong_values) for verdict in Verdict
-        ),
+        verdicts=VERDICTS,
         devices=site.devices,
         transformers=tuple(clip(version or "?") for version in site.transformers),
         deepspeeds=tuple(clip(version or "?") for version in site.deepspeeds),

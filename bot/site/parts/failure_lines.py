@@ -9,17 +9,6 @@ from matrix.advice.known import Known
 
 
 @dataclass(frozen=True)
-class KnownLink:
-    """What is known upstream of a failure."""
-
-    id: str
-    title: str
-    issues: tuple[str, ...]
-    state: str
-    fixed_in: str
-
-
-@dataclass(frozen=True)
 class FailureLine:
     """A failure in the list of all, and how far it reaches."""
 
@@ -28,7 +17,7 @@ class FailureLine:
     cases: int
     architectures: int
     environments: int
-    known: tuple[KnownLink, ...]
+    known: tuple[Known, ...]
 
 
 def build_failure_line(failure: UpstreamFailure) -> FailureLine:
@@ -39,9 +28,5 @@ def build_failure_line(failure: UpstreamFailure) -> FailureLine:
         cases=len(failure.places),
         architectures=len({place.case.architecture for place in failure.places}),
         environments=len({place.environment.id for place in failure.places}),
-        known=tuple(_known(known) for known in failure.known),
+        known=tuple(failure.known),
     )
-
-
-def _known(known: Known) -> KnownLink:
-    return KnownLink(known.id, known.title, tuple(known.issues), known.state, known.fixed_in)

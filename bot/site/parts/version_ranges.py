@@ -33,7 +33,7 @@ class Span:
 
 @dataclass(frozen=True)
 class VersionRange:
-    """Where a case changes from wrong to right or back along one `axis`, with each of the `others` on the other one.
+    """Where a case changes from wrong to right or back along one `axis`, the same with several versions on the other one.
 
     A span that is `right` after one that is not begins with a first good version, and the other way round.
     """
@@ -42,7 +42,6 @@ class VersionRange:
     loader: Loader
     check: Check
     axis: Axis
-    others: tuple[Code, ...]
     spans: tuple[Span, ...]
     text: Words
 
@@ -83,7 +82,7 @@ def _version_ranges_of(site: SiteIndex, device: Device, key: CaseKey, axis: Axis
 def _version_range(device: Device, key: CaseKey, axis: Axis, lines: Sequence[_Line]) -> VersionRange:
     others = tuple(clip(other) for other, _ in lines)
     spans = tuple(_joined(same) for same in zip(*(spans for _, spans in lines), strict=True))
-    return VersionRange(device, key.loader, key.check, axis, others, spans, _words(axis, others, spans))
+    return VersionRange(device, key.loader, key.check, axis, spans, _words(axis, others, spans))
 
 
 def _joined(same: Sequence[Span]) -> Span:

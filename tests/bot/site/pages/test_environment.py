@@ -19,7 +19,7 @@ def test_an_environment_has_the_worst_first_and_says_where_a_verdict_begins() ->
 
 def test_an_environment_that_failed_is_untested_and_stale() -> None:
     page = next(page for page in environment.PAGE.pages(small()) if page.environment.transformers == "9.9.9")
-    assert page.gap == "could not be measured"
+    assert page.view.gap == "could not be measured"
     assert {cell.verdict for line in page.architectures for cell in line.cells} == {None}
     assert len(page.environment.stale) == 1
 
