@@ -13,7 +13,8 @@ from bot.comment.words import ROLES, clean_words
 from bot.text import Code, Sentence, count, join_words
 from bot.untrusted.artifacts import Rejected
 from matrix.checks import CHECKS
-from matrix.comparison.compare import ComparedCase, Comparison, Outcome, Role
+from matrix.comparison.compare import ComparedCase, Comparison, Role
+from matrix.comparison.outcome import Outcome
 from matrix.model import Check
 from matrix.verdicts import Verdict
 

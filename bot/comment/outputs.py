@@ -16,7 +16,8 @@ from bot.github.types import Annotation, CheckRun
 from bot.render import render
 from bot.text import Code, clip, strip_marks
 from bot.untrusted.artifacts import Rejected
-from matrix.comparison.compare import Comparison, Outcome, Role
+from matrix.comparison.compare import Comparison, Role
+from matrix.comparison.outcome import Outcome
 from matrix.comparison.plan import ComparisonPlan
 from matrix.environments.packages import INSTALLABLE, PACKAGES, PROJECT, RECORDED
 from matrix.model import CaseKey

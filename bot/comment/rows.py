@@ -14,7 +14,8 @@ from bot.report.evidence import Signature, build_evidence
 from bot.report.labels import DEFAULT_WORLD_SIZE
 from bot.text import MESSAGE_LIMIT, Code, clip, join_words
 from bot.untrusted.artifacts import Rejected
-from matrix.comparison.compare import Attribution, ComparedCase, Comparison, Outcome, Role
+from matrix.comparison.compare import ComparedCase, Comparison, Role
+from matrix.comparison.outcome import Attribution, Outcome
 from matrix.model import Case, Loader
 from matrix.text import join_lines
 from matrix.verdicts import Verdict

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 
 from bot.text import Code, Sentence, clip
-from matrix.comparison.compare import Attribution, Role
+from matrix.comparison.compare import Role
+from matrix.comparison.outcome import Attribution
 from matrix.text import join_lines
 
 ROLES: Mapping[Role, str] = {

@@ -12,21 +12,6 @@ from matrix.comparison.outcome import Attribution, MeasuredCase, Outcome, attrib
 from matrix.model import Case, CaseKey, Check, Failure, Loader, Run
 from matrix.verdicts import Verdict
 
-__all__ = [
-    "DETECTING",
-    "Attribution",
-    "ComparedCase",
-    "Comparison",
-    "Outcome",
-    "Role",
-    "attribute",
-    "compare",
-    "compare_all",
-    "find_suspects",
-    "pair_runs",
-]
-
-
 DETECTING: Final = Check("load")
 """The check that must find the known bug, buffers lost while loading, in the last release that has it."""
 

@@ -6,7 +6,8 @@ PURE: no input or output.
 from collections.abc import Iterator
 from typing import Any
 
-from matrix.comparison.compare import Comparison, Outcome, Role
+from matrix.comparison.compare import Comparison, Role
+from matrix.comparison.outcome import Outcome
 from matrix.text import make_printable
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from bot.comment.context import Facts
 from bot.loading_code.affected import Touched
-from matrix.comparison.compare import Attribution, ComparedCase, Comparison, Outcome, Role
+from matrix.comparison.compare import ComparedCase, Comparison, Role
+from matrix.comparison.outcome import Attribution, Outcome
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
 from matrix.model import Case, CaseKey, Check, Failure, Loader, Run
 from matrix.verdicts import Verdict

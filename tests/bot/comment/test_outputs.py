@@ -10,7 +10,8 @@ from bot.comment.shorten import CALM, SHORTENING
 from bot.comment.state import Headline
 from bot.text import Code, strip_marks
 from bot.untrusted.artifacts import Rejected
-from matrix.comparison.compare import Attribution, Comparison, Outcome, Role
+from matrix.comparison.compare import Comparison, Role
+from matrix.comparison.outcome import Attribution, Outcome
 from matrix.comparison.plan import PlannedRevision
 from matrix.model import Check, Kind, Run
 from matrix.verdicts import Verdict

@@ -15,7 +15,8 @@ from bot.loading_code.affected import Touched
 from bot.text import Code
 from bot.untrusted.artifacts import Rejected
 from matrix.checks import CHECKS
-from matrix.comparison.compare import Attribution, ComparedCase, Comparison, Outcome, Role
+from matrix.comparison.compare import ComparedCase, Comparison, Role
+from matrix.comparison.outcome import Attribution, Outcome
 from matrix.comparison.plan import PlannedRevision
 from matrix.model import Case, CaseKey, Check, EnvironmentInfo, Failure, Finding, Kind, Loader, Run, Tensors, What
 from matrix.verdicts import Verdict

@@ -12,17 +12,8 @@ from typer.testing import CliRunner
 
 from matrix.__main__ import app
 from matrix.checks import CHECKS
-from matrix.comparison.compare import (
-    Attribution,
-    Comparison,
-    Outcome,
-    Role,
-    attribute,
-    compare,
-    find_suspects,
-    pair_runs,
-)
-from matrix.comparison.outcome import MeasuredCase, classify, is_failing, signature
+from matrix.comparison.compare import Comparison, Role, compare, find_suspects, pair_runs
+from matrix.comparison.outcome import Attribution, MeasuredCase, Outcome, attribute, classify, is_failing, signature
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Kind, Loader, Run, Tensors
 from matrix.results.write import append
 from matrix.verdicts import Verdict
