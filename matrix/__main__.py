@@ -10,10 +10,10 @@ try:
     import rich  # noqa: F401
     import tomllib  # noqa: F401 - not in Python 3.10
     import typer
-except ModuleNotFoundError as lacking:
+except ModuleNotFoundError as missing:
     sys.stderr.write(
-        f"error: {sys.executable} lacks {lacking.name}. What is measured need not have it: `nox -s host` installs what the "
-        f"command line needs, then `.nox/host/bin/python -m matrix check TARGET --python {sys.executable}`\n"
+        f"error: {missing.name} is missing in {sys.executable}. The measured interpreter does not need it: `nox -s host` "
+        f"installs what the command line needs, then `.nox/host/bin/python -m matrix check TARGET --python {sys.executable}`\n"
     )
     sys.exit(3)
 

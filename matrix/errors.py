@@ -119,7 +119,7 @@ class NoHistoryError(MatrixError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is not a folder: a history has a folder of record files for each night, like 2026-11-22"
+            f"{path} is not a folder: a history has a folder of record files for each nightly run, like 2026-11-22"
         )
 
 
@@ -129,7 +129,7 @@ class UnknownSourceError(MatrixError):
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(
             f"{path} {what}. Advice comes from a folder of results (`nox -s zero3_matrix` writes one), a history "
-            "(a folder of records for each night) or its database, or the address of a published site"
+            "(a folder of records for each nightly run) or its database, or the address of a published site"
         )
 
 

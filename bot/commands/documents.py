@@ -66,7 +66,7 @@ def packages() -> str:
     """Lists the packages that an environment may pin."""
     shown = (package for package in PACKAGES.values() if package.name in INSTALLABLE)
     return table(
-        ("package", "pull requests of", "variable", "tip measured every night"),
+        ("package", "pull requests of", "variable", "tip measured nightly"),
         ((f"`{one.name}`", one.repository or "-", f"`{one.variable}`", "yes" if one.tip else "-") for one in shown),
     )
 

@@ -59,10 +59,10 @@ def keep_command(plan_file: PlanFile = "-") -> None:
     found = collect_files(night, download_archives(connect(context, load_settings().login), context, night))
     label = f"{context.run}-{context.attempt}"
     pushed = history_branch(context).add(
-        lambda history: store_records(night, found, label, history), f"night of {night.night}"
+        lambda history: store_records(night, found, label, history), f"nightly run of {night.night}"
     )
     missing = len(night.cells) - len(found.believed)
-    states = ["uploaded"] * len(found.believed) + ["without results"] * missing + ["refused"] * len(found.rejected)
+    states = ["uploaded"] * len(found.believed) + ["without results"] * missing + ["rejected"] * len(found.rejected)
     actions.write_summary(context, nightly_words.render_collect_summary(states, found.words, pushed=pushed))
 
 

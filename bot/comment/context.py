@@ -1,4 +1,4 @@
-"""PURE. The frozen context of the comment, the check run and the step summary. Golden tests compare it, not its text.
+"""The frozen context of the comment, the check run and the step summary. Golden tests compare it, not its text.
 
 PURE: no input or output.
 """

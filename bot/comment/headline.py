@@ -1,4 +1,4 @@
-"""PURE. Sums up a comparison in one sentence; what was not tested never passes.
+"""Sums up a comparison in one sentence; what was not tested never passes.
 
 PURE: no input or output.
 """

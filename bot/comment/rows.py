@@ -1,4 +1,4 @@
-"""PURE. Turns the cases of a comparison into rows of a comment: each failing architecture, and what was not measured.
+"""Turns the cases of a comparison into rows of a comment: each failing architecture, and what was not measured.
 
 PURE: no input or output.
 """

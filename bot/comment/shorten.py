@@ -1,4 +1,4 @@
-"""PURE. Keeps text within a size budget: parts of its context shrink in a fixed order, so that no table or fence is cut.
+"""Keeps text within a size budget: parts of its context shrink in a fixed order, so that no table or fence is cut.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. The state that our comment on a pull request keeps of the run that it reports.
+"""The state that our comment on a pull request keeps of the run that it reports.
 
 PURE: no input or output.
 """

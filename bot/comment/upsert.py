@@ -1,4 +1,4 @@
-"""PURE. Decides what happens to the one comment of a pull request: found by author and marker, edited in place.
+"""Decides what happens to the one comment of a pull request: found by author and marker, edited in place.
 
 A new comment, which notifies people, is written when a result got worse.
 

@@ -1,4 +1,4 @@
-"""PURE. The words of the comment: how roles and attributions are called in it.
+"""The words of the comment: how roles and attributions are called in it.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. Parses the events that start the bot, strictly; of the payload only the fields that are listed here.
+"""Parses the events that start the bot, strictly; of the payload only the fields that are listed here.
 
 Fields carry GitHub's own names (https://docs.github.com/webhooks/webhook-events-and-payloads). Text in them is hostile.
 

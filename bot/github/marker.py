@@ -1,4 +1,4 @@
-"""PURE. The hidden last line of a comment or an issue of ours, which keeps a value from one job to the next.
+"""The hidden last line of a comment or an issue of ours, which keeps a value from one job to the next.
 
 PURE: no input or output.
 """

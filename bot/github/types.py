@@ -1,4 +1,4 @@
-"""PURE. GitHub's objects as the bot sees them, and the patterns of their fields; no PyGithub outside of bot/github.
+"""GitHub's objects as the bot sees them, and the patterns of their fields; no PyGithub outside of bot/github.
 
 PURE: no input or output.
 """

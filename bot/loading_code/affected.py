@@ -1,4 +1,4 @@
-"""PURE. Finds the loading code that a change touches, and which architectures and checks it affects.
+"""Finds the loading code that a change touches, and which architectures and checks it affects.
 
 The path and the symbol that encloses each changed line decide, with the table in loading_code.toml. What cannot be
 determined counts as loading code.

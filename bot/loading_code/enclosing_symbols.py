@@ -1,4 +1,4 @@
-"""PURE. Finds what encloses each line of a piece of Python, from its indentation and the symbol that git names above it.
+"""Finds what encloses each line of a piece of Python, from its indentation and the symbol that git names above it.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. Parses the hunks of a patch: which lines of code changed, and what function, class or assignment encloses each.
+"""Parses the hunks of a patch: which lines of code changed, and what function, class or assignment encloses each.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. Finds which models of transformers are built from which others, from the imports in their sources.
+"""Finds which models of transformers are built from which others, from the imports in their sources.
 
 PURE: no input or output.
 """

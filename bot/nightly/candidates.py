@@ -1,4 +1,4 @@
-"""PURE. Lists what a nightly run may measure: the nightly set, new releases, and the tips of upstream's branches.
+"""Lists what a nightly run may measure: the nightly set, new releases, and the tips of upstream's branches.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. Checks what the machines of a nightly run uploaded, and says what is wrong with files that it does not believe.
+"""Checks what the machines of a nightly run uploaded, and says what is wrong with files that it does not believe.
 
 Releases and branches of other projects ran on those machines. The plan says what a machine should have measured. Its file
 counts where it is what this project writes about the very cell that was asked for.

@@ -1,4 +1,4 @@
-"""PURE. Finds out whether a record was made from the same inputs that would be measured now.
+"""Finds out whether a record was made from the same inputs that would be measured now.
 
 PURE: no input or output.
 """

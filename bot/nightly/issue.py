@@ -1,4 +1,4 @@
-"""PURE. The issue that reports what changed between nightly runs: its text, and what is done with it after a run.
+"""The issue that reports what changed between nightly runs: its text, and what is done with it after a run.
 
 Like `bot.pull_requests.tracking_issue` it keeps its state in a marker, the last line of its text; what people read is made
 from that. It is opened when something turns wrong or no run begins, closed when all is right again, and there is only one.
@@ -180,7 +180,7 @@ def _state(known: NightlyState) -> Iterator[str]:
     complete, failed, unfinished, refused = known.counts
     if any(known.counts):
         told = f"{complete:,} cells complete, {failed:,} not installable, {unfinished:,} not finished"
-        yield f"The nightly run of {known.night}: {told}, {count(refused, 'file')} refused."
+        yield f"The nightly run of {known.night}: {told}, {count(refused, 'file')} rejected."
     if known.late:
         yield (
             f"**No nightly run has begun since {known.night}.** What the site shows is of then."

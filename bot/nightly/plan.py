@@ -1,4 +1,4 @@
-"""PURE. Decides which cells a nightly run measures and why, why not the others, and on which machine.
+"""Decides which cells a nightly run measures and why, why not the others, and on which machine.
 
 A cell is measured when its inputs changed since its newest attempt (`bot.nightly.input_changes`), when that attempt was not
 completed, and when it was measured long ago: what nobody pins (accelerate, tokenizers ...) changes as well.

@@ -1,4 +1,4 @@
-"""PURE. Writes the step summaries of the workflow: what a nightly run measures and why, and what was collected.
+"""Writes the step summaries of the workflow: what a nightly run measures and why, and what was collected.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. Finds what got worse in the history and still is, and what passes again, from each case's verdicts over time.
+"""Finds what got worse in the history and still is, and what passes again, from each case's verdicts over time.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. Parses commands in comments: `/zero3 run [selector]`, `rerun`, `explain ARCHITECTURE`, `mute`, `unmute`.
+"""Parses commands in comments: `/zero3 run [selector]`, `rerun`, `explain ARCHITECTURE`, `mute`, `unmute`.
 
 PURE: no input or output.
 """

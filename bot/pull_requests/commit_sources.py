@@ -1,4 +1,4 @@
-"""PURE. Turns commits of pull requests into pins that can be installed, and nothing else into one.
+"""Turns commits of pull requests into pins that can be installed, and nothing else into one.
 
 PURE: no input or output.
 """

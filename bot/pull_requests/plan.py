@@ -1,4 +1,4 @@
-"""PURE. Plans what is measured for a pull request, from what it affects.
+"""Plans what is measured for a pull request, from what it affects.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. Finds the pull request of a workflow run from GitHub's data only, never from the run's artifacts.
+"""Finds the pull request of a workflow run from GitHub's data only, never from the run's artifacts.
 
 A run of a fork lists no pull requests (https://github.com/actions/runner/issues/3444) and a commit of a fork belongs to
 none, so the pull request is looked for by its branch, and must be the only one.

@@ -1,4 +1,4 @@
-"""PURE. The project's tracking issue: results that the bot may not post upstream, and how far `watch` has come.
+"""The project's tracking issue: results that the bot may not post upstream, and how far `watch` has come.
 
 The state is in a marker, the last line of the text; what people read is rendered from it.
 

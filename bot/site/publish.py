@@ -56,7 +56,7 @@ def _write_task(root: Path, site: SiteIndex, task: Task) -> int:
 
 
 def _write_files(root: Path, site: SiteIndex) -> int:
-    """Writes all files that are no pages; returns how many."""
+    """Writes all files other than pages; returns how many."""
     files = dict(_files(site))
     for path, content in files.items():
         write_file(root / path, content)

@@ -1,4 +1,4 @@
-"""PURE. Reads the artifacts of a comparison's jobs, which ran a stranger's code: bytes in, believed runs out.
+"""Reads the artifacts of a comparison's jobs, which ran a stranger's code: bytes in, believed runs out.
 
 The plan says what a job should have measured, never the artifact (see `bot.pull_requests.assess.recompute_plan`). A claim
 of an artifact counts where it is what this project writes, about an environment and cases that the plan names; the rest

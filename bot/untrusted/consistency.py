@@ -1,4 +1,4 @@
-"""PURE. Finds records that contradict themselves: the project's own probe never writes them, a stranger's code might.
+"""Finds records that contradict themselves: the project's own probe never writes them, a stranger's code might.
 
 PURE: no input or output.
 """

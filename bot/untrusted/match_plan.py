@@ -1,4 +1,4 @@
-"""PURE. Compares the cell that a stranger's code claims to have measured with the plan.
+"""Compares the cell that a stranger's code claims to have measured with the plan.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. Which pairs of versions are safe for an architecture, as far as was measured; what was not is never called safe.
+"""Which pairs of versions are safe for an architecture, as far as was measured; what was not is never called safe.
 
 PURE: no input or output.
 """

@@ -64,7 +64,7 @@ def load_known(path: Path = PATH) -> tuple[Known, ...]:
 
 def _problems(name: str, entry: Any) -> list[str]:
     if not isinstance(entry, Mapping):
-        return ["is no table"]
+        return ["is not a table"]
     problems = [] if _ID.fullmatch(name) else ["a name is lowercase words with hyphens"]
     try:
         known = _ENTRY.validate_python({**entry, "id": name})

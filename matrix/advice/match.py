@@ -1,4 +1,4 @@
-"""PURE. Decides whether an exception or a wrong tensor looks like a known failure.
+"""Decides whether an exception or a wrong tensor looks like a known failure.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. The one rule for what is safe: advice, the pages, the answer box and the badges all ask here.
+"""The one rule for what is safe: advice, the pages, the answer box and the badges all ask here.
 
 PURE: no input or output.
 """

@@ -6,7 +6,7 @@ from typing import Final
 
 from matrix.advice.advice_file import PATH
 from matrix.errors import ResultsError, UnknownSourceError
-from matrix.history.files import parse_night
+from matrix.history.files import parse_date
 
 _SQLITE: Final = b"SQLite format 3\0"
 """How a database begins: https://www.sqlite.org/fileformat.html."""
@@ -37,7 +37,7 @@ def detect_source_type(source: str) -> SourceType:
 
 def _is_night(folder: Path) -> bool:
     try:
-        parse_night(folder.name)
+        parse_date(folder.name)
     except ResultsError:
         return False
     return True
@@ -58,7 +58,7 @@ def _instead(path: Path) -> str:
     if not path.exists():
         return "is not there"
     if any(path.glob("*.jsonl.gz")):
-        return "is one night of a history: name the folder that it is in"
+        return "is one nightly run of a history: name the folder that it is in"
     if (path / PATH).exists():
         return "is a site on disk: name the address it is published at, or what it was made of"
-    return "holds neither results (*.jsonl) nor nights (2026-11-22)"
+    return "holds neither results (*.jsonl) nor nightly runs (2026-11-22)"

@@ -1,4 +1,4 @@
-"""PURE. Formats advice as lines for a terminal and as values for programs.
+"""Formats advice as lines for a terminal and as values for programs.
 
 PURE: no input or output.
 """

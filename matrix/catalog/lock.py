@@ -7,7 +7,7 @@ from typing import Any, Final
 from packaging.version import Version
 
 from matrix.model import Architecture
-from matrix.versions import parse_version
+from matrix.versions import parse_version, version_key
 
 TINY: Final = "its tiny model"
 """How a reason begins that is about the tiny model: the full-size one may well be measured."""
@@ -43,7 +43,7 @@ class LockedArchitecture:
 
 def _holding(table: Mapping[str, Mapping[str, Any]], transformers: str) -> Mapping[str, Any]:
     """Returns what holds in that version: from the nearest one that is not newer, else from the oldest that is known."""
-    known = sorted(table, key=Version)
+    known = sorted(table, key=version_key)
     wanted = parse_version(transformers)
     older = [version for version in known if wanted is None or Version(version) <= wanted]
     return table[(older or known[:1])[-1]] if known else {}

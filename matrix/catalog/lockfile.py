@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from packaging.version import Version
 from pydantic import TypeAdapter, ValidationError
 
 from matrix.catalog.lock import Lock
 from matrix.environments.spec import Environment
 from matrix.errors import DataFileError
+from matrix.versions import version_key
 
 PATH = Path(__file__).parents[1] / "catalog.lock.json"
 
@@ -58,7 +58,7 @@ def format_lock(lock: Lock) -> str:
     values["architectures"] = [_without_empty_configs(one) for one in sorted(values["architectures"], key=_by_id)]
     values["versions"] = {
         version: {name: value for name, value in values["versions"][version].items() if value}
-        for version in sorted(values["versions"], key=Version)
+        for version in sorted(values["versions"], key=version_key)
     }
     for looked in values["versions"].values():
         looked.update({why: dict(sorted(looked.get(why, {}).items())) for why in ("unchecked", "broken")})

@@ -1,4 +1,4 @@
-"""PURE. Compares a base run with a head run: what each case's change of verdict means, and which package caused it.
+"""Compares a base run with a head run: what each case's change of verdict means, and which package caused it.
 
 PURE: no input or output.
 """

@@ -1,4 +1,4 @@
-"""PURE. Classifies what became of a case between base and head, and attributes it: total functions of what was measured.
+"""Classifies what became of a case between base and head, and attributes it: total functions of what was measured.
 
 PURE: no input or output.
 """

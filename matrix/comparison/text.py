@@ -1,4 +1,4 @@
-"""PURE. A comparison as lines for a terminal and as values for programs.
+"""A comparison as lines for a terminal and as values for programs.
 
 PURE: no input or output.
 """

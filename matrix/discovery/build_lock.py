@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from packaging.version import Version
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
@@ -21,6 +20,7 @@ from matrix.errors import ProbeDiedError
 from matrix.measure.probe_process import ask as ask_probe
 from matrix.measure.probe_process import last_line
 from matrix.progress import TerminalProgress
+from matrix.versions import version_key
 
 PROCESSES = 2
 
@@ -61,9 +61,9 @@ def ask_census(entries: Sequence[Mapping[str, Any]], interpreter: Path, log: Pat
 
 def pick_environments(environments: Sequence[Environment]) -> list[Environment]:
     """Returns one environment for each version of transformers, the one with the newest deepspeed, the newest first."""
-    by_deepspeed = sorted(environments, key=lambda environment: Version(environment.deepspeed))
+    by_deepspeed = sorted(environments, key=lambda environment: version_key(environment.deepspeed))
     versions = {environment.transformers: environment for environment in by_deepspeed}
-    return [versions[version] for version in sorted(versions, key=Version, reverse=True)]
+    return [versions[version] for version in sorted(versions, key=version_key, reverse=True)]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from matrix.catalog.families import choose_family
 from matrix.catalog.lock import TINY, Lock, LockedArchitecture, ScannedVersion
 from matrix.catalog.set_cover import cover, rank_head
 from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
+from matrix.versions import version_key
 
 Values = Mapping[str, Any]
 
@@ -86,7 +87,7 @@ class LockBuilder:
     def seed(self, name: str) -> Mapping[str, Any]:
         """Returns the recipe that made `name` tiny in the version before."""
         known = self.architectures.get(name)
-        return known.configs[min(known.configs, key=Version)] if known else {}
+        return known.configs[min(known.configs, key=version_key)] if known else {}
 
     def add(self, discovery: Discovery, answers: Sequence[CensusAnswer]) -> None:
         """Adds what was chosen and measured in one more version, older than all before."""
@@ -129,7 +130,7 @@ def _older(configs: Mapping[str, Values], config: Values, version: str) -> dict[
     """Returns `configs`, or other tables by version, extended to `version`: with one more, unless the oldest is the same."""
     if not configs:
         return {version: config}
-    oldest = min(configs, key=Version)
+    oldest = min(configs, key=version_key)
     if configs[oldest] == config:
         return {version: config, **{name: value for name, value in configs.items() if name != oldest}}
     return {version: config, **configs}

@@ -1,4 +1,4 @@
-"""Keeps the results of a run in a night of a history: whole files, once, written by one process at a time."""
+"""Keeps the results of a run in a nightly run of a history: whole files, once, written by one process at a time."""
 
 import fcntl
 import os
@@ -28,14 +28,14 @@ class HistoryBusyError(MatrixError):
 
 
 class AlreadyKeptError(MatrixError):
-    """The night holds another measurement of the same cells; the message names every one."""
+    """The nightly run holds another measurement of the same cells; the message names every one."""
 
     def __init__(self, files: tuple[Path, ...]) -> None:
         self.files = files
         names = "\n".join(map(str, files))
         super().__init__(
             f"these are kept already, with another content, and records are never replaced:\n{names}\n"
-            "archive the run into another night; nothing of it was archived now"
+            "archive the run into another nightly run; nothing of it was archived now"
         )
 
 

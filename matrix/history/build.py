@@ -10,7 +10,7 @@ from pathlib import Path
 from matrix.errors import OtherSchemaError, ResultsError
 from matrix.history.archive import lock_history
 from matrix.history.database import NewDatabase, create_database
-from matrix.history.files import CellState, folder_of, list_record_paths, parse_night, storable
+from matrix.history.files import CellState, folder_of, list_record_paths, parse_date, storable
 from matrix.history.reader import LIMITS, read_record_file
 from matrix.model import CaseKey
 from matrix.parallel import spread
@@ -58,7 +58,7 @@ def build_database(history: Path, database: Path, *, wait: bool = True) -> int:
             builder = _Builder(db, history)
             with spread(partial(_read_night, history), nights) as read:
                 for night in read:
-                    builder.add_night(night)
+                    builder.add_nightly_run(night)
             builder.add_evidence()
             db.save(database)
     return len(paths)
@@ -67,14 +67,14 @@ def build_database(history: Path, database: Path, *, wait: bool = True) -> int:
 def _read_night(history: Path, files: Sequence[tuple[int, str]]) -> list[_RecordFile | _Rejected]:
     """Returns what the files of a night say, or why one cannot be read."""
     few, rest = files[: LIMITS.files_of_a_night], files[LIMITS.files_of_a_night :]
-    words = f"its night has more than {LIMITS.files_of_a_night} files, which none has"
+    words = f"its nightly run has more than {LIMITS.files_of_a_night} files, which none has"
     too_many = [_Rejected(number, path, f"{path}: {words}") for number, path in rest]
     return [*(_read_file(history, number, path) for number, path in few), *too_many]
 
 
 def _read_file(history: Path, number: int, path: str) -> _RecordFile | _Rejected:
     try:
-        night = parse_night(path)
+        night = parse_date(path)
         cell = read_record_file(history, path)
     except (ResultsError, OtherSchemaError) as error:
         return _Rejected(number, path, str(error))
@@ -103,7 +103,7 @@ class _Builder:
         self._newest: dict[int, dict[int, tuple[int, str]]] = defaultdict(dict)
         """By environment and key: number and path of the last file that measured it."""
 
-    def add_night(self, files: Sequence[_RecordFile | _Rejected]) -> None:
+    def add_nightly_run(self, files: Sequence[_RecordFile | _Rejected]) -> None:
         """Adds the files of one night."""
         self._db.insert("file", [(file.number, file.path) for file in files])
         cells: dict[str, list[_RecordFile]] = defaultdict(list)

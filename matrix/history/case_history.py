@@ -15,8 +15,8 @@ from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)
-class NightVerdict:
-    """One night of a case: its verdict and record file, both None when that night did not measure it."""
+class NightlyVerdict:
+    """The verdict and record file of a case in one nightly run, both None when that run did not measure it."""
 
     night: date
     verdict: Verdict | None
@@ -47,7 +47,7 @@ _Paths = tuple[tuple[int, str | None], ...]
 
 def query_case_histories(
     history: History, environment: str, nights: Sequence[date]
-) -> dict[CaseKey, tuple[NightVerdict, ...]]:
+) -> dict[CaseKey, tuple[NightlyVerdict, ...]]:
     """Returns what each of `nights`, some in a row, says of every case of an environment, the oldest first.
 
     A case that none of them measured is left out.
@@ -62,7 +62,7 @@ def query_case_histories(
     paths = {coverages: _paths(ordinals, cells, coverages) for coverages in set(within.values())}  # a few
     changes = groupby(history.rows(_CHANGES, **wanted), itemgetter(0, 1, 2, 3))
     return {
-        case_key(*names): _night_verdicts(paths[within[key]], _changes_since(rows, ordinals[0]))
+        case_key(*names): _nightly_verdicts(paths[within[key]], _changes_since(rows, ordinals[0]))
         for (key, *names), rows in changes
         if key in within
     }
@@ -80,10 +80,10 @@ def _changes_since(rows: Iterable[Sequence[Any]], first: int) -> tuple[tuple[int
 
 
 @lru_cache  # most cases of an environment had the same history
-def _night_verdicts(days: _Paths, changes: tuple[tuple[int, str], ...]) -> tuple[NightVerdict, ...]:
+def _nightly_verdicts(days: _Paths, changes: tuple[tuple[int, str], ...]) -> tuple[NightlyVerdict, ...]:
     """Returns the nights of a case, which was measured on those of the `days` that have a record file."""
     since, verdicts = [night for night, _ in changes], [Verdict(verdict) for _, verdict in changes]
     return tuple(
-        NightVerdict(date.fromordinal(day), verdicts[bisect(since, day) - 1] if path else None, path)
+        NightlyVerdict(date.fromordinal(day), verdicts[bisect(since, day) - 1] if path else None, path)
         for day, path in days
     )

@@ -28,18 +28,18 @@ class VerdictChange:
 
 _NAMES: Final = 'name, architecture, loader, "check"'
 
-_FIRST_NIGHTS: Final = """
+_FIRST_NIGHTLY_RUNS: Final = """
 SELECT environment, "key", max(night) FROM change WHERE night <= :night GROUP BY environment, "key"
 """
 
 
-def query_first_nights(history: History, night: date = date.max) -> Mapping[str, Mapping[CaseKey, date]]:
+def query_first_nightly_runs(history: History, night: date = date.max) -> Mapping[str, Mapping[CaseKey, date]]:
     """Returns the first night of the verdict that each case has as of a `night`, by the names of the environments."""
     names: dict[int, str] = dict(history.rows("SELECT id, name FROM environment"))
     keys = history.rows('SELECT id, architecture, loader, "check" FROM "key"')
     key_of = {id_: case_key(*words) for id_, *words in keys}
     found: dict[str, dict[CaseKey, date]] = defaultdict(dict)
-    for environment, key, day in history.rows(_FIRST_NIGHTS, night=night.toordinal()):
+    for environment, key, day in history.rows(_FIRST_NIGHTLY_RUNS, night=night.toordinal()):
         found[names[environment]][key_of[key]] = date.fromordinal(day)
     return found
 

@@ -1,4 +1,4 @@
-"""The folder of a history: one folder per night, `2026-11-22/<environment id>.jsonl.gz` or `.jsonl`, no file ever changed."""
+"""The folder of a history: one folder per nightly run, `2026-11-22/<environment id>.jsonl.gz` or `.jsonl`, no file ever changed."""
 
 import os
 from datetime import date
@@ -63,13 +63,13 @@ def default_database(history: Path) -> Path:
     return folder.with_name(f"{folder.name}.sqlite")
 
 
-def parse_night(path: str) -> date:
-    """Returns the night of the record file at `path` inside the history; raises ResultsError when its folder has no date."""
+def parse_date(path: str) -> date:
+    """Returns the date of the nightly run that the record file at `path` is of. Raises ResultsError for a folder without one."""
     name = folder_of(path)
     try:
         night = date.fromisoformat(name)
     except ValueError:
         night = None
     if night is None or night.isoformat() != name:
-        raise ResultsError(Path(path), f"{name} is not a night (a folder like 2026-11-22)")
+        raise ResultsError(Path(path), f"{name} is not a nightly run (a folder like 2026-11-22)")
     return night

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 
-from matrix.history.changes import query_changes, query_first_nights
+from matrix.history.changes import query_changes, query_first_nightly_runs
 from matrix.history.database import History
 from matrix.history.files import CellState
 from matrix.history.queries import KeptCell, MeasuredEnvironment, query_days, query_environments, query_evidence
@@ -22,7 +22,7 @@ def take_snapshot(history: History, night: date = date.max) -> Snapshot:
         return Snapshot(date.min, ())
     before = known[-2] if len(known) > 1 else date.min
     shown = (found for found in query_environments(history, known[-1]) if known[-1] - found.newest.night <= SHOWN)
-    begun = query_first_nights(history, known[-1])
+    begun = query_first_nightly_runs(history, known[-1])
     readings = (_reading(history, one, begun.get(one.name, {})) for one in shown)
     changes = query_changes(history, before, known[-1]) if len(known) > 1 else ()
     return Snapshot(known[-1], _with_old(_with_outdated(readings), known[-1]), changes)

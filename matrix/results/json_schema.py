@@ -1,4 +1,4 @@
-"""PURE. The JSON Schema of results files: `docs/records.schema.json`.
+"""The JSON Schema of results files: `docs/records.schema.json`.
 
 PURE: no input or output.
 """

@@ -118,5 +118,5 @@ class LineReader:
         try:
             return migrate(record, self.schema)
         except Exception as error:  # a step expects a record; this may be anything
-            what = f"line {number} is no record of schema {self.schema}"
+            what = f"line {number} is not a record of schema {self.schema}"
             raise ResultsError(self.path, f"{what} ({type(error).__name__})") from error

@@ -16,14 +16,14 @@ from bot.site.failures.group import UpstreamFailure, group_failures
 from bot.text import Code, clip
 from matrix.advice.known import Known
 from matrix.catalog.lock import Lock
-from matrix.history.case_history import NightVerdict
+from matrix.history.case_history import NightlyVerdict
 from matrix.history.changes import VerdictChange
 from matrix.history.queries import NightlyRun
 from matrix.history.snapshot import Reading, Snapshot
 from matrix.model import CaseKey, Device
 from matrix.versions import sort_versions, version_key
 
-CaseHistories = Mapping[CaseKey, tuple[NightVerdict, ...]]
+CaseHistories = Mapping[CaseKey, tuple[NightlyVerdict, ...]]
 """What each nightly run said of a case, the oldest first."""
 CaseHistoriesOf = Callable[[str, Sequence[date]], CaseHistories]
 """Returns the histories of the cases of an environment in some nightly runs."""

@@ -1,1 +1,1 @@
-"""The files of the site that are no pages: badges, the feed of changes, the API for programs."""
+"""The files of the site other than pages: badges, the feed of changes, the API for programs."""

@@ -17,7 +17,7 @@ from bot.site.data.site_index import CaseHistories, SiteIndex
 from bot.site.data.views import EnvironmentLink, FailureLink, Link
 from bot.text import Code, clip
 from matrix.checks import case_keys
-from matrix.history.case_history import NightVerdict
+from matrix.history.case_history import NightlyVerdict
 from matrix.history.snapshot import DatedCase, Reading
 from matrix.model import CaseKey, Check, EnvironmentInfo, Loader
 from matrix.verdicts import Verdict
@@ -146,7 +146,7 @@ def _found(signature: Signature) -> EvidenceView:
     return build_evidence(signature, (), TENSORS_SHOWN)
 
 
-def cut_history(history: Sequence[NightVerdict]) -> tuple[Segment, ...]:
+def cut_history(history: Sequence[NightlyVerdict]) -> tuple[Segment, ...]:
     """Returns the nightly runs of a history, those in a row that say the same together."""
     runs = ((verdict, list(run)) for verdict, run in groupby(history, key=attrgetter("verdict")))
     return tuple(Segment(verdict, run[0].night, run[-1].night, len(run)) for verdict, run in runs)

@@ -177,7 +177,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert list(files(tmp_path)) == ["thesis.tex"]
 
 
-def test_the_same_board_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_snapshot_gives_the_same_bytes(tmp_path: Path) -> None:
     number = publish_quietly(small(), tmp_path / "one")
     publish_quietly(small(), tmp_path / "two")
     made = files(tmp_path / "one")
@@ -229,7 +229,7 @@ def test_what_pages_are_built_from_can_be_handed_to_another_process() -> None:
         assert [*PAGE_KINDS[name].build_task(site, task)] == [*PAGE_KINDS[name].build_task(small(), task)]
 
 
-def test_a_history_gives_histories_changes_and_withdrawn_verdicts(tmp_path: Path) -> None:
+def test_a_history_gives_histories_changes_and_retracted_verdicts(tmp_path: Path) -> None:
     kept = Folder(tmp_path)
     kept.keep(0, cell(case(ROUTER, Verdict.CORRUPT), environment=NEW))
     kept.keep(1, cell(case(ROUTER), environment=NEW))
@@ -258,7 +258,7 @@ def test_record_files_that_do_not_count_are_told(tmp_path: Path) -> None:
     assert "Of its record files, 2 did not count" in (out / urls.ABOUT).read_text(encoding="utf-8")
 
 
-def test_a_verdict_is_not_withdrawn_when_the_inputs_changed(tmp_path: Path) -> None:
+def test_a_verdict_is_not_retracted_when_the_inputs_changed(tmp_path: Path) -> None:
     kept = Folder(tmp_path)
     kept.keep(0, cell(case(ROUTER, Verdict.CORRUPT), environment=NEW))
     kept.keep(1, replace(cell(case(ROUTER), environment=NEW), probe="sha256:other"))

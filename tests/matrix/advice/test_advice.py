@@ -289,11 +289,11 @@ def test_a_night_that_a_history_got_since_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "named", "said"),
     [
-        ("given/notes.txt", "given", "holds neither results (*.jsonl) nor nights"),
+        ("given/notes.txt", "given", "holds neither results (*.jsonl) nor nightly runs"),
         ("given/notes.txt", "given/notes.txt", "is a file, but no database of a history"),
         ("given/notes.txt", "results", "is not there"),
-        ("2026-11-22/a.jsonl.gz", "2026-11-22", "is one night of a history"),
-        ("2026-1-2/a.jsonl.gz", "", "holds neither results (*.jsonl) nor nights"),
+        ("2026-11-22/a.jsonl.gz", "2026-11-22", "is one nightly run of a history"),
+        ("2026-1-2/a.jsonl.gz", "", "holds neither results (*.jsonl) nor nightly runs"),
         ("api/v1/advice.json", "", "is a site on disk"),
     ],
 )

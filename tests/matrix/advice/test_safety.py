@@ -103,9 +103,9 @@ def test_a_published_site_says_the_same_as_what_it_is_made_of(fate: dict[str, An
     site = site_index(*others, *(_cell(place, *four()) for place in PLACES[:1]), racy)
     with serving({f"/{path}": content for path, content in build_api(site)}) as address:
         for pin in ("5.6.0", "5.5.4"):
-            published, board = (
+            published, snapshot = (
                 told(site, known, ROUTER, transformers=pin)
                 for known in (PublishedSite(address), SnapshotSource(site.snapshot))
             )
-            assert published is board
+            assert published is snapshot
     assert (told(site, SnapshotSource(site.snapshot), ROUTER, transformers="5.6.0") is Answer.SAFE) == (not fate)

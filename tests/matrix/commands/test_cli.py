@@ -64,7 +64,7 @@ def test_a_history_is_built_and_shown_with_what_does_not_count(tmp_path: Path) -
     assert (second.stdout, second.stderr) == (first.stdout, first.stderr)
     missing = matrix("history", tmp_path / "missing", "--database", database)
     assert (missing.returncode, (tmp_path / "missing").exists()) == (2, False)
-    assert "a folder of record files for each night" in missing.stderr
+    assert "a folder of record files for each nightly run" in missing.stderr
 
 
 def only_cell(folder: Path) -> Cell:

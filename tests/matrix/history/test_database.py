@@ -14,7 +14,7 @@ from matrix.errors import OutputError
 from matrix.history import database as history
 from matrix.history.archive import HistoryBusyError, archive, lock_history
 from matrix.history.build import build_database
-from matrix.history.changes import query_first_nights
+from matrix.history.changes import query_first_nightly_runs
 from matrix.history.database import HistoryError, open_database
 from matrix.history.queries import query_days, query_nightly_runs
 from matrix.model import Cell, Loader
@@ -59,7 +59,7 @@ def test_each_night_is_answered_as_its_records_say(
     with open_database(folder.database) as answers:
         for night in query_days(answers):
             stands = {(one.environment, one.key): one.since for one in standings(answers, night)}
-            told = query_first_nights(answers, night)
+            told = query_first_nightly_runs(answers, night)
             assert {(name, key): day for name, found in told.items() for key, day in found.items()} == stands
 
 

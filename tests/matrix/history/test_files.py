@@ -40,8 +40,8 @@ def flipped(packed: bytes) -> bytes:
         ("2026-11-22/a.jsonl", bytes(LIMITS.size + 1), "has more than 64 MiB"),
         ("2026-11-22/a.txt", lines(cell()), "neither .jsonl nor .jsonl.gz"),
         ("2026-11-22/a.jsonl/b", b"", "Is a directory"),
-        ("20261122/a.jsonl", lines(cell()), "is not a night"),
-        ("notes/a.jsonl", lines(cell()), "is not a night"),
+        ("20261122/a.jsonl", lines(cell()), "is not a nightly run"),
+        ("notes/a.jsonl", lines(cell()), "is not a nightly run"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_kept_with_its_reason(
@@ -73,7 +73,7 @@ def test_files_beyond_what_a_night_has_are_refused_and_nothing_else(folder: Fold
     folder.keep(1, cell(CORRUPT))
     with folder.asked() as answers:
         assert len(query_rejected_files(answers)) == LIMITS.files_of_a_night + 1
-        assert "zzz.jsonl: its night has more than 1000 files" in query_rejected_files(answers)[-1].reason
+        assert "zzz.jsonl: its nightly run has more than 1000 files" in query_rejected_files(answers)[-1].reason
         assert [known.night for known in standings(answers)] == [day(1)]
 
 

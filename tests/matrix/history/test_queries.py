@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from matrix.history.case_history import NightVerdict, query_case_histories
+from matrix.history.case_history import NightlyVerdict, query_case_histories
 from matrix.history.changes import VerdictChange, query_changes
 from matrix.history.queries import query_days, query_environments, query_evidence, query_nightly_runs
 from matrix.history.reader import parse_case, read_record_file
@@ -57,11 +57,11 @@ def test_a_strip_has_a_mark_for_every_night_and_names_the_records(folder: Folder
     with folder.asked() as answers:
         marks = query_case_histories(answers, OLD.id, query_days(answers)[-4:])[PASS.key]
         assert [mark.verdict for mark in marks] == [Verdict.PASS, Verdict.CORRUPT, None, Verdict.PASS]
-        assert marks[2] == NightVerdict(day(3), None, None)
+        assert marks[2] == NightlyVerdict(day(3), None, None)
         assert read_record_file(folder.records, marks[1].path or "").cases == (CORRUPT,)
         path = f"{FIRST}/{name(cell())}.gz"
         assert query_case_histories(answers, OLD.id, query_days(answers, day(0))) == {
-            PASS.key: (NightVerdict(day(0), Verdict.PASS, path),)
+            PASS.key: (NightlyVerdict(day(0), Verdict.PASS, path),)
         }
         assert set(query_case_histories(answers, OLD.id, query_days(answers))) == {PASS.key, case(BERT).key}
         assert query_case_histories(answers, NEW.id, query_days(answers)) == {}

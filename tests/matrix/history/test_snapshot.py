@@ -1,4 +1,4 @@
-"""The board: what a history, or one run, says now."""
+"""The snapshot: what a history, or one run, says now."""
 
 from datetime import date
 from pathlib import Path
@@ -79,7 +79,7 @@ def later(other: Cell, day: str) -> Cell:
     return Cell(**{**vars(other), "started": f"{day}T00:00:00Z"})
 
 
-def test_a_run_makes_a_board_of_the_day_that_its_last_cell_started() -> None:
+def test_a_run_makes_a_snapshot_of_the_day_that_its_last_cell_started() -> None:
     failed = later(cell(environment=NEW, error=Failure("E", "no wheel")), "2026-11-24")
     told = snapshot_of_run(Run((failed, later(cell(case(ROUTER), environment=OLD), "2026-11-23"))))
     assert [reading.stale for reading in told.readings] == [{Stale.FAILED}, frozenset()]

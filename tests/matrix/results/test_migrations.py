@@ -136,7 +136,7 @@ def test_a_history_of_three_schemas_is_one_history(tmp_path: Path) -> None:
 def test_what_is_no_record_of_its_schema_is_told_with_its_line(tmp_path: Path) -> None:
     lines = written(2)
     path = keep(tmp_path / "cell.jsonl", [*lines[:2], '{"record": "case"}'])
-    with pytest.raises(ResultsError, match=r"line 3 is no record of schema 2 \(KeyError\)"):
+    with pytest.raises(ResultsError, match=r"line 3 is not a record of schema 2 \(KeyError\)"):
         read_cell(path)
 
 

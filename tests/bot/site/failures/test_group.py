@@ -169,7 +169,7 @@ def test_the_worst_verdict_comes_first_and_then_what_hits_most() -> None:
         (Verdict.REPORTED, 1), (Verdict.CRASH, 2), (Verdict.CRASH, 1)]  # fmt: skip
 
 
-def test_a_green_board_has_no_failures() -> None:
+def test_a_passing_snapshot_has_no_failures() -> None:
     assert told(cell(case(), case(BERT, Verdict.UNSUPPORTED))) == ()
 
 

@@ -1,4 +1,4 @@
-"""The API of the site: described by its schema, the same as the board, and inert."""
+"""The API of the site: described by its schema, the same as the snapshot, and inert."""
 
 import json
 from collections.abc import Iterator

@@ -6,7 +6,7 @@ from bot.render import render_page
 from bot.site.page_kinds import NAVIGATION
 from bot.site.pages import cases
 from bot.site.pages.cases import Segment, cut_history
-from matrix.history.case_history import NightVerdict
+from matrix.history.case_history import NightlyVerdict
 from matrix.model import Failure
 from matrix.verdicts import Verdict
 from tests.support.runs import ROUTER, case, cell, finding
@@ -53,7 +53,7 @@ def test_a_case_page_says_what_was_not_measured() -> None:
 
 def test_a_strip_is_told_in_runs() -> None:
     verdicts = [Verdict.PASS, Verdict.PASS, None, Verdict.CORRUPT]
-    marks = [NightVerdict(NIGHT + timedelta(days=day), verdict, None) for day, verdict in enumerate(verdicts)]
+    marks = [NightlyVerdict(NIGHT + timedelta(days=day), verdict, None) for day, verdict in enumerate(verdicts)]
     assert cut_history(marks) == (
         Segment(Verdict.PASS, NIGHT, NIGHT + timedelta(days=1), 2),
         Segment(None, NIGHT + timedelta(days=2), NIGHT + timedelta(days=2), 1),

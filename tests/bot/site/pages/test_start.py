@@ -18,17 +18,19 @@ NIGHT = date(2026, 11, 22)
 LOAD = CaseKey(ROUTER, Loader.STOCK, Check("load"))
 
 
-def changed(board: Snapshot, *changes: tuple[Verdict | None, Verdict]) -> Snapshot:
-    name = board.readings[0].cell.environment.id
-    return replace(board, changes=tuple(VerdictChange(name, LOAD, before, after, NIGHT) for before, after in changes))
+def changed(snapshot: Snapshot, *changes: tuple[Verdict | None, Verdict]) -> Snapshot:
+    name = snapshot.readings[0].cell.environment.id
+    return replace(
+        snapshot, changes=tuple(VerdictChange(name, LOAD, before, after, NIGHT) for before, after in changes)
+    )
 
 
 def test_changes_for_the_worse_come_first_and_new_cases_last() -> None:
     site = small()
-    board = changed(
+    snapshot = changed(
         site.snapshot, (None, Verdict.CORRUPT), (Verdict.CRASH, Verdict.PASS), (Verdict.PASS, Verdict.CRASH)
     )
-    page = start.build(replace(site, snapshot=board))
+    page = start.build(replace(site, snapshot=snapshot))
     assert [(change.before, change.after) for change in page.changes] == [
         (Verdict.PASS, Verdict.CRASH),
         (Verdict.CRASH, Verdict.PASS),
