@@ -93,14 +93,9 @@ def _problems(plan: NightlyPlan) -> Iterator[str]:
     for cell in plan.cells:
         if not _SHARD.fullmatch(cell.shard) or not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,200}", cell.environment.id):
             yield f"{cell.shard!r} or {cell.environment.id!r} is not a valid name of a folder"
-        for pin in _pins(cell.environment):
+        for pin in cell.environment.pins.values():
             if not (is_version(pin) or ADDRESS.fullmatch(pin)):
                 yield f"{pin!r} is neither a release nor a commit"
-
-
-def _pins(environment: Environment) -> tuple[str, ...]:
-    pins = (environment.transformers, environment.deepspeed, environment.torch)
-    return (*pins, environment.accelerate) if environment.accelerate else pins
 
 
 FORMAT: Final = PlanFormat(NightlyPlan, "nightly plan", "python -m bot nightly plan", _problems)

@@ -28,17 +28,17 @@ def matrix(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[s
 
 
 def copy_tree(to: Path) -> Path:
-    """Copies the code, the tests and the documents into `to`, and returns it."""
+    """Copies the code, the tests, the documents and the noxfile into `to`, and returns it."""
     for name in ("bot", "matrix", "tests", "docs"):
         shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ROOT.glob("*.md"):
+    for file in (*ROOT.glob("*.md"), ROOT / "noxfile.py"):
         shutil.copy(file, to)
     return to
 
 
-def python(tree: Path, *arguments: str) -> str:
-    """Runs Python with the code of `tree` and returns what it prints; raises CalledProcessError."""
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
+def python(tree: Path, *arguments: str, **more: str) -> str:
+    """Runs Python with the code of `tree`, and `more` variables; returns what it prints, or raises CalledProcessError."""
+    environment = {**os.environ, "PYTHONPATH": str(tree), **more}
     run = subprocess.run(
         [sys.executable, *arguments], cwd=tree, env=environment, check=True, capture_output=True, text=True
     )

@@ -1,10 +1,6 @@
 """A package is one table of packages.toml: whatever else knows of it is derived from the file."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +11,8 @@ from matrix.environments.packages import CROSSED, PACKAGES, RECORDED, TIPS, load
 from matrix.environments.spec import Environment
 from matrix.errors import DataFileError
 from matrix.model import EnvironmentInfo
+from tests.support.command_line import copy_tree, python
 
-ROOT = Path(__file__).parents[3]
 TABLE = '\n[made-up]\nrepository = "someone/Made-Up"\ntip = true\n'
 COMMIT = "a" * 40
 
@@ -24,25 +20,17 @@ COMMIT = "a" * 40
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of this project with one package more."""
-    tree = tmp_path_factory.mktemp("tree")
-    for name in ("bot", "matrix"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "noxfile.py", tree)
+    tree = copy_tree(tmp_path_factory.mktemp("tree"))
     (tree / "results").mkdir()
     with (tree / "matrix/environments/packages.toml").open("a") as file:
         file.write(TABLE)
     return tree
 
 
-def python(tree: Path, *arguments: str, **variables: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(tree), **variables}
-    return subprocess.run([sys.executable, *arguments], cwd=tree, env=environment, check=True, capture_output=True, text=True).stdout  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def facts(tree: Path) -> dict[str, Any]:
     """What the copy knows of the new package."""
-    found: dict[str, Any] = json.loads(python(tree, str(Path(__file__).with_name("package_facts.py"))))
+    found: dict[str, Any] = json.loads(python(tree, "-m", "tests.support.packages.facts"))
     return found
 
 
@@ -73,10 +61,15 @@ def test_the_tip_of_a_new_package_is_measured_every_night(facts: dict[str, Any])
     name, commits = facts["tip"]
     assert name.endswith("+made-up-main")
     assert commits == {"made-up": COMMIT}
+    release, branch = facts["pins"]
+    assert not release
+    assert "'git+ssh://x.example/y@main' is neither a release nor a commit" in branch
 
 
-def test_a_new_package_is_documented(facts: dict[str, Any]) -> None:
-    assert "| `made-up` | someone/Made-Up | `ZERO3_MADE_UP` | yes |" in facts["document"]
+def test_a_new_package_is_documented(tree: Path) -> None:
+    python(tree, "-m", "bot", "documents")
+    documents = [path.read_text(encoding="utf-8") for path in (*tree.glob("*.md"), *tree.glob("docs/*.md"))]
+    assert any("| `made-up` | someone/Made-Up | `ZERO3_MADE_UP` | yes |" in text for text in documents)
 
 
 @pytest.mark.parametrize("package", [package for package in PACKAGES.values() if package.repository_names])
