@@ -13,13 +13,18 @@ _BEGUN: Final[list[Callable[[int], Any]]] = []
 """What this process does for the item at a place, if it is one of several."""
 
 
+def count_processors() -> int:
+    """Returns how many processors this process may use: at most so many work for it at once."""
+    return len(os.sched_getaffinity(0))
+
+
 @contextmanager
 def spread(work: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[Iterable[_Out]]:
     """Yields what `work` returns for each of `items`, in their order: several processes do the work, this one that of a single item.
 
     Where processes are forked they have the items already, so that only places are sent. After an error no more is begun.
     """
-    workers = min(len(os.sched_getaffinity(0)), len(items))
+    workers = min(count_processors(), len(items))
     if workers <= 1:
         yield map(work, items)
         return

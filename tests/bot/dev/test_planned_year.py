@@ -1,10 +1,13 @@
 """The benchmark of the dashboard, on a year of a few nights."""
 
+import os
+import resource
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from bot.dev.planned_year import MEMORY_MIB, SECONDS, Year, YearMeasurement, measure, write_year
+from bot.dev.planned_year import MEMORY_MIB, SECONDS, Year, YearMeasurement, measure, measure_usage, write_year
 from matrix.history.build import build_database
 from matrix.history.database import open_database
 from matrix.history.queries import query_nightly_runs, query_rejected_files
@@ -33,6 +36,16 @@ def test_database_and_site_of_a_year_are_measured(tmp_path: Path) -> None:
     assert (found.files, found.memory > 0, found.seconds > 0, found.processor > 0) == (35, True, True, True)
     assert (tmp_path / "site/index.html").exists()
     assert "planned year (35 record files)" in str(found)
+
+
+def test_memory_is_that_of_all_processes_that_run_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks = {resource.RUSAGE_SELF: 100, resource.RUSAGE_CHILDREN: 300}
+    used = {who: SimpleNamespace(ru_utime=1, ru_stime=2, ru_maxrss=mib * 1024) for who, mib in peaks.items()}
+    monkeypatch.setattr(resource, "getrusage", used.__getitem__)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    seconds, memory = measure_usage()
+    assert (seconds, memory) == (6, 100 + 3 * 300)
+    assert "parent and workers together at most 1000 MiB" in str(YearMeasurement(1, 1.0, seconds, memory))
 
 
 @pytest.mark.parametrize(
