@@ -83,13 +83,14 @@ def _measure(
 
 def _run(request: Request, tasks: tuple[Task, ...], prepared: Prepared, log: Path) -> Generator[Message]:
     """Yields what the probe reports. The checks that its checkout does not have are unsupported, as missing classes are."""
-    missing = [key for task in tasks for key in task.keys if key.check not in request.setup.checks]
-    known = filter_remaining(tasks, missing)
-    if missing and not known:
+    known = request.setup.checks
+    missing = [key for task in tasks for key in task.keys if key.check not in known]
+    possible = filter_remaining(tasks, missing)
+    if missing and not possible:
         yield from map(_unsupported, missing)
         yield {"end": Timing()}
         return
-    with closing(run_job(_job(request, known, prepared), prepared.interpreter, log, setup=request.setup)) as said:
+    with closing(run_job(_job(request, possible, prepared), prepared.interpreter, log, setup=request.setup)) as said:
         for message in said:
             if "end" in message:  # not earlier: the probe reports its environment first
                 yield from map(_unsupported, missing)
