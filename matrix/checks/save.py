@@ -16,13 +16,16 @@ def _save(session: CheckSession) -> None:
     import deepspeed
     import torch
 
+    # Whatever the load lost must not count against saving: the model gets its right values first.
     session.fill(session.expected)
     trainable = [parameter for parameter in session.model.parameters() if parameter.requires_grad]
+    # AdamW refuses an empty list, which a model with only frozen parameters would give.
     optimizer = torch.optim.AdamW(trainable) if trainable else None
     with session.under_zero3():
         engine, *_ = deepspeed.initialize(model=session.model, optimizer=optimizer, config=session.config)
         try:
             with session.poisoned():
+                # On all ranks: it gathers the parameters, though only rank 0 gets them.
                 state = engine._zero3_consolidated_16bit_state_dict()
             if torch.distributed.get_rank() == 0:
                 with session.poisoned(), session.timed():
@@ -47,7 +50,7 @@ CHECK = CheckDescription(
         verb="save",
         doing="saving",
         call="save_pretrained",
-        meaning="a model under ZeRO-3 is saved as users do after training; what a plain load of that gives is compared",
+        meaning="a model under ZeRO-3 is saved as users do after training, then loaded plainly, and compared",
     ),
     run=run,
     after=("load",),

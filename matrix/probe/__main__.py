@@ -36,6 +36,7 @@ def main(job_file: str) -> int:
     job = Job.from_json(Path(job_file).read_text())
     os.environ.setdefault("DS_ACCELERATOR", job.device)  # deepspeed decides while it is imported
     if job.device is Device.CPU:
+        # DS_ACCELERATOR speaks to deepspeed alone: torch and transformers must not see a GPU either.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
         from matrix.probe.ranks import zygote

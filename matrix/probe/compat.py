@@ -41,6 +41,7 @@ def _import(name: str) -> ModuleType | None:
 
 def preload() -> None:
     """Imports torch's and transformers' heavy parts; raises ImportError when transformers itself cannot be imported."""
+    # A thread pool does not survive a fork: the child would wait for threads that it does not have.
     torch.set_num_threads(1)
     for name in ("transformers.modeling_utils", "transformers.integrations.deepspeed"):
         importlib.import_module(name)
@@ -57,6 +58,7 @@ def preload_deepspeed() -> None:
 
 def deepspeed_spoils_fork() -> bool:
     """Returns whether importing deepspeed initialises CUDA, after which a forked rank cannot use it (0.16.9 does)."""
+    # Tried in a fork, since the answer is found by spoiling the process that asks.
     pid = os.fork()
     if pid == 0:
         with suppress(BaseException):
@@ -111,5 +113,6 @@ def list_packages() -> dict[str, str]:
     """Returns every installed distribution and its version; of two with the same name the one that is imported."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
+        # Distributions come in the order of sys.path, so the first of a name is the one that is imported.
         found.setdefault(distribution.metadata["Name"], distribution.version)
     return {name: found[name] for name in sorted(found, key=str.lower)}

@@ -120,6 +120,7 @@ def _names(code: CodeType) -> set[str]:
 
 
 def _with_buffers(stock: Callable[..., Any]) -> Callable[..., Any]:
+    # The arguments' order differs between releases, their names do not.
     signature = inspect.signature(stock)
 
     @functools.wraps(stock)
@@ -133,6 +134,7 @@ def _with_buffers(stock: Callable[..., Any]) -> Callable[..., Any]:
             loaded, errors = load_buffers(call["model_to_load"], tensors, call.get("start_prefix", ""))
             messages, missing = result if isinstance(result, tuple) else (result, set())
             messages.extend(error for error in errors if error not in messages)
+            # What is loaded now is no longer missing, and a caller may raise for missing keys.
             missing.difference_update(loaded)
         return result
 

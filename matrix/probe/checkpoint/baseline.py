@@ -75,6 +75,7 @@ def _compare_plain_load(loading: PlainLoad) -> tuple[Baseline, Failure | None]:
     try:
         return loading.run(save), None
     except Exception as error:
+        # Python deletes `error` at the end of the block, so it is kept under another name.
         refused = error
     with suppress(Exception):
         return loading.run(write_without_saving), failure(refused)
@@ -85,6 +86,7 @@ def build_fixture(architecture: Architecture, root: Path) -> Fixture:
     """Builds, saves and plainly loads `architecture` under `root`. What goes wrong is in the fixture, not raised."""
     started = time.perf_counter()
     try:
+        # The constructor's values are evidence (`init_value`): memory that it leaves unwritten must not look like one.
         with poisoned_memory():
             model = recipes.build(architecture)
     except recipes.UnsupportedError as error:

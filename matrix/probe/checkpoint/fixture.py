@@ -94,6 +94,7 @@ def set_buffer(model: Model, name: str, value: Tensor) -> None:
     """Sets buffer `name` of `model` to `value`, in place where its memory allows, otherwise as a new tensor."""
     module, leaf = _owner(model, name)
     buffer = module._buffers[leaf]
+    # An expanded buffer has a stride of 0: its elements share memory, and torch refuses to copy into it.
     if buffer.is_meta or buffer.shape != value.shape or buffer.dtype != value.dtype or 0 in buffer.stride():
         module._buffers[leaf] = value.to(buffer.device if not buffer.is_meta else value.device).clone()
     else:
@@ -120,6 +121,7 @@ def _saved(path: Path) -> dict[str, Tensor]:
     saved: dict[str, Tensor] = {}
     for file in sorted(path.glob("*.safetensors")):
         saved.update(load_file(file))
+    # Some releases write torch's own format, and so does the fallback of `write_without_saving`.
     for file in sorted(path.glob("*.bin")):
         saved.update(torch.load(file, weights_only=True))
     return saved

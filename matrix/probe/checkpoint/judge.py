@@ -58,10 +58,12 @@ def _holds_other(actual: Tensor, name: str, sentinels: Mapping[str, Tensor]) -> 
 
 def _kind(name: str, actual: Tensor, same: Tensor, reference: Reference) -> tuple[Kind, str]:
     initial = reference.initial.get(name)
+    # First, because it is the most specific: no other tensor's sentinel appears by chance.
     if other := _holds_other(actual, name, reference.expected):
         return Kind.OTHER_TENSOR, f"holds the value of {other}"
     if initial is not None and bool(_same(actual, initial.to(actual.dtype), exact=False).all()):
         return Kind.INIT_VALUE, ""  # computed on a GPU, the constructor's value may differ in the last bits
+    # After the constructor's value, which is all zeros for many buffers.
     if not actual.any():
         return Kind.ZEROS, ""
     if actual.dtype.is_floating_point and not torch.isfinite(actual).all():

@@ -21,6 +21,7 @@ def _table() -> Tensor:
     """Returns the `CODES` distinct float32 values that sentinels are made of: ±(1 + m/128)·2^e, without ±1."""
     significands = 1 + torch.arange(_SIGNIFICANDS, dtype=torch.float32) / _SIGNIFICANDS
     magnitudes = torch.cat([significands * 2.0**exponent for exponent in _EXPONENTS])
+    # 1 is what a constructor gives to norms and scales, so it would prove nothing.
     magnitudes[magnitudes == 1] = 2.0**_EXPONENTS.stop
     return torch.stack([magnitudes, -magnitudes], dim=1).flatten()
 
@@ -33,6 +34,7 @@ def codes(names: Mapping[str, Tensor]) -> dict[str, int]:
     """Returns a different number below `CODES` for every name while there are so few: hash, then the next free one."""
     taken: set[int] = set()
     result = {}
+    # Sorted, so that collisions are settled the same way whatever order a release registers tensors in.
     for name in sorted(names):
         code = _digest(name) % CODES
         while code in taken and len(taken) < CODES:
@@ -51,6 +53,7 @@ def sentinel(name: str, code: int, initial: Tensor, taken: AbstractSet[Hashable]
     """
     if initial.dtype is torch.bool:
         return ~initial.detach().cpu()
+    # Odd, so that it shares no factor 2 with the table: a tensor walks over many codes before one comes back.
     stride = 2 * (_digest(name) % 997) + 1
     index = (code + stride * torch.arange(initial.numel())) % CODES
     if initial.dtype.is_complex:

@@ -88,6 +88,7 @@ class Session:
     def run(self, check: Check) -> Seen:
         """Does `check` and returns what this rank saw. Raises whatever upstream raises."""
         started, loading = time.perf_counter(), self.watch.seconds
+        # Looked at before the check, which may change the model: an engine takes the parameters over.
         partitioned = self.partitioned
         result = CHECKS[check].run(self)
         seconds = time.perf_counter() - started
@@ -97,6 +98,7 @@ class Session:
     def _load(self) -> None:
         with use_loader(self.task.loader), self.poisoned(), self.timed():
             self._loaded, info = self.model_class.from_pretrained(self.path / "checkpoint", output_loading_info=True)
+        # A set in some releases and a list in others; records must not depend on its order.
         self.missing = tuple(sorted(info["missing_keys"]))
 
     def under_zero3(self) -> AbstractContextManager[None]:
@@ -137,6 +139,7 @@ class Session:
 
         What survives is frozen, because deepspeed.initialize collects garbage over all objects there are, each time.
         """
+        # What is freed comes back with its old values: the next model's right values would be in it already.
         if self._loaded is not None:
             shards.poison(self._loaded)
         self._loaded = None

@@ -17,6 +17,7 @@ def are_partitioned(parameters: Iterable[Any]) -> bool:
 
 def _gather(shards: list[Tensor]) -> list[Tensor]:
     """Returns each of `shards` put together from all ranks, flat and still padded; all of one dtype."""
+    # One collective for all: a tiny model has hundreds of parameters, and each call costs a round trip.
     mine = torch.cat([shard.detach().flatten() for shard in shards])
     ranks = [torch.empty_like(mine) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(ranks, mine)
@@ -65,4 +66,5 @@ def poison(model: Model) -> None:
     shards = [parameter.ds_tensor for parameter in model.parameters() if hasattr(parameter, "ds_tensor")]
     for tensor in (*shards, *model.buffers()):
         if not tensor.is_meta and tensor.dtype is not torch.bool:
+            # Integers have no NaN, and a bool has no third value, so 0 has to do and bools stay.
             tensor.data.fill_(float("nan") if tensor.dtype.is_floating_point or tensor.dtype.is_complex else 0)

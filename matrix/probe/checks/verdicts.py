@@ -17,6 +17,7 @@ Described = Mapping[str, tuple[What, str]]
 
 def _merge(seen: list[Message], described: Described) -> list[Finding]:
     """Returns one finding per tensor and kind, with the ranks that have it and the values of the lowest of them."""
+    # Only what every rank names counts as reported: a user may look at any one of them.
     missing = set.intersection(*(set(entry["missing"]) for entry in seen))
     found: dict[tuple[str, Kind], list[tuple[int, Message]]] = {}
     for rank, entry in enumerate(seen):
@@ -124,6 +125,7 @@ def remove_foreseen(task: Task, fixture: Fixture) -> Task:
 
 def signature(case: Case) -> tuple[object, ...]:
     """Returns what a rerun must repeat for the verdict to be believed: the same tensors wrong on the same ranks."""
+    # Not the values: what uninitialised memory holds differs from run to run.
     wrong = frozenset((finding.tensor, finding.ranks) for finding in case.findings)
     return case.verdict, wrong, case.error and (case.error.type, case.error.ranks)
 

@@ -126,6 +126,7 @@ def discover(names: Sequence[str], configs: Configs, processes: int) -> list[Val
     buffer and the source registers none: nothing is in them that could add one.
     """
     found, answers = import_modules(names)
+    # A head holds its base model, so one build answers for both.
     first = list({(cls.__module__, cls.config_class): cls for cls in sorted(found, key=_rarity)}.values())
     answers += _describe_all(first, configs, processes)
     bearing = {about["module"] for about in answers if about.get("sites") != {}}

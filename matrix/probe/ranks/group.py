@@ -69,17 +69,20 @@ class Group:
         self._send(asdict(task))
         deadline = time.monotonic() + self.job.timeout + (0.0 if self.started else START_TIMEOUT)
         waiting = self._listen("done", deadline, partial(self._take, observation))
+        # Before the group has met, no model has been touched: the environment is at fault, not the case.
         if not self.started and (waiting or not self.alive):
             self.close()
             raise StartError(Failure("StartError", f"the ranks did not join a group within {START_TIMEOUT:.0f} s"))
         if waiting or not self.alive:
             self._bury(observation, waiting)
+        # Ranks that raised at different places are at different collectives: the next one would mix them up.
         elif observation.raised and not (observation.symmetric and self._healthy()):
             self.close()
         return observation
 
     def _send(self, message: Message) -> None:
         for child in self.children:
+            # A rank that has died closes its end; its death shows when it is listened to.
             with suppress(OSError):
                 child.channel.send(message)
 
@@ -95,6 +98,7 @@ class Group:
                     if messages is None or any(last in message for message in messages):
                         waiting.discard(rank)
                         selector.unregister(key.fileobj)
+                    # The others may wait for it in a collective, and would until the backend gives up.
                     if messages is None:
                         self.alive = False
                         deadline = min(deadline, time.monotonic() + GRACE)
@@ -109,6 +113,7 @@ class Group:
             raise StartError(Failure(**{**message["unable"], "ranks": (rank,)}))
         if "ready" in message:
             self.joined += 1
+            # Joining took time of its own, so the task's begins now.
             return time.monotonic() + self.job.timeout
         if "done" in message:
             self.rss_mb = max(self.rss_mb, message["rss_mb"])
@@ -130,6 +135,7 @@ class Group:
 
     def _bury(self, observation: Observation, hung: set[int]) -> None:
         """Ends what is left of the group and notes how each silent rank ended."""
+        # Stacks first: closing the channels ends the ranks that hold them.
         for rank in hung:
             observation.ended[rank] = Failure("Hang", "no answer", self._stack(rank), (rank,))
         silent = {
@@ -149,6 +155,7 @@ class Group:
         with suppress(ProcessLookupError):
             os.kill(self.children[rank].pid, signal.SIGUSR1)
         deadline, size = time.monotonic() + STACK_TIMEOUT, 0
+        # The handler writes line by line: a file that has stopped growing is whole.
         while time.monotonic() < deadline and (size == 0 or file.stat().st_size != size):
             size = file.stat().st_size
             time.sleep(0.02)
@@ -171,6 +178,7 @@ def reap_leaving(*, wait: bool = False) -> None:
         for pid, deadline in list(_leaving.items()):
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
+            # Never any child: other forks of this process are waited for elsewhere.
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 del _leaving[pid]

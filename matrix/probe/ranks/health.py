@@ -10,6 +10,7 @@ _TOKEN = 42.0
 
 def _agree(device: str) -> bool:
     """Returns whether the ranks are at the same collective. One that raised a call early hangs or gets other values."""
+    # The rank is part of it: a value must come from the rank that it is credited to.
     mine = torch.tensor([_TOKEN, float(torch.distributed.get_rank())], device=device)
     gathered = [torch.zeros_like(mine) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(gathered, mine)
@@ -19,6 +20,7 @@ def _agree(device: str) -> bool:
 def _shards() -> bool:
     """Returns whether ZeRO-3 still partitions a new module and gathers what was put into it."""
     with deepspeed.zero.Init(config_dict_or_path=compat.ZERO3):
+        # 15 elements: they do not split evenly between two ranks, so padding is tried too.
         weight = torch.nn.Linear(3, 5, bias=False).weight
     with deepspeed.zero.GatheredParameters([weight], modifier_rank=0), torch.no_grad():
         weight.fill_(_TOKEN)

@@ -34,6 +34,7 @@ class Channel:
             chunk = self.socket.recv(1 << 16)
         except ConnectionResetError:
             chunk = b""
+        # A message may be cut anywhere between two reads.
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         return [json.loads(line) for line in lines] if chunk else None
 
@@ -75,6 +76,7 @@ class Child:
 def fork(work: Callable[[Channel], None]) -> Child:
     """Runs `work` in a forked process. It never returns here: whatever it does or raises, the child exits."""
     ours, theirs = socket.socketpair()
+    # What is buffered here would be printed by both processes.
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -90,10 +92,12 @@ def fork(work: Callable[[Channel], None]) -> Child:
     try:
         work(Channel(theirs))
         status = 0
+    # Also SystemExit and Ctrl-C: nothing may unwind into the parent's code, which the child has a copy of.
     except BaseException:
         traceback.print_exc()
     finally:
         sys.stderr.flush()
+        # Without the interpreter's cleanup, which belongs to the parent: temporary folders, atexit handlers.
         os._exit(status)
 
 
@@ -139,6 +143,7 @@ def map_in_processes(
                 selector.register(share.child.channel.socket, selectors.EVENT_READ, share)
 
         for number in range(processes):
+            # Every n-th and not blocks: neighbours in the list are alike, so that the large ones are spread.
             start(items[number::processes])
         while shares := [key.data for key in selector.get_map().values()]:
             ready = {id(key.data) for key, _ in selector.select(min(s.deadline for s in shares) - time.monotonic())}
@@ -151,6 +156,7 @@ def map_in_processes(
                     share.deadline = time.monotonic() + timeout
                 if answers is None:
                     selector.unregister(share.child.channel.socket)
+                    # The first item that it owes ended it; the rest did nothing wrong and gets a new process.
                     if owed := _ended(share):
                         yield owed[0], None
                         start(owed[1:])

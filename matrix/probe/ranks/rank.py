@@ -28,6 +28,7 @@ def join(device: Device, init_method: str | None = None) -> None:
     Before any `from_pretrained`: without a process group ZeRO-3 takes the world to be one rank and shards nothing
     (transformers #46822, DeepSpeed #8084).
     """
+    # Before deepspeed is imported, which may initialise CUDA on the device that is current then.
     if device is Device.CUDA:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     compat.preload_deepspeed()
@@ -62,6 +63,7 @@ def do_task(task: Task, architecture: Architecture, root: Path, send: Callable[[
             session = session or Session(task, architecture, root)
             seen = session.run(check)
         except Exception as error:
+            # A full disk says nothing about the model.
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 send({"unable": asdict(failure(error))})
                 return
@@ -69,6 +71,7 @@ def do_task(task: Task, architecture: Architecture, root: Path, send: Callable[[
                 "seconds": time.perf_counter() - started,
                 "load_seconds": session.watch.seconds if session else 0.0,
             }
+            # The model is in an unknown state, and the ranks may be at different collectives.
             for unreached in task.checks[position:]:
                 send({"check": unreached, "failure": asdict(failure(error)), **spent})
                 spent = dict.fromkeys(spent, 0.0)
@@ -90,6 +93,7 @@ def _is_healthy() -> bool:
 def serve(job: Job, root: Path, meeting: Path, rank: int, channel: Channel) -> None:
     """Joins as rank `rank` the group that meets in the file `meeting`, and does the tasks that arrive on `channel`."""
     with Path(f"{meeting}.stack.{rank}").open("w") as stack:
+        # Works inside a C++ collective, where a Python signal handler would never get its turn.
         faulthandler.register(signal.SIGUSR1, file=stack, all_threads=False)
         become(rank, job.world_size, job.device)
         architectures = {architecture.id: architecture for architecture in job.architectures}

@@ -37,7 +37,7 @@ def _why(source: Source, refused: Exception) -> str:
         shrink_user_model.sketch(source)
     except Exception as error:
         return f"it cannot be built in any size: {explain_briefly(error)}"
-    return f"it cannot be made tiny: {explain_briefly(refused)}; --full takes it as it is"
+    return f"it cannot be made tiny: {explain_briefly(refused)}; --full keeps its size"
 
 
 def _shrink(source: Source) -> Tiny:
@@ -78,6 +78,7 @@ def _resolve(source: Source, channel: Channel) -> None:
         if source.full:
             return
         tiny = _shrink(source)
+        # Sent before the full size is tried: if that ends this process, the tiny model is still measured.
         channel.send(_describe(tiny))
         for compared in _compare(source, tiny):
             channel.send(compared)

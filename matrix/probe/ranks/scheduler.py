@@ -112,6 +112,7 @@ def _work(job: Job, root: Path, fixtures: dict[str, Fixture], tasks: Sequence[Ta
     """
     mine = {task.architecture for task in tasks}
     recipes.import_classes(architecture for architecture in job.architectures if architecture.id in mine)
+    # Frozen objects are not visited in the forked ranks, whose pages then stay shared with this process.
     gc.collect()
     gc.freeze()
     worker = Worker(job, root, fixtures)
@@ -139,6 +140,7 @@ def _collect(workers: list[Child], emit: Emit) -> list[dict[str, float]]:
             measured.append(message["worker"])
         else:
             emit(message)
+    # The end of a channel comes before the end of its process, and an unwaited child stays a zombie.
     for worker in workers:
         worker.channel.close()
         os.waitpid(worker.pid, 0)
@@ -160,6 +162,7 @@ def run_job(job: Job, root: Path, emit: Emit) -> dict[str, float]:
     shares = _shares([task for task in left if task.checks])
     workers = [fork(partial(_work, job, root, fixtures, share)) for share in shares if share]
     measured = _collect(workers, emit)
+    # Builders share the fixtures evenly enough; the workers start when the last one is done.
     building = sum(fixture.load_seconds for fixture in fixtures.values()) / job.world_size
     loading = max((one["load_seconds"] for one in measured), default=0.0)
     return {"load_seconds": building + loading, "rss_mb": max((one["rss_mb"] for one in measured), default=0.0)}

@@ -62,6 +62,7 @@ def warm_up(job: Job) -> None:
     Raises ImportError and what imports raise.
     """
     compat.preload()
+    # On a GPU deepspeed may initialise CUDA when imported; then each rank imports it for itself.
     if job.device is Device.CPU or not compat.deepspeed_spoils_fork():
         compat.preload_deepspeed()
     if job.device is Device.CPU:

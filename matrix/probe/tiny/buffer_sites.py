@@ -43,6 +43,7 @@ def buffer_sites(model: torch.nn.Module) -> dict[str, str]:
         f"{type(module).__name__}.{name}": str(buffer.dtype).removeprefix("torch.")
         for module in model.modules()
         for name, buffer in module._buffers.items()
+        # Not from the state dict: a model's hooks may rename or drop what is in it.
         if buffer is not None and name not in module._non_persistent_buffers_set
     }
     return dict(sorted(found.items()))

@@ -222,6 +222,7 @@ def build(architecture: Architecture) -> PreTrainedModel:
         config = (
             make_user_config(architecture.source) if architecture.source else make_tiny_config(cls, architecture.config)
         )
+        # Constructors draw at random, and the records must be the same in every run.
         torch.manual_seed(0)
         return cls(config).eval()
     except ImportError as error:

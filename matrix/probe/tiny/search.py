@@ -173,6 +173,7 @@ def _first(build: Build, tries: Iterable[Values], full: Sketch) -> tuple[Values,
             refused = refused or error
             continue
         found.append((values, tiny))
+        # The order of the tries is the order of preference: the first that fits is closest to the full-size model.
         if not _lost(full, tiny) and tiny.parameters <= BUDGET:
             break
     if not found:
@@ -248,6 +249,7 @@ def widen(full: PretrainedConfig) -> list[tuple[Path, int]]:
 def squeeze(build: Build, values: Values, tiny: Sketch) -> tuple[Values, Sketch]:
     """Adds to `values` one smaller size after the other, step by step, until the model is within the budget."""
     for largest in SMALLER:
+        # A list, because `tiny` is replaced inside the loop.
         for path, value in list(read_leaves(tiny.config)):
             if tiny.parameters <= BUDGET:
                 return values, tiny

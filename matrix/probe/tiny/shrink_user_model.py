@@ -91,11 +91,13 @@ def _squeezed(source: Source, full: PretrainedConfig, values: Mapping[str, Any])
 def _with(source: Source, full: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> Source:
     """Returns `source` with `values`, shrunk by the rules except for the given `sizes`; as JSON would hold it."""
     small = recipes.replace_sizes(full, values, recipes.merge(recipes.shrink(full), sizes))
+    # Through JSON, since it travels to the ranks that way: what is tried here is what they get.
     return replace(source, tiny=json.loads(json.dumps(small)), full=True)
 
 
 def _built(source: Source) -> Tiny:
     """Builds the model of that source. Raises what its constructor raises, and ValueError for one that is not tiny."""
+    # Counted without memory first: a model of billions of parameters would take the machine with it.
     _small_enough(source)
     model = recipes.build(Architecture("", FAMILY, source=source))
     return Tiny(source, tuple(sites.buffer_sites(model)), sum(parameter.numel() for parameter in model.parameters()))

@@ -131,6 +131,7 @@ def _usual_class(model_type: str) -> str:
 
 
 def _imported(module: str, class_name: str, paths: tuple[str, ...]) -> type[PreTrainedModel]:
+    # At the end: nothing in the user's folder may hide an installed package.
     sys.path.extend(path for path in paths if path not in sys.path)
     try:
         found = getattr(importlib.import_module(module), class_name, None)
@@ -151,7 +152,7 @@ def _imported(module: str, class_name: str, paths: tuple[str, ...]) -> type[PreT
 
 def _checked(found: Any, name: str) -> type[PreTrainedModel]:
     if not (isinstance(found, type) and issubclass(found, PreTrainedModel)):
-        raise TargetError(f"{name} is no PreTrainedModel: only such classes have from_pretrained")
+        raise TargetError(f"{name} is not a PreTrainedModel: only such classes have from_pretrained")
     if not isinstance(getattr(found, "config_class", None), type):
         raise TargetError(f"{name} has no config_class: set it to your PretrainedConfig")
     return found

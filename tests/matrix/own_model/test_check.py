@@ -107,9 +107,9 @@ except OSError:
 REFUSED_NAMES = {
     "lama": "no model type 'lama': did you mean llama",
     "llama:LamaForCausalLM": "no class 'LamaForCausalLM' of llama: did you mean LlamaForCausalLM",
-    "mine:Plain": "mine:Plain is no PreTrainedModel",
+    "mine:Plain": "mine:Plain is not a PreTrainedModel",
     "mine:Untyped": "mine:Untyped has no config_class",
-    "mine:Huge": "it cannot be made tiny: ValueError: too narrow; --full takes it as it is",
+    "mine:Huge": "it cannot be made tiny: ValueError: too narrow; --full keeps its size",
     "mine:Mien": "module 'mine' has no 'Mien': did you mean Mine?",
     "nowhere:Mine": "no module 'nowhere'",
     "lacking:Mine": "lacking needs the package a_package_that_nobody_has",
