@@ -80,6 +80,7 @@ class GitHub(GitHubReader):
         repo, before = self._repository(repository), self.fetch_workflow_run(repository, run).attempt
 
         def post() -> None:
+            # A rerun raises the attempt: a try whose answer was lost shows, and is not repeated.
             if repo.get_workflow_run(run).run_attempt == before:
                 self._retries.before_write()
                 repo.requester.requestJsonAndCheck("POST", f"{repo.url}/actions/runs/{run}/rerun")
@@ -153,15 +154,18 @@ class GitHub(GitHubReader):
 
         def attempt() -> Comment:
             nonlocal tried
+            # Only a second try looks first: reading all comments before every write would double the requests.
             again, tried = tried, True
             if again and (found := find()):
                 return found
             self._retries.before_write()
             created = post()
+            # A wrong login would never find its own comments again, and write a new one every time.
             if created.author.lower() != self.login.lower():
                 raise WrongLoginError(doing, f"it was written as {created.author!r}, not as {self.login!r}")
             first = (find() if again else None) or created
             if first.id != created.id:
+                # Gone already: the answer to an earlier deletion was lost.
                 with suppress(NotFoundError):
                     self._retries.call(doing, lambda: withdraw(created))
             return first

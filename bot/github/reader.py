@@ -91,6 +91,7 @@ class GitHubReader:
             return list(takewhile(lambda pull: pull.updated > since, map(convert.pull_request, pulls)))
 
         newest_first = self._retries.call(f"looking for new pull requests of {repository}", read)
+        # Pages move while they are read: one pull request can be on two of them.
         found = list({pull.number: pull for pull in reversed(newest_first)}.values())
         return [pull for pull in found if pull.updated <= found[min(limit, len(found)) - 1].updated]
 
@@ -99,6 +100,7 @@ class GitHubReader:
         repository, number = pull_request.repository, pull_request.number
         files = self._repository(repository).get_pull(number).get_files()
         listed = self._all(f"reading the files of {repository}#{number}", files, convert.changed_file)
+        # A pull request from a listing has no count: it has to be fetched by itself.
         total = pull_request.changed_files or self.fetch_pull_request(repository, number).changed_files
         return Change(repository, tuple(listed), total)
 

@@ -108,12 +108,14 @@ class Retries:
         wait = self._seconds(failure, attempt)
         too_long = wait > self._policy.longest or self._spent + wait > self._policy.budget
         if not worth_it or too_long or attempt >= self._policy.attempts:
+            # Without its cause: a traceback would show headers and signed addresses in a public log.
             raise to_github_error(doing, failure, wait if limited else 0.0) from None
         self._spent += wait
         self._policy.sleep(wait)
 
     def _seconds(self, failure: _Failure, attempt: int) -> float:
         headers = _headers(failure)
+        # Retry-After first: a secondary limit sends it while the hourly quota still has requests left.
         if headers.get("retry-after", "").isdigit():
             return float(headers["retry-after"])
         if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():

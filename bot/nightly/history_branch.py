@@ -89,12 +89,14 @@ class HistoryBranch:
         for left in reversed(range(TRIES)):
             self.fetch()
             self._git("add", "--force", "--", *(str(file.resolve()) for file in store(self.folder)))
+            # An earlier try whose answer was lost has pushed them already.
             if not self._git("status", "--porcelain", "--untracked-files=no").strip():
                 return False
             self._git("commit", "--quiet", "--no-verify", "--message", message)
             try:
                 self._git("push", "--quiet", "--no-verify", self.address, f"HEAD:{self._ref}")
             except GitError:
+                # Any failed push is tried again: git does not say in a stable way that somebody else was faster.
                 if not left:
                     raise
             else:

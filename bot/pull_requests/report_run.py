@@ -42,6 +42,7 @@ def report_run(run: WorkflowRun, services: Services) -> Reported:
     if not assessed.plan.jobs:
         return Reported(("No report posted: the pull request touches no loading code.",))
     shown = compare_run(run, assessed, services)
+    # Asked again: downloading and comparing takes a while, in which the author may push or close.
     if isinstance(moved := find_subject(run, services.github, services.workflow), Ignored):
         return Reported((f"No report posted: {moved.reason}.",), shown)
     return Reported(_post(run, shown, services), shown)

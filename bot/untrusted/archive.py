@@ -74,6 +74,7 @@ def _files(opened: zipfile.ZipFile, names: _Names, limits: ArtifactLimits) -> It
     entries = opened.infolist()
     if len(entries) > limits.members:
         raise HostileError(f"its archive has more than {count(limits.members, 'file')}")
+    # `orig_filename`, because zipfile cuts `filename` at a NUL byte: two names could become one.
     if len({entry.orig_filename.lower() for entry in entries}) < len(entries):
         raise HostileError("its archive holds a name twice")
     left = limits.total
@@ -89,6 +90,7 @@ def _checked(entry: zipfile.ZipInfo, names: _Names) -> re.Match[str]:
     name, shown = names.pattern.fullmatch(entry.orig_filename), clip(entry.orig_filename)
     if name is None:
         raise HostileError("its archive holds ", shown, f", which is not a {names.words}")
+    # Nothing is unpacked to disk today; links and devices are rejected so that it stays safe if that changes.
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG) or entry.external_attr & _FOLDER:
         raise HostileError("its archive holds ", shown, ", which is not a plain file")
     if entry.flag_bits & _ENCRYPTED or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -99,6 +101,7 @@ def _checked(entry: zipfile.ZipInfo, names: _Names) -> re.Match[str]:
 def _content(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
     """Returns the unpacked content of `entry`; raises HostileError as soon as that is more than `limit` bytes."""
     with opened.open(entry) as file:
+        # The size in the entry is a claim: only what comes out is counted.
         content = file.read(limit + 1)
     if len(content) > limit:
         raise HostileError("its archive unpacks to more than results ever have, at ", clip(entry.orig_filename))

@@ -38,6 +38,7 @@ def select_artifacts(artifacts: Iterable[ArtifactInfo], plan: ComparisonPlan) ->
     """Returns the newest artifact of each planned job, by the job's name. A rerun of a job uploads once more."""
     names = {artifact_name(job): job.name for job in plan.jobs}
     listed = [artifact for artifact in artifacts if artifact.name in names and not artifact.expired]
+    # By id, because the ids are GitHub's and only grow, so that the last one of a name wins.
     return {names[artifact.name]: artifact for artifact in sorted(listed, key=lambda artifact: artifact.id)}
 
 
@@ -67,6 +68,7 @@ def _conclusion(job: ComparisonJob, jobs: Iterable[JobResult]) -> str | None:
 
     GitHub shows a job of a reusable workflow as `caller / job`, of a matrix as `job (values)`.
     """
+    # All jobs of the name have to agree: a pull request can add a second one that succeeds.
     own = [each.conclusion for each in jobs if job.name in re.split(r" / | \(|, |\)", each.name)]
     return next((conclusion for conclusion in own if conclusion != "success"), "success" if own else None)
 
@@ -85,6 +87,7 @@ def _read_job(
         return {}, [*problems, error.reason]
     cells, wrong = _cells(job, files, limits)
     if conclusion != "success":
+        # The file may have an `end` that was forged before the job was stopped.
         cells = {role: replace(cell, complete=False) for role, cell in cells.items()}
     return cells, problems + wrong
 

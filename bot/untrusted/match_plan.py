@@ -44,6 +44,7 @@ def match_plan(cell: Cell, job: ComparisonJob, file: Member) -> Cell:
         if words := find_contradiction(case, cell.environment.world_size):
             raise HostileError("contradicts itself about ", clip(str(case.key)), f": {words}")
     if file.role in PARTS:
+        # How much differed is known to the job alone, but it cannot be more than was planned.
         return replace(cell, planned=min(cell.planned, len(keys)))
     return replace(
         cell, planned=len(keys), complete=cell.complete and (cell.error is not None or len(cell.cases) == len(keys))

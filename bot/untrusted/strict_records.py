@@ -68,6 +68,7 @@ def parse_cell(content: bytes, limits: ArtifactLimits = LIMITS) -> Cell:
         value = _value(record, number)
         if isinstance(value, Case):
             cases[value.key] = value
+        # Written again and compared, which also rejects unknown fields, other types and other spellings of a value.
         if _written(value, cases.values()) != record:
             raise HostileError(f"has in line {number} another record than this project writes")
         values.append(value)
@@ -103,6 +104,7 @@ def _records(content: bytes, limits: ArtifactLimits) -> Iterator[dict[str, Any]]
 
 def _record(line: bytes, number: int, limits: ArtifactLimits) -> dict[str, Any]:
     try:
+        # Before json.loads, which recurses once for each bracket.
         if len(line) > limits.line or _depth(text := line.decode()) > limits.depth:
             raise HostileError(f"has a line too long or too deeply nested: {number}")
         record = json.loads(
@@ -116,6 +118,7 @@ def _record(line: bytes, number: int, limits: ArtifactLimits) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
+    # int() takes a time that grows with the square of the digits.
     if len(text) > DIGITS:
         raise ValueError("not an element of a tensor")
     return int(text)
@@ -134,6 +137,7 @@ def _depth(text: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json keeps the last of two equal names, another reader may keep the first.
     values = dict(pairs)
     if len(values) < len(pairs):
         raise ValueError("a name twice")

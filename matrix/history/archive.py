@@ -70,6 +70,7 @@ def archive(run: Path, history: Path, night: date, *, wait: bool = True) -> tupl
     folder = history / night.isoformat()
     with lock_history(history, wait=wait):
         contents = {_place(folder, file.name): _finished(file) for file in files}
+        # Before anything is written: a run that contradicts what is kept leaves nothing behind.
         _reject_other(contents)
         for place, content in contents.items():
             if not place.exists():
@@ -109,6 +110,7 @@ def _finished(file: Path) -> bytes:
     """Returns the bytes of a results file that nobody writes."""
     try:
         with file.open("rb") as opened:
+            # Whoever writes results holds an exclusive lock until the file is finished.
             fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return opened.read()
     except BlockingIOError as error:

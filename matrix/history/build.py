@@ -56,6 +56,7 @@ def build_database(history: Path, database: Path, *, wait: bool = True) -> int:
         nights = [list(night) for _, night in groupby(enumerate(paths, start=1), key=lambda file: folder_of(file[1]))]
         with create_database() as db:
             builder = _Builder(db, history)
+            # Processes read, one inserts: ids follow from the order of insertion, and so do the database's bytes.
             with spread(partial(_read_night, history), nights) as read:
                 for night in read:
                     builder.add_nightly_run(night)
@@ -122,6 +123,7 @@ class _Builder:
         """Returns the file that counts of those with the same cell; rejects the others."""
         *others, chosen = sorted(same, key=lambda file: file.rank)
         for other in others:
+            # Read again, which is rare: to keep the cases of every file would need far more memory.
             alike = read_record_file(self._history, other.path) == read_record_file(self._history, chosen.path)
             what = "the same cell as" if alike else "an older or shorter measurement of the cell in"
             self._reject(other.number, f"{other.path}: {what} {chosen.path}")
@@ -144,6 +146,7 @@ class _Builder:
         """Adds the verdicts that changed; returns the coverage of the file."""
         found = {self._key_id(key): verdict for key, verdict in file.verdicts.items()}
         before = self._verdicts[environment]
+        # Only what differs: most verdicts are those of the run before.
         changed = {key: verdict for key, verdict in found.items() if before.get(key) != verdict}
         self._db.insert("change", [(environment, key, file.night, verdict) for key, verdict in changed.items()])
         before.update(changed)

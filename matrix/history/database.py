@@ -61,11 +61,13 @@ class NewDatabase:
 
     def save(self, path: Path) -> None:
         """Replaces the file at `path` by this database, at once; raises OutputError."""
+        # Readers keep the file that they opened: a new one takes its name only when it is whole.
         half = path.with_name(f"{path.name}{HALF}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             half.unlink(missing_ok=True)
             self._db.commit()
+            # VACUUM writes the pages in order: the same rows give the same bytes.
             self._db.execute("VACUUM INTO ?", (str(half),))
             publish(half, path)
         except OSError as error:

@@ -70,6 +70,7 @@ def parse_date(path: str) -> date:
         night = date.fromisoformat(name)
     except ValueError:
         night = None
+    # fromisoformat also takes 20261122 and 2026-W47-7: one date would have several folders.
     if night is None or night.isoformat() != name:
         raise ResultsError(Path(path), f"{name} is not a nightly run (a folder like 2026-11-22)")
     return night

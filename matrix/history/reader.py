@@ -62,6 +62,7 @@ def _split(content: bytes, path: Path) -> list[bytes]:
 
 def pack(content: bytes) -> bytes:
     """Returns the bytes of a .jsonl.gz file with this `content`, always the same."""
+    # The time would make the bytes of the same records differ, and a second try look like another content.
     return gzip.compress(content, mtime=0)
 
 
@@ -76,6 +77,7 @@ def unpack(raw: bytes, path: Path) -> bytes:
         raise ResultsError(path, "is neither .jsonl nor .jsonl.gz")
     member = zlib.decompressobj(zlib.MAX_WBITS | _GZIP)
     try:
+        # Not gzip.decompress: it has no limit, and a few kilobytes can unpack to gigabytes.
         content = member.decompress(raw, LIMITS.size + 1)
     except zlib.error as error:
         raise ResultsError(path, f"is damaged: {error}") from error

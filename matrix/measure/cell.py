@@ -65,6 +65,7 @@ def _measure(
 ) -> Cell:
     path = request.out / f"{prepared.id}.jsonl"
     log = (request.logs or request.out) / f"{prepared.id}.log"
+    # Held while the probe runs: a second run of the same cell stops at the lock and not in the middle.
     with append(path) as writer:
         recorder = Recorder(request, prepared, writer, progress, earlier)
         try:

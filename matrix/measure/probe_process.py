@@ -49,6 +49,7 @@ def run_job(job: Job, interpreter: Path, log: Path, setup: Setup = OURS) -> Gene
 
     Closing the iterator, or Ctrl-C, ends the probe with all its ranks. Raises BadMessageError for any other line.
     """
+    # Untrusted code could wait for ever; what is trusted has the watchdog of the rank groups.
     limit = min(3600, 600 + job.timeout * len(job.tasks)) if setup.sandbox else None
     with (
         TemporaryDirectory(prefix="zero3-job-", ignore_cleanup_errors=bool(setup.sandbox)) as name,

@@ -101,6 +101,7 @@ class Recorder:
 
     def _decide(self, case: Case) -> None:
         """Writes one case, if it was asked for. A red one that an interrupted run saw stays known when it is green now."""
+        # Code under test can write on the probe's stdout: cases that nobody asked for are not recorded.
         if case.key not in self.asked:
             return
         self._begin()

@@ -27,6 +27,7 @@ def read_earlier(path: Path, request: Request, progress: Progress) -> Cell | Non
 
 def _is_resumed(earlier: Cell, request: Request) -> bool:
     """Returns whether `earlier` is the same measurement, and either unfinished or asked for again."""
+    # Another catalog or probe measures something else under the same names.
     measured = (earlier.catalog, earlier.probe, earlier.environment.world_size)
     same = measured == (request.catalog, compute_probe_hash(request.setup.root), request.world_size)
     return same and not earlier.error and (not earlier.complete or request.resume or request.again)

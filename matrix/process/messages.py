@@ -67,6 +67,7 @@ def read_messages(stream: IO[str], kind: TypeAdapter[_Message]) -> Iterator[_Mes
     BadMessageError for any other line, for numbers that no record can hold, and for too many lines.
     """
     total = 0
+    # Never `for line in stream`: it would read a line without an end until memory is full.
     while line := stream.readline(LONGEST + 1):
         total += len(line)
         if len(line) > LONGEST or total > ALL:

@@ -69,6 +69,7 @@ def running(
 def _ended(process: subprocess.Popen[str], limit: float | None) -> Iterator[None]:
     """Ends `process` when the block is left; see `running` for the `limit`."""
     timer = threading.Timer(limit or 0, os.killpg, [process.pid, signal.SIGKILL])
+    # A thread that still waits must not keep this process from ending.
     timer.daemon = True
     try:
         if limit:
@@ -76,6 +77,7 @@ def _ended(process: subprocess.Popen[str], limit: float | None) -> Iterator[None
         yield
     finally:
         timer.cancel()
+        # Untrusted code gets no time to react: asking first would let it fork once more.
         (_kill if limit else _end)(process)
 
 
@@ -109,6 +111,7 @@ def run_confined(
     """
     with (
         TemporaryDirectory(prefix="zero3-job-", ignore_cleanup_errors=True) as name,
+        # Files and no pipes: a pipe that nobody reads blocks its writer, and one that is read may never end.
         TemporaryFile() as out,
         TemporaryFile() as err,
     ):
@@ -130,6 +133,7 @@ def run_confined(
         finally:
             _kill(process)
         if failed:
+            # The end only: untrusted code may have written gigabytes.
             err.seek(max(0, err.seek(0, os.SEEK_END) - 4000))
             raise EnvironmentFailedError(Path(arguments[0]).name, err.read(4000).decode(errors="replace").strip())
         out.seek(0)
@@ -171,6 +175,7 @@ def run_git(arguments: Sequence[str], settings: Mapping[str, str] | None = None)
 
     `settings` are its configuration, passed as variables, so that no list of processes shows them.
     """
+    # After those of the user, whose mirrors and proxies are set the same way.
     first = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
     numbered = list(enumerate((settings or {}).items(), start=first))
     variables = {f"GIT_CONFIG_KEY_{n}": name for n, (name, _) in numbered}

@@ -74,6 +74,7 @@ def _git_settings(outer: Mapping[str, str]) -> dict[str, str]:
     count = outer.get("GIT_CONFIG_COUNT", "")
     numbers = range(min(int(count), 100)) if count.isdecimal() else ()
     pairs = [(outer.get(f"GIT_CONFIG_KEY_{n}", ""), outer.get(f"GIT_CONFIG_VALUE_{n}", "")) for n in numbers]
+    # A mirror's address may hold a password as well, here in the key: url.<address>.insteadOf.
     kept = [(key, value) for key, value in pairs if _GIT_SETTING.fullmatch(key) and not _CREDENTIALS.search(key)]
     named = {f"GIT_CONFIG_KEY_{n}": key for n, (key, _) in enumerate(kept)}
     values = {f"GIT_CONFIG_VALUE_{n}": value for n, (_, value) in enumerate(kept)}
@@ -132,6 +133,7 @@ class Sandbox:
         limited = [*self._privileges(own_user=bool(flags)), *arguments]
         if not flags:
             return limited
+        # Mounting needs root, which a user is only inside a user namespace of their own.
         mapped = ("--map-root-user",) if os.geteuid() else ()
         return ["unshare", *mapped, *flags, "sh", "-c", self._script(flags, writable), "sh", *limited]
 
@@ -142,6 +144,7 @@ class Sandbox:
         """
         lines = [f"{shlex.quote(sys.executable)} -I -c {shlex.quote(_LOOPBACK)}"] if "--net" in flags else []
         if "--mount" in flags:
+            # Writable ones first: what is a mount of its own stays writable when a folder above becomes read-only.
             lines += [f"mount --bind {folder} {folder}" for folder in map(_quoted, writable)]
             lines += [_read_only(folder) for folder in self.protected if folder.is_dir()]
         # The folder a process is in stays below what is mounted there later, and `..` would lead out: enter it again.

@@ -25,6 +25,7 @@ class CellWriter:
         try:
             self._file.write(line + "\n")
             self._file.flush()
+            # The next case may take the machine down, and --resume must find what was measured before it.
             os.fsync(self._file.fileno())
         except OSError as error:
             raise OutputError(self._path, error) from error
@@ -66,6 +67,7 @@ def append(path: Path) -> Iterator[CellWriter]:
     except OSError as error:
         raise OutputError(path, error) from error
     try:
+        # The lock comes first: what looks like half a line may be one that another run is still writing.
         _lock(file, path)
         _drop_half_line(path)
         _reject_older(path)
@@ -88,6 +90,7 @@ def set_aside(path: Path) -> Path:
     aside = next(name for name in names if not name.exists())
     try:
         with path.open("a", encoding="utf-8") as file:
+            # Locked, since a run that writes would go on writing into the renamed file.
             _lock(file, path)
             path.rename(aside)
     except OSError as error:
