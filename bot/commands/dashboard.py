@@ -35,14 +35,14 @@ def dashboard(
     ] = None,
     authority: Annotated[
         str,
-        typer.Option(envvar="ZERO3_AUTHORITY", help="A domain of yours, for the name of the feed: keep it the same."),
+        typer.Option(envvar="ZERO3_AUTHORITY", help="A domain of yours, for the name of the feed. Never change it."),
     ] = NOBODY.authority,
     address: Annotated[
         str,
         typer.Option(
             envvar="ZERO3_ADDRESS",
             callback=site_address,
-            help="Where the site will be, such as https://example.org/zero3-matrix, for the links in its feed.",
+            help="Address of the site, such as https://example.org/zero3-matrix, for the links in its feed.",
         ),
     ] = NOBODY.address,
 ) -> None:

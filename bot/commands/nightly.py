@@ -53,7 +53,10 @@ def plan_command() -> None:
 
 @app.command(name="keep")
 def keep_command(plan_file: PlanFile = "-") -> None:
-    """Read what the machines of a nightly run uploaded, and push it to the branch of records, with what none of them began."""
+    """Read what the machines of a nightly run uploaded, and push it to the branch of records.
+
+    Planned cells that no machine began are recorded as such.
+    """
     context = actions.read_context()
     night = read_nightly_plan(plan_file)
     found = collect_files(night, download_archives(connect(context, load_settings().login), context, night))
@@ -69,7 +72,7 @@ def keep_command(plan_file: PlanFile = "-") -> None:
 @app.command(name="fetch")
 def fetch_command(
     history: Annotated[
-        Path, typer.Option(help="Folder for them: a new or an empty one, or one made by this.")
+        Path, typer.Option(help="Folder for the records: new, empty, or made by this command.")
     ] = RECORDS,
 ) -> None:
     """Fetch the records of every nightly run."""

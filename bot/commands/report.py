@@ -21,9 +21,7 @@ app = typer.Typer()
 @app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="Folder with results (*.jsonl).")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the reports; that of the results when not given.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the reports. Default: that of the results.")] = None,
 ) -> None:
     """Write report.html and report.md from results, and print their summary."""
     context = report_of(read_run(directory), family_names(), read_lock())

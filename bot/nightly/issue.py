@@ -109,12 +109,12 @@ def plan_update(issue: Comment | None, now: NightlyState) -> IssueUpdate | None:
     again = not issue.open and _worth_opening(before, now)
     state = "open" if now.mood != "calm" and (issue.open or again) else "closed"
     unknown = read is None and issue.open and state == "closed"
-    told = again or unknown or (before.mood != now.mood and (issue.open or now.mood == "calm"))
+    reported = again or unknown or (before.mood != now.mood and (issue.open or now.mood == "calm"))
     if now == before and issue.open is (state == "open"):
         return None
     marker = f"<!-- zero3-nightly-news {now.night} {now.mood.replace(' ', '-')} -->"
     remark = _CALM.format(night=now.night) if unknown else " ".join(_remark(before, now))
-    return IssueUpdate(render_body(now), state, remark, marker) if told else IssueUpdate(render_body(now), state)
+    return IssueUpdate(render_body(now), state, remark, marker) if reported else IssueUpdate(render_body(now), state)
 
 
 def _worth_opening(before: NightlyState, now: NightlyState) -> bool:
@@ -150,8 +150,8 @@ def _over(before: NightlyState, now: NightlyState) -> str:
     if right == len(listed):
         return f"Everything listed above as wrong is right again, as of the nightly run of {now.night}."
     parts = {"right again": right, "no longer measured": gone}
-    told = ", ".join(f"{count(number, 'case')} {words}" for words, number in parts.items() if number)
-    return f"Nothing is listed as wrong any more, as of the nightly run of {now.night}{': ' if told else ''}{told}."
+    counts = ", ".join(f"{count(number, 'case')} {words}" for words, number in parts.items() if number)
+    return f"Nothing is listed as wrong any more, as of the nightly run of {now.night}{': ' if counts else ''}{counts}."
 
 
 def _begun(before: NightlyState, now: NightlyState) -> str:
@@ -177,10 +177,10 @@ def render_body(known: NightlyState) -> str:
 
 
 def _state(known: NightlyState) -> Iterator[str]:
-    complete, failed, unfinished, refused = known.counts
+    complete, failed, unfinished, rejected = known.counts
     if any(known.counts):
-        told = f"{complete:,} cells complete, {failed:,} not installable, {unfinished:,} not finished"
-        yield f"The nightly run of {known.night}: {told}, {count(refused, 'file')} rejected."
+        cells = f"{complete:,} cells complete, {failed:,} not installable, {unfinished:,} not finished"
+        yield f"The nightly run of {known.night}: {cells}, {count(rejected, 'file')} rejected."
     if known.late:
         yield (
             f"**No nightly run has begun since {known.night}.** What the site shows is of then."

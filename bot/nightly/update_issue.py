@@ -24,10 +24,10 @@ WORKFLOW: Final = "nightly.yml"
 
 def read_nightly_state(history: History, today: date, oldest: int) -> NightlyState | None:
     """Returns what the history says today; None before the first run. No run leaves out what is `oldest` days old."""
-    told = query_nightly_runs(history)
-    if not told:
+    runs = query_nightly_runs(history)
+    if not runs:
         return None
-    last = told[-1]
+    last = runs[-1]
     found = find_verdict_changes(query_verdict_histories(history, oldest), last.day - RECENT)
     known = build_state(last.day, (last.complete, last.failed, last.incomplete, last.rejected), found)
     return replace(known, late=_late(last.day, today))

@@ -29,7 +29,7 @@ def advise_pairs(
     constraints: Annotated[
         Path | None, typer.Option(help="File to write the best pair to, as constraints for pip.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show which versions are safe for a model; exit code 1 when the named versions are not, 3 when nothing is known."""
     require_choice("loader", loader, list(Loader))

@@ -37,7 +37,7 @@ def check_model(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a step hangs.")] = 120.0,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder in which to keep records and the log.")] = None,
     source_of_pairs: Annotated[
         str,

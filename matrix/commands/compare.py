@@ -21,7 +21,7 @@ def compare_runs(
     head_again: Annotated[
         Path | None, typer.Option(help="Results of a rerun of HEAD. Without it, HEAD is not double-checked.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Compare two runs; exit code 1 when something got worse, 3 when something could not be compared."""
     runs = [read_run(folder) for folder in (base, head, base_again or base, head_again or head)]

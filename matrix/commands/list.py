@@ -35,7 +35,7 @@ def list_catalog(
     site: Annotated[str, typer.Option(help="Only those with a buffer site that matches this glob.")] = "",
     transformers: Annotated[str, typer.Option(help="Only those of this version of transformers.")] = "",
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show the catalog: architectures, their buffer sites, the versions that have them."""
     lock = read_lock()
