@@ -9,5 +9,5 @@ def now() -> datetime:
 
 
 def today() -> date:
-    """The day, in UTC, as the names of nights are."""
+    """The day, in UTC, as the folders of nightly runs are named."""
     return now().date()

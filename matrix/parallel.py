@@ -15,6 +15,7 @@ _BEGUN: Final[list[Callable[[int], Any]]] = []
 
 def count_processors() -> int:
     """Returns how many processors this process may use: at most so many work for it at once."""
+    # Not os.cpu_count: with a cpuset or taskset that counts processors which this process may not use.
     return len(os.sched_getaffinity(0))
 
 

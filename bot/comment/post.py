@@ -56,6 +56,7 @@ def _post_once(thread: Thread, new: CommentState, write_body: Callable[[CommentS
     existing, login = thread.comments(), thread.github.login
     state = continue_state(new, existing, login)
     words = _act(thread, decide_action(existing, login, state, write_body(state)))
+    # After the newest is there: at no moment is a pull request without a result.
     _tidy(thread)
     return words
 

@@ -28,6 +28,7 @@ def download_zip(requester: Requester, url: str, limit: int) -> bytes:
 def _plain_get(location: str, limit: int) -> bytes:
     with requests.Session() as session:
         session.auth = Requester.noopAuth  # otherwise requests looks for a password in ~/.netrc
+        # Not packed once more and not redirected again: the limit counts the bytes that this host sends.
         with session.get(
             location, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}, allow_redirects=False
         ) as response:
@@ -39,6 +40,7 @@ def _capped(response: requests.Response, limit: int) -> bytes:
     claimed = response.headers.get("Content-Length", "0")
     if claimed.isdigit() and int(claimed) > limit:
         raise TooLargeError(_DOING, f"it has {int(claimed):,} bytes, the limit is {limit:,}")
+    # The claimed size may be missing or wrong, so what arrives is counted as well.
     content = bytearray()
     for chunk in response.iter_content(_CHUNK):
         content += chunk

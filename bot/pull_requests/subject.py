@@ -87,6 +87,7 @@ def _by_branch(run: WorkflowRun, github: PullRequests, workflow: MeasuringWorkfl
         return Ignored("the repository that it came from is gone")
     owner = run.head_repository.partition("/")[0]
     listed = github.list_pull_requests_from(workflow.repository, owner, run.head_branch)
+    # By the repository's id: a fork can be renamed, and another one can take its name.
     from_there = [
         pull
         for pull in listed

@@ -81,6 +81,7 @@ class _WatchRun:
             return None
         if not self._touches(pull):
             return False
+        # Not False: the cursor must not pass a pull request that should still be measured.
         if self._dispatches <= 0:
             return None
         self._services.start_run(pull)
@@ -114,6 +115,7 @@ def watch(services: Services, assess: Assess, now: datetime) -> tuple[Watched, .
     cursors = dict.fromkeys(services.settings.watch, first) | dict(
         read_state(services.github, services.project).cursors
     )
+    # Else the repository that is listed first would use up the budget of every run.
     order = sorted(services.settings.watch, key=lambda repository: cursors[repository].since)
     run = _WatchRun(services, services.settings.budget, assess)
     return tuple(_follow(services, run, repository, cursors[repository]) for repository in order)

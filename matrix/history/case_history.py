@@ -59,6 +59,7 @@ def query_case_histories(
     cells = {day: (path, coverage) for day, path, coverage in history.rows(_MEASURED_BY, **wanted)}
     covered = groupby(history.rows(_COVERED, **wanted), itemgetter(0))
     within = {key: frozenset(coverage for _, coverage in rows) for key, rows in covered}
+    # Cases with the same coverages share one tuple of paths: without that, thousands of equal ones are made.
     paths = {coverages: _paths(ordinals, cells, coverages) for coverages in set(within.values())}  # a few
     changes = groupby(history.rows(_CHANGES, **wanted), itemgetter(0, 1, 2, 3))
     return {

@@ -80,6 +80,7 @@ WHERE good.verdict = 'pass' AND failing.verdict NOT IN (SELECT value FROM json_e
 
 def count_retracted(history: History) -> int:
     """Returns how many cases failed, then passed with the same interpreter, packages, catalog and probe."""
+    # A case that could not be measured has not failed, so passing later retracts nothing.
     unmeasured = json.dumps([verdict for verdict in Verdict if not verdict.row.measured])
     count: int = history.rows(_RETRACTED, unmeasured=unmeasured)[0][0]
     return count
