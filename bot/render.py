@@ -22,8 +22,9 @@ from bot.text import (
     render_markdown_code,
     render_markdown_fence,
 )
-from bot.verdict_words import WHATS
+from bot.verdict_words import WHATS, is_absent, is_failing
 from matrix.checks import CHECKS
+from matrix.model import Loader
 from matrix.text import make_visible
 from matrix.verdicts import Verdict
 
@@ -84,8 +85,8 @@ def _environment(outlet: Literal["html", "markdown"]) -> Environment:
         "issue": _issue,
         "once": _once,
     }
-    environment.tests["code"] = _is_code
-    environment.globals |= {"CHECKS": CHECKS, "Verdict": Verdict, "WHATS": WHATS}
+    environment.tests |= {"absent": is_absent, "code": _is_code, "failing": is_failing}
+    environment.globals |= {"CHECKS": CHECKS, "Loader": Loader, "Verdict": Verdict, "WHATS": WHATS}
     return environment
 
 

@@ -23,6 +23,16 @@ def describe_verdict(verdict: Verdict, check: Check, number: int) -> str:
     return f"{verb} {rest}"
 
 
+def is_absent(verdict: Verdict) -> bool:
+    """Tests whether there was nothing to measure, though the environment works: it does not have the model."""
+    return not (verdict.row.measured or verdict.infrastructure)
+
+
+def is_failing(verdict: Verdict) -> bool:
+    """Tests whether something is wrong, with the model or with its environment."""
+    return verdict is not Verdict.PASS and not is_absent(verdict)
+
+
 def describe_tensors(tensors: Tensors) -> str:
     """Describes how many tensors there are: `2 buffers, 33 parameters and 2 non-persistent buffers`, or `no tensors`."""
     counts = [

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bot.text import Code, Sentence, count
+from bot.verdict_words import is_failing
 from matrix.environments.packages import CROSSED, INSTALLED, PINNED
 from matrix.model import Check, EnvironmentInfo, Kind, Loader, Timing, What
 from matrix.verdicts import Verdict
@@ -248,10 +249,9 @@ class Report:
         return tuple(view for view in self.environments if view.gap)
 
     def failing(self, environment: EnvironmentView) -> list[tuple[CaseView, EvidenceView]]:
-        """Returns the cases of an environment that neither pass nor are unsupported, with their evidence, worst first."""
-        fine = (Verdict.PASS, Verdict.UNSUPPORTED)
+        """Returns the failing cases of an environment with their evidence, worst first."""
         pairs = [(case, found) for row in self.architectures for found in row.evidence for case in found.cases]
-        kept = [(case, found) for case, found in pairs if case.environment is environment and case.verdict not in fine]
+        kept = [(case, found) for case, found in pairs if case.environment is environment and is_failing(case.verdict)]
         return sorted(kept, key=lambda pair: pair[0].verdict.rank)
 
     @property

@@ -11,7 +11,7 @@ reveal();
 
 const form = document.getElementById("filter");
 const matches = (cell, verdict) => {
-  const want = verdict === "!pass" ? ":not(.v-pass, .v-unsupported, .v-untested)" : verdict && `.v-${verdict}`;
+  const want = verdict === "!pass" ? ":is({% for verdict in Verdict if verdict is failing %}.v-{{ verdict }}{{ ', ' if not loop.last }}{% endfor %})" : verdict && `.v-${verdict}`;
   return !want || [...cell.children].some((half) => half.matches(want));
 };
 const filter = () => {

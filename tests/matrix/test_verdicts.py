@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from matrix.model import Case, Failure, Tensors
 from matrix.results.write import append
 from matrix.verdicts import Verdict
 from tests.support.command_line import copy_tree, python
@@ -30,6 +31,26 @@ ROW = """
         ),
     )
     REPORTED = ("""
+HIDDEN = """
+    HIDDEN = (
+        "hidden",
+        VerdictRow(
+            letter="Y",
+            word="not for it",
+            meaning="a made-up verdict of what has nothing to measure",
+            does="have nothing to {load}",
+            fares=("have nothing", "has nothing"),
+            own="nothing",
+            style="dim",
+            badge="lightgrey",
+            light=("#112233", "#fff"),
+            dark=("#332211", "#fff"),
+            evidence=("error",),
+            settled=True,
+            measured=False,
+        ),
+    )
+    UNSUPPORTED = ("""
 STRICT = """
 import pathlib, sys
 from bot.untrusted.consistency import find_contradiction
@@ -41,18 +62,27 @@ print(case.verdict.row.word, find_contradiction(case, 2) or "believed")
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of this project with one verdict more, and results with one case of it."""
+    """A copy of this project with two verdicts more, and results with one case of each: `results` and `hidden`."""
     tree = copy_tree(tmp_path_factory.mktemp("tree"))
-    table, results = tree / "matrix/verdicts.py", tree / "results/one.jsonl"
-    table.write_text(table.read_text(encoding="utf-8").replace("\n    REPORTED = (", ROW), encoding="utf-8")
+    table = tree / "matrix/verdicts.py"
+    rows = table.read_text(encoding="utf-8").replace("\n    REPORTED = (", ROW).replace("\n    UNSUPPORTED = (", HIDDEN)
+    table.write_text(rows, encoding="utf-8")
+    write(tree / "results/one.jsonl", case(ROUTER, Verdict.CORRUPT), "odd")
+    error = Failure("NothingToDo", "it has no head")
+    write(tree / "hidden/one.jsonl", case(ROUTER, Verdict.UNSUPPORTED, tensors=Tensors(), error=error), "hidden")
+    return tree
+
+
+def write(results: Path, one: Case, verdict: str) -> None:
+    """Writes results with `one` case, which gets another verdict."""
     results.parent.mkdir()
-    whole = cell(case(ROUTER, Verdict.CORRUPT))
+    whole = cell(one)
     with append(results) as writer:
         writer.header(whole)
-        writer.case(whole.cases[0])
+        writer.case(one)
         writer.end(whole.cases, whole.timing)
-    results.write_text(results.read_text(encoding="utf-8").replace('"corrupt"', '"odd"'), encoding="utf-8")
-    return tree
+    text = results.read_text(encoding="utf-8").replace(f'"{one.verdict}"', f'"{verdict}"')
+    results.write_text(text, encoding="utf-8")
 
 
 def read(path: Path) -> str:
@@ -84,6 +114,28 @@ def test_a_new_verdict_is_on_the_site_in_its_badges_and_in_the_api(tree: Path) -
     listed = [entry["verdict"] for entry in json.loads(read(tree / "site/api/v1/index.json"))["verdicts"]]
     assert listed[:3] == ["corrupt", "odd", "reported"]
     assert json.loads(read(next((tree / "site/api/v1/architectures").glob("*.json"))))["cases"][0]["verdict"] == "odd"
+
+
+def test_a_verdict_of_what_has_nothing_to_measure_is_not_failing_in_a_report(tree: Path) -> None:
+    python(tree, "-m", "bot", "report", "hidden")
+    html = read(tree / "hidden/report.html")
+    assert "a made-up verdict of what has nothing to measure" in html
+    assert not [words for words in (" compared", "seen in", '<pre class="command">') if words in html]
+    assert ".v-odd," in html
+    assert ".v-hidden," not in html
+    assert "| load | not for it |" not in read(tree / "hidden/report.md")
+
+
+def test_a_verdict_of_what_has_nothing_to_measure_is_not_failing_on_the_site(tree: Path) -> None:
+    python(tree, "-m", "bot", "dashboard", "--results", "hidden", "--out", "hidden-site")
+    (page,) = (tree / "hidden-site/cases").glob("*/deepseek_v3*.html")
+    assert not [words for words in (" compared", "was seen in", '<pre class="command">') if words in read(page)]
+    failing = read(tree / "hidden-site/site.js").partition('const failing = "')[2].partition('"')[0].split()
+    assert failing[:2] == ["corrupt", "odd"]
+    assert not {"hidden", "unsupported", "pass"} & set(failing)
+    assert 'const absent = "hidden unsupported "' in read(tree / "hidden-site/site.js")
+    assert json.loads(read(tree / "hidden-site/badges/project.json"))["message"] == "untested"
+    assert "1 not in these versions" in read(next((tree / "hidden-site/environments").glob("t*.html")))
 
 
 def test_a_new_verdict_is_in_the_documents(tree: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from bot.site.data.urls import slug
 from bot.text import count
+from bot.verdict_words import is_absent
 from matrix.advice.safety import Answer, Tried, combine_answers, find_tried
 from matrix.history.snapshot import Pair, Reading, Snapshot
 from matrix.model import Loader
@@ -91,9 +92,7 @@ def _of_all(label: str, readings: Sequence[Reading]) -> Badge:
     if any(reading.stale for reading in readings):
         return Badge(label, _stale(reading.night for reading in readings if reading.stale))
     tried = {name: find_tried(readings, name) for name in _architectures(readings)}
-    verdicts = [
-        verdict for found in tried.values() for verdict in _verdicts(found) if verdict is not Verdict.UNSUPPORTED
-    ]
+    verdicts = [verdict for found in tried.values() for verdict in _verdicts(found) if not is_absent(verdict)]
     if not verdicts:
         return Badge(label, "untested")
     day, worst, passed = _day(readings), min(verdicts, key=lambda verdict: verdict.rank), verdicts.count(Verdict.PASS)
@@ -137,7 +136,8 @@ def _verdicts(tried: Iterable[Tried]) -> list[Verdict]:
 
 def _lacking(tried: Iterable[Tried]) -> bool:
     """Whether the versions do not have the architecture."""
-    return set(_verdicts(tried)) == {Verdict.UNSUPPORTED}
+    found = _verdicts(tried)
+    return bool(found) and all(map(is_absent, found))
 
 
 def _where(tried: Sequence[Tried]) -> str:

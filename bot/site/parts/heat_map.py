@@ -10,6 +10,7 @@ from bot.site.data.links import find_worst
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink
 from bot.text import Code, clip
+from bot.verdict_words import is_absent
 from matrix.checks import CHECKS
 from matrix.history.snapshot import Reading, Stale
 from matrix.model import Check, Device, Loader
@@ -105,16 +106,16 @@ def count_share(site: SiteIndex, reading: Reading, loader: Loader, check: Check 
     found = Counter(
         dated.case.verdict for key, dated in reading.cases.items() if key.loader is loader and key.check in wanted
     )
-    unsupported, tested = found[Verdict.UNSUPPORTED], found.total()
+    unsupported = sum(number for verdict, number in found.items() if is_absent(verdict))
     total = len(site.architectures) * len(wanted) - unsupported
     passed = found[Verdict.PASS]
     return Share(
         percent=passed * 100 // total if total else None,
         passed=passed,
         total=total,
-        untested=total - (tested - unsupported),
+        untested=total - (found.total() - unsupported),
         unsupported=unsupported,
-        worst=find_worst([verdict for verdict in found if verdict is not Verdict.UNSUPPORTED]),
+        worst=find_worst([verdict for verdict in found if not is_absent(verdict)]),
     )
 
 

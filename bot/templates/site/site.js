@@ -44,10 +44,10 @@ const live = (form, show) => {
 const filter = document.getElementById("filter");
 if (filter) {
   const rows = [...document.querySelectorAll(".lines .row")];
-  const good = ["pass", "unsupported", "untested"];
+  const failing = "{% for verdict in Verdict if verdict is failing %}{{ verdict }} {% endfor %}".split(" ").filter(Boolean);
   const matches = (row, { text, family, verdict }) => {
     const verdicts = row.dataset.verdicts.trim().split(" ");
-    const right = verdict.value === "!pass" ? verdicts.some((one) => !good.includes(one)) : !verdict.value || verdicts.includes(verdict.value);
+    const right = verdict.value === "!pass" ? verdicts.some((one) => failing.includes(one)) : !verdict.value || verdicts.includes(verdict.value);
     return right && row.dataset.text.includes(text.value.trim().toLowerCase()) && (!family.value || row.dataset.family === family.value);
   };
   const show = () => {
@@ -108,10 +108,14 @@ if (box) {
   const signed = ({ state, word }) => [Object.assign(element("span", `${signs[state]} `), { ariaHidden: "true" }), word];
   const say = (state, word, rest) => Object.assign(element("p", element("b", ...signed({ state, word })), ` ${rest}`), { className: "say" });
 
+  const absent = "{% for verdict in Verdict if verdict is absent %}{{ verdict }} {% endfor %}".split(" ").filter(Boolean);
   const lacks = (environment, index) => loader("stock ").every((at) => meant(codes(environment, index)[at])?.verdict === "unsupported");
   const describe = (environment, index) => {
-    if (safe(environment, index)) return { state: "safe", word: "Safe", how: ["Every tensor is right, loaded and saved, with the stock loader (", link("how this is known", "about.html"), ")."] };
     const stock = loader("stock ").map((at) => ({ name: data.cases[at], meant: meant(codes(environment, index)[at]) }));
+    if (safe(environment, index)) {
+      const passed = stock.filter((one) => one.meant).map((one) => one.name).join(" and ");
+      return { state: "safe", word: "Safe", how: [`Every tensor is right: ${passed} passed (`, link("how this is known", "about.html"), ")."] };
+    }
     if (lacks(environment, index)) return { state: "unknown", word: "No such class in this version", how: [] };
     const shown = stock.filter((one) => one.meant?.verdict !== "pass");
     const texts = [...new Set(shown.map((one) => one.meant))].map((meant) => {
@@ -121,7 +125,7 @@ if (box) {
     const others = data.environments.some((one) => one !== environment && alike(one, environment));
     const doubt = others ? "It passed here, but not reliably in every environment with these versions" : `It passed, yet ${environment.flaky} % of the cases there differ from run to run, so that may be chance`;
     if (!texts.length) texts.push(stale(environment).length ? "It passed when it was measured" : doubt);
-    const unsafe = answer(environment, index) === "u";
+    const unsafe = answer(environment, index) === "u" && !stock.every((one) => absent.includes(one.meant?.verdict));
     const word = !unsafe ? "Not known" : stock.some((one) => one.meant?.wrong) ? "Unsafe" : "Not usable";
     return { state: unsafe ? "unsafe" : "unknown", word, how: [`${capital(texts.join("; "))}.`] };
   };

@@ -80,6 +80,19 @@ def test_a_new_check_is_on_the_site(tree: Path) -> None:
     assert 'id="stock-sharded"' in read(page)
 
 
+def test_a_new_check_is_in_the_tables_of_architectures(tree: Path) -> None:
+    python(tree, "-m", "bot", "dashboard", "--results", "results", "--out", "site")
+    table = read(tree / "site/architectures/index.html")
+    assert table.count("<small>load save sharded</small>") == 2
+    _, stock, fixed = (cell.partition("</td>")[0] for cell in table.partition("<tbody>")[2].split("<td>")[:3])
+    assert [name for name in ("stock load", "stock save", "stock sharded") if f'title="{name}: ' in stock] == [
+        "stock load", "stock save", "stock sharded"]  # fmt: skip
+    assert "stock" not in fixed
+    (page,) = (tree / "site/architectures").glob("deepseek_v3*.html")
+    assert "Load, save, sharded from left to right;" in read(page)
+    assert "sharded calls <code>made_up_call</code>" in read(tree / "site/about.html")
+
+
 def test_a_new_check_is_in_the_documents(tree: Path) -> None:
     python(tree, "-m", "bot", "documents")
     assert "| `sharded` | a made-up check | no |" in read(tree / "docs/how-it-works.md")
