@@ -133,7 +133,7 @@ def test_a_verdict_of_what_has_nothing_to_measure_is_not_failing_on_the_site(tre
     failing = read(tree / "hidden-site/site.js").partition('const failing = "')[2].partition('"')[0].split()
     assert failing[:2] == ["corrupt", "odd"]
     assert not {"hidden", "unsupported", "pass"} & set(failing)
-    assert 'const absent = "hidden unsupported "' in read(tree / "hidden-site/site.js")
+    assert 'const unmeasured = "hidden unsupported "' in read(tree / "hidden-site/site.js")
     assert json.loads(read(tree / "hidden-site/badges/project.json"))["message"] == "untested"
     assert "1 not in these versions" in read(next((tree / "hidden-site/environments").glob("t*.html")))
 

@@ -108,7 +108,7 @@ if (box) {
   const signed = ({ state, word }) => [Object.assign(element("span", `${signs[state]} `), { ariaHidden: "true" }), word];
   const say = (state, word, rest) => Object.assign(element("p", element("b", ...signed({ state, word })), ` ${rest}`), { className: "say" });
 
-  const absent = "{% for verdict in Verdict if verdict is absent %}{{ verdict }} {% endfor %}".split(" ").filter(Boolean);
+  const unmeasured = "{% for verdict in Verdict if verdict is absent %}{{ verdict }} {% endfor %}".split(" ").filter(Boolean);
   const lacks = (environment, index) => loader("stock ").every((at) => meant(codes(environment, index)[at])?.verdict === "unsupported");
   const describe = (environment, index) => {
     const stock = loader("stock ").map((at) => ({ name: data.cases[at], meant: meant(codes(environment, index)[at]) }));
@@ -125,7 +125,7 @@ if (box) {
     const others = data.environments.some((one) => one !== environment && alike(one, environment));
     const doubt = others ? "It passed here, but not reliably in every environment with these versions" : `It passed, yet ${environment.flaky} % of the cases there differ from run to run, so that may be chance`;
     if (!texts.length) texts.push(stale(environment).length ? "It passed when it was measured" : doubt);
-    const unsafe = answer(environment, index) === "u" && !stock.every((one) => absent.includes(one.meant?.verdict));
+    const unsafe = answer(environment, index) === "u" && !stock.every((one) => unmeasured.includes(one.meant?.verdict));
     const word = !unsafe ? "Not known" : stock.some((one) => one.meant?.wrong) ? "Unsafe" : "Not usable";
     return { state: unsafe ? "unsafe" : "unknown", word, how: [`${capital(texts.join("; "))}.`] };
   };
