@@ -8,9 +8,12 @@ from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Words:
-    """A sentence whose parts from outside are marked; plain text as a string."""
+    """A sentence whose parts from outside are marked; plain text as a string, and in JSON.
+
+    `render_json` takes apart what has no slots.
+    """
 
     parts: Sentence
 
