@@ -1,4 +1,4 @@
-"""The command line, `python -m matrix --help`. Exit codes: 0 as expected, 1 not so, 2 usage, 3 infrastructure."""
+"""The command line. Exit codes: 0 as expected, 1 not so, 2 wrong usage, 3 infrastructure."""
 
 import signal
 import sys
