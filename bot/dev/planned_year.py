@@ -23,7 +23,7 @@ from bot.site.build import Sources, write_site_of_history
 from matrix.checks import LOADERS_AND_CHECKS
 from matrix.history.reader import pack
 from matrix.model import Case, Cell, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, Tensors, Timing, What
-from matrix.parallel import count_processors, spread
+from matrix.process.parallel import count_processors, spread
 from matrix.results.records import case_record, end_record, header_record
 from matrix.verdicts import Verdict
 

@@ -67,7 +67,7 @@ class GitHubReader:
         self._pull: Callable[[str, int], GitHubPullRequest] = cache(self._lazy_pull)
 
     def fetch_pull_request(self, repository: str, number: int) -> PullRequest:
-        """Fetches a pull request as it is now; while it is the same, this costs nothing of the rate limit."""
+        """Fetches a pull request; an unchanged one costs nothing of the rate limit."""
         pull = self._pull(repository, number)
         doing = f"reading {repository}#{number}"
         self._retries.call(doing, pull.update)

@@ -62,7 +62,7 @@ def build_services(context: JobContext, settings: Settings, home: HomeRepository
 
 
 def build_sources(context: JobContext) -> CommitSources:
-    """Returns where commits are cloned from; this project goes by the name of its repository."""
+    """Returns where commits are cloned from, this project under the name of its repository."""
     known = CommitSources()
     name = context.project.rpartition("/")[2].lower()
     return CommitSources(f"{context.server_url}/", {**known.packages, name: known.packages.get(name, PROJECT)})

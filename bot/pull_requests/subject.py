@@ -27,7 +27,7 @@ class PullRequests(Protocol):
     """The part of `bot.github.client.GitHub` that finds pull requests."""
 
     def fetch_pull_request(self, repository: str, number: int) -> PullRequest:
-        """Returns a pull request as it is now."""
+        """Returns the current state of a pull request."""
 
     def list_pull_requests_from(self, repository: str, owner: str, branch: str) -> Sequence[PullRequest]:
         """Returns the open pull requests whose head is `branch` of a repository of `owner`."""
@@ -50,7 +50,7 @@ class Ignored:
 
 
 def find_subject(run: WorkflowRun, github: PullRequests, workflow: MeasuringWorkflow) -> PullRequest | Ignored:
-    """Returns the pull request that `run` measured, as it is now, or why nothing may be said about one.
+    """Returns the current state of the pull request that `run` measured, or why nothing may be said about one.
 
     Called again just before something is posted, it notices a head that has moved meanwhile. Of a dispatched run `base`
     is the commit that was measured. Raises what `github` raises.

@@ -16,7 +16,7 @@ from bot.site.outputs.feed import build_feed
 from bot.site.page_kinds import FOLDERS, LAST, NAVIGATION, PAGE_KINDS
 from matrix.advice.advice import FRESH
 from matrix.history.snapshot import TRUSTED
-from matrix.parallel import spread
+from matrix.process.parallel import spread
 
 OUTPUTS: Final = ("api", "badges")
 """The folders of a site that hold no pages."""

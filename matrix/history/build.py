@@ -13,7 +13,7 @@ from matrix.history.database import NewDatabase, create_database
 from matrix.history.files import CellState, folder_of, list_record_paths, parse_date, storable
 from matrix.history.reader import LIMITS, read_record_file
 from matrix.model import CaseKey
-from matrix.parallel import spread
+from matrix.process.parallel import spread
 from matrix.results.records import case_record, header_record
 from matrix.verdicts import Verdict
 

@@ -1,6 +1,6 @@
 """Measures the shard of one machine in a nightly run: one environment after the other, none stopped by another.
 
-Results are OUT/<environment id>+<device>.jsonl; logs are kept beside OUT, in logs/. What is at the tip of a branch is
+Results are OUT/<environment id>+<device>.jsonl; logs are in logs/ next to OUT. What is at the tip of a branch is
 built and run as confined as a pull request's code, see `matrix.process.sandbox`. An environment is removed
 when it is measured, so that a machine needs the disk of one.
 """

@@ -1,1 +1,1 @@
-"""The door to subprocesses: how they are started, confined and read."""
+"""The door to subprocesses: how they are started, confined and read; and work spread over processors."""

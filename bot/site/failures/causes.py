@@ -64,7 +64,7 @@ _RANKS: Final = {
 def find_causes(case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> tuple[Cause, ...]:
     """Returns why `case` is failing in `environment`, each cause once; nothing for a case that is not failing.
 
-    A cause that one entry of `known` explains goes by the name of that entry.
+    A cause that one entry of `known` explains has the name of that entry.
     """
     if case.verdict is Verdict.PASS or not case.verdict.row.measured:
         return ()
@@ -95,7 +95,7 @@ def _raised(error: Failure, verdict: Verdict) -> Cause:
 
 
 def strip_details(message: str) -> str:
-    """Returns what is left of a message without numbers, paths, class names and names of tensors."""
+    """Returns a message without numbers, paths, class names and names of tensors."""
     lines = [line for line in message.splitlines() if line.strip()][:_LINES]
     return join_lines(_SHAPE.sub("…", " ".join(lines)))
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from matrix.parallel import spread
+from matrix.process.parallel import spread
 
 
 def process_and_square(number: int) -> tuple[int, int]:
