@@ -44,7 +44,7 @@ app.add_typer(dashboard.app)
 
 @app.callback()
 def main() -> None:
-    """What the matrix found, for people."""
+    """Write reports, pull request comments and the dashboard from what the matrix measured."""
 
 
 def cli() -> None:

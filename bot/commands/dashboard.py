@@ -25,24 +25,30 @@ def site_address(text: str) -> str:
 
 @app.command()
 def dashboard(
-    out: Annotated[Path, typer.Option(help="Folder for the site: an empty one, or that of a site, which is replaced.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the site. It must be empty, or hold an earlier site, which is replaced.")
+    ],
     history: Annotated[
-        Path | None, typer.Option(help="Folder with a history: a folder of records per nightly run.")
+        Path | None, typer.Option(help="Folder with a history: one folder of records for each nightly run.")
     ] = None,
-    database: Annotated[Path | None, typer.Option(help="Where the history's database is kept.")] = None,
+    database: Annotated[
+        Path | None, typer.Option(help="File for the database made from the history. Default: next to the history.")
+    ] = None,
     results: Annotated[
-        Path | None, typer.Option(help="Folder with the results of one run, instead of a history.")
+        Path | None, typer.Option(help="Folder with the results of one run. Use it instead of --history.")
     ] = None,
     authority: Annotated[
         str,
-        typer.Option(envvar="ZERO3_AUTHORITY", help="A domain of yours, for the name of the feed. Never change it."),
+        typer.Option(
+            envvar="ZERO3_AUTHORITY", help="A domain that you own. It is part of the id of the feed: never change it."
+        ),
     ] = NOBODY.authority,
     address: Annotated[
         str,
         typer.Option(
             envvar="ZERO3_ADDRESS",
             callback=site_address,
-            help="Address of the site, such as https://example.org/zero3-matrix, for the links in its feed.",
+            help="Address of the site, such as https://example.org/zero3-matrix. The feed needs it for its links.",
         ),
     ] = NOBODY.address,
 ) -> None:
@@ -56,5 +62,5 @@ def dashboard(
             Sources(history, kept, Publisher(authority, address)), out, family_names(), tell
         )
     else:
-        raise typer.BadParameter("name either --history or --results")
+        raise typer.BadParameter("give either --history or --results")
     typer.echo(f"{out / START}: {count(written, 'file')}")

@@ -30,13 +30,15 @@ from matrix import clock
 from matrix.environments.choose import load_environments
 from matrix.nightly.plan import nightly_plan_to_json, read_nightly_plan
 
-app = typer.Typer(no_args_is_help=True, help="What the workflow `nightly` calls.")
-PlanFile = Annotated[str, typer.Option("--plan", help="The plan that `nightly plan` wrote; - reads stdin.")]
+app = typer.Typer(no_args_is_help=True, help="The steps of a nightly run, as the workflow `nightly` calls them.")
+PlanFile = Annotated[
+    str, typer.Option("--plan", help="File with the plan that `nightly plan` wrote, or - for standard input.")
+]
 
 
 @app.command(name="plan")
 def plan_command() -> None:
-    """Plan a nightly run from what is new and what the history has, and set the outputs `plan`, `matrix` and `any`."""
+    """Plan a nightly run from new releases and from the history, and set the outputs `plan`, `matrix` and `any`."""
     context, settings = actions.read_context(), load_settings()
     branch, news = history_branch(context), fetch_news(connect(context, settings.login))
     branch.fetch()
@@ -53,9 +55,9 @@ def plan_command() -> None:
 
 @app.command(name="keep")
 def keep_command(plan_file: PlanFile = "-") -> None:
-    """Read what the machines of a nightly run uploaded, and push it to the branch of records.
+    """Check the results that the machines of a nightly run uploaded, and push them to the branch with the records.
 
-    Planned cells that no machine began are recorded as such.
+    A planned cell that no machine started is recorded as not measured.
     """
     context = actions.read_context()
     night = read_nightly_plan(plan_file)
@@ -72,7 +74,7 @@ def keep_command(plan_file: PlanFile = "-") -> None:
 @app.command(name="fetch")
 def fetch_command(
     history: Annotated[
-        Path, typer.Option(help="Folder for the records: new, empty, or made by this command.")
+        Path, typer.Option(help="Folder for the records. It must be new, empty, or filled by this command before.")
     ] = RECORDS,
 ) -> None:
     """Fetch the records of every nightly run."""
@@ -84,7 +86,7 @@ def fetch_command(
 @app.command(name="pack")
 def pack_command(
     site: Annotated[Path, typer.Argument(help="Folder with the site.")],
-    out: Annotated[Path, typer.Option(help="The file that GitHub Pages takes.")] = Path("artifact.tar"),
+    out: Annotated[Path, typer.Option(help="Archive to write, in the format of GitHub Pages.")] = Path("artifact.tar"),
 ) -> None:
     """Pack a site for GitHub Pages."""
     typer.echo(f"{pack_site(site, out):,} files")
@@ -92,7 +94,7 @@ def pack_command(
 
 @app.command(name="track")
 def track_command() -> None:
-    """Report what changed in the issue `Nightly: what changed`."""
+    """Report changed verdicts in the issue `Nightly: what changed`."""
     context, settings, today = actions.read_context(), load_settings(), clock.today()
     github = connect(context, settings.login)
     branch = history_branch(context)

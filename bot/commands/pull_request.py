@@ -30,7 +30,7 @@ app = typer.Typer()
 
 @app.command(name="plan")
 def plan_command() -> None:
-    """Plan what to measure for the pull request of the event, and set the outputs `plan`, `matrix` and `any`."""
+    """Plan what to measure for the pull request that started the job, and set the outputs `plan`, `matrix` and `any`."""
     context = actions.read_context()
     github = connect(context, load_settings().login)
     pull_request = fetch_pull_request(context, actions.read_event(context), github)
@@ -44,7 +44,10 @@ def plan_command() -> None:
 
 @app.command(name="comment")
 def comment_command() -> None:
-    """Report the workflow run of the event where the bot may write: comment and check run, or the tracking issue."""
+    """Report the workflow run that started the job, in a comment and a check run.
+
+    Where the bot may not comment, the tracking issue lists the result.
+    """
     context = actions.read_context()
     event = require_event(WorkflowRunEvent, actions.read_event(context), context)
     services = build_services(context, load_settings(), event.repository)
@@ -58,7 +61,10 @@ def comment_command() -> None:
 
 @app.command(name="watch")
 def watch_command() -> None:
-    """Start measuring new pull requests of the watched repositories that touch loading code; notice missing nightly runs."""
+    """Find new pull requests that touch loading code in the watched repositories, and start measuring them.
+
+    Also report that nightly runs are missing.
+    """
     context, settings = actions.read_context(), load_settings()
     services = build_services(context, settings, actions.read_event(context).repository)
     results = watch(services, assess_change, clock.now())
@@ -72,7 +78,7 @@ def watch_command() -> None:
 
 @app.command(name="command")
 def command_command() -> None:
-    """Execute the command in the comment of the event, if its author may use it, and reply once."""
+    """Execute the command in the comment that started the job, if its author has write access, and reply once."""
     context = actions.read_context()
     event = require_event(CommentEvent, actions.read_event(context), context)
     services = build_services(context, load_settings(), event.repository)
@@ -82,6 +88,6 @@ def command_command() -> None:
 
 
 @app.command(name="models")
-def models_command(folder: Annotated[Path, typer.Argument(help="A folder with transformers sources.")]) -> None:
-    """Print which models take code from which, as bot/models.json holds it."""
+def models_command(folder: Annotated[Path, typer.Argument(help="Folder with the sources of transformers.")]) -> None:
+    """Print which models take code from which other models, in the format of bot/models.json."""
     typer.echo(render_model_graph(folder), nl=False)

@@ -21,7 +21,9 @@ app = typer.Typer()
 @app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="Folder with results (*.jsonl).")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the reports. Default: that of the results.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the reports. Default: the folder with the results.")
+    ] = None,
 ) -> None:
     """Write report.html and report.md from results, and print their summary."""
     context = report_of(read_run(directory), family_names(), read_lock())
