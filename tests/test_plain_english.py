@@ -14,11 +14,14 @@ import matrix.__main__
 
 ROOT = Path(__file__).parents[1]
 STRANGE = re.compile(
-    r"(?i)\b(?:beside|anew|lacks|in vain|for good|(?:is|are) told|comes to|as (?:it is|they are)|of that gives|nights)\b"
-    r"|(?<!there )\b(?:is|are) no (?!longer|more)|\bstands (?!for)"
+    r"(?i)\b(?:beside|anew|lacks?|lacking|in vain|for good|(?:is|are) told|comes to|as (?:it is|they are)"
+    r"|what is left|whose doing|goes? by|bears?|nights|(?:is|are) of (?:an?|another|unknown|version))\b"
+    r"|(?<!there )\b(?:is|are) no (?!longer|more)|\bstands? (?!for)|\bof that\b(?! \w)"
 )
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-ERRORS = [ROOT / "matrix/errors.py", *sorted(ROOT.glob("bot/**/errors.py"))]
+ERRORS = sorted(ROOT.glob("bot/**/errors.py"))
+SOURCES = [ROOT / "noxfile.py", *sorted(ROOT.glob("matrix/**/*.py"))]
+DATA = sorted(ROOT.glob("matrix/**/*.toml"))
 TEMPLATES = sorted(file for kind in ("j2", "js") for file in ROOT.glob(f"bot/templates/**/*.{kind}"))
 
 
@@ -32,11 +35,38 @@ def list_help(command: Any) -> Iterator[str]:
             yield from list_help(command.get_command(context, name))
 
 
+def list_texts(source: str) -> Iterator[str]:
+    """Yields the strings of Python source code that have several words: each f-string as a whole, and no docstring."""
+    tree = ast.parse(source)
+    left_out = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            left_out.update(map(id, node.values))
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
+            yield from [node.value] * (" " in node.value)
+
+
+def test_texts_of_source_code_are_found() -> None:
+    source = '''"""A docstring."""\nkey = "one_word"\nprint(f"{key} stands " "beside it", "two words")'''
+    assert list(list_texts(source)) == ["{} stands beside it", "two words"]
+
+
 @pytest.mark.parametrize("app", [matrix.__main__.app, bot.__main__.app], ids=["matrix", "bot"])
 def test_help(app: typer.Typer) -> None:
     texts = list(filter(None, list_help(typer.main.get_command(app))))
     assert len(texts) > 20
     assert not [found[0] for text in texts for found in STRANGE.finditer(text)]
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_texts_of_sources(file: Path) -> None:
+    assert not [text for text in list_texts(file.read_text(encoding="utf-8")) if STRANGE.search(text)]
+
+
+@pytest.mark.parametrize("file", DATA, ids=lambda file: file.name)
+def test_data(file: Path) -> None:
+    assert not [line for line in file.read_text(encoding="utf-8").splitlines() if STRANGE.search(line)]
 
 
 @pytest.mark.parametrize("file", ERRORS, ids=lambda file: file.parent.name)

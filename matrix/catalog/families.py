@@ -4,18 +4,18 @@ import re
 from collections.abc import Mapping
 
 FAMILIES = {
-    "router": "what steers a mixture of experts",
-    "batchnorm": "running statistics beside parameters",
-    "frozen_batchnorm": "a norm made of buffers only",
+    "router": "routing of a mixture of experts",
+    "batchnorm": "running statistics, next to parameters",
+    "frozen_batchnorm": "a normalization of buffers only",
     "codebook": "a quantizer's tables",
     "logits_bias": "a bias of the outermost module",
     "clippable": "bounds of clipped linears, layer scalars",
-    "position": "indices and embeddings of positions",
+    "position": "position indices and embeddings",
     "integer": "integer, bool and fixed-point values",
-    "loss_weight": "class weights of a loss",
+    "loss_weight": "class weights of a loss function",
     "other": "persistent buffers of no other family",
     "rope": "non-persistent buffers only",
-    "control": "no buffer that decides anything",
+    "control": "no buffer that affects the result",
 }
 """What each family's architectures have in common, in the order of the catalog."""
 

@@ -40,7 +40,7 @@ def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tup
     left_out = {locked.id for locked in lock.architectures} - {*select_covering(lock)}
     typer.echo(
         f"measuring {len(catalog) - len(left_out)} architectures, for each buffer site at least one; "
-        f"{len(left_out)} more that bear the same sites are left out: --catalog full measures them too",
+        f"{len(left_out)} more with the same sites are left out: --catalog full measures them too",
         err=True,
     )
     return tuple(architecture for architecture in catalog if architecture.id not in left_out)

@@ -58,7 +58,7 @@ def find_unbuilt(discovery: Discovery) -> dict[str, str]:
 def find_not_tiny(answers: Sequence[CensusAnswer]) -> dict[str, str]:
     """Returns the chosen architectures that cannot be made tiny with all their sites, and why."""
     failed = {answer.id: shorten_reason(answer.message) for answer in answers if answer.status != "ok"}
-    lost = {answer.id: f"{TINY} lacks {', '.join(answer.missing)}" for answer in answers if answer.missing}
+    lost = {answer.id: f"{TINY} has no {', '.join(answer.missing)}" for answer in answers if answer.missing}
     return {**failed, **lost}
 
 

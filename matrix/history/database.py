@@ -113,7 +113,7 @@ def open_database(database: Path) -> Iterator[History]:
 def _problem(db: sqlite3.Connection) -> str:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version != VERSION:
-        return f"is of version {version}, not {VERSION}"
+        return f"has version {version}, this program reads version {VERSION}"
     (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
     return "" if found == "ok" else f"is damaged ({found})"
 

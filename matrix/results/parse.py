@@ -46,7 +46,7 @@ def validate_record(record: dict[str, Any], path: Path, number: int) -> Cell | C
     if kind == "end":
         values.pop("cases", None)
         return _validated(_TIMING, values, path, number)
-    raise ResultsError(path, f"line {number} is of unknown kind {kind!r}")
+    raise ResultsError(path, f"line {number} has an unknown kind of record, {kind!r}")
 
 
 def _header(kind: object, values: dict[str, Any], path: Path) -> Cell:

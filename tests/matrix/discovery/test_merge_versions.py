@@ -85,7 +85,7 @@ def test_a_gap_is_absent_unless_it_is_unchecked() -> None:
     both = (answer("m:M"), answer("n:N"))
     lock = gathered(("5.23.0", both), ("5.6.0", (lost,)), ("4.57.6", both))
     assert lock.versions["5.6.0"].absent == ("m:M",)
-    assert lock.versions["5.6.0"].unchecked == {"n:N": "its tiny model lacks Router.bias"}
+    assert lock.versions["5.6.0"].unchecked == {"n:N": "its tiny model has no Router.bias"}
 
 
 def test_a_recipe_holds_from_its_version_on() -> None:

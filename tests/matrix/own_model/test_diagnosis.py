@@ -140,7 +140,7 @@ def test_a_reason_that_the_catalog_knows_is_told_instead_of_looking_for_one(
 
 def test_what_the_catalog_does_not_check_is_not_safe_and_what_it_found_broken_and_is_not_is() -> None:
     right = told(measured(Verdict.PASS))
-    assert add_reasons(right, ScannedVersion({MINE: "its tiny model lacks Router.bias"})).answer is Answer.UNKNOWN
+    assert add_reasons(right, ScannedVersion({MINE: "its tiny model has no Router.bias"})).answer is Answer.UNKNOWN
     assert add_reasons(right, ScannedVersion({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
     assert add_reasons(right, ScannedVersion({MINE: "needs torchvision"})) == right, "which must be installed here"
     assert add_reasons(told(unsaved()), ScannedVersion({MINE: "needs torchvision"})).reasons == {}, "for it was loaded"

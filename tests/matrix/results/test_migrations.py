@@ -169,7 +169,7 @@ def test_another_version_s_database_has_to_be_built_again(tmp_path: Path, monkey
     database = tmp_path / "history.sqlite"
     build_database(tmp_path / "history", database)
     monkeypatch.setattr(history, "VERSION", history.VERSION + 1000)
-    message = f"is of version {history.VERSION - 1000}, not {history.VERSION}: build it"
+    message = f"has version {history.VERSION - 1000}, this program reads version {history.VERSION}: build it"
     with pytest.raises(HistoryError, match=message), open_database(database):
         pass
     build_database(tmp_path / "history", database)
