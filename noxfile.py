@@ -164,9 +164,26 @@ def lint(session: nox.Session) -> None:
     session.run("shellcheck", ".ci/browser", ".ci/python", ".ci/run")
 
 
-@nox.session(default=False)
-def tests(session: nox.Session) -> None:
-    """Run the tests; the first run installs the measured environments that they need."""
+SIDE_BY_SIDE = ("-n", str(1 + (os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder")
+"""One process more than there are processors, since tests also wait. Those of a file share what it sets up."""
+
+
+def run_tests(session: nox.Session, mark: str) -> None:
+    """Run the tests with that mark; all of them one after the other where posargs name files, which takes no start-up."""
     session.env.update(build_uv_variables(os.environ))
     session.install("-r", "pyproject.toml", "--group", "test", silent=True)
-    session.run("python", "-m", "pytest", *session.posargs)
+    named = any(Path(argument.partition("::")[0]).exists() for argument in session.posargs)
+    chosen = () if named else (*SIDE_BY_SIDE, "-m", mark)
+    session.run("python", "-m", "pytest", *chosen, *session.posargs)
+
+
+@nox.session(default=False)
+def tests(session: nox.Session) -> None:
+    """Run the tests but the slow ones, or those that posargs name; the first run installs the measured environments."""
+    run_tests(session, "not slow")
+
+
+@nox.session(default=False)
+def tests_slow(session: nox.Session) -> None:
+    """Run the tests that take minutes each: variants of what `tests` runs."""
+    run_tests(session, "slow")

@@ -1,22 +1,22 @@
-"""Measured environments for tests: real installations, made once and kept in .zero3/venvs. And the machine's browser."""
+"""What the tests of several folders need, and in which order they run. Several processes may run them side by side.
+
+Measured environments are real installations, made once and kept in .zero3/venvs.
+"""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
-from playwright.sync_api import Browser
 
-from bot.dev.browser import NoBrowserError, find_chromium, start_browser
 from matrix.environments.choose import load_environments
 from matrix.environments.install import install
 from matrix.process.run import ROOT
-from tests.support.browser import Visitor, served
 
 # How long one example takes depends on what else the machine does, so no test fails for that.
 settings.register_profile("any machine", deadline=None)
@@ -25,10 +25,20 @@ settings.load_profile("any machine")
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+LONGEST_FIRST = ("end_to_end", "measured", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest kinds of tests first: one that begins last would keep a single process at work."""
+    items.sort(key=lambda item: next((at for at, kind in enumerate(LONGEST_FIRST) if item.get_closest_marker(kind)), 9))
+
 
 def _interpreter(transformers: str) -> Path:
     environment = next(e for e in load_environments() if (e.transformers, e.deepspeed) == (transformers, "0.19.8"))
-    return install(environment, ROOT / ".zero3" / "venvs" / environment.id)
+    venv = ROOT / ".zero3" / "venvs" / environment.id
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{venv}.lock"):
+        return install(environment, venv)
 
 
 @pytest.fixture(scope="session")
@@ -49,41 +59,20 @@ def last_4x() -> Path:
     return _interpreter("4.57.6")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The machine's Chromium. For one module, as its event loop would stand in the way of others'."""
-    try:
-        program = find_chromium(os.environ)
-    except NoBrowserError as missing:
-        stop = pytest.fail if os.environ.get("CI") else pytest.skip
-        stop(str(missing))
-    with start_browser(program) as started:
-        yield started
-
-
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the dashboard, made by its command from the real records in tests/data."""
-    place = tmp_path_factory.mktemp("site")
-    history, out = place / "history", place / "zero3-matrix"
+    """The folder of the dashboard, made by its command from the real records in tests/data. Nobody may change it."""
+    own = tmp_path_factory.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "site"
+    with FileLock(f"{place}.lock"):
+        if not place.exists():
+            _make_site(made := tmp_path_factory.mktemp("site-made"))
+            made.rename(place)
+    return place / "zero3-matrix"
+
+
+def _make_site(folder: Path) -> None:
+    history, out = folder / "history", folder / "zero3-matrix"
     shutil.copytree(ROOT / "tests" / "data" / "site" / "history", history)
     command = [sys.executable, "-m", "bot", "dashboard", "--history", str(history), "--out", str(out)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    return out
-
-
-@pytest.fixture(scope="session")
-def site_address(site: Path) -> Iterator[str]:
-    """Where the dashboard is served, below a path as on Pages."""
-    with served(site) as address:
-        yield address
-
-
-@pytest.fixture
-def visitor(request: pytest.FixtureRequest, browser: Browser, site: Path, site_address: str) -> Iterator[Visitor]:
-    """Somebody on the dashboard: `served`, or with the parameter `folder` on its files. No page may do what it should not."""
-    folder = getattr(request, "param", "served") == "folder"
-    visitor = Visitor(browser, f"{site.as_uri()}/" if folder else site_address)
-    yield visitor
-    visitor.close()
-    assert not visitor.troubles

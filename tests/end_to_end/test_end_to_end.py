@@ -180,6 +180,7 @@ def test_a_change_that_skips_buffers_is_blamed_on_every_rank(tmp_path: Path, for
     assert {annotation["path"] for annotation in check.annotations} == {LOADER}
 
 
+@pytest.mark.slow
 def test_a_change_that_breaks_rank_1_alone_is_blamed_on_rank_1(tmp_path: Path, fork: Fork) -> None:
     with through_actions(tmp_path, fork, fork.branch("rank-1", LOADER, NO_BROADCAST)) as case:
         (row,) = [line for line in case.comment.splitlines() if line.startswith("| `deepseek_v3:")]
@@ -188,6 +189,7 @@ def test_a_change_that_breaks_rank_1_alone_is_blamed_on_rank_1(tmp_path: Path, f
     assert "| on rank 1 only |" in row
 
 
+@pytest.mark.slow
 def test_a_change_to_one_model_that_ends_its_crash_is_seen(tmp_path: Path, fork: Fork) -> None:
     with through_actions(tmp_path, fork, fork.branch("fix", RESNET, FIX)) as case:
         (check,) = case.repository.checks
