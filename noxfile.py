@@ -149,6 +149,15 @@ def screenshots(session: nox.Session) -> None:
     session.run("python", "-m", "bot.dev.screenshots", site, "docs", *session.posargs)
 
 
+SCHEMAS = {
+    "github-workflows": ".github/workflows/*",
+    "dependabot": ".github/dependabot.yml",
+    "github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",  # all but config.yml
+    "github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+    "citation-file-format": "CITATION.cff",
+}
+
+
 @nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """Check style, types, and the workflows."""
@@ -157,10 +166,10 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
-    workflows = [str(path) for path in sorted(Path(".github/workflows").iterdir())]
     session.run("zizmor", "--quiet", "--offline", "--persona", "auditor", ".github")
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
-    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+    for schema, files in SCHEMAS.items():
+        found = map(str, sorted(ROOT.glob(files)))
+        session.run("check-jsonschema", "--force-filetype", "yaml", "--builtin-schema", f"vendor.{schema}", *found)
     session.run("shellcheck", ".ci/browser", ".ci/python", ".ci/run")
 
 
