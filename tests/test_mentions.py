@@ -112,6 +112,13 @@ def test_sessions_exist() -> None:
     assert not [(file, found[0]) for file, found in mentions(SESSION) if found[1] not in sessions]
 
 
+def test_pictures_exist_and_each_is_shown() -> None:
+    picture = re.compile(r"!\[[^]]*\]\((?!https?:|data:)([^)\s]+)\)|(?:src|srcset)=\"(?!https?:|data:)([^\"\s]+)\"")
+    shown = {(file.parent / (markdown or html)).resolve() for file in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))
+        for markdown, html in picture.findall(re.sub(r"`[^`\n]*`", "", file.read_text(encoding="utf-8")))}  # fmt: skip
+    assert shown == set(ROOT.glob("docs/*.png"))
+
+
 def test_documents_are_wrapped_at_120() -> None:
     """Tables and generated blocks, code and pictures are not."""
     unwrapped = re.compile(
