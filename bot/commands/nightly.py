@@ -20,6 +20,7 @@ from bot.nightly.steps import (
     download_archives,
     fetch_news,
     history_branch,
+    list_cases,
     open_history,
     read_past_runs,
     store_records,
@@ -61,7 +62,8 @@ def keep_command(plan_file: PlanFile = "-") -> None:
     """
     context = actions.read_context()
     night = read_nightly_plan(plan_file)
-    found = collect_files(night, download_archives(connect(context, load_settings().login), context, night))
+    archives = download_archives(connect(context, load_settings().login), context, night)
+    found = collect_files(night, list_cases(), archives)
     label = f"{context.run}-{context.attempt}"
     pushed = history_branch(context).add(
         lambda history: store_records(night, found, label, history), f"nightly run of {night.night}"

@@ -1,24 +1,26 @@
 """Checks what the machines of a nightly run uploaded, and says what is wrong with files that it does not believe.
 
-Releases and branches of other projects ran on those machines. The plan says what a machine should have measured. Its file
-counts where it is what this project writes about the very cell that was asked for.
+Releases and branches of other projects ran on those machines. The plan and the catalog of the trusted side say what a
+machine should have measured, never its file. That counts where it is what this project writes about the very cell that
+was asked for, with the very cases.
 
 PURE: no input or output.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from bot.github.types import ArtifactInfo
 from bot.nightly.input_changes import Digests, find_input_changes
-from bot.text import NAME_LIMIT, clip, strip_marks
+from bot.text import NAME_LIMIT, clip, count, strip_marks
 from bot.untrusted.archive import read_results
-from bot.untrusted.consistency import find_contradiction, is_possible
+from bot.untrusted.consistency import find_contradiction, find_unplanned_package, is_possible, ranks_exist
 from bot.untrusted.strict_records import MIB, ArtifactLimits, HostileError, parse_cell
-from matrix.model import Cell
-from matrix.nightly.plan import NightlyCell, NightlyPlan
+from matrix.model import CaseKey, Cell
+from matrix.nightly.plan import WORLD_SIZE, NightlyCell, NightlyPlan
 
 ARTIFACT: Final = "zero3-"
 LIMITS: Final = ArtifactLimits(archive=64 * MIB, member=64 * MIB, total=1024 * MIB, members=400, rows=60_000)
@@ -44,9 +46,12 @@ def find_newest_artifacts(artifacts: list[ArtifactInfo], plan: NightlyPlan) -> d
 
 
 def collect_files(
-    plan: NightlyPlan, archives: Mapping[str, bytes | str], limits: ArtifactLimits = LIMITS
+    plan: NightlyPlan, cases: AbstractSet[CaseKey], archives: Mapping[str, bytes | str], limits: ArtifactLimits = LIMITS
 ) -> CollectedFiles:
-    """Returns the files in `archives`, which are by shard; one that could not be downloaded is the reason as text."""
+    """Returns the files in `archives`, which are by shard; one that could not be downloaded is the reason as text.
+
+    Each cell of `plan` has exactly these `cases`.
+    """
     believed: dict[str, bytes] = {}
     rejected: dict[str, bytes] = {}
     words: list[str] = []
@@ -56,7 +61,7 @@ def collect_files(
         except HostileError as error:
             words.append(f"{shard}: {strip_marks(error.reason)}")
             continue
-        for name, content, problem in _check_files(plan, shard, files, limits):
+        for name, content, problem in _check_files(plan, shard, files, _Expected(plan, cases, limits)):
             (rejected if problem else believed)[name] = content
             words += [f"{shard}: {clip(name)}.jsonl {problem}"] if problem else []
     return CollectedFiles(believed, rejected, tuple(words))
@@ -68,35 +73,55 @@ def _read_archive(archive: bytes | str, limits: ArtifactLimits) -> dict[str, byt
     return read_results(archive, limits)
 
 
+@dataclass(frozen=True)
+class _Expected:
+    """What the trusted side knows of every file: the plan, the cases of a cell, and how large a file may be."""
+
+    plan: NightlyPlan
+    cases: AbstractSet[CaseKey]
+    limits: ArtifactLimits
+
+
 def _check_files(
-    plan: NightlyPlan, shard: str, files: Mapping[str, bytes], limits: ArtifactLimits
+    plan: NightlyPlan, shard: str, files: Mapping[str, bytes], expected: _Expected
 ) -> Iterator[tuple[str, bytes, str]]:
     """Yields the name and content of each file, and what is wrong with it in words, empty where nothing is."""
     asked = {plan.name(cell): cell for cell in plan.of(shard)}
     for name, content in files.items():
         problem = "is of a cell that this machine was not asked for"
         if name in asked:
-            problem = _find_problem(plan, asked[name], content, limits)
+            problem = _find_problem(asked[name], content, expected)
         yield name, content, problem
 
 
-def _find_problem(plan: NightlyPlan, asked: NightlyCell, content: bytes, limits: ArtifactLimits) -> str:
+def _find_problem(asked: NightlyCell, content: bytes, expected: _Expected) -> str:
     try:
-        cell = parse_cell(content, limits)
+        cell = parse_cell(content, expected.limits)
     except HostileError as error:
         return strip_marks(error.reason)
-    return next(_find_problems(plan, asked, cell), "")
+    problems = (*_find_other_environment(expected.plan, asked, cell), *_find_other_cases(expected, cell))
+    return next(iter(problems), "")
 
 
-def _find_problems(plan: NightlyPlan, asked: NightlyCell, cell: Cell) -> Iterator[str]:
+def _find_other_environment(plan: NightlyPlan, asked: NightlyCell, cell: Cell) -> Iterator[str]:
     info = cell.environment
-    if (info.id, info.device) != (plan.name(asked), plan.device):
+    own = (plan.name(asked), plan.device, plan.device.backend, WORLD_SIZE)
+    if (info.id, info.device, info.backend, info.world_size) != own:
         yield "is of another cell than its name says"
     yield from find_input_changes(asked.environment, cell, Digests(plan.catalog, plan.probe))
+    if other := find_unplanned_package(info, asked.environment.pins):
+        yield f"was measured with another {other} than the plan's"
     if not _TIME.fullmatch(cell.started) or len(info.hardware) > NAME_LIMIT or not is_possible(cell.timing):
         yield "does not say when and on what it was measured"
-    if cell.planned > plan.cases or len(cell.cases) > plan.cases or (cell.error and cell.cases):
-        yield "has more cases than were asked for"
+
+
+def _find_other_cases(expected: _Expected, cell: Cell) -> Iterator[str]:
+    if cell.planned != len(expected.cases):
+        yield f"was planned with {count(cell.planned, 'case')}, not with {len(expected.cases):,}"
+    if cell.error and (cell.cases or not ranks_exist(cell.error, cell.environment.world_size)):
+        yield "says that nothing could be measured, yet measured something"
     for case in cell.cases:
-        if words := find_contradiction(case, info.world_size):
+        if case.key not in expected.cases:
+            yield f"has a case that was not asked for: {clip(str(case.key))}"
+        if words := find_contradiction(case, cell.environment.world_size):
             yield f"contradicts itself about {clip(str(case.key))}: {words}"

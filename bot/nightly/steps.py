@@ -28,7 +28,8 @@ from matrix.history.build import build_database
 from matrix.history.database import History, open_database
 from matrix.history.files import CellState, default_database
 from matrix.measure.fingerprint import compute_probe_hash
-from matrix.model import Loader
+from matrix.measure.tasks import plan_tasks
+from matrix.model import CaseKey, Loader
 from matrix.nightly.plan import NightlyPlan
 from matrix.results.write import append
 
@@ -67,10 +68,16 @@ def fetch_news(github: GitHub) -> News:
     return News(found, tips, tuple(problems))
 
 
+def list_cases() -> frozenset[CaseKey]:
+    """Returns the cases of every cell of a nightly run: the whole catalog, all loaders, all checks."""
+    tasks = plan_tasks(load_catalog(), tuple(Loader), tuple(CHECKS))
+    return frozenset(key for task in tasks for key in task.keys)
+
+
 def build_request(context: JobContext, settings: Settings, moment: datetime) -> NightlyRequest:
-    """Returns what is asked of the run that begins at `moment` (UTC): the whole catalog, all loaders, all checks."""
+    """Returns what is asked of the run that begins at `moment` (UTC)."""
     nightly = settings.nightly
-    cases = len(load_catalog()) * len(Loader) * len(CHECKS)
+    cases = len(list_cases())
     digests = Digests(catalog_hash(), compute_probe_hash())
     globs = tuple(context.ids.split())
     return NightlyRequest(moment, nightly.device, digests, cases, nightly.shards, nightly.oldest, globs, context.force)

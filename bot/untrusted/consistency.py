@@ -3,13 +3,17 @@
 PURE: no input or output.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from matrix.model import SHOWN_VALUES, Case, Failure, Finding, Timing
+from matrix.environments.packages import INSTALLABLE, RECORDED, installed
+from matrix.environments.pins import find_commit, is_version
+from matrix.model import SHOWN_VALUES, Case, EnvironmentInfo, Failure, Finding, Timing
 from matrix.verdicts import Verdict
 
 MOST_RUNS: Final = 100
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
 def find_contradiction(case: Case, world_size: int) -> str:
@@ -62,3 +66,27 @@ def _exist(ranks: Sequence[int], world_size: int) -> bool:
 def is_possible(timing: Timing) -> bool:
     """Tests whether no time and no memory is negative."""
     return min(timing.seconds, timing.import_seconds, timing.load_seconds, timing.rss_mb) >= 0
+
+
+def find_unplanned_package(info: EnvironmentInfo, pins: Mapping[str, str]) -> str:
+    """Returns a package that `info` says was installed otherwise than `pins` ask for; empty when there is none.
+
+    The host that measures writes down the commit that it installed, so a commit counts only where the record names it.
+    A package that `pins` leave open may have any release, but no commit.
+    """
+    return next((name for name in INSTALLABLE if _unplanned(info, name, pins.get(name, ""))), "")
+
+
+def _unplanned(info: EnvironmentInfo, name: str, pin: str) -> bool:
+    found, commit = installed(info, name), find_commit(pin)
+    listed = info.packages.get(name)
+    if name in RECORDED and listed is not None and public_version(listed) != public_version(vars(info)[name]):
+        return True
+    if commit or is_version(pin):
+        return found != (commit or public_version(pin))
+    return bool(_COMMIT.fullmatch(found))
+
+
+def public_version(version: str) -> str:
+    """Returns a version without the name of its build: 2.13.0 of 2.13.0+cpu."""
+    return version.partition("+")[0]

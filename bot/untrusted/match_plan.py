@@ -4,12 +4,19 @@ PURE: no input or output.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from bot.text import NAME_LIMIT, clip
 from bot.untrusted.archive import Member
-from bot.untrusted.consistency import find_contradiction, is_possible, ranks_exist
+from bot.untrusted.consistency import (
+    find_contradiction,
+    find_unplanned_package,
+    is_possible,
+    public_version,
+    ranks_exist,
+)
 from bot.untrusted.strict_records import HostileError
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, PlannedRevision
@@ -35,7 +42,7 @@ def match_plan(cell: Cell, job: ComparisonJob, file: Member) -> Cell:
     revision = revisions.get(_RERUNS.get(file.role, file.role))
     if revision is None:
         raise HostileError("is of a role that this job does not have")
-    if words := _unlike(cell.environment, revision, file.stem) or _odd(cell):
+    if words := next(_find_differences(cell.environment, revision, file.stem), "") or _odd(cell):
         raise HostileError(words)
     keys = {CaseKey(a, loader, check) for a in job.architectures for loader in job.loaders for check in job.checks}
     for case in cell.cases:
@@ -51,34 +58,32 @@ def match_plan(cell: Cell, job: ComparisonJob, file: Member) -> Cell:
     )
 
 
-def _unlike(info: EnvironmentInfo, revision: PlannedRevision, stem: str) -> str:
-    """Returns how an environment differs from that of `revision`, in words; empty when it does not.
+def _find_differences(info: EnvironmentInfo, revision: PlannedRevision, stem: str) -> Iterator[str]:
+    """Yields how an environment differs from that of `revision`, in words. After the first, others may be wrong.
 
     A commit is known by its label in the id, a release by the version that was found as well.
     """
     found = _ID.fullmatch(info.id)
     named = parse_id(found[1]) if found else {}
     if not (found and named) or stem != info.id or found[2] != info.device or info.backend != info.device.backend:
-        return "is of an environment that does not know its own name"
+        yield "is of an environment that does not know its own name"
     if not 2 <= info.world_size <= LARGEST_WORLD:
-        return "has an impossible number of ranks"
+        yield "has an impossible number of ranks"
     if unplanned := named.keys() - {*REQUIRED, *revision.pins}:
-        return f"pins {min(unplanned)}, which the plan does not"
+        yield f"pins {min(unplanned)}, which the plan does not"
     pinned = {name: named[name].replace("_", "+") for name in PINNED}
     for name, pin in {**pinned, **revision.pins}.items():
         if (name in RECORDED or name in named) and named.get(name) != label_pin(pin):
-            return f"is of another {name} than the plan's"
+            yield f"is of another {name} than the plan's"
         version = vars(info).get(name, info.packages.get(name, pin))
-        if is_version(pin) and _public(version) != _public(pin):
-            return f"was measured with another {name} than the plan's"
+        if is_version(pin) and public_version(version) != public_version(pin):
+            yield f"was measured with another {name} than the plan's"
     texts = {name: vars(info)[name] for name in _NAMED}
     strange = [name for name, text in texts.items() if not _VERSION.fullmatch(text) and text != revision.pins.get(name)]
-    return f"does not name a version of {strange[0]}" if strange else ""
-
-
-def _public(version: str) -> str:
-    """Returns a version without the name of its build: 2.13.0 of 2.13.0+cpu."""
-    return version.partition("+")[0]
+    if strange:
+        yield f"does not name a version of {strange[0]}"
+    if other := find_unplanned_package(info, {**pinned, **revision.pins}):
+        yield f"was measured with another {other} than the plan's"
 
 
 def _odd(cell: Cell) -> str:

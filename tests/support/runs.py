@@ -1,7 +1,10 @@
 """Small runs for the tests of reports."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from matrix.environments.pins import find_commit
 from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, Tensors, What
 from matrix.verdicts import Verdict
 
@@ -15,6 +18,13 @@ def info(transformers: str = "5.5.4", device: Device = Device.CPU, **other: Any)
     values |= {"world_size": 2, "hardware": "2 cores", "backend": device.backend, "device": device, **other}
     name = f"transformers-{transformers}+deepspeed-0.19.8+torch-{values['torch']}+{device}"
     return EnvironmentInfo(**{"id": name, "transformers": transformers, **values})
+
+
+def with_commits(environment: EnvironmentInfo, pins: Mapping[str, str]) -> EnvironmentInfo:
+    """Returns `environment` with the commits of `pins` in its packages, as the host writes them."""
+    commits = {name: commit for name, pin in pins.items() if (commit := find_commit(pin))}
+    own = {name: f"{vars(environment).get(name, '')}+git.{commit}" for name, commit in commits.items()}
+    return replace(environment, packages={**environment.packages, **own})
 
 
 def finding(tensor: str = "model.layers.0.mlp.gate.bias", **other: Any) -> Finding:

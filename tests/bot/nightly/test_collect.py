@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from bot.github.types import ArtifactInfo
@@ -16,6 +18,7 @@ from bot.nightly.collect import CollectedFiles, collect_files, find_newest_artif
 from bot.nightly.input_changes import Digests
 from bot.nightly.plan import NightlyRequest, PastRuns, plan_nightly_run
 from bot.nightly.steps import store_records
+from bot.untrusted.strict_records import parse_cell
 from matrix.__main__ import app
 from matrix.checks import CHECKS
 from matrix.environments.spec import Environment
@@ -27,8 +30,8 @@ from matrix.history.queries import NightlyRun, query_environments, query_nightly
 from matrix.model import Case, Cell, Device, EnvironmentInfo, Loader, Tensors
 from matrix.nightly.plan import NightlyPlan
 from tests.support.history.folder import lines
+from tests.support.runs import RESOLVER, info
 from tests.support.runs import cell as a_cell
-from tests.support.runs import info
 from tests.support.zip_archives import zipped
 
 OLD, NEW = (Environment(version, "0.19.8", "2.13.0") for version in ("5.5.4", "5.6.0"))
@@ -37,6 +40,7 @@ MOMENT = datetime(2026, 11, 22, 1, 37, tzinfo=UTC)
 ASKED = NightlyRequest(MOMENT, Device.CUDA, DIGESTS, cases=2, shards=2, oldest=30)
 PLAN = plan_nightly_run([OLD, NEW], PastRuns(), ASKED).plan
 CASES = tuple(Case("bert:BertModel", Loader.STOCK, check, "pass", Tensors(1, 1, 0)) for check in CHECKS)  # type: ignore[arg-type]
+KEYS = frozenset(case.key for case in CASES)
 
 
 def name(environment: Environment) -> str:
@@ -61,7 +65,7 @@ def uploaded(**files: bytes) -> dict[str, bytes | str]:
 
 
 def told(archives: Mapping[str, bytes | str]) -> CollectedFiles:
-    return collect_files(PLAN, archives)
+    return collect_files(PLAN, KEYS, archives)
 
 
 def test_what_was_asked_for_is_believed_and_what_is_missing_is_told() -> None:
@@ -95,6 +99,16 @@ NOT_ASKED_FOR: dict[str, bytes] = {
     "another probe": lines(measured(probe="sha256:" + "e" * 64)),
     "no time": lines(measured(started="yesterday")),
     "too many cases": lines(measured(OLD, *CASES, replace(CASES[0], architecture="x:X"))),
+    "a made-up architecture": lines(measured(OLD, CASES[0], replace(CASES[1], architecture="x:X"))),
+    "fewer cases than were planned": lines(measured(OLD, CASES[0], planned=1)),
+    "more cases than were planned": lines(measured(planned=3)),
+    "more ranks": lines(measured(environment=other_info(world_size=4))),
+    "another backend": lines(measured(environment=other_info(backend="gloo"))),
+    "a commit instead of a release": lines(
+        measured(environment=other_info(packages={"deepspeed": f"0.19.8+git.{'a' * 40}"}))
+    ),
+    "a package that contradicts its version": lines(measured(environment=other_info(packages={"deepspeed": "0.16.9"}))),
+    "nothing and something": lines(measured(error=RESOLVER)),
     "a pass of nothing": lines(measured(OLD, replace(CASES[0], tensors=Tensors()))),
     "something else": lines(measured()).replace(b'"planned": 2', b'"planned": 2, "note": "hi"'),
 }
@@ -108,14 +122,14 @@ def test_what_was_not_asked_for_is_kept_but_not_believed(content: bytes) -> None
 
 
 def test_a_machine_speaks_of_its_own_cells_only() -> None:
-    found = collect_files(PLAN, {shard(OLD): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})})
+    found = collect_files(PLAN, KEYS, {shard(OLD): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})})
     assert not found.believed
     assert "was not asked for" in found.words[0]
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "a/b.jsonl", "x.sh", "a" * 300 + ".jsonl"])
 def test_an_archive_of_other_files_is_no_nights(path: str) -> None:
-    found = collect_files(PLAN, {shard(OLD): zipped({path: b"x"})})
+    found = collect_files(PLAN, KEYS, {shard(OLD): zipped({path: b"x"})})
     assert (found.believed, found.rejected) == ({}, {})
     assert len(found.words) == 2
 
@@ -126,12 +140,42 @@ def test_the_newest_artifact_of_each_machine_counts() -> None:
     assert {shard: one.id for shard, one in find_newest_artifacts(artifacts, PLAN).items()} == {"shard-001": 5}
 
 
+values = (
+    st.none() | st.booleans() | st.integers(-1, 9) | st.text(max_size=5) | st.sampled_from([*Loader, *CHECKS, "x:X", "5.6.0"])
+)  # fmt: skip
+
+
+def spoil(record: dict[str, Any], data: st.DataObject) -> None:
+    """Puts something else in one place of `record`, or inside one."""
+    place = data.draw(st.sampled_from(sorted(record)))
+    if isinstance(record[place], dict) and record[place] and data.draw(st.booleans()):
+        spoil(record[place], data)
+    else:
+        record[place] = data.draw(values)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_whatever_a_machine_forges_only_what_was_planned_is_believed(data: st.DataObject) -> None:
+    own = [*CASES, replace(CASES[0], architecture="x:X"), replace(CASES[0], loader=Loader.FIXED)]
+    whole = measured(OLD, *data.draw(st.lists(st.sampled_from(own), unique=True)), planned=data.draw(st.integers(0, 4)))
+    records = [json.loads(line) for line in lines(whole).splitlines()]
+    for _ in range(data.draw(st.integers(0, 2))):
+        spoil(data.draw(st.sampled_from(records)), data)
+    forged = "".join(f"{json.dumps(record)}\n" for record in records).encode()
+    for content in told(uploaded(old=forged)).believed.values():
+        cell = parse_cell(content)
+        assert (cell.environment.id, cell.environment.transformers, cell.planned) == (name(OLD), "5.5.4", 2)
+        assert {case.key for case in cell.cases} <= KEYS
+        assert not cell.complete or cell.error or {case.key for case in cell.cases} == KEYS
+
+
 # In the history
 
 
 def kept(history: Path, archives: Mapping[str, bytes | str], attempt: int = 1, of: NightlyPlan = PLAN) -> list[str]:
     """The names of the files that a night puts into a history."""
-    return sorted(path.name for path in store_records(of, collect_files(of, archives), f"7-{attempt}", history))
+    return sorted(path.name for path in store_records(of, collect_files(of, KEYS, archives), f"7-{attempt}", history))
 
 
 def states(history: Path) -> dict[str, CellState]:

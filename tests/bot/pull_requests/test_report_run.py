@@ -36,7 +36,7 @@ from tests.support.github.client import opened
 from tests.support.github.faults import Fault
 from tests.support.github.server import GitHubServer
 from tests.support.github.state import BOT, Artifact, File, Job, Pull, Repository, Run, State
-from tests.support.runs import case, cell, finding, info
+from tests.support.runs import case, cell, finding, info, with_commits
 
 NAME, OWN = "huggingface/transformers", "zero3/zero3-matrix"
 ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"
@@ -64,7 +64,7 @@ def measured(duel: ComparisonJob, side: PlannedRevision, verdict: Verdict) -> Ce
     version = "5.5.4" if side.role is Role.LAST_BROKEN else "5.23.0"
     environment = info(version, id=name, deepspeed="0.19.8", torch="2.13.0+cpu")
     cases = [judged_case(name, check, verdict) for name in duel.architectures for check in duel.checks]
-    return replace(cell(*cases, environment=environment), **HASHES)
+    return replace(cell(*cases, environment=with_commits(environment, side.pins)), **HASHES)
 
 
 def zipped(duel: ComparisonJob, verdicts: Verdicts) -> bytes:

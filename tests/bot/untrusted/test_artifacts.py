@@ -24,7 +24,7 @@ from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevisio
 from matrix.model import Case, Cell, Device, Failure, Kind, Loader, Run, Tensors, Timing
 from matrix.results.records import case_record, end_record, header_record
 from matrix.verdicts import Verdict
-from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
+from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info, with_commits
 
 BASE, HEAD = "b" * 40, "c" * 40
 
@@ -47,7 +47,8 @@ CRASH = Failure("ValueError", "no", "transformers/x.py:1 in f", (0, 1))
 
 def measured(sha: str, *cases: Case, **other: Any) -> Cell:
     name = f"transformers-git.{sha[:12]}+deepspeed-0.19.8+torch-2.13.0+cpu"
-    whole = cell(*(cases or CASES), environment=info("5.24.0.dev0", id=name))
+    environment = info("5.24.0.dev0", id=name, packages={"deepspeed": "0.19.8", "numpy": "2.4.0"})
+    whole = cell(*(cases or CASES), environment=with_commits(environment, pins(sha)))
     return replace(whole, **{"catalog": f"sha256:{'0' * 64}", "probe": f"sha256:{'1' * 64}", **other})
 
 
@@ -85,6 +86,7 @@ def test_what_this_project_writes_is_believed() -> None:
 def test_reruns_and_failed_installations_are_believed() -> None:
     broken = measured(BASE, error=RESOLVER, cases=(), planned=4)
     pinned = replace(broken.environment, transformers=pins(BASE)["transformers"], python=">=3.9,<3.13", accelerate="")
+    pinned = replace(pinned, packages={})
     again = measured(HEAD, case(verdict=Verdict.REPORTED, findings=(finding(),), confirmed=(3, 3)), planned=1)
     broken = replace(broken, environment=pinned)
     runs, refused = read(packed(member(broken), member(measured(HEAD), "head"), member(again, "head-again")))
@@ -272,6 +274,11 @@ def other(**changes: Any) -> tuple[str, bytes]:
     return f"base/{stem}.jsonl", results(measured(BASE, environment=environment))
 
 
+def packages(**listed: str) -> tuple[str, bytes]:
+    """The results of the base, which list other versions or commits of packages."""
+    return other(packages={**measured(BASE).environment.packages, **listed})
+
+
 def named_more(pins: str) -> tuple[str, bytes]:
     """The results of the base, whose id names more `pins` than the plan; nothing else says so."""
     name = measured(BASE).environment.id.replace("+cpu", f"{pins}+cpu")
@@ -292,6 +299,12 @@ def named_more(pins: str) -> tuple[str, bytes]:
         (other(world_size=10**9), "has an impossible number of ranks"),
         (other(deepspeed="0.16.9"), "was measured with another deepspeed than the plan's"),
         (other(torch="2.11.0"), "was measured with another torch than the plan's"),
+        (packages(transformers=f"5.24.0.dev0+git.{HEAD}"), "was measured with another transformers than the plan's"),
+        (packages(transformers="5.24.0.dev0"), "was measured with another transformers than the plan's"),
+        (packages(transformers="5.5.4"), "was measured with another transformers than the plan's"),
+        (packages(deepspeed=f"0.19.8+git.{HEAD}"), "was measured with another deepspeed than the plan's"),
+        (packages(deepspeed="0.16.9"), "was measured with another deepspeed than the plan's"),
+        (packages(safetensors=f"0.8.0+git.{HEAD}"), "was measured with another safetensors than the plan's"),
         (other(transformers="5 <b>"), "does not name a version of transformers"),
         (other(hardware="x\n# y"), "does not say what measured it, when and on what"),
         (other(hardware="x" * 201), "does not say what measured it, when and on what"),
@@ -323,7 +336,8 @@ def test_a2_safetensors_is_told_by_its_version() -> None:
         PLAN, jobs=(replace(DUEL, revisions=(PlannedRevision(Role.BASE, pins(BASE, safetensors="0.8.0")),)),)
     )
     for version, believed in (("0.8.0", True), ("0.7.0", False)):
-        environment = replace(measured(BASE).environment, packages={"safetensors": version})
+        own = measured(BASE).environment
+        environment = replace(own, packages={**own.packages, "safetensors": version})
         whole = measured(BASE, environment=environment)
         assert bool(read(packed(member(whole)), plan=plan)[0]) is believed
 
