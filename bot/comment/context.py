@@ -22,7 +22,8 @@ class Facts:
     `since` is the head of the first push with the present headline, `notes` say what was not planned and why,
     `failed_jobs` names jobs that ended without a result. `commands` is whether the repository takes `/zero3` comments,
     `selector` narrows the run, if it was narrowed. `project_url` is the page of this project.
-    `uncovered` is whether only canaries cover the change, `own_workflows` whether it edits workflows.
+    `uncovered` is whether only canaries cover the change, `measuring_edit` what it edits of the code
+    that measures it.
     """
 
     plan: ComparisonPlan
@@ -36,7 +37,7 @@ class Facts:
     selector: tuple[str, ...] = ()
     project_url: str = ""
     uncovered: bool = False
-    own_workflows: bool = False
+    measuring_edit: Sentence = ()
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def find_doubts(
         (facts.failed_jobs, (f"{count(len(facts.failed_jobs), 'job')} ended without a result",)),
         (flaky, (f"reruns of {flaky:,} {of} disagree",)),
         (facts.uncovered, ("the catalog has no architecture of what it changes",)),
-        (facts.own_workflows, ("it edits workflows, so that its results could be anything",)),
+        (facts.measuring_edit, (*facts.measuring_edit, ", so its results could say anything")),
         (facts.selector, ("only ", Code(" ".join(facts.selector)), " was asked for")),
     ]
     return [sentence for holds, sentence in reasons if holds]

@@ -24,7 +24,16 @@ from bot.github import convert
 from bot.github.artifact_download import download_zip
 from bot.github.errors import NotFoundError
 from bot.github.retries import Retries, RetryPolicy
-from bot.github.types import ArtifactInfo, Change, Comment, JobResult, PullRequest, Workflow, WorkflowRun
+from bot.github.types import (
+    ArtifactInfo,
+    Change,
+    Comment,
+    CommitComparison,
+    JobResult,
+    PullRequest,
+    Workflow,
+    WorkflowRun,
+)
 
 T = TypeVar("T")
 G = TypeVar("G", bound=GithubObject)
@@ -32,6 +41,8 @@ G = TypeVar("G", bound=GithubObject)
 API_VERSION = "2022-11-28"
 TIMEOUT = 30
 _POLICY = RetryPolicy()
+COMPARED_FILES = 300
+"""How many files GitHub lists of a comparison of two commits."""
 _ROLES = frozenset({"admin", "maintain", "write", "triage", "read", "none"})
 
 # Its debug log quotes the answer that holds a new installation token.
@@ -104,13 +115,15 @@ class GitHubReader:
         total = pull_request.changed_files or self.fetch_pull_request(repository, number).changed_files
         return Change(repository, tuple(listed), total)
 
-    def find_merge_base(self, repository: str, base: str, head: str) -> str:
-        """Returns the commit where `head`, also one of a fork, branched off from `base`."""
+    def compare_commits(self, repository: str, base: str, head: str) -> CommitComparison:
+        """Compares the commit where `head`, also one of a fork, branched off from `base`, with `head`."""
         repo = self._repository(repository)
-        url = f"{repo.url}/compare/{base}...{head}?per_page=1"
 
-        def read() -> str:
-            return str(repo.requester.requestJsonAndCheck("GET", url)[1]["merge_base_commit"]["sha"])
+        def read() -> CommitComparison:
+            found = repo.compare(base, head, comparison_commits_per_page=1)
+            files = tuple(map(convert.changed_file, found.files))
+            whole = len(files) < COMPARED_FILES
+            return CommitComparison(found.merge_base_commit.sha, Change(repository, files, len(files)), whole)
 
         return self._retries.call(f"comparing {base[:12]} with {head[:12]} of {repository}", read)
 

@@ -90,6 +90,19 @@ class Change:
 
 
 @dataclass(frozen=True)
+class CommitComparison:
+    """What a head changes since it branched off from a base at `merge_base`.
+
+    It is about commits, so it is the same whatever the pull request's head is meanwhile. GitHub lists 300 files at most;
+    `whole` is whether those are all.
+    """
+
+    merge_base: str
+    change: Change
+    whole: bool
+
+
+@dataclass(frozen=True)
 class Revision:
     """An exact commit: `repository` is `owner/name`, `sha` 40 hexadecimal digits."""
 

@@ -11,10 +11,12 @@ from bot.github.client import GitHub
 from bot.github.types import Change, PullRequest, WorkflowRun
 from bot.loading_code.affected import Affected, find_affected
 from bot.loading_code.model_graph import ModelGraph, build_model_graph
-from bot.pull_requests.commit_sources import GITHUB, CommitSources
+from bot.pull_requests.commit_sources import GITHUB, CommitSources, is_project
+from bot.pull_requests.measuring_code import find_measuring_edit
 from bot.pull_requests.plan import CANARIES, build_plan, describe_unplanned, narrow_plan
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import parse_selector
+from bot.text import Sentence
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
 from matrix.comparison.plan import ComparisonPlan
@@ -40,13 +42,16 @@ def render_model_graph(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Assessment:
-    """A pull request against the commit it branched off from, what it affects, and what has to be measured for that."""
+    """A pull request against the commit it branched off from, what it affects, and what has to be measured for that.
+
+    `measuring_edit` is what it edits of the code that measures it, in words.
+    """
 
     pull_request: PullRequest
     affected: Affected
     plan: ComparisonPlan
     notes: tuple[str, ...] = ()
-    own_workflows: bool = False
+    measuring_edit: Sentence = ()
 
     @property
     def uncovered(self) -> bool:
@@ -66,18 +71,19 @@ def assess(
     """Returns what to measure for `pull_request`; with a `selector` only that part of it, and the canaries.
 
     Raises GitHubError. Base is where the head branched off: the pull request did not make what the base branch gained
-    since.
+    since. All is read of the commit that is measured, not of the head of this moment, which can move away and back.
+    Only a change of more files than GitHub compares at once is read from the pull request.
     """
-    change = github.fetch_change(pull_request)
+    compared = github.compare_commits(pull_request.repository, pull_request.base.sha, pull_request.head.sha)
+    change = compared.change if compared.whole else github.fetch_change(pull_request)
     found = assess_change(change)
     catalog = load_catalog()
-    if found:
-        base = github.find_merge_base(pull_request.repository, pull_request.base.sha, pull_request.head.sha)
-        pull_request = replace(pull_request, base=replace(pull_request.base, sha=base))
+    pull_request = replace(pull_request, base=replace(pull_request.base, sha=compared.merge_base))
     planned = build_plan(pull_request, found, catalog, load_environments(), sources)
     planned = narrow_plan(planned, {entry.id for entry in select(catalog, selector)}) if selector else planned
-    workflows = not change.complete or any(path.startswith(".github/") for file in change.files for path in file.paths)
-    return Assessment(pull_request, found, planned, describe_unplanned(found, catalog), workflows)
+    own = is_project(pull_request.repository, sources)
+    edit = find_measuring_edit(replace(compared, change=change), own=own)
+    return Assessment(pull_request, found, planned, describe_unplanned(found, catalog), edit)
 
 
 def recompute_plan(services: Services, run: WorkflowRun, pull_request: PullRequest) -> Assessment:

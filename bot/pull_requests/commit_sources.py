@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from bot.github.types import Revision
-from matrix.environments.packages import PACKAGES
+from matrix.environments.packages import PACKAGES, PROJECT
 from matrix.errors import USAGE, MatrixError, UnknownNameError
 
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.-]+")
@@ -52,6 +52,11 @@ def find_package(repository: str, sources: CommitSources) -> str:
     if name not in sources.packages:
         raise UnknownNameError("repository", [repository], sorted(sources.packages))
     return sources.packages[name]
+
+
+def is_project(repository: str, sources: CommitSources) -> bool:
+    """Tests whether `repository` holds this project."""
+    return sources.packages.get(repository.rpartition("/")[2].lower()) == PROJECT
 
 
 def pin_commit(revision: Revision, package: str, address: str) -> str:

@@ -1,14 +1,12 @@
 """The answer to `/zero3 explain`: what the run behind the comment found about one architecture."""
 
-from dataclasses import replace
 from typing import Final
 
-from bot.comment.context import Facts
-from bot.comment.outputs import build_view, render_comment
+from bot.comment.outputs import render_comment
 from bot.comment.upsert import find_ours
 from bot.github.thread import Thread
 from bot.pull_requests.assess import recompute_plan
-from bot.pull_requests.report_run import compare_artifacts
+from bot.pull_requests.report_run import compare_run
 from bot.pull_requests.services import Services
 from bot.pull_requests.subject import Ignored, find_subject
 from bot.text import render_markdown_code
@@ -28,10 +26,7 @@ def explain(architecture: str, number: int, services: Services) -> str:
     found = find_subject(run, github, workflow)
     if isinstance(found, Ignored):
         return f"The run of the comment can no longer be read: {found.reason}."
-    plan = recompute_plan(services, run, found).plan
-    jobs = github.list_jobs(workflow.repository, run.id, run.attempt)
-    comparison, _ = compare_artifacts(services, run, plan, jobs)
-    own = tuple(one for one in comparison.compared if one.key.architecture == architecture)
-    if not own:
+    conclusion = compare_run(run, recompute_plan(services, run, found), services).narrow(architecture)
+    if not conclusion.comparison.compared:
         return f"{render_markdown_code(architecture)} was not measured: this pull request does not affect it."
-    return render_comment(build_view(Facts(plan, run_url=run.url), replace(comparison, compared=own)), LIMIT)
+    return render_comment(conclusion.view(), LIMIT)

@@ -41,18 +41,39 @@ def report_run(run: WorkflowRun, services: Services) -> Reported:
     assessed = recompute_plan(services, run, found)
     if not assessed.plan.jobs:
         return Reported(("No report posted: the pull request touches no loading code.",))
-    shown = compare_run(run, assessed, services)
+    shown = compare_run(run, assessed, services).view()
     # Asked again: downloading and comparing takes a while, in which the author may push or close.
     if isinstance(moved := find_subject(run, services.github, services.workflow), Ignored):
         return Reported((f"No report posted: {moved.reason}.",), shown)
     return Reported(_post(run, shown, services), shown)
 
 
-def compare_run(run: WorkflowRun, assessed: Assessment, services: Services) -> CommentView:
+@dataclass(frozen=True)
+class Conclusion:
+    """What a run says: the comparison, what was rejected of its artifacts, and every fact that casts doubt on both.
+
+    The comment, the check run and the answer to `/zero3 explain` all show this one.
+    """
+
+    facts: Facts
+    comparison: Comparison
+    rejected: tuple[Rejected, ...]
+
+    def view(self) -> CommentView:
+        """Returns all there is to show."""
+        return build_view(self.facts, self.comparison, self.rejected)
+
+    def narrow(self, architecture: str) -> "Conclusion":
+        """Returns what it says about one architecture, with every doubt about the run."""
+        own = tuple(one for one in self.comparison.compared if one.key.architecture == architecture)
+        return replace(self, facts=replace(self.facts, touched=()), comparison=replace(self.comparison, compared=own))
+
+
+def compare_run(run: WorkflowRun, assessed: Assessment, services: Services) -> Conclusion:
     """Compares what `run` measured with what it had to measure; raises GitHubError."""
     workflow, plan = services.workflow, assessed.plan
     jobs = services.github.list_jobs(workflow.repository, run.id, run.attempt)
-    comparison, rejected = compare_artifacts(services, run, plan, jobs)
+    comparison, rejected = _compare_artifacts(services, run, plan, jobs)
     facts = Facts(
         plan=plan,
         touched=assessed.affected.touched,
@@ -63,14 +84,19 @@ def compare_run(run: WorkflowRun, assessed: Assessment, services: Services) -> C
         selector=parse_selector(run),
         project_url=services.home,
         uncovered=assessed.uncovered,
-        own_workflows=assessed.own_workflows and plan.repository.lower() == workflow.repository.lower(),
+        measuring_edit=assessed.measuring_edit if _measures_itself(plan, services) else (),
         failed_jobs=tuple(job.name for job in jobs if job.conclusion not in _GOOD),
         commands=plan.repository.lower() == services.project.lower(),
     )
-    return build_view(facts, comparison, rejected)
+    return Conclusion(facts, comparison, rejected)
 
 
-def compare_artifacts(
+def _measures_itself(plan: ComparisonPlan, services: Services) -> bool:
+    """Tests whether code of the pull request's own repository measured it: its workflows, or this whole project."""
+    return plan.repository.lower() in (services.workflow.repository.lower(), services.project.lower())
+
+
+def _compare_artifacts(
     services: Services, run: WorkflowRun, plan: ComparisonPlan, jobs: Sequence[JobResult]
 ) -> tuple[Comparison, tuple[Rejected, ...]]:
     """Returns the comparison that the artifacts of `run` hold, and what of them was rejected; raises GitHubError."""

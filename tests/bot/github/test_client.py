@@ -312,7 +312,16 @@ def key() -> rsa.RSAPrivateKey:
 
 def test_the_merge_base_of_a_head_in_a_fork() -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, merge_base="c" * 40)])])) as (_, github):
-        assert github.find_merge_base(NAME, "a" * 40, "b" * 40) == "c" * 40
+        assert github.compare_commits(NAME, "a" * 40, "b" * 40).merge_base == "c" * 40
+
+
+@pytest.mark.parametrize(("count", "whole"), [(0, True), (299, True), (300, False), (400, False)])
+def test_the_files_of_a_commit_are_read_in_one_request_up_to_githubs_limit(count: int, *, whole: bool) -> None:
+    files = [File(f"src/{n}.py") for n in range(count)]
+    with opened(State([Repository(NAME, pulls=[Pull(5, files=files)])])) as (server, github):
+        compared = github.compare_commits(NAME, "a" * 40, "b" * 40)
+        assert len(server.requests) == 2
+    assert (len(compared.change.files), compared.whole) == (min(count, 300), whole)
 
 
 def test_b10_an_installation_token_is_made_once_and_renewed_before_it_expires(key: rsa.RSAPrivateKey) -> None:

@@ -14,6 +14,7 @@ from tests.support.github.state import Artifact, Check, Comment, Issue, Pull, Re
 
 BODY_LIMIT = 65_536
 FILE_LIMIT = 3_000
+COMPARED_LIMIT = 300
 NOT_FOUND = Answer(404, {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"})
 REPO = "/repos/{owner}/{repo}"
 Route = Callable[["Call"], Answer]
@@ -135,7 +136,8 @@ def compared(call: Call) -> Answer:
     found: Pull = _one(call.repo.pulls, base_sha=base, head_sha=head)
     commits = {"merge_base_commit": found.merge_base or base, "base_commit": base}
     shown = {name: sample("commit", sha=sha, author={}, committer={}) for name, sha in commits.items()}
-    return Answer(200, sample("commit-comparison", **shown))
+    listed = found.files if found.compared is None else found.compared
+    return Answer(200, sample("commit-comparison", **shown, files=[file.json() for file in listed[:COMPARED_LIMIT]]))
 
 
 @route("GET", f"{REPO}/pulls/{{pull_number}}/files")

@@ -27,7 +27,8 @@ class File:
 class Pull:
     """`head_repository` is empty once the fork was deleted; `files` are listed up to 3,000, `changed_files` counts.
 
-    `merge_base` is the tip of the base branch where it is left empty.
+    `merge_base` is the tip of the base branch where it is left empty. `compared` are the files of `head_sha` itself, where
+    the head has another commit while its files are listed.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Pull:
     updated: str = OLD
     files: list[File] = field(default_factory=list)
     changed_files: int = -1
+    compared: list[File] | None = None
 
 
 @dataclass
