@@ -6,9 +6,9 @@ from datetime import date
 from pydantic import TypeAdapter, ValidationError
 
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
-from matrix.advice.download import DownloadError, fetch
 from matrix.advice.safety import Tried
 from matrix.checks import LOADERS_AND_CHECKS
+from matrix.download import DownloadError, fetch
 from matrix.environments.packages import UNCROSSED
 
 

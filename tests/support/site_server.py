@@ -1,9 +1,10 @@
-"""A published site for tests: files, redirects and bad answers from a real socket on this machine."""
+"""A published site, or a hub, for tests: files, redirects and bad answers from a real socket on this machine."""
 
 import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -44,16 +45,18 @@ def site(*places: Place) -> dict[str, Any]:
 
 class _Handler(BaseHTTPRequestHandler):
     files: Mapping[str, Any]
+    tokens: list[str | None]
 
     def do_GET(self) -> None:
-        content = self.files.get(self.path)
+        self.tokens.append(self.headers["Authorization"])
+        content = self.files.get(self.path, HTTPStatus.NOT_FOUND)
         if isinstance(content, str):
             self.send_response(302)
             self.send_header("Location", content)
             self.end_headers()
             return
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(404 if content is None else 200)
+        self.send_response(content if isinstance(content, HTTPStatus) else HTTPStatus.OK)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -63,9 +66,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(files: Mapping[str, Any]) -> Iterator[str]:
-    """The address of a server that answers with `files` by path: values as JSON, bytes as they are, text as redirects."""
-    handler = type("Handler", (_Handler,), {"files": files})
+def serving(files: Mapping[str, Any], tokens: list[str | None] | None = None) -> Iterator[str]:
+    """The address of a server that answers with `files` by path: values as JSON, bytes as they are, text as redirects.
+
+    What each request says to prove who asks is added to `tokens`.
+    """
+    handler = type("Handler", (_Handler,), {"files": files, "tokens": [] if tokens is None else tokens})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()

@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 from matrix import clock
 from matrix.__main__ import app
 from matrix.advice.advice import Ask, format_constraints
-from matrix.advice.download import DownloadError
 from matrix.advice.safety import RACE, Answer, Tried
 from matrix.advice.sources import SnapshotSource, find_architecture
 from matrix.advice.text import advice_lines
+from matrix.download import DownloadError
 from matrix.errors import UnknownNameError, UnknownSourceError
 from matrix.history.archive import archive
 from matrix.history.take_snapshot import snapshot_of_run

@@ -1,4 +1,4 @@
-"""The only door of `matrix` to HTTP: files of a published site, which may be anybody's."""
+"""The only door of `matrix` to HTTP: files of a published site or of a hub, which may be anybody's."""
 
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -8,7 +8,7 @@ import requests
 from matrix.errors import INFRASTRUCTURE, MatrixError
 
 LIMIT: Final = 16 << 20
-"""Bytes of a file, unpacked. The page of an architecture has some hundred thousand."""
+"""Bytes of a file of a site, unpacked. The page of an architecture has some hundred thousand."""
 _REDIRECTS: Final = 3
 _TIMEOUT: Final = (10, 30)
 """Seconds to connect, and between two pieces of an answer."""
@@ -32,15 +32,25 @@ class DownloadError(MatrixError):
         super().__init__(f"cannot get {address!r}: {problem}")
 
 
-def fetch(address: str) -> bytes:
-    """Downloads the file at `address`: https, or http on this machine, at most LIMIT bytes; no redirect leads out of that.
+class StatusError(DownloadError):
+    """An answer of HTTP that is not the file, with its status."""
 
-    Nothing that could prove who asks is sent. Raises AddressError and DownloadError.
+    def __init__(self, address: str, status: int) -> None:
+        self.status = status
+        super().__init__(address, f"the answer is {status}")
+
+
+def fetch(address: str, *, limit: int = LIMIT, token: str = "") -> bytes:
+    """Downloads the file at `address`: https, or http on this machine, at most `limit` bytes; no redirect leads out of that.
+
+    The `token` is sent to the host of `address` only, whatever a redirect says; without one, nothing that could prove
+    who asks is sent. Raises AddressError, StatusError and DownloadError.
     """
     with requests.Session() as session:
         session.auth = _nobody  # otherwise requests looks for a password in ~/.netrc
         try:
-            return _followed(session, address)
+            with _followed(session, address, token) as response:
+                return _content(response, address, limit)
         except (requests.RequestException, ValueError) as error:
             raise DownloadError(address, type(error).__name__) from error
 
@@ -49,15 +59,23 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _followed(session: requests.Session, address: str) -> bytes:
+def _followed(session: requests.Session, address: str, token: str) -> requests.Response:
+    """Returns the answer at the end of the redirects from `address`."""
     here = address
     for _ in range(_REDIRECTS + 1):
         check_address(here, first=address)
-        with session.get(here, stream=True, timeout=_TIMEOUT, allow_redirects=False) as response:
-            if not response.is_redirect:
-                return _content(response, address)
-            here = urljoin(here, response.headers["Location"])
+        proof = {"Authorization": f"Bearer {token}"} if token and _origin(here) == _origin(address) else {}
+        response = session.get(here, headers=proof, stream=True, timeout=_TIMEOUT, allow_redirects=False)
+        if not response.is_redirect:
+            return response
+        response.close()
+        here = urljoin(here, response.headers["Location"])
     raise DownloadError(address, f"more than {_REDIRECTS} redirects")
+
+
+def _origin(address: str) -> tuple[str, str]:
+    parts = _parts(address)
+    return parts.scheme, parts.netloc
 
 
 def check_address(address: str, first: str) -> None:
@@ -76,12 +94,12 @@ def _parts(address: str) -> SplitResult:
         raise AddressError(address) from error
 
 
-def _content(response: requests.Response, address: str) -> bytes:
+def _content(response: requests.Response, address: str, limit: int) -> bytes:
     if response.status_code != requests.codes.ok:
-        raise DownloadError(address, f"the answer is {response.status_code}")
+        raise StatusError(address, response.status_code)
     content = bytearray()
     for chunk in response.iter_content(_CHUNK):
         content += chunk
-        if len(content) > LIMIT:
-            raise DownloadError(address, f"it has more than {LIMIT >> 20} MiB")
+        if len(content) > limit:
+            raise DownloadError(address, f"it has more than {limit >> 20} MiB")
     return bytes(content)
