@@ -40,11 +40,19 @@ class StatusError(DownloadError):
         super().__init__(address, f"the answer is {status}")
 
 
+class FileTooLargeError(DownloadError):
+    """A file that is larger than it may be."""
+
+    def __init__(self, address: str, limit: int) -> None:
+        self.limit = limit
+        super().__init__(address, f"it has more than {limit >> 20} MiB")
+
+
 def fetch(address: str, *, limit: int = LIMIT, token: str = "") -> bytes:
     """Downloads the file at `address`: https, or http on this machine, at most `limit` bytes; no redirect leads out of that.
 
     The `token` is sent to the host of `address` only, whatever a redirect says; without one, nothing that could prove
-    who asks is sent. Raises AddressError, StatusError and DownloadError.
+    who asks is sent. Raises AddressError, StatusError, FileTooLargeError and DownloadError.
     """
     with requests.Session() as session:
         session.auth = _nobody  # otherwise requests looks for a password in ~/.netrc
@@ -101,5 +109,5 @@ def _content(response: requests.Response, address: str, limit: int) -> bytes:
     for chunk in response.iter_content(_CHUNK):
         content += chunk
         if len(content) > limit:
-            raise DownloadError(address, f"it has more than {limit >> 20} MiB")
+            raise FileTooLargeError(address, limit)
     return bytes(content)

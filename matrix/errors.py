@@ -233,12 +233,22 @@ class BadPlanError(MatrixError):
 
 
 class NoSuchTargetError(MatrixError):
-    """Neither a file, a folder, a module with a class, nor a model type."""
+    """Neither a file, a folder, a module with a class, a model type, nor the name of a model in a hub."""
 
     def __init__(self, target: str) -> None:
-        what = "name a folder or file with a config.json, module:ClassName, or a model type such as llama"
-        hub = f"; nothing is downloaded here: `hf download {target} config.json --local-dir FOLDER` does, then name FOLDER"
-        super().__init__(f"there is no {target!r}: {what}{hub if target.count('/') == 1 else ''}")
+        what = "name a folder or file with a config.json, module:ClassName, a model type such as llama"
+        super().__init__(f"there is no {target!r}: {what}, or a model of a hub such as deepseek-ai/DeepSeek-V3")
+
+
+class RemoteCodeError(MatrixError):
+    """Code of a hub's repository that is to be run: only its configuration is downloaded."""
+
+    def __init__(self, repository: str) -> None:
+        super().__init__(
+            f"--trust-remote-code runs code in a folder, and code is not downloaded: `hf download {repository} "
+            "config.json *.py --local-dir FOLDER` does; read it, then name FOLDER. "
+            "Without --trust-remote-code, the model of the installed transformers is measured"
+        )
 
 
 class PickleTargetError(MatrixError):
@@ -263,7 +273,7 @@ class NoConfigError(MatrixError):
 class NotAConfigError(MatrixError):
     """A file that is not the configuration of a model."""
 
-    def __init__(self, path: Path, problem: str) -> None:
+    def __init__(self, path: Path | str, problem: str) -> None:
         super().__init__(f"{path} is not the configuration of a model: {problem}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,14 +19,17 @@ from matrix.measure.tasks import plan_tasks
 from matrix.model import Loader
 from matrix.own_model import measure as own
 from matrix.own_model import target as targets
-from matrix.own_model.diagnosis import add_reasons, diagnose
+from matrix.own_model.diagnosis import add_reasons, diagnose, uses_own_code
 from matrix.own_model.text import build_diagnosis_values, format_diagnosis
 from matrix.progress import show_progress
 
 
 def check_model(
     target: Annotated[
-        str, typer.Argument(help="A folder or file with a config.json, module:ClassName, or a model type.")
+        str,
+        typer.Argument(
+            help="A folder or file with a config.json, module:ClassName, a model type, or a model of a hub (org/name)."
+        ),
     ],
     python: Annotated[
         Path | None, typer.Option(help="Interpreter of your training environment. Default: the current one.")
@@ -62,6 +66,7 @@ def check_model(
         with show_progress() as progress:
             cell, resolved = own.measure_own_model(source, request, progress)
     looked = read_lock().versions.get(cell.environment.transformers, ScannedVersion({}))
-    found = add_reasons(diagnose(cell, resolved, own.find_safe_pairs(cell, source_of_pairs, clock.today())), looked)
+    safe = own.find_safe_pairs(cell, source_of_pairs, clock.today())
+    found = replace(add_reasons(diagnose(cell, resolved, safe), looked), own_code=uses_own_code(source))
     typer.echo(json.dumps(build_diagnosis_values(found)) if as_json else "\n".join(format_diagnosis(found)))
     raise typer.Exit(found.answer.exit_code)

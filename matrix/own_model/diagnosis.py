@@ -12,7 +12,7 @@ from packaging.version import Version
 from matrix.advice.safety import Answer
 from matrix.catalog.lock import TINY, ScannedVersion
 from matrix.checks import CHECKS, NEEDED_FOR_SAFE
-from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, What
+from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Source, What
 from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
 
@@ -41,6 +41,8 @@ class Diagnosis:
     `fixed` says that the fixed loader gives every value back where the stock one does not, `since` which transformers
     is known to, and `pairs` are environments in which the stock loader was measured right, the nearest first. `reasons`
     say of architectures why nothing is learnt of ZeRO-3 from them with this transformers, as the catalog knows it.
+    `own_code` says whether the code that the configuration names (`auto_map`) is what was measured, None where it names
+    none.
     """
 
     environment: EnvironmentInfo
@@ -52,6 +54,7 @@ class Diagnosis:
     since: str = ""
     pairs: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
+    own_code: bool | None = None
 
 
 def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagnosis:
@@ -89,6 +92,11 @@ def add_reasons(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
     broken = {name: f"a plain load of it fails: {why}" for name, why in looked.broken.items() if name in failing}
     answer = Answer.UNKNOWN if unchecked and found.answer is Answer.SAFE else found.answer
     return replace(found, answer=answer, reasons={**broken, **unchecked})
+
+
+def uses_own_code(source: Source | None) -> bool | None:
+    """Returns whether the code that the configuration of `source` names is what is measured; None where it names none."""
+    return bool(source.folder) if source and source.config.get("auto_map") else None
 
 
 def has_unseen_sites(resolved: Resolved) -> bool:

@@ -16,6 +16,7 @@ from matrix.verdicts import Verdict
 
 FIXED_LOADER: Final = "matrix/probe/zero3_buffers.py"
 _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}
+_NOT_OWN: Final = ", as transformers has it; its own code (auto_map) was not measured"
 _SHOWN: Final = 8
 
 
@@ -23,7 +24,7 @@ def format_diagnosis(found: Diagnosis) -> Iterator[str]:
     """Yields the answer in a few lines: safe or not, what was measured, what is wrong, and what to do."""
     info = found.environment
     names = ", ".join(dict.fromkeys(case.architecture for case in found.stock))
-    yield make_printable(f"{_ANSWERS[found.answer]}: {names}")
+    yield make_printable(f"{_ANSWERS[found.answer]}: {names}{_NOT_OWN if found.own_code is False else ''}")
     yield make_printable(
         f"with transformers {info.transformers}, deepspeed {info.deepspeed}, torch {info.torch}; "
         f"{info.world_size} ranks, {info.device}"
@@ -45,6 +46,7 @@ def build_diagnosis_values(found: Diagnosis) -> dict[str, Any]:
         "answer": found.answer,
         "architectures": list(dict.fromkeys(case.architecture for case in found.stock)),
         "environment": asdict(found.environment),
+        "own_code_measured": found.own_code,
         "measured": asdict(found.resolved),
         "checks": [_case_values(case) for case in found.stock],
         "wrong": [asdict(wrong) for wrong in found.wrong],

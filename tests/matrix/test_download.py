@@ -9,7 +9,7 @@ from matrix import download
 from matrix.download import AddressError, DownloadError, StatusError, fetch
 from tests.support.site_server import serving
 
-TOKEN = "hf_mine"
+MINE = "hf_mine"
 
 
 def test_more_than_the_limit_is_refused() -> None:
@@ -20,15 +20,15 @@ def test_more_than_the_limit_is_refused() -> None:
 
 
 def test_a_token_is_for_the_host_that_was_named_and_no_redirect_takes_it_elsewhere() -> None:
-    mine: list[str | None] = []
+    told: list[str | None] = []
     others: list[str | None] = []
     with serving({"/b": b"there"}, tokens=others) as other:
         files = {"/a": "/b", "/b": b"here", "/away": f"{other}/b"}
-        with serving(files, tokens=mine) as hub:
-            assert fetch(f"{hub}/a", token=TOKEN) == b"here"
-            assert fetch(f"{hub}/away", token=TOKEN) == b"there"
+        with serving(files, tokens=told) as hub:
+            assert fetch(f"{hub}/a", token=MINE) == b"here"
+            assert fetch(f"{hub}/away", token=MINE) == b"there"
             assert fetch(f"{hub}/b") == b"here"
-    assert mine == [f"Bearer {TOKEN}", f"Bearer {TOKEN}", f"Bearer {TOKEN}", None]
+    assert told == [f"Bearer {MINE}", f"Bearer {MINE}", f"Bearer {MINE}", None]
     assert others == [None]
 
 

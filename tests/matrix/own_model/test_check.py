@@ -14,6 +14,7 @@ from matrix.model import Source
 from matrix.own_model.target import find_source
 from matrix.process.run import ROOT
 from tests.support.command_line import matrix
+from tests.support.site_server import serving
 
 pytestmark = pytest.mark.measured
 
@@ -169,6 +170,17 @@ def test_a_checkpoint_is_unsafe_before_the_fix_and_the_buffer_is_named(last_brok
         ("load", ROUTER, "init_value", [0, 1])
     ]
     assert (answer["fixed_loader_helps"], answer["transformers_since"]) == (True, "5.6.0")
+
+
+def test_a_model_of_a_hub_is_measured_from_its_configuration_alone(newest: Path) -> None:
+    config = {**DEEPSEEK, "num_hidden_layers": 2, "first_k_dense_replace": 1}
+    asked: list[str | None] = []
+    with serving({"/deepseek-ai/DeepSeek-V3/resolve/main/config.json": config}, asked) as hub:
+        online = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub, "HF_TOKEN": ""}
+        code, answer = checked(newest, "deepseek-ai/DeepSeek-V3", **online)
+    assert (code, answer["answer"], answer["own_code_measured"], len(asked)) == (0, "safe", False, 1)
+    assert answer["architectures"] == ["deepseek_v3:DeepseekV3ForCausalLM@DeepSeek-V3"]
+    assert answer["measured"]["sites"] == [ROUTER]
 
 
 def test_a_class_of_ones_own_is_measured_in_its_full_size_and_no_hub_is_asked(last_4x: Path, tmp_path: Path) -> None:

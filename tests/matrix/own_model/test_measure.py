@@ -157,13 +157,13 @@ def test_the_command_knows_why_the_catalog_does_not_check_an_architecture(tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["org/model"], 2, "nothing is downloaded here"),
+        (["org/model"], 2, "HF_HUB_OFFLINE is set, so no hub is asked"),
         (["llama", "--device", "gpu"], 2, "unknown device 'gpu'"),
         (["llama", "--python", sys.executable], 3, "not installed there: torch, transformers, deepspeed"),
     ],
 )
 def test_what_cannot_be_checked_has_its_exit_code(arguments: list[str], code: int, words: str) -> None:
-    done = matrix("check", *arguments)
+    done = matrix("check", *arguments, HF_HUB_OFFLINE="1")
     assert (done.returncode, words in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
 
 

@@ -68,6 +68,10 @@ def test_a_catalog_entry_is_named_by_id_or_model_type_but_a_models_folder_goes_f
     [
         ("config.json", "{", "is not the configuration of a model: it is not JSON"),
         ("config.json", "[" * 100_000, "it is not JSON"),
+        ("config.json", '{"a":' * 700 + "1" + "}" * 700, "it is nested more than 100 deep"),
+        ("config.json", '{"a":' * 101 + "1" + "}" * 101, "it is nested more than 100 deep"),
+        ("config.json", '{"a":' * 100 + "1" + "}" * 100, "it names no model_type"),
+        ("config.json", " " * (4 << 20) + "{}", "it has more than 4 MiB"),
         ("config.json", b"\xff\xfe", "it is not JSON"),
         ("config.json", '{"model_type": {"__float__": "x"}}', "it is not JSON"),
         ("config.json", "[]", "it is JSON, but not an object"),
@@ -85,12 +89,24 @@ def test_a_file_that_is_no_configuration_is_refused(name: str, content: str | by
     assert caught.value.exit_code == 2
 
 
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
+    with Path("config.json").open("wb") as file:
+        file.truncate(30 << 30)
+    with pytest.raises(MatrixError, match="it has more than 4 MiB") as caught:
+        find_source("config.json")
+    assert caught.value.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [
         ("./no/such/folder", "there is no './no/such/folder': name a folder or file"),
         ("config.json", "there is no 'config.json'"),
-        ("org/model", "nothing is downloaded here: `hf download org/model config.json --local-dir FOLDER`"),
+        ("folder/config.json", "there is no 'folder/config.json'"),
+        ("./model", "there is no './model'"),
+        ("../org/model", "there is no '../org/model'"),
+        ("org/..", "there is no 'org/..'"),
+        ("org/model/", "there is no 'org/model/'"),
         ("two words", "there is no 'two words'"),
         ("a:b:c", "there is no 'a:b:c'"),
         ("", "has no config.json"),
