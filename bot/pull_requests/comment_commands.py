@@ -4,13 +4,18 @@ PURE: no input or output.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from bot.text import clip, join_words, render_markdown_code
 from matrix.errors import UnknownNameError, closest
 
+_MARKDOWN: Final = MarkdownIt()
+_COMMAND: Final = re.compile(r"/zero3(?:[ \t]+(.*))?")
 WORDS: Final = {
     "run": "`/zero3 run [ARCHITECTURE ...]` measures this pull request again, or just these architectures (`*` and `?` match)",
     "rerun": "`/zero3 rerun` repeats the last run",
@@ -57,13 +62,33 @@ Command = RunCommand | RerunCommand | ExplainCommand | MuteCommand | HelpCommand
 
 
 def parse_command(body: str) -> Command | None:
-    """Returns the command in the first line that begins with `/zero3`, outside of quotes and code; None without one."""
-    prose = re.sub(r"^(```|~~~).*?(^\1|\Z)", "", body, flags=re.MULTILINE | re.DOTALL)
-    found = re.search(r"^/zero3(?:[ \t]+(.*))?$", prose.replace("\r", ""), re.MULTILINE)
+    """Returns the command in the first line that begins with `/zero3`; None without one.
+
+    Quotes, lists, code and HTML hold none: what a reader does not see as a line of the comment's own text is no command.
+    """
+    found = next(filter(None, map(_COMMAND.fullmatch, _list_own_lines(body))), None)
     if not found:
         return None
     word, *rest = (found[1] or "").split() or [""]
     return _command(word.lower(), " ".join(rest)) or HelpCommand(word)
+
+
+def _list_own_lines(body: str) -> Iterator[str]:
+    """Yields each line of a paragraph that is in nothing else, and begins with plain text."""
+    lines = re.split(r"\r\n?|\n", body)
+    for token in _MARKDOWN.parse("\n".join(lines)):
+        if token.type == "inline" and token.level == 1 and token.map:
+            begun = [text for text in _first_texts(token.children or []) if text.startswith("/zero3")]
+            yield from (line for line in lines[slice(*token.map)] if line.startswith(tuple(begun)))
+
+
+def _first_texts(children: Sequence[Token]) -> Iterator[str]:
+    """Yields the text that each line begins with; empty where it begins with code, HTML or anything else."""
+    begins = True
+    for child in children:
+        if begins:
+            yield child.content if child.type == "text" else ""
+        begins = child.type in ("softbreak", "hardbreak")
 
 
 def _command(word: str, rest: str) -> Command | None:

@@ -1,7 +1,8 @@
 """Executes a command in a comment, and replies to it.
 
-Only for people who may write to the repository. A command applies to the head that the pull request has when it is read;
-the reply names that commit. Each comment gets one reply, however often its event is delivered.
+Only for people who may write to the repository: all others get one reply in a conversation together. A command applies to
+the head that the pull request has when it is read; the reply names that commit. Each comment gets one reply, however often
+its event is delivered.
 """
 
 import re
@@ -49,16 +50,18 @@ def answer_comment(
     if not (command and asked and user and user.type == "User"):
         return "nothing to do: no command on an open pull request"
     thread = Thread(services.github, event.repository.full_name, event.issue.number)
-    marker = f"<!-- zero3-reply {event.comment.id} -->"
-    if thread.holds(marker):
-        return "nothing to do: replied already"
     allowed = services.github.fetch_permission(thread.repository, user.login) in MAY_COMMAND
+    # Anybody may comment, so strangers get one reply in each conversation and no more requests than that takes.
+    marker = f"<!-- zero3-reply {event.comment.id} -->" if allowed else _STRANGERS
+    if thread.holds(marker):
+        return f"nothing to do: {'replied already' if allowed else 'the author may not use commands'}"
     words = _Executor(services, thread, catalog, explain).run(command) if allowed else _NO
     reply = thread.create(f"{words}\n\n{marker}", marker)
     return f"replied: {reply.url}"
 
 
 _NO: Final = "Thank you for asking. Only people with write access to this repository can use my commands."
+_STRANGERS: Final = "<!-- zero3-reply to those without write access -->"
 
 
 class _Executor:

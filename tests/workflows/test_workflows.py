@@ -83,6 +83,7 @@ BROKEN = [
     ("w8_secrets_are_named", "report.yml", r"secrets\.ZERO3_TOKEN", "toJSON(secrets)"),
     ("w9_concurrency_is_stated", "report.yml", "cancel-in-progress: false", "cancel-in-progress: true"),
     ("w9_concurrency_is_stated", "pull-request.yml", "cancel-in-progress: true", "cancel-in-progress: false"),
+    ("w9_concurrency_is_stated", "pull-request.yml", r"-\$\{\{ inputs.selector \|\| 'all' \}\}", ""),
     ("w9_concurrency_is_stated", "watch.yml", r"concurrency:\n(  .*\n)+", ""),
     ("w10_ignores_have_reasons", "report.yml", r"ignore\[dangerous-triggers\].*", "ignore[dangerous-triggers]"),
     ("w10_ignores_have_reasons", "report.yml", r"ignore\[dangerous-triggers\]", "ignore"),

@@ -221,6 +221,8 @@ def w9_concurrency_is_stated(workflow: Workflow) -> Iterator[str]:
     stated = workflow.tree.get("concurrency", {})
     if not stated.get("group") or stated.get("cancel-in-progress") != CANCELS.get(workflow.name, "false"):
         yield f"concurrency {stated}"
+    if "      selector:" in workflow.text and "inputs.selector" not in stated.get("group", ""):
+        yield "a run of a part would cancel that of the whole"
 
 
 def w10_ignores_have_reasons(workflow: Workflow) -> Iterator[str]:
