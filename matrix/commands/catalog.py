@@ -1,6 +1,5 @@
 """`python -m matrix catalog`: discovers architectures and writes the lock of the catalog."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +9,8 @@ from matrix.catalog.catalog import read_config_exceptions
 from matrix.catalog.lockfile import PATH, format_lock
 from matrix.discovery.build_lock import DiscoverySetup, make_lock
 from matrix.environments.choose import load_environments, select_set
-from matrix.environments.install import fetch_newest_release
 from matrix.environments.packages import CROSSED
-from matrix.environments.spec import Environment
+from matrix.environments.releases import describe_new_release
 from matrix.errors import NoIndexError, OutputError
 from matrix.progress import show_progress
 
@@ -30,8 +28,9 @@ def write_lock(
     known = load_environments()
     wanted_environments = select_set(nightly, known)
     try:
-        for line in _news(known):
-            typer.echo(line, err=True)
+        for package in CROSSED:
+            if news := describe_new_release(package, known):
+                typer.echo(news, err=True)
     except NoIndexError as error:
         typer.echo(f"warning: {error}", err=True)
     try:
@@ -43,11 +42,3 @@ def write_lock(
     for version in lock.versions:
         checked, discovered = lock.checked(version)
         typer.echo(f"transformers {version}: {checked} of {discovered} architectures with buffers can be checked")
-
-
-def _news(known: Sequence[Environment]) -> Iterator[str]:
-    """Yields a line for each release that is not in `known`; raises NoIndexError."""
-    for package in CROSSED:
-        newest = fetch_newest_release(package)
-        if newest not in {getattr(environment, package) for environment in known}:
-            yield f"{package} {newest} is out: one line in matrix/environments.toml adds it"
