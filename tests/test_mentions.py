@@ -119,6 +119,12 @@ def test_pictures_exist_and_each_is_shown() -> None:
     assert shown == set(ROOT.glob("docs/*.png"))
 
 
+def test_the_readme_is_short() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 80
+    assert not [line for line in lines if len(line) > 120]
+
+
 def test_documents_are_wrapped_at_120() -> None:
     """Tables and generated blocks, code and pictures are not."""
     unwrapped = re.compile(
