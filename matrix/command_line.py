@@ -11,7 +11,10 @@ from matrix.model import Device
 
 DEVICES = ("auto", *map(str, Device))
 Architectures = Annotated[
-    list[str] | None, typer.Option("--architecture", help="Only ids, model types or classes that match this glob.")
+    list[str] | None,
+    typer.Option(
+        "--architecture", help="Only architectures whose id, model type or class matches this glob. May be repeated."
+    ),
 ]
 
 

@@ -67,7 +67,7 @@ class NotEnoughGpusError(MatrixError):
         has = {0: "no NVIDIA GPU", 1: "only 1 GPU"}.get(gpus, f"{gpus} GPUs")
         advice = "use --device cpu" + (f", or --world-size {gpus}" if gpus >= 2 else "")
         super().__init__(
-            f"--device cuda with {world_size} ranks needs {world_size} GPUs, this machine has {has}: {advice}"
+            f"--device cuda with {world_size} ranks needs {world_size} GPUs, but this machine has {has}: {advice}"
         )
 
 
@@ -75,7 +75,7 @@ class WorldSizeError(MatrixError):
     """A world of one rank: ZeRO-3 shards nothing there, so the check would say nothing."""
 
     def __init__(self, world_size: int) -> None:
-        super().__init__(f"--world-size {world_size}: ZeRO-3 shards nothing on fewer than 2 ranks")
+        super().__init__(f"--world-size {world_size}: ZeRO-3 needs at least 2 ranks to shard anything")
 
 
 class OtherSchemaError(MatrixError):
@@ -83,7 +83,7 @@ class OtherSchemaError(MatrixError):
 
     def __init__(self, path: Path, found: object, newest: int) -> None:
         super().__init__(
-            f"{path} has records of schema {found}, this version knows schemas up to {newest}: "
+            f"{path} has records of schema {found}, but this version reads schemas up to {newest}: "
             "update this project, or choose another --out"
         )
 
@@ -93,7 +93,7 @@ class OlderSchemaError(MatrixError):
 
     def __init__(self, path: Path, found: int, newest: int) -> None:
         super().__init__(
-            f"{path} has records of schema {found}, this version writes schema {newest}: "
+            f"{path} has records of schema {found}, but this version writes schema {newest}: "
             "choose another --out, or move the old results away"
         )
 
@@ -110,7 +110,7 @@ class NoResultsError(MatrixError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} holds no results (*.jsonl): run `nox -s zero3_matrix` first, or name its --out folder"
+            f"{path} has no results (*.jsonl): run `nox -s zero3_matrix` first, or pass the folder that was its --out"
         )
 
 
@@ -119,7 +119,7 @@ class NoHistoryError(MatrixError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is not a folder: a history has a folder of record files for each nightly run, like 2026-11-22"
+            f"{path} is not a folder: a history is a folder with one subfolder for each nightly run, such as 2026-11-22"
         )
 
 
@@ -128,7 +128,7 @@ class UnknownSourceError(MatrixError):
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(
-            f"{path} {what}. Advice comes from a folder of results (`nox -s zero3_matrix` writes one), a history "
+            f"{path} {what}. Use --from with a folder of results (`nox -s zero3_matrix` writes one), a history "
             "(a folder of records for each nightly run) or its database, or the address of a published site"
         )
 
@@ -139,16 +139,14 @@ class CancelledError(MatrixError):
     exit_code = CANCELLED
 
     def __init__(self) -> None:
-        super().__init__("interrupted: what was measured is kept, the same command with --resume continues")
+        super().__init__("interrupted: the results so far are kept, and the same command with --resume continues")
 
 
 class PinError(MatrixError):
     """Neither a version, nor an address, nor a folder of sources."""
 
     def __init__(self, variable: str, pin: str) -> None:
-        super().__init__(
-            f"{variable}={pin} is not a version, a git+https://...@commit address or a folder with sources"
-        )
+        super().__init__(f"{variable}={pin} is not a version, a git+https://...@commit address or a source folder")
 
 
 class BusyError(MatrixError):
@@ -184,7 +182,7 @@ class ProbeDiedError(MatrixError):
 
     def __init__(self, environment: str, log: Path, last: str) -> None:
         super().__init__(
-            f"{environment}: the probe ended early; what it had measured is kept, and --resume continues from there.\n"
+            f"{environment}: the probe ended early. Its results so far are kept, and --resume continues from there.\n"
             f"Its log is {log}, the last line: {last}"
         )
 
@@ -195,7 +193,7 @@ class OutputError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"cannot write {path}: {error.strerror or error}; what was measured before is kept")
+        super().__init__(f"cannot write {path}: {error.strerror or error}; earlier results are kept")
 
 
 class SandboxError(MatrixError):
@@ -204,7 +202,7 @@ class SandboxError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"{problem} (--sandbox off measures code that you trust)")
+        super().__init__(f"{problem} (for code that you trust, --sandbox off measures without a sandbox)")
 
 
 class BadMessageError(MatrixError):
@@ -213,7 +211,7 @@ class BadMessageError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"the probe's messages cannot be believed: {problem}; what was measured before is kept")
+        super().__init__(f"the probe sent an invalid message: {problem}; earlier results are kept")
 
 
 class GitError(MatrixError):
@@ -256,8 +254,8 @@ class PickleTargetError(MatrixError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is a pickle, and unpickling runs what is in it: nothing was read. "
-            "The check needs no weights: name the folder or the config.json that belongs to it"
+            f"{path} is a pickle, and reading one runs the code in it, so it was not read. "
+            "The check needs no weights: pass the model's folder or its config.json"
         )
 
 
@@ -266,8 +264,8 @@ class NoConfigError(MatrixError):
 
     def __init__(self, folder: Path) -> None:
         adapter = (folder / "adapter_config.json").exists()
-        hint = "it holds an adapter: name the model it belongs to" if adapter else "save_pretrained writes one"
-        super().__init__(f"{folder} has no config.json, so nothing says which model it is: {hint}")
+        hint = "it has an adapter only, so pass the base model" if adapter else "save_pretrained writes one"
+        super().__init__(f"{folder} has no config.json, so the model is unknown: {hint}")
 
 
 class NotAConfigError(MatrixError):

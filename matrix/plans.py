@@ -39,10 +39,10 @@ class PlanFormat(Generic[P]):
             same = json.loads(text) == json.loads(self.to_json(plan))
         except ValidationError as error:
             problem = error.errors(include_input=False)[0]
-            raise self._error(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+            raise self._error(": ".join(filter(None, [".".join(map(str, problem["loc"])), problem["msg"]]))) from error
         except (ValueError, RecursionError) as error:
             raise self._error("it is not JSON") from error
-        problems = self.find_problems(plan) if same else ["names are missing, or unknown"]
+        problems = self.find_problems(plan) if same else ["it has missing or unknown names"]
         if found := next(iter(problems), None):
             raise self._error(found)
         return plan
@@ -52,7 +52,7 @@ class PlanFormat(Generic[P]):
         try:
             text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise self._error(f"{file} cannot be read: {error}") from error
+            raise self._error(f"cannot read {file} ({getattr(error, 'strerror', None) or error})") from error
         return self.from_json(text)
 
     def _error(self, problem: str) -> BadPlanError:

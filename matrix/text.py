@@ -16,8 +16,8 @@ KINDS: Mapping[Kind, str] = {
     Kind.INIT_VALUE: "holds its initial value",
     Kind.ZEROS: "is all zeros",
     Kind.NONFINITE: "holds NaN or infinity",
-    Kind.PARTIAL: "is right only in part",
-    Kind.GARBAGE: "holds values from nowhere in the checkpoint",
+    Kind.PARTIAL: "is only partly right",
+    Kind.GARBAGE: "holds values that are not in the checkpoint",
 }
 
 

@@ -68,7 +68,7 @@ class Verdict(str, Enum):
         VerdictRow(
             letter="C",
             word="corrupt",
-            meaning="returned normally, yet at least one tensor is wrong on at least one rank: silent",
+            meaning="returned normally, but at least one tensor is wrong on at least one rank, without any error",
             does="{load} wrong values silently",
             fares=("lose values", "loses values"),
             own="wrong values, and not all of them are named in missing_keys",
@@ -122,7 +122,7 @@ class Verdict(str, Enum):
         VerdictRow(
             letter="H",
             word="hang",
-            meaning="the watchdog ended it",
+            meaning="it did not finish within the time limit",
             does="hang while {loading}",
             fares=("hang", "hangs"),
             own="never returns",
@@ -158,10 +158,10 @@ class Verdict(str, Enum):
         VerdictRow(
             letter="N",
             word="not partitioned",
-            meaning="values are right, but ZeRO-3 did not shard, so the check is void",
+            meaning="values are right, but ZeRO-3 did not shard the model, so the check proves nothing",
             does="{load} right values without being partitioned",
             fares=("are not partitioned", "is not partitioned"),
-            own="ZeRO-3 sharded nothing, so the check says nothing",
+            own="ZeRO-3 did not shard the model, so the check proves nothing",
             style="cyan",
             badge="orange",
             light=("#12748c", "#fff"),

@@ -68,7 +68,7 @@ def test_a_pin_that_is_nothing_is_refused() -> None:
     asked = nox("-s", "zero3_matrix", ZERO3_TRANSFORMERS="main")
     assert (asked.returncode, asked.stderr) == (
         2,
-        "error: ZERO3_TRANSFORMERS=main is not a version, a git+https://...@commit address or a folder with sources\n",
+        "error: ZERO3_TRANSFORMERS=main is not a version, a git+https://...@commit address or a source folder\n",
     )
 
 

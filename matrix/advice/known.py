@@ -65,14 +65,14 @@ def load_known(path: Path = PATH) -> tuple[Known, ...]:
 def _problems(name: str, entry: Any) -> list[str]:
     if not isinstance(entry, Mapping):
         return ["is not a table"]
-    problems = [] if _ID.fullmatch(name) else ["a name is lowercase words with hyphens"]
+    problems = [] if _ID.fullmatch(name) else ["a name must be lowercase words joined by hyphens"]
     try:
         known = _ENTRY.validate_python({**entry, "id": name})
     except ValidationError as error:
         return [*problems, *(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())]
     problems += [f"{name}: is empty" for name in ("issues", "match") if not getattr(known, name)]
     if any(match.of_an_exception is match.of_a_tensor for match in known.match):
-        problems.append("match: asks for both an exception and a tensor, or for neither")
+        problems.append("match: must describe either an exception or a tensor, not both")
     if (known.state is UpstreamState.FIXED) is not bool(known.fixed_in):
-        problems.append("fixed_in: belongs to the state fixed, and only to it")
+        problems.append("fixed_in: required where the state is fixed, not allowed elsewhere")
     return problems

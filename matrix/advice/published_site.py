@@ -58,5 +58,5 @@ def _fetch(address: str) -> AdviceFile:
         problem = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
         raise DownloadError(
-            address, f"not a file of a site of this project ({where[:100]}: {problem['type']})"
+            address, f"not the advice file of a site that this project made ({where[:100]}: {problem['type']})"
         ) from error

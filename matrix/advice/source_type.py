@@ -54,11 +54,11 @@ def _begins(path: Path, begin: bytes) -> bool:
 def _instead(path: Path) -> str:
     """Returns what is there instead."""
     if path.is_file():
-        return "is a file, but no database of a history"
+        return "is a file, but not the database of a history"
     if not path.exists():
-        return "is not there"
+        return "does not exist"
     if any(path.glob("*.jsonl.gz")):
-        return "is one nightly run of a history: name the folder that it is in"
+        return "is a single nightly run: pass the history, which is the folder around it"
     if (path / PATH).exists():
-        return "is a site on disk: name the address it is published at, or what it was made of"
-    return "holds neither results (*.jsonl) nor nightly runs (2026-11-22)"
+        return "is a site on disk: pass its published address, or the history that it was built from"
+    return "has neither results (*.jsonl) nor nightly runs (folders such as 2026-11-22)"

@@ -49,7 +49,7 @@ def advice_lines(advice: Advice) -> Iterator[str]:
         if _fixed_helps(tried, advice.ask):
             yield "    with the fixed loader every check passes there (docs/fixed-loader.md)"
     if advice.safe and not (advice.ask.pinned and advice.answer is Answer.SAFE):
-        yield "safe, the nearest first:" if advice.ask.pinned else "safe, the newest first:"
+        yield "safe pairs, the nearest first:" if advice.ask.pinned else "safe pairs, the newest first:"
         yield from (f"  {_pair(tried)} (measured {tried.night})" for tried in advice.safe[:SHOWN])
     elif not advice.safe:
         yield "no pair of releases is known to be safe"
@@ -82,14 +82,16 @@ def _where(advice: Advice) -> str:
 
 
 def _old(age: Age) -> str:
-    words = f"the data is {age.days} days old, of {age.night}: what was released since was not measured"
+    words = f"the data is {age.days} days old, from {age.night}: releases since then were not measured"
     return (
-        f"{words}, and after {TRUSTED.days} days nothing is called safe" if is_too_old(age.night, age.today) else words
+        f"{words}, and results older than {TRUSTED.days} days do not count as safe"
+        if is_too_old(age.night, age.today)
+        else words
     )
 
 
 _UNCERTAIN: Final = (
-    "was measured, but in part, not on every device, too long ago, or where reruns disagree: nothing is known"
+    "is not known to be safe or unsafe: measured only in part, not on every device, too long ago, or reruns disagree"
 )
 
 
@@ -100,14 +102,14 @@ def _pair(tried: Tried) -> str:
 def _format_measurement(tried: Tried, loader: Loader) -> str:
     """Returns `safe: load pass, save pass`, how old that is, and what makes it doubtful."""
     if not tried.verdicts:
-        return f"not known: it could not be measured (last tried {tried.night})"
+        return f"unknown: it could not be measured (last tried {tried.night})"
     answer = tried.answer(loader)
-    word = {Answer.SAFE: "safe", Answer.UNSAFE: "not safe", Answer.UNKNOWN: "not known"}[answer]
+    word = {Answer.SAFE: "safe", Answer.UNSAFE: "not safe", Answer.UNKNOWN: "unknown"}[answer]
     verdicts = ((check, tried.verdicts.get((loader, check))) for check in CHECKS)
     words = ", ".join(
         f"{check} {verdict.replace('_', ' ') if verdict else 'not tested'}" for check, verdict in verdicts
     )
-    doubts = ", stale" * tried.stale + ", but reruns disagree there" * (tried.racy and answer is Answer.UNKNOWN)
+    doubts = ", stale" * tried.stale + ", but reruns disagree" * (tried.racy and answer is Answer.UNKNOWN)
     return f"{word}: {words} (measured {tried.night}{doubts})"
 
 

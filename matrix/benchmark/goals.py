@@ -101,7 +101,7 @@ def compute_goals(load: Launch, full: Launch, singles: Sequence[Launch]) -> list
         Goal("speed-up over one launch per architecture", speed_up, SPEED_UP, at_least=True),
         Goal(f"cell over its floor, {load.name}", load.floors, FLOORS),
         Goal(f"cell over its floor, {full.name}", full.floors, FLOORS),
-        Goal("most memory of a rank", memory, MEMORY_GB, "GiB"),
+        Goal("peak memory of a rank", memory, MEMORY_GB, "GiB"),
     ]
 
 
@@ -114,4 +114,4 @@ def sum_set(cells: Iterable[Cell], wanted: Sequence[str], folder: Path) -> Goal:
     if missing := [name for name in wanted if name not in found]:
         raise ResultsError(folder, f"no complete results of {', '.join(missing)}")
     minutes = sum(found[name].timing.seconds for name in wanted) / 60
-    return Goal(f"default set, the cells of {folder}", minutes, DEFAULT_SET_MINUTES, "min")
+    return Goal(f"default set, from the results in {folder}", minutes, DEFAULT_SET_MINUTES, "min")

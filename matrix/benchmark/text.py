@@ -57,7 +57,7 @@ def make_goals_table(reached: Sequence[Goal]) -> Table:
 
 def make_launches_table(launches: Sequence[Launch]) -> Table:
     """Returns the seconds of each launch, and where they went, as a table."""
-    table = Table("launch", "wall", "imports", "load and save", "MiB of a rank", "verdicts")
+    table = Table("launch", "wall", "imports", "load and save", "MiB per rank", "verdicts")
     for launch in launches:
         timing = launch.timing
         parts = [f"{value:.1f}" for value in (launch.wall, timing.import_seconds, timing.load_seconds)]

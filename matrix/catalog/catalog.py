@@ -74,18 +74,18 @@ def _problems(document: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{name}: {problem}" for problem in _entry_problems(name, entry))
     for name, config in tables["configs"].items():
         if not isinstance(config, dict) or not config:
-            yield f"{name}: a table of configuration values is expected"
+            yield f"{name}: must be a table of configuration values"
 
 
 def _entry_problems(name: str, entry: Any) -> Iterator[str]:
     if not ARCHITECTURE_ID.fullmatch(name):
-        yield "an id is written model_type:ClassName"
+        yield "an id must look like model_type:ClassName"
     if not isinstance(entry, dict):
-        yield "an entry is a table with a family"
+        yield "an entry must be a table with a family"
         return
     if unknown := sorted(entry.keys() - {"family", "config"}):
         yield f"unknown keys {', '.join(unknown)}"
     if entry.get("family") not in FAMILIES:
         yield f"family {entry.get('family')!r} is none of {', '.join(FAMILIES)}"
     if not isinstance(entry.get("config", {}), dict):
-        yield "config is a table of configuration values"
+        yield "config must be a table of configuration values"

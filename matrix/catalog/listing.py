@@ -54,8 +54,8 @@ def summarize_versions(lock: Lock, transformers: str = "") -> dict[str, VersionS
 def describe_versions(lock: Lock, transformers: str = "") -> Iterator[str]:
     """Yields the lines below the table: which versions it is about, and what else a version that is asked for has."""
     if not transformers:
-        yield f"looked at in transformers {', '.join(lock.versions)}"
-        yield "buffer sites are those of the newest of them that has the architecture"
+        yield f"scanned versions of transformers: {', '.join(lock.versions)}"
+        yield "buffer sites are those of the newest scanned version that has the architecture"
         return
     looked = summarize_versions(lock, transformers)[transformers]
     yield f"transformers {transformers}: {looked.checked} of {looked.discovered} architectures with buffers can be checked"
@@ -72,7 +72,7 @@ def _reasons(words: str, reasons: Mapping[str, str]) -> Iterator[str]:
 
 def _unreached(sites: Sequence[str]) -> str:
     owners = group_by_owner(sites)
-    shown = [*owners[:OWNERS_SHOWN], "...; --json has all of them"] if len(owners) > OWNERS_SHOWN else owners
+    shown = [*owners[:OWNERS_SHOWN], "... (--json lists all)"] if len(owners) > OWNERS_SHOWN else owners
     count = f"{len(sites)} buffer{'s' if len(sites) != 1 else ''}"
     return f"{count} registered in the sources but found in no model: {', '.join(shown)}"
 

@@ -18,16 +18,19 @@ from matrix.model import Device, Loader
 
 
 def advise_pairs(
-    architecture: Annotated[str, typer.Option(help="An id of the catalog, a model type or a class.")],
-    transformers: Annotated[str, typer.Option(help="Show whether this version is safe.")] = "",
-    deepspeed: Annotated[str, typer.Option(help="Show whether this version is safe.")] = "",
-    device: Annotated[str, typer.Option(help="cpu or cuda. Default: either.")] = "",
+    architecture: Annotated[str, typer.Option(help="Your model: a catalog id, a model type or a class.")],
+    transformers: Annotated[str, typer.Option(help="Ask about this version of transformers.")] = "",
+    deepspeed: Annotated[str, typer.Option(help="Ask about this version of DeepSpeed.")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda. Default: both.")] = "",
     loader: Annotated[str, typer.Option(help="stock or fixed.")] = "stock",
     source: Annotated[
-        str, typer.Option("--from", help="Folder of results, history or its database, or address of a published site.")
+        str,
+        typer.Option(
+            "--from", help="A folder of results, a history or its database, or the address of a published site."
+        ),
     ] = "results",
     constraints: Annotated[
-        Path | None, typer.Option(help="File to write the best pair to, as constraints for pip.")
+        Path | None, typer.Option(help="Write the best pair to this file, as constraints for pip.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
@@ -49,7 +52,7 @@ def advise_pairs(
 def _constrain(path: Path, advice: Advice, known: ResultSource) -> str:
     """Writes the constraints of the best pair to `path` and returns a line that says so."""
     if not advice.safe:
-        return f"{path} is not written: no pair is known to be safe"
+        return f"{path} was not written: no pair is known to be safe"
     best = advice.safe[0]
     try:
         path.write_text("".join(f"{line}\n" for line in constraint_lines(best, known.others(best))), encoding="utf-8")

@@ -20,14 +20,20 @@ from matrix.results.read import read_run
 
 
 def measure_speed(
-    out: Annotated[Path, typer.Option(help="Folder for bench.json and the log.")] = Path("bench"),
-    python: Annotated[Path | None, typer.Option(help="Interpreter to measure; nothing is installed.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write bench.json and the log to.")] = Path("bench"),
+    python: Annotated[Path | None, typer.Option(help="Measure this interpreter, and install nothing.")] = None,
     venv: Annotated[
-        Path | None, typer.Option(help="Where to install the newest environment, without --python.")
+        Path | None, typer.Option(help="Folder to install the newest environment in, if --python is not given.")
     ] = None,
-    sample: Annotated[int, typer.Option(min=1, help="How many single launches to compare with.")] = 3,
-    default_set: Annotated[bool, typer.Option("--default-set", help="Measure the default set as well.")] = False,
-    results: Annotated[Path | None, typer.Option(help="Take the default set from these results instead.")] = None,
+    sample: Annotated[
+        int, typer.Option(min=1, help="Number of launches with a single architecture to compare with.")
+    ] = 3,
+    default_set: Annotated[
+        bool, typer.Option("--default-set", help="Also measure the default set of environments.")
+    ] = False,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of results to read the default set from, instead of measuring it.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Measure how fast a cell is; exit code 1 when a goal is missed."""

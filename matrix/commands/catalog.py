@@ -18,11 +18,9 @@ from matrix.progress import show_progress
 def write_lock(
     out: Annotated[Path, typer.Option(help="The file to write.")] = PATH,
     venvs: Annotated[
-        Path, typer.Option(envvar="ZERO3_VENVS", help="Folder of installed environments, which are used again.")
+        Path, typer.Option(envvar="ZERO3_VENVS", help="Folder of installed environments, which later runs use again.")
     ] = Path(".zero3/venvs"),
-    nightly: Annotated[
-        str, typer.Option("--set", help="The set of environments whose versions are scanned.")
-    ] = "nightly",
+    nightly: Annotated[str, typer.Option("--set", help="Scan the versions in this set of environments.")] = "nightly",
 ) -> None:
     """Discover every architecture with buffers in every version, and write catalog.lock.json."""
     known = load_environments()

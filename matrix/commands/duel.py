@@ -15,19 +15,21 @@ from matrix.progress import show_progress
 
 
 def measure_comparison_job(
-    plan_file: Annotated[str, typer.Option("--plan", help="The plan that `python -m bot plan` wrote; - reads stdin.")],
+    plan_file: Annotated[
+        str, typer.Option("--plan", help="Plan that `python -m bot plan` wrote. - reads it from stdin.")
+    ],
     name: Annotated[str, typer.Option(help="Name of the job in the plan.")],
-    out: Annotated[Path, typer.Option(help="Folder for results, with a folder for each role.")],
+    out: Annotated[Path, typer.Option(help="Folder for results, with one subfolder for each role.")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     venvs: Annotated[
-        Path, typer.Option(envvar="ZERO3_VENVS", help="Folder of installed environments, which are used again.")
+        Path, typer.Option(envvar="ZERO3_VENVS", help="Folder of installed environments, which later runs use again.")
     ] = Path(".zero3/duels"),
     architecture: Architectures = None,
     sandbox: Annotated[
-        str, typer.Option(help="auto confines the code under test; off for code that you trust.")
+        str, typer.Option(help="auto: confine the code under test. off: only for code that you trust.")
     ] = "auto",
 ) -> None:
-    """Measure one job of a comparison; continues from what is in --out; exit code 0 whatever it finds."""
+    """Measure one job of a comparison; continues from what is in --out; exit code 0 whatever the verdicts."""
     job = find_job(read_plan(plan_file), name)
     architectures = select_architectures(job, load_catalog(), architecture or [])
     require_choice("device", device, DEVICES)

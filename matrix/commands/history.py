@@ -15,9 +15,12 @@ from matrix.text import make_printable
 
 def show_history(
     records: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A history: a folder of record files for each nightly run.")
+        Path,
+        typer.Argument(
+            metavar="DIR", help="History: a folder with one subfolder of record files for each nightly run."
+        ),
     ],
-    database: Annotated[Path, typer.Option(help="The SQLite file to build from them.")],
+    database: Annotated[Path, typer.Option(help="SQLite file to write.")],
 ) -> None:
     """Build the database of a history, then show its nightly runs and every rejected file."""
     if not records.is_dir():

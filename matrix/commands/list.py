@@ -31,9 +31,9 @@ def list_catalog(
     architecture: Annotated[
         list[str] | None, typer.Option(help="Only ids, model types or classes that match this glob.")
     ] = None,
-    family: Annotated[str, typer.Option(help="Only this family of buffers.")] = "",
-    site: Annotated[str, typer.Option(help="Only those with a buffer site that matches this glob.")] = "",
-    transformers: Annotated[str, typer.Option(help="Only those of this version of transformers.")] = "",
+    family: Annotated[str, typer.Option(help="Only architectures of this family of buffers.")] = "",
+    site: Annotated[str, typer.Option(help="Only architectures with a buffer site that matches this glob.")] = "",
+    transformers: Annotated[str, typer.Option(help="Only architectures of this version of transformers.")] = "",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:

@@ -16,8 +16,13 @@ def merge_runs(
     night: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the nightly run. Default: today.")
     ] = None,
-    label: Annotated[str, typer.Option(help="Name of this run among those of the same date.")] = "again",
+    label: Annotated[
+        str,
+        typer.Option(
+            help="Added to a file's name where the nightly run already has other results of that environment."
+        ),
+    ] = "again",
 ) -> None:
-    """Add the results of a run to a nightly run of a history; files that it has already are not changed."""
+    """Add the results of a run to a nightly run of a history; existing files are not changed."""
     for kept in merge(run, history, (night or clock.now()).date(), label):
         typer.echo(kept)

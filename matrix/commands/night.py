@@ -15,16 +15,16 @@ from matrix.progress import show_progress
 
 
 def measure_nightly_shard(
-    plan: Annotated[str, typer.Option(help="The plan that `python -m bot nightly plan` wrote; - reads stdin.")],
+    plan: Annotated[str, typer.Option(help="Plan that `python -m bot nightly plan` wrote. - reads it from stdin.")],
     name: Annotated[str, typer.Option(help="Name of this machine in the plan.")],
     out: Annotated[Path, typer.Option(help="Folder for results.")],
     venvs: Annotated[
         Path,
-        typer.Option(envvar="ZERO3_VENVS", help="Folder in which environments are installed, one after the other."),
+        typer.Option(envvar="ZERO3_VENVS", help="Folder to install environments in, one after the other."),
     ] = Path(".zero3/night"),
     architecture: Architectures = None,
 ) -> None:
-    """Measure the shard of one machine in a nightly run, confined; continues from what is in --out; exit code 0 whatever it finds."""
+    """Measure one machine's share of a nightly run, confined; continues from what is in --out; exit code 0 whatever the verdicts."""
     planned = read_nightly_plan(plan)
     confined = choose_sandbox("auto", out, venvs)
     options = ShardOptions(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)

@@ -39,8 +39,8 @@ def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tup
     lock = read_lock()
     left_out = {locked.id for locked in lock.architectures} - {*select_covering(lock)}
     typer.echo(
-        f"measuring {len(catalog) - len(left_out)} architectures, for each buffer site at least one; "
-        f"{len(left_out)} more with the same sites are left out: --catalog full measures them too",
+        f"measuring {len(catalog) - len(left_out)} architectures, at least one for each buffer site; "
+        f"{len(left_out)} others with the same sites are left out (--catalog full measures them too)",
         err=True,
     )
     return tuple(architecture for architecture in catalog if architecture.id not in left_out)
@@ -48,9 +48,9 @@ def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tup
 
 def measure_cell(
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("results"),
-    environment: Annotated[str, typer.Option(help="Install and measure the environment of this id.")] = "",
-    python: Annotated[Path | None, typer.Option(help="Interpreter to measure; nothing is installed.")] = None,
-    venv: Annotated[Path | None, typer.Option(help="Where --environment is installed.")] = None,
+    environment: Annotated[str, typer.Option(help="Id of the environment to install and measure.")] = "",
+    python: Annotated[Path | None, typer.Option(help="Measure this interpreter, and install nothing.")] = None,
+    venv: Annotated[Path | None, typer.Option(help="Folder to install --environment in.")] = None,
     architecture: Architectures = None,
     catalog: Annotated[
         str,
@@ -58,16 +58,20 @@ def measure_cell(
             help="full: every architecture. sites: at least one for each buffer site. auto: full on GPUs, else sites."
         ),
     ] = "auto",
-    loader: Annotated[str, typer.Option(help="stock, fixed or both.")] = "stock,fixed",
+    loader: Annotated[str, typer.Option(help="stock, fixed, or both with a comma between them.")] = "stock,fixed",
     check: Annotated[str, typer.Option(help=f"Any of {', '.join(CHECKS)}.")] = ",".join(CHECKS),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a case hangs.")] = 120.0,
+    world_size: Annotated[int, typer.Option(help="Number of ranks.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a case counts as hung.")] = 120.0,
     confirmations: Annotated[
-        int, typer.Option(help="Reruns of a failing case. An exception is rerun once, if it repeats itself.")
+        int, typer.Option(help="Reruns of a failing case. An exception that repeats is rerun only once.")
     ] = 2,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep what was measured before.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Measure these cases again, keep the others.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the earlier results in --out, and measure what is missing.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure the chosen cases again, and keep the others.")
+    ] = False,
 ) -> None:
     """Measure one cell: every case of one environment."""
     require_choice("device", device, DEVICES)

@@ -34,14 +34,14 @@ def _problems(data: Mapping[str, Any]) -> Iterator[str]:
     crossed = dict.fromkeys(CROSSED, dict)
     parts = {"torch": str, "optional": list, **crossed, "sets": dict, "exclusions": dict}
     if missing := [name for name, kind in parts.items() if not isinstance(data.get(name), kind)]:
-        yield from (f"no {name}, or of the wrong kind" for name in missing)
+        yield from (f"no {name}, or it has the wrong type" for name in missing)
         return
     for package in CROSSED:
         for version, line in data[package].items():
             if not is_version(version):
                 yield f"[{package}] {version!r} is not a version"
             if not (isinstance(line, dict) and line.get("why")):
-                yield f"[{package}] {version!r} does not say why"
+                yield f"[{package}] {version!r} has no `why`"
     named = [(f"sets.{name}", pair) for name, chosen in data["sets"].items() for pair in chosen.get("pairs", [])]
     for where, pair in [*named, *(("exclusions", pair) for pair in data["exclusions"])]:
         transformers, _, deepspeed = pair.partition("+")

@@ -34,8 +34,8 @@ class AlreadyKeptError(MatrixError):
         self.files = files
         names = "\n".join(map(str, files))
         super().__init__(
-            f"these are kept already, with another content, and records are never replaced:\n{names}\n"
-            "archive the run into another nightly run; nothing of it was archived now"
+            f"the history already has other content under these names, and never replaces it:\n{names}\n"
+            "Nothing was archived. Archive the run into another nightly run"
         )
 
 

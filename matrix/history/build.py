@@ -68,7 +68,7 @@ def build_database(history: Path, database: Path, *, wait: bool = True) -> int:
 def _read_night(history: Path, files: Sequence[tuple[int, str]]) -> list[_RecordFile | _Rejected]:
     """Returns what the files of a night say, or why one cannot be read."""
     few, rest = files[: LIMITS.files_of_a_night], files[LIMITS.files_of_a_night :]
-    words = f"its nightly run has more than {LIMITS.files_of_a_night} files, which none has"
+    words = f"its nightly run has more than {LIMITS.files_of_a_night} files, the limit"
     too_many = [_Rejected(number, path, f"{path}: {words}") for number, path in rest]
     return [*(_read_file(history, number, path) for number, path in few), *too_many]
 
@@ -125,7 +125,7 @@ class _Builder:
         for other in others:
             # Read again, which is rare: to keep the cases of every file would need far more memory.
             alike = read_record_file(self._history, other.path) == read_record_file(self._history, chosen.path)
-            what = "the same cell as" if alike else "an older or shorter measurement of the cell in"
+            what = "the same cell as" if alike else "an older or shorter measurement of the same cell as"
             self._reject(other.number, f"{other.path}: {what} {chosen.path}")
         return chosen
 

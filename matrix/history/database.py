@@ -43,7 +43,7 @@ class HistoryError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, database: Path, problem: str) -> None:
-        super().__init__(f"{database} {problem}: build it from the record files again, they hold everything")
+        super().__init__(f"{database} {problem}: build it again from the record files")
 
 
 class NewDatabase:
@@ -99,7 +99,7 @@ class History:
 def open_database(database: Path) -> Iterator[History]:
     """Opens the `database` to be asked; a later build does not disturb. Raises HistoryError, then or while asking."""
     if not database.exists():
-        raise HistoryError(database, "is not there")
+        raise HistoryError(database, "does not exist")
     # `immutable` because a database is only ever replaced
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
         try:

@@ -56,7 +56,7 @@ def _split(content: bytes, path: Path) -> list[bytes]:
     """Returns the lines of a file; a last one without its end was cut off and is left out."""
     lines = content.split(b"\n", LIMITS.lines + 1)[:-1]
     if len(lines) > LIMITS.lines:
-        raise ResultsError(path, f"has more than {LIMITS.lines} lines, which no results have")
+        raise ResultsError(path, f"has more than {LIMITS.lines} lines, the limit")
     return lines
 
 
@@ -74,7 +74,7 @@ def unpack(raw: bytes, path: Path) -> bytes:
     if path.suffix == ".jsonl":
         return raw
     if not path.name.endswith(".jsonl.gz"):
-        raise ResultsError(path, "is neither .jsonl nor .jsonl.gz")
+        raise ResultsError(path, "is not a .jsonl or .jsonl.gz file")
     member = zlib.decompressobj(zlib.MAX_WBITS | _GZIP)
     try:
         # Not gzip.decompress: it has no limit, and a few kilobytes can unpack to gigabytes.
@@ -86,12 +86,12 @@ def unpack(raw: bytes, path: Path) -> bytes:
     if not member.eof:
         raise ResultsError(path, "is damaged: it was cut off")
     if member.unused_data:
-        raise ResultsError(path, "is damaged: something follows its end")
+        raise ResultsError(path, "is damaged: it has data after its end")
     return content
 
 
 def _too_large(path: Path) -> ResultsError:
-    return ResultsError(path, f"has more than {LIMITS.size // MIB} MiB, which no results have")
+    return ResultsError(path, f"has more than {LIMITS.size // MIB} MiB, the limit")
 
 
 def parse_case(line: bytes) -> Case:

@@ -99,7 +99,7 @@ def _run(request: Request, tasks: tuple[Task, ...], prepared: Prepared, log: Pat
 
 
 def _unsupported(key: CaseKey) -> Message:
-    error = Failure(UNKNOWN_CHECK, "this commit of the matrix does not have the check")
+    error = Failure(UNKNOWN_CHECK, "this commit of the project does not have this check")
     return {"case": Case(key.architecture, key.loader, key.check, Verdict.UNSUPPORTED, error=error)}
 
 
@@ -131,7 +131,7 @@ def record_failure(request: Request, failure: Failure, progress: Progress) -> Ce
 
 def salvage(request: Request, error: MatrixError, progress: Progress) -> Cell:
     """Returns what was measured before `error`, one of UNFINISHED; where that is nothing, records the error as a cell."""
-    progress.step(f"could not be measured to the end ({type(error).__name__}), see {request.logs}")
+    progress.step(f"measuring ended early ({type(error).__name__}), see {request.logs}")
     device = resolve_device(request.device, request.world_size)
     try:
         return read_cell(request.out / f"{request.environment.id if request.environment else ''}+{device}.jsonl")
@@ -143,7 +143,7 @@ def salvage(request: Request, error: MatrixError, progress: Progress) -> Cell:
 def _choose_device(request: Request, progress: Progress) -> Device:
     device = resolve_device(request.device, request.world_size)
     if request.device == "auto" and device is Device.CPU and (gpus := count_gpus()):
-        progress.step(f"{gpus} GPU for {request.world_size} ranks: they run on the CPU")
+        progress.step(f"{gpus} GPU is too few for {request.world_size} ranks: using the CPU")
     return device
 
 

@@ -87,12 +87,12 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 def _problems(plan: NightlyPlan) -> Iterator[str]:
     names = [cell.environment.id for cell in plan.cells]
     if len(set(names)) < len(names):
-        yield "two cells have one name"
+        yield "two cells have the same name"
     if not (_DIGEST.fullmatch(plan.catalog) and _DIGEST.fullmatch(plan.probe)):
-        yield "catalog and probe are not digests"
+        yield "catalog and probe must be digests"
     for cell in plan.cells:
         if not _SHARD.fullmatch(cell.shard) or not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,200}", cell.environment.id):
-            yield f"{cell.shard!r} or {cell.environment.id!r} is not a valid name of a folder"
+            yield f"{cell.shard!r} or {cell.environment.id!r} is not a valid folder name"
         for pin in cell.environment.pins.values():
             if not (is_version(pin) or ADDRESS.fullmatch(pin)):
                 yield f"{pin!r} is neither a release nor a commit"

@@ -53,7 +53,7 @@ class Installed:
 def install() -> Installed:
     """Makes ZeRO-3 loads put the checkpoint's buffers on every rank; a second call changes nothing.
 
-    Raises RuntimeError where transformers has no ZeRO-3 loader that this file knows.
+    Raises RuntimeError where transformers has a ZeRO-3 loader that this file does not support.
     """
     name = _loader()
     loader = getattr(modeling_utils, name)
@@ -110,7 +110,7 @@ def _loader() -> str:
     for name in LOADERS:
         if hasattr(modeling_utils, name):
             return name
-    raise RuntimeError(f"transformers {transformers.__version__} has no ZeRO-3 loader that this file knows")
+    raise RuntimeError(f"transformers {transformers.__version__} has a ZeRO-3 loader that this file does not support")
 
 
 def _names(code: CodeType) -> set[str]:

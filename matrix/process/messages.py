@@ -71,7 +71,7 @@ def read_messages(stream: IO[str], kind: TypeAdapter[_Message]) -> Iterator[_Mes
     while line := stream.readline(LONGEST + 1):
         total += len(line)
         if len(line) > LONGEST or total > ALL:
-            raise BadMessageError("more than a probe has to say")
+            raise BadMessageError("more messages than a probe sends")
         yield _parse(line, kind)
 
 

@@ -50,7 +50,7 @@ def measure(entry: Values) -> Values:
     parameters = [parameter.numel() for parameter in model.parameters()]
     size = sum(parameters) + sum(buffer.numel() for buffer in model.buffers())
     if size > MOST_PARAMETERS:
-        raise ValueError(f"it cannot be made smaller than {size:,} parameters and elements of buffers")
+        raise ValueError(f"it cannot be made smaller than {size:,} parameters and buffer elements")
     own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
     state = {name: tensor for name, tensor in model.state_dict().items() if name in own}
     return {
@@ -100,7 +100,7 @@ def answer(question: Values) -> list[Values]:
     for entry in entries:
         with contextlib.suppress(Exception):
             recipes.find_class(Architecture(entry["id"], ""))
-    died = f"the search ended its process, or took longer than {TIMEOUT:.0f} s"
+    died = f"the search failed: its process ended early, or it took longer than {TIMEOUT:.0f} s"
     answers = [
         answer or {"id": entry["id"], "status": "error", "message": died}
         for entry, answer in map_in_processes(entries, census, question["processes"], TIMEOUT)

@@ -145,7 +145,7 @@ def _describe_all(found: Sequence[type[PreTrainedModel]], configs: Configs, proc
     answers = []
     for cls, about in map_in_processes(found, partial(describe, configs=configs), processes, TIMEOUT):
         name = {"id": f"{classes.model_type(cls)}:{cls.__name__}", "module": cls.__module__}
-        died = {"error": f"ended its process, or took longer than {TIMEOUT:.0f} s", "suspect": True}
+        died = {"error": f"its process ended early, or it took longer than {TIMEOUT:.0f} s", "suspect": True}
         answers.append(about or {**name, **died})
     return answers
 

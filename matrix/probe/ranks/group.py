@@ -72,7 +72,9 @@ class Group:
         # Before the group has met, no model has been touched: the environment is at fault, not the case.
         if not self.started and (waiting or not self.alive):
             self.close()
-            raise StartError(Failure("StartError", f"the ranks did not join a group within {START_TIMEOUT:.0f} s"))
+            raise StartError(
+                Failure("StartError", f"the ranks did not form a process group within {START_TIMEOUT:.0f} s")
+            )
         if waiting or not self.alive:
             self._bury(observation, waiting)
         # Ranks that raised at different places are at different collectives: the next one would mix them up.
@@ -202,6 +204,6 @@ def _death(rank: int, code: int) -> Failure:
     `RankKilled` was nobody's doing but its own or the system's; an abort or an exit may follow from another rank's end.
     """
     if code < 0 and code != -signal.SIGABRT:
-        return Failure("RankKilled", f"the rank was ended by {signal.Signals(-code).name}", "", (rank,))
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+        return Failure("RankKilled", f"the rank was killed by {signal.Signals(-code).name}", "", (rank,))
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
     return Failure("RankDied", f"the rank {how}", "", (rank,))

@@ -36,7 +36,7 @@ def _why(source: Source, refused: Exception) -> str:
     try:
         shrink_user_model.sketch(source)
     except Exception as error:
-        return f"it cannot be built in any size: {explain_briefly(error)}"
+        return f"it cannot be built at any size: {explain_briefly(error)}"
     return f"it cannot be made tiny: {explain_briefly(refused)}; --full keeps its size"
 
 
@@ -110,9 +110,11 @@ def resolve(job: Job) -> tuple[Job, dict[str, Any]]:
     if "refused" in found:
         raise TargetError(found["refused"])
     if "id" not in found or not (job.target.full or "sites" in found):
-        raise TargetError(f"building the model ended its process, or took longer than {job.timeout:.0f} s")
+        raise TargetError(
+            f"building the model failed: its process ended early, or it took longer than {job.timeout:.0f} s"
+        )
     if not job.target.full and not {"lost", "unknown"} & found.keys():
-        found["unknown"] = f"building it ended its process, or took longer than {job.timeout:.0f} s"
+        found["unknown"] = f"building it failed: its process ended early, or it took longer than {job.timeout:.0f} s"
     tiny = found.pop("tiny", {})
     source = replace(job.target, tiny=tiny, full=True)
     architecture = Architecture(found["id"], FAMILY, source=source)

@@ -35,7 +35,9 @@ def build_fixtures(job: Job, root: Path, emit: Emit) -> dict[str, Fixture]:
     def build(architecture: Architecture) -> dict[str, Any]:
         return asdict(build_fixture(architecture, root))
 
-    died = Failure("BuilderDied", f"the plain load ended its process, or took longer than {job.timeout:.0f} s")
+    died = Failure(
+        "BuilderDied", f"the plain load failed: its process ended early, or it took longer than {job.timeout:.0f} s"
+    )
     for architecture, answer in map_in_processes(job.architectures, build, job.world_size, job.timeout):
         broken = Fixture(architecture.id, Verdict.BASELINE_BROKEN, died)
         fixtures[architecture.id] = Fixture.from_dict(answer) if answer else broken

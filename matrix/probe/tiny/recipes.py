@@ -103,7 +103,7 @@ def find_class(architecture: Architecture) -> type[PreTrainedModel]:
     if lacking := getattr(found, "_backends", ()):  # a placeholder for the class
         raise UnsupportedError(f"{architecture.class_name} needs {' and '.join(lacking)}")
     if (model_type := classes.model_type(found)) != architecture.model_type:
-        raise UnsupportedError(f"the model_type of {architecture.class_name} is {model_type} here")
+        raise UnsupportedError(f"{architecture.class_name} has the model_type {model_type} in this version")
     return found
 
 

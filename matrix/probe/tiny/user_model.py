@@ -46,7 +46,7 @@ def find_class(source: Source) -> type[PreTrainedModel]:
     try:
         return _installed(model_type, class_name)
     except TargetError as error:
-        hint = "its folder has code of its own: --trust-remote-code uses it, once you have read it"
+        hint = "its folder has its own code: read it, then use --trust-remote-code"
         raise TargetError(f"{error}; {hint}") if "auto_map" in source.config else error from None
 
 
@@ -60,7 +60,7 @@ def make_full_config(source: Source) -> PretrainedConfig:
         stated = deepcopy(dict(source.tiny)) or read_values(source)  # classes take what they are given apart
         return config_class.from_dict(stated) if source.config or source.tiny else config_class()
     except Exception as error:
-        raise TargetError(f"{config_class.__name__} refuses the configuration: {explain_briefly(error)}") from error
+        raise TargetError(f"{config_class.__name__} rejects the configuration: {explain_briefly(error)}") from error
 
 
 def read_values(source: Source) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _no_such(model_type: str, class_name: str) -> str:
         models = [name for name in dir(transformers) if name.startswith(class_name[:1])]
         return f"{has_no} class {class_name!r} of {model_type}{_close(class_name, models)}"
     close = _close(model_type, CONFIG_MAPPING_NAMES)
-    return f"{has_no} model type {model_type!r}{close or ', a newer one may have it'}"
+    return f"{has_no} model type {model_type!r}{close or ', a newer version may have it'}"
 
 
 def _usual_class(model_type: str) -> str:
@@ -139,7 +139,7 @@ def _imported(module: str, class_name: str, paths: tuple[str, ...]) -> type[PreT
         if f"{module}.".startswith(f"{error.name}."):
             where = f"nor in {paths[0]}" if paths else "there"
             raise TargetError(
-                f"no module {error.name!r} in {sys.executable} {where}: PYTHONPATH adds folders"
+                f"no module {error.name!r} in {sys.executable} {where}(PYTHONPATH adds more folders)"
             ) from error
         raise TargetError(f"{module} needs the package {error.name}, which is not in {sys.executable}") from error
     except Exception as error:

@@ -262,10 +262,10 @@ def test_a_plan_is_read_back_and_fits_into_a_variable_of_a_process() -> None:
     ("old", "new", "said"),
     [
         ('"device":"cuda"', '"device":"tpu"', "device"),
-        ('"shard":"shard-001"', '"shard":"../x"', "not a valid name of a folder"),
+        ('"shard":"shard-001"', '"shard":"../x"', "not a valid folder name"),
         ('"transformers":"5.5.4"', '"transformers":"--help"', "neither a release nor a commit"),
         (f"transformers@{TIP}", "transformers@main", "neither a release nor a commit"),
-        ('"catalog":"sha256:', '"catalog":"sha1:', "not digests"),
+        ('"catalog":"sha256:', '"catalog":"sha1:', "catalog and probe must be digests"),
         ('"night"', '"more":1,"night"', "unknown"),
         ("{", "", "JSON"),
     ],

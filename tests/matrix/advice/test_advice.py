@@ -143,7 +143,7 @@ def test_a_measurement_in_vain_is_told_of_but_not_counted() -> None:
     assert next(advice_lines(advise("m", known, Ask()))) == "m: 1 of 2 measured pairs are safe with the stock loader"
     asked = "\n".join(advice_lines(advise("m", known, Ask(transformers="5.6.0"))))
     assert "cpu: safe: load pass, save pass" in asked
-    assert "cuda: not known: it could not be measured (last tried 2026-11-25)" in asked
+    assert "cuda: unknown: it could not be measured (last tried 2026-11-25)" in asked
 
 
 @pytest.mark.parametrize(("days", "answer"), [(45, Answer.SAFE), (46, Answer.UNKNOWN)])
@@ -161,9 +161,12 @@ def test_the_nights_go_on_yet_one_environment_is_too_old() -> None:
 @pytest.mark.parametrize(
     ("days", "line"),
     [
-        (2, "safe, the newest first:"),
-        (3, "the data is 3 days old, of 2026-11-25: what was released since was not measured"),
-        (46, "the data is 46 days old, of 2026-11-25: what was released since was not measured, and after 45 days"),
+        (2, "safe pairs, the newest first:"),
+        (3, "the data is 3 days old, from 2026-11-25: releases since then were not measured"),
+        (
+            46,
+            "the data is 46 days old, from 2026-11-25: releases since then were not measured, and results older than 45 days",
+        ),
     ],
 )
 def test_how_old_the_data_is_comes_right_after_the_answer(days: int, line: str) -> None:
@@ -221,7 +224,7 @@ def test_an_unknown_or_ambiguous_name_has_close_matches(name: str) -> None:
         (["deepseek_v3", "--transformers", "5.6.0"], 0, "transformers 5.6.0 is safe with the stock loader"),
         (["deepseek_v3", "--transformers", "5.5.4", "--deepspeed", "0.19.8"], 1, "not safe: load reported, save pass"),
         (["deepseek_v3", "--transformers", "5.5.4", "--deepspeed", "0.19.8", "--loader", "fixed"], 0, "is safe"),
-        (["bert", "--deepspeed", "0.16.9"], 3, "reruns disagree there"),
+        (["bert", "--deepspeed", "0.16.9"], 3, "reruns disagree"),
         (["bert", "--transformers", "5.7.0"], 3, "transformers 5.7.0 was not measured"),
         (["bert", "--device", "cuda"], 3, "nothing is known"),
         (["resnet", "--transformers", "5.23.0"], 1, "load crash"),
@@ -248,7 +251,7 @@ def test_the_command_knows_which_day_it_is(
     file, asked = tmp_path / "c.txt", ["--architecture", "deepseek_v3", "--transformers", "5.6.0"]
     told = run("--from", results, *asked, "--constraints", file)
     assert (told.exit_code, file.exists()) == (code, written)
-    assert f"the data is {days} days old, of 2026-11-25" in told.stdout
+    assert f"the data is {days} days old, from 2026-11-25" in told.stdout
     assert json.loads(run("--from", results, *asked, "--json").stdout)["days"] == days
 
 
@@ -289,11 +292,11 @@ def test_a_night_that_a_history_got_since_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "named", "said"),
     [
-        ("given/notes.txt", "given", "holds neither results (*.jsonl) nor nightly runs"),
-        ("given/notes.txt", "given/notes.txt", "is a file, but no database of a history"),
-        ("given/notes.txt", "results", "is not there"),
-        ("2026-11-22/a.jsonl.gz", "2026-11-22", "is one nightly run of a history"),
-        ("2026-1-2/a.jsonl.gz", "", "holds neither results (*.jsonl) nor nightly runs"),
+        ("given/notes.txt", "given", "has neither results (*.jsonl) nor nightly runs"),
+        ("given/notes.txt", "given/notes.txt", "is a file, but not the database of a history"),
+        ("given/notes.txt", "results", "does not exist"),
+        ("2026-11-22/a.jsonl.gz", "2026-11-22", "is a single nightly run: pass the history"),
+        ("2026-1-2/a.jsonl.gz", "", "has neither results (*.jsonl) nor nightly runs"),
         ("api/v1/advice.json", "", "is a site on disk"),
     ],
 )
@@ -374,7 +377,7 @@ def hostile() -> Iterator[tuple[str, Any]]:
 def test_a_site_that_is_none_of_ours_is_refused(file: Any) -> None:
     told = published({ADVICE: file}, "--architecture", "bert")
     assert isinstance(told.exception, DownloadError), told.output
-    assert "not a file of a site of this project" in str(told.exception)
+    assert "not the advice file of a site that this project made" in str(told.exception)
 
 
 def test_a_missing_file_says_so() -> None:

@@ -13,7 +13,9 @@ from tests.support.advice import advise, broken, tried
 
 NEWER = [tried(f"5.{minor}.0") for minor in range(6, 12)]
 NONE = "no pair of releases is known to be safe"
-DOUBT = "was measured, but in part, not on every device, too long ago, or where reruns disagree: nothing is known"
+DOUBT = (
+    "is not known to be safe or unsafe: measured only in part, not on every device, too long ago, or reruns disagree"
+)
 
 
 def told(*known: Tried, **asked: Any) -> list[str]:
@@ -25,7 +27,7 @@ def test_what_is_not_safe_has_its_reason_a_way_out_and_the_five_nearest_safe_pai
         "m: transformers 5.5.4 is not safe with the stock loader",
         "  transformers 5.5.4, deepspeed 0.19.8, cpu: not safe: load corrupt, save pass (measured 2026-11-25)",
         "    with the fixed loader every check passes there (docs/fixed-loader.md)",
-        "safe, the nearest first:",
+        "safe pairs, the nearest first:",
         *(f"  transformers 5.{minor}.0, deepspeed 0.19.8, cpu (measured 2026-11-25)" for minor in range(6, 11)),
     ]
 
@@ -46,7 +48,7 @@ def test_a_version_that_is_safe_with_one_deepspeed_only_is_not_called_safe_altog
 def test_without_versions_it_is_said_how_many_pairs_are_safe() -> None:
     assert told(broken("5.5.4"), *NEWER[:1], loader=Loader.STOCK) == [
         "m: 1 of 2 measured pairs are safe with the stock loader",
-        "safe, the newest first:",
+        "safe pairs, the newest first:",
         "  transformers 5.6.0, deepspeed 0.19.8, cpu (measured 2026-11-25)",
     ]
 
@@ -68,12 +70,12 @@ def test_where_nothing_is_safe_that_is_said_once(known: list[Tried], asked: dict
 @pytest.mark.parametrize(
     ("one", "line"),
     [
-        (tried("5.6.0", stale=True), "not known: load pass, save pass (measured 2026-11-25, stale)"),
-        (tried("5.6.0", flaky=20), "not known: load pass, save pass (measured 2026-11-25, but reruns disagree there)"),
+        (tried("5.6.0", stale=True), "unknown: load pass, save pass (measured 2026-11-25, stale)"),
+        (tried("5.6.0", flaky=20), "unknown: load pass, save pass (measured 2026-11-25, but reruns disagree)"),
         (broken("5.6.0", flaky=20), "not safe: load corrupt, save pass (measured 2026-11-25)"),
         (
             tried("5.6.0", verdicts={(Loader.STOCK, Check("save")): Verdict.PASS}),
-            "not known: load not tested, save pass (measured 2026-11-25)",
+            "unknown: load not tested, save pass (measured 2026-11-25)",
         ),
         (broken("5.6.0", Verdict.NOT_PARTITIONED), "not safe: load not partitioned, save pass (measured 2026-11-25)"),
     ],

@@ -75,7 +75,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model_type", ["", "Bert", "bert-", "-bert", "be rt"])
 def test_a_bad_model_type_is_refused(tmp_path: Path, model_type: str) -> None:
-    with pytest.raises(DataFileError, match="an id is written model_type:ClassName"):
+    with pytest.raises(DataFileError, match="an id must look like model_type:ClassName"):
         read_added(catalog(tmp_path, f'"{model_type}:BertModel" = {{ family = "control" }}'))
 
 
@@ -211,7 +211,7 @@ def test_what_a_release_lacks_is_unsupported_and_the_rest_goes_on(newest: Path) 
     told = census(newest, *(Architecture(name, "control") for name in asked))
     assert [entry["status"] for entry in told] == ["error", "unsupported", "ok", "unsupported"]
     assert "has no NoSuchModel" in told[1]["message"]
-    assert "model_type of GPT2LMHeadModel is gpt2" in told[3]["message"]
+    assert "GPT2LMHeadModel has the model_type gpt2" in told[3]["message"]
 
 
 @pytest.mark.measured

@@ -76,12 +76,12 @@ def test_a_version_says_so_below_the_table_a_line_each() -> None:
 
 def test_of_many_buffers_that_no_model_has_the_first_are_named() -> None:
     assert list(describe_versions(looked(*(f"{owner}.b" for owner in "CDEFG")), "5.23.0"))[-1] == (
-        "5 buffers registered in the sources but found in no model: C.b, D.b, E.b, ...; --json has all of them"
+        "5 buffers registered in the sources but found in no model: C.b, D.b, E.b, ... (--json lists all)"
     )
 
 
 def test_without_a_version_it_is_said_whose_sites_are_shown() -> None:
     assert list(describe_versions(LOCK)) == [
-        "looked at in transformers 5.23.0, 5.6.0, 4.57.6",
-        "buffer sites are those of the newest of them that has the architecture",
+        "scanned versions of transformers: 5.23.0, 5.6.0, 4.57.6",
+        "buffer sites are those of the newest scanned version that has the architecture",
     ]

@@ -64,7 +64,7 @@ def test_a_history_is_built_and_shown_with_what_does_not_count(tmp_path: Path) -
     assert (second.stdout, second.stderr) == (first.stdout, first.stderr)
     missing = matrix("history", tmp_path / "missing", "--database", database)
     assert (missing.returncode, (tmp_path / "missing").exists()) == (2, False)
-    assert "a folder of record files for each nightly run" in missing.stderr
+    assert "a folder with one subfolder for each nightly run" in missing.stderr
 
 
 def only_cell(folder: Path) -> Cell:
@@ -82,8 +82,8 @@ def only_cell(folder: Path) -> Cell:
         (["--device", "tpux"], "unknown device 'tpux'"),
         (["--device", "cpu,cuda"], "unknown device 'cpu,cuda'"),
         (["--environment", "transformers-5.23"], "unknown environment 'transformers-5.23': did you mean transformers-5.23.0+"),
-        (["--device", "cpu", "--world-size", "1"], "--world-size 1: ZeRO-3 shards nothing on fewer than 2 ranks"),
-        (["--device", "cuda", "--world-size", "64"], "--device cuda with 64 ranks needs 64 GPUs, this machine has "),
+        (["--device", "cpu", "--world-size", "1"], "--world-size 1: ZeRO-3 needs at least 2 ranks to shard anything"),
+        (["--device", "cuda", "--world-size", "64"], "--device cuda with 64 ranks needs 64 GPUs, but this machine has "),
         (["--world-size", "two"], "Invalid value for '--world-size'"),
     ],
 )  # fmt: skip
@@ -162,7 +162,7 @@ def test_records_of_another_schema_are_told_and_not_touched(tmp_path: Path) -> N
     file.write_text('{"record": "cell", "schema": 2}\n')
     done = matrix("run", "--python", stand_in.path, "--out", file.parent, "--resume", *ONE_CASE_EACH)
     assert done.returncode == 2
-    assert "has records of schema 2, this version knows schemas up to 1: update this project" in done.stderr
+    assert "has records of schema 2, but this version reads schemas up to 1: update this project" in done.stderr
     assert file.read_text() == '{"record": "cell", "schema": 2}\n'
 
 
@@ -171,7 +171,7 @@ def test_an_interrupted_probe_leaves_no_process(tmp_path: Path, number: signal.S
     stand_in = StandIn(tmp_path, "os.fork() or signal.pause(); environment(); case(keys[0]); signal.pause()")
     marker = {"ZERO3_TEST_MARKER": str(tmp_path)}
     with started(["run", "--python", stand_in.path, "--out", tmp_path / "out", *ONE_CASE_EACH], **marker) as process:
-        assert "interrupted: what was measured is kept" in after_the_first_case(process, number)
+        assert "interrupted: the results so far are kept" in after_the_first_case(process, number)
         assert process.wait() == 130
     assert all_end(processes(f"ZERO3_TEST_MARKER={tmp_path}"))
     assert len(only_cell(tmp_path / "out").cases) == 1

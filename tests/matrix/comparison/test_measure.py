@@ -271,7 +271,7 @@ def test_a_plan_comes_back_as_it_was() -> None:
     [
         ("{", "", "JSON"),
         ('"number": 7', '"number": "7"', "number"),
-        ('"number": 7', '"number": 7, "more": 1', "missing, or unknown"),
+        ('"number": 7', '"number": 7, "more": 1', "missing or unknown names"),
         ('"role": "base"', '"role": "basis"', "role"),
         ('"role": "base"', '"role": "base-again"', "rerun"),
         ('"role": "base-other"', '"role": "base"', "twice"),

@@ -161,9 +161,9 @@ def problems(folder: Path, text: str) -> list[str]:
 
 def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     assert problems(tmp_path, BAD) == [
-        "[transformers] '5.0.0' does not say why",
+        "[transformers] '5.0.0' has no `why`",
         "[transformers] 'five' is not a version",
-        "[transformers] '6.0.0' does not say why",
+        "[transformers] '6.0.0' has no `why`",
         "[sets.default] names '5.1.0+0.19.8', which is not a transformers+deepspeed pair of this file",
         "[exclusions] names '5.0.0+0.18.0', which is not a transformers+deepspeed pair of this file",
         "[exclusions] '5.0.0+0.19.8' has no reason",

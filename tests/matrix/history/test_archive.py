@@ -45,7 +45,7 @@ def test_a_plain_file_counts_as_archived(folder: Folder) -> None:
 def test_another_content_is_refused_before_anything_is_kept(folder: Folder, content: bytes) -> None:
     folder.put(f"{FIRST}/{name(cell())}.gz", content)
     run = folder.measure(cell(CORRUPT), cell(PASS, environment=NEW))
-    with pytest.raises(AlreadyKeptError, match=r"5\.5\.4.*\n.*archive the run into another night"):
+    with pytest.raises(AlreadyKeptError, match=r"5\.5\.4.*\n.*Archive the run into another night"):
         archive(run, folder.records, FIRST)
     assert [file.read_bytes() for file in (folder.records / str(FIRST)).iterdir()] == [content]
 

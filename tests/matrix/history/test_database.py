@@ -146,7 +146,7 @@ def test_readers_reject_a_damaged_or_older_database_and_a_build_replaces_it(fold
     assert callable(damage)
     damage(folder.database)
     with (
-        pytest.raises(HistoryError, match="build it from the record files again"),
+        pytest.raises(HistoryError, match="build it again from the record files"),
         open_database(folder.database) as answers,
     ):
         standings(answers)

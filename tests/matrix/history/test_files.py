@@ -35,10 +35,10 @@ def flipped(packed: bytes) -> bytes:
         ("2026-11-22/a.jsonl.gz", gzip.compress(lines(cell()))[:-9], "is damaged"),
         ("2026-11-22/a.jsonl.gz", b"\x1f\x8b\x08\x00damaged", "is damaged"),
         ("2026-11-22/a.jsonl.gz", flipped(gzip.compress(lines(cell(CORRUPT)), mtime=0)), "is damaged"),
-        ("2026-11-22/a.jsonl.gz", gzip.compress(lines(cell())) * 2, "something follows its end"),
+        ("2026-11-22/a.jsonl.gz", gzip.compress(lines(cell())) * 2, "it has data after its end"),
         ("2026-11-22/a.jsonl.gz", gzip.compress(bytes(LIMITS.size + 1)), "has more than 64 MiB"),
         ("2026-11-22/a.jsonl", bytes(LIMITS.size + 1), "has more than 64 MiB"),
-        ("2026-11-22/a.txt", lines(cell()), "neither .jsonl nor .jsonl.gz"),
+        ("2026-11-22/a.txt", lines(cell()), "not a .jsonl or .jsonl.gz file"),
         ("2026-11-22/a.jsonl/b", b"", "Is a directory"),
         ("20261122/a.jsonl", lines(cell()), "is not a nightly run"),
         ("notes/a.jsonl", lines(cell()), "is not a nightly run"),
@@ -61,7 +61,7 @@ def test_a_file_with_more_lines_than_results_have_is_refused(folder: Folder, mon
     monkeypatch.setattr(history_reader, "LIMITS", HistoryLimits(lines=3))
     with folder.asked() as answers:
         assert [found.reason.partition(".gz: ")[2] for found in query_rejected_files(answers)] == [
-            "has more than 3 lines, which no results have"
+            "has more than 3 lines, the limit"
         ]
         assert [found.environment for found in standings(answers)] == [NEW.id]
 

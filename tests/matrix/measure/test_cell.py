@@ -271,7 +271,7 @@ def test_a_full_disk_ends_the_probe_and_keeps_what_was_measured(request_all: Req
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, limits[1]))
     try:
-        with pytest.raises(OutputError, match="what was measured before is kept"):
+        with pytest.raises(OutputError, match="earlier results are kept"):
             measure(request_all, SilentProgress())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -18,7 +18,7 @@ def test_more_ranks_than_visible_gpus_run_on_cpu_or_are_refused(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert resolve_device("auto", 3) is Device.CPU
-    with pytest.raises(NotEnoughGpusError, match=f"3 ranks needs 3 GPUs, this machine has {has}: use --device cpu"):
+    with pytest.raises(NotEnoughGpusError, match=f"3 ranks needs 3 GPUs, but this machine has {has}: use --device cpu"):
         resolve_device("cuda", 3)
 
 
@@ -30,5 +30,7 @@ def test_without_a_driver_there_is_no_gpu(no_gpu: None) -> None:
 
 @pytest.mark.parametrize("world_size", [-1, 0, 1])
 def test_a_world_that_shards_nothing_is_refused(world_size: int) -> None:
-    with pytest.raises(WorldSizeError, match=f"--world-size {world_size}: ZeRO-3 shards nothing"):
+    with pytest.raises(
+        WorldSizeError, match=f"--world-size {world_size}: ZeRO-3 needs at least 2 ranks to shard anything"
+    ):
         resolve_device("cpu", world_size)

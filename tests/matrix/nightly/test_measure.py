@@ -111,5 +111,5 @@ def test_the_command_reads_the_plan_from_its_input(tmp_path: Path, monkeypatch: 
 
 
 def test_a_plan_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadPlanError, match="cannot be read"):
+    with pytest.raises(BadPlanError, match="cannot read"):
         read_nightly_plan(str(tmp_path / "none.json"))

@@ -115,13 +115,13 @@ REFUSED_NAMES = {
     "nowhere:Mine": "no module 'nowhere'",
     "lacking:Mine": "lacking needs the package a_package_that_nobody_has",
     "raising:Mine": "raising cannot be imported: ValueError: on import",
-    "ending:Mine": "building the model ended its process",
+    "ending:Mine": "building the model failed: its process ended early",
 }
 REFUSED_CONFIGS: dict[str, dict[str, Any]] = {
     "no model type 'lama': did you mean llama": {"model_type": "lama"},
     "the model_type of BertModel is 'bert', not 'llama'": {"model_type": "llama", "architectures": ["BertModel"]},
-    "it cannot be built in any size: KeyError: 'nonsense'": {**DEEPSEEK, "hidden_act": "nonsense"},
-    "DeepseekV3Config refuses the configuration": {**DEEPSEEK, "hidden_size": "wide"},
+    "it cannot be built at any size: KeyError: 'nonsense'": {**DEEPSEEK, "hidden_act": "nonsense"},
+    "DeepseekV3Config rejects the configuration": {**DEEPSEEK, "hidden_size": "wide"},
 }
 """By what is said of them."""
 SEARCHED: dict[str, dict[str, Any]] = {
@@ -271,11 +271,11 @@ def test_a_model_that_wants_more_than_the_rules_leave_gets_it(told: dict[str, di
 
 def test_a_full_size_model_that_cannot_be_looked_at_is_not_taken_for_seen(told: dict[str, dict[str, Any]]) -> None:
     assert told["mine:Ending"]["sites"] == ["Statistics.seen"]
-    assert "ended its process" in told["mine:Ending"]["unknown"]
+    assert "its process ended early" in told["mine:Ending"]["unknown"]
 
 
 def test_code_in_a_folder_does_not_run_without_the_flag(told: dict[str, dict[str, Any]], place: Path) -> None:
-    assert "its folder has code of its own: --trust-remote-code uses it" in told["untrusted"]["refused"]
+    assert "its folder has its own code: read it, then use --trust-remote-code" in told["untrusted"]["refused"]
     assert not (place / "untrusted" / "ran").exists()
 
 

@@ -78,7 +78,7 @@ def test_a_catalog_entry_is_named_by_id_or_model_type_but_a_models_folder_goes_f
         ("generation_config.json", '{"max_length": 3}', "it names no model_type"),
         ("config.json", '{"model_type": 3}', "it names no model_type"),
         ("modeling.py", "1/0", "it is a module: name a class of it, modeling:ClassName"),
-        ("pytorch_model.bin", b"\x80\x04.", "is a pickle, and unpickling runs what is in it: nothing was read"),
+        ("pytorch_model.bin", b"\x80\x04.", "is a pickle, and reading one runs the code in it, so it was not read"),
         ("model.pt", b"\x80\x04.", "is a pickle"),
     ],
 )
@@ -120,7 +120,7 @@ def test_what_is_not_there_is_told_with_what_to_name(target: str, words: str) ->
 
 @pytest.mark.parametrize(
     ("file", "words"),
-    [("pytorch_model.bin", "save_pretrained writes one"), ("adapter_config.json", "it holds an adapter")],
+    [("pytorch_model.bin", "save_pretrained writes one"), ("adapter_config.json", "it has an adapter only")],
 )
 def test_a_checkpoint_without_a_configuration_is_refused(here: Path, file: str, words: str) -> None:
     (here / "weights").mkdir()

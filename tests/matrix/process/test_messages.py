@@ -35,7 +35,7 @@ def test_r3_a_hostile_line_is_refused(line: str) -> None:
 
 
 def test_too_many_lines_are_refused() -> None:
-    with pytest.raises(BadMessageError, match="more than a probe has to say"):
+    with pytest.raises(BadMessageError, match="more messages than a probe sends"):
         list(messages.read_messages(io.StringIO((" " * (1 << 20) + "{}\n") * 65), MESSAGE))
 
 

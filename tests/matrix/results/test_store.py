@@ -162,7 +162,7 @@ def test_a_number_that_is_not_finite_is_no_record(path: Path, number: str, line:
 
 def test_records_of_another_schema_are_not_touched(path: Path) -> None:
     write(path, HEADER.replace('"schema": 1', '"schema": 2'))
-    with pytest.raises(OtherSchemaError, match="records of schema 2, this version knows schemas up to 1: update"):
+    with pytest.raises(OtherSchemaError, match="records of schema 2, but this version reads schemas up to 1: update"):
         read_cell(path)
 
 
@@ -216,7 +216,7 @@ def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
             writer.header(written)
             writer.case(large)
 
-    with pytest.raises(OutputError, match="what was measured before is kept"):
+    with pytest.raises(OutputError, match="earlier results are kept"):
         write_both()
     assert read_cell(path) == written
 
