@@ -9,7 +9,6 @@ Leaves FOLDER/rank0.json and FOLDER/rank1.json: scenario -> what that rank found
 import gc
 import json
 import os
-import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -161,13 +160,15 @@ def scenarios(rank: int, folder: Path) -> dict[str, Any]:
     return found
 
 
-def run_rank(rank: int, port: int, folder: Path) -> None:
+def run_rank(rank: int, folder: Path) -> None:
     """One rank from process group to records."""
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    # Asked for by deepspeed. The ranks meet in a file: a port that is free now may be another test's a moment later.
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29500")
+    meeting = f"file://{folder / 'meeting'}?rank={rank}&world_size=2"
     # Else deepspeed compiles its shared-memory collectives, which takes most of a minute.
     deepspeed.ops.__dict__["__compatible_ops__"] = {**deepspeed.ops.__compatible_ops__, "deepspeed_shm_comm": False}
-    deepspeed.init_distributed(dist_backend="gloo", timeout=timedelta(seconds=60))
+    deepspeed.init_distributed(dist_backend="gloo", timeout=timedelta(seconds=240), init_method=meeting)
     if rank == 0:
         with torch.no_grad():
             write_checkpoints(folder)
@@ -182,15 +183,12 @@ def main() -> bool:
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     children = []
     for rank in range(2):
         child = os.fork()
         if child == 0:
             try:
-                run_rank(rank, port, folder)
+                run_rank(rank, folder)
                 os._exit(0)
             except BaseException:
                 traceback.print_exc()
