@@ -18,7 +18,10 @@ STRANGE = re.compile(
     r"|what is left|whose doing|goes? by|bears?|nights|(?:is|are) of (?:an?|another|unknown|version))\b"
     r"|(?<!there )\b(?:is|are) no (?!longer|more)|\bstands? (?!for)|\bof that\b(?! \w)"
 )
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 ERRORS = sorted(ROOT.glob("bot/**/errors.py"))
 SOURCES = [ROOT / "noxfile.py", *sorted(ROOT.glob("matrix/**/*.py"))]
 DATA = sorted(ROOT.glob("matrix/**/*.toml"))
