@@ -161,8 +161,5 @@ def test_a_muted_comment_is_not_touched(server: GitHubServer) -> None:
     post_comment(thread(server), result(), body)
     comment = server.state.repositories[0].comments[0]
     comment.body = comment.body.replace('"muted":false', '"muted":true')
-    assert (
-        post_comment(thread(server), result("regressed", B, 8), body)
-        == "The comment was not changed: the comment is muted."
-    )
+    assert post_comment(thread(server), result("regressed", B, 8), body) == "The comment was not changed: it is muted."
     assert standing(server) == [f"green at {A} since {A}"]

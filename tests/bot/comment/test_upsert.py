@@ -147,9 +147,7 @@ def test_an_older_run_never_replaces_a_newer_one(run: int, attempt: int, *, stal
 
 
 def test_what_is_said_already_is_not_said_again() -> None:
-    assert decide_action([written(state())], BOT, state(run=8), "All right.") == Nothing(
-        "the comment says this already"
-    )
+    assert decide_action([written(state())], BOT, state(run=8), "All right.") == Nothing("it already says this")
     assert isinstance(decide_action([written(state())], BOT, state(run=8), "All right!"), Edit)
 
 
@@ -164,7 +162,7 @@ def test_the_caller_may_know_better_what_says_the_same() -> None:
 @pytest.mark.parametrize("headline", list(Headline))
 def test_a_muted_comment_stays(headline: Headline) -> None:
     existing = [written(replace(state(), muted=True))]
-    assert decide_action(existing, BOT, state(headline, B, 8), "News.") == Nothing("the comment is muted")
+    assert decide_action(existing, BOT, state(headline, B, 8), "News.") == Nothing("it is muted")
 
 
 @pytest.mark.parametrize("old", list(Headline))

@@ -55,7 +55,7 @@ def test_what_was_never_measured_is_new() -> None:
 def test_what_is_the_same_is_not_measured_and_says_so() -> None:
     night = planned(attempt(3))
     assert why(night) is None
-    assert night.skipped[0].words == "the same as on 2026-11-19"
+    assert night.skipped[0].words == "nothing changed since 2026-11-19"
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_a_failure_with_other_inputs_counts_anew() -> None:
 
 def test_a_skipped_failure_says_when_it_is_tried_again() -> None:
     night = planned(*(attempt(days, **FAILED) for days in (1, 2, 3)))
-    assert night.skipped[0].words == "tried 3 times without success, last on 2026-11-21; tried again on 2026-11-28"
+    assert night.skipped[0].words == "tried 3 times without success, last on 2026-11-21; next try on 2026-11-28"
 
 
 def test_what_no_machine_began_is_tried_every_night() -> None:
     never = [attempt(days, CellState.INCOMPLETE, cases=0) for days in (1, 2, 3, 4)]
     (found,) = planned(*never, attempt(5)).plan.cells
-    assert (found.why, found.words) == (Reason.UNFINISHED, "no machine began it on 2026-11-21")
+    assert (found.why, found.words) == (Reason.UNFINISHED, "no machine started it on 2026-11-21")
     assert why(planned(never[0], *(attempt(days, **FAILED) for days in (2, 3, 4)))) is Reason.UNFINISHED
 
 

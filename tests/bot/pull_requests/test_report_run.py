@@ -225,7 +225,7 @@ WORKFLOW = File(".github/workflows/zero3.yml")
 
 
 @pytest.mark.parametrize(
-    ("files", "why"), [((NEW,), "no architecture of what"), ((LOADER, WORKFLOW), "edits what measures it")]
+    ("files", "why"), [((NEW,), "no architecture for the changed code"), ((LOADER, WORKFLOW), "edits what measures it")]
 )
 def test_what_the_runs_cannot_vouch_for_is_not_green(files: tuple[File, ...], why: str) -> None:
     with place(files=files) as (server, services):

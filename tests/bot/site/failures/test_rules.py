@@ -63,7 +63,9 @@ def test_an_exact_rule_covers_every_red_point_and_no_clean_one(red: set[Point], 
 
 def test_a_range_of_versions_and_a_loader_are_told_for_all_that_bear_buffers() -> None:
     red = where(transformers=("5.0.0", "5.5.4"), loader=(Loader.STOCK,), architecture="abc")
-    assert words(red) == "transformers 5.0.0 to 5.5.4 as measured, stock loader, any persistent buffer"
+    assert (
+        words(red) == "transformers 5.0.0 to 5.5.4 (as measured), stock loader, architectures with persistent buffers"
+    )
 
 
 def test_few_architectures_are_named_with_the_versions() -> None:

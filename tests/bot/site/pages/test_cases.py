@@ -20,7 +20,7 @@ def test_a_case_has_its_evidence_and_what_the_baseline_says() -> None:
     page = next(one for one in pages if (one.environment.transformers, one.architecture.text) == ("5.5.4", ROUTER))
     load = page.cases[0]
     assert (load.anchor, load.wrong, load.sites[0].site) == ("stock-load", 1, "Router.bias")
-    assert load.baseline.startswith("Baseline: the same model loads right in one process")
+    assert load.baseline.startswith("Baseline: the same model loads correctly in one process")
     assert "--loader stock --check load" in load.command
     assert [failure.page for failure in load.failures] == ["findings/buffers-skipped.html"]
     assert not page.cases[1].failures
