@@ -131,7 +131,7 @@ def close(state: State) -> None:
 def test_where_no_comment_can_be_the_summary_says_so(server: GitHubServer, happens: Callable[[State], None]) -> None:
     happens(server.state)
     words = post_comment(thread(server), result(), body)
-    assert words.startswith("The result could not be posted as a comment: GitHub, ")
+    assert words.startswith("The result could not be posted as a comment: error from GitHub while ")
     assert not standing(server)
 
 

@@ -133,9 +133,7 @@ def test_other_comments_of_the_bot_are_left_alone() -> None:
 def test_the_comment_of_the_newest_run_counts_wherever_it_stands() -> None:
     existing = [written(state(run=9), number=1), written(state(run=8), number=2), comment("<!-- zero3-matrix ? -->", 3)]
     assert [one.comment.id for one in find_ours(existing, BOT)] == [3, 2, 1]
-    assert decide_action(existing, BOT, state(run=8), "Else.") == Skip(
-        "the comment already reports the newer run 9, attempt 1"
-    )
+    assert decide_action(existing, BOT, state(run=8), "Else.") == Skip("it already reports the newer run 9, attempt 1")
 
 
 @pytest.mark.parametrize(

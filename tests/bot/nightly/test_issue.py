@@ -236,7 +236,7 @@ def test_it_is_not_closed_without_a_word_when_what_it_said_cannot_be_read(server
     issue.body = issue.body.replace('"wrong"', '"wr0ng"')
     update_issue(github(server), OWN, replace(CALM, night=day(3)))
     assert issue.state == "closed"
-    assert remarks(server) == ["Nothing is listed as wrong as of 2026-11-04."]
+    assert remarks(server) == ["Nothing is listed as wrong as of the nightly run of 2026-11-04."]
 
 
 def test_what_is_not_measured_any_more_keeps_it_open_no_longer_and_is_told_once(server: GitHubServer) -> None:

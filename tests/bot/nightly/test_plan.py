@@ -63,8 +63,8 @@ def test_what_is_the_same_is_not_measured_and_says_so() -> None:
     [
         ({"catalog": "sha256:x"}, "another catalog"),
         ({"probe": "sha256:x"}, "another probe"),
-        ({"environment": info(torch="2.12.0")}, "torch was 2.12.0, is 2.13.0"),
-        ({"environment": info(deepspeed="0.19.7")}, "deepspeed was 0.19.7, is 0.19.8"),
+        ({"environment": info(torch="2.12.0")}, "torch was 2.12.0, is now 2.13.0"),
+        ({"environment": info(deepspeed="0.19.7")}, "deepspeed was 0.19.7, is now 0.19.8"),
     ],
 )
 def test_what_changed_is_measured_and_says_what(other: dict[str, Any], words: str) -> None:
@@ -85,7 +85,7 @@ def test_a_branch_is_measured_again_when_its_tip_moved() -> None:
     assert why(planned(attempt(environment=measured), environment=MAIN)) is None
     moved = replace(measured, packages={"transformers": f"5.24.0.dev0+git.{EARLIER}"})
     (found,) = planned(attempt(environment=moved), environment=MAIN).plan.cells
-    assert found.words == "transformers was bbbbbbbbbbbb, is aaaaaaaaaaaa"
+    assert found.words == "transformers was bbbbbbbbbbbb, is now aaaaaaaaaaaa"
 
 
 def test_a_branch_that_failed_at_its_tip_is_known_by_its_pin() -> None:

@@ -190,7 +190,7 @@ def test_explain_shows_a_few(server: GitHubServer) -> None:
     assert said(server, "/zero3 explain align") == "About align:AlignModel."
     many = said(server, "/zero3 explain *", comment=78)
     assert many.count("About") == 3
-    assert many.endswith(f"And {len(CATALOG) - 3} more match.")
+    assert many.endswith(f"{len(CATALOG) - 3} more architectures not shown: name one of them to see it.")
 
 
 def test_mute_and_unmute_change_only_the_marker(server: GitHubServer) -> None:

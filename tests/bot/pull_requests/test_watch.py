@@ -264,7 +264,7 @@ def test_one_repository_in_trouble_does_not_stop_the_others(server: GitHubServer
     settings = Settings(BOT, ("gone/away", UP, "deepspeedai/DeepSpeed"), (), Budget(9, 9, 99))
     done = {watched.repository: watched for watched in watch(services(server, settings), touches, NOW)}
     assert str(done["gone/away"]).startswith("gone/away: 0 pull requests assessed, 0 started; error from GitHub while ")
-    assert str(done["deepspeedai/DeepSpeed"]) == "deepspeedai/DeepSpeed: 1 assessed, 1 started (8)"
+    assert str(done["deepspeedai/DeepSpeed"]) == "deepspeedai/DeepSpeed: 1 pull request assessed, 1 started (8)"
 
 
 def test_who_waited_longest_comes_first(server: GitHubServer) -> None:

@@ -57,10 +57,10 @@ LATER = "mask2former with transformers 5.23.0 (the newest measured)"
     [
         (
             "init-weights-on-placeholder",
-            f"eomt, regnet and resnet with transformers 5.0.0 and newer as measured; {LATER}",
+            f"eomt, regnet and resnet with transformers 5.0.0 and newer (as measured); {LATER}",
         ),
-        ("bool-taken-for-size", "xcodec wherever measured"),
-        ("conversion-drops-weights", f"{MOST} and 2 more architectures with transformers 5.0.0, check load"),
+        ("bool-taken-for-size", "xcodec in every measured case"),
+        ("conversion-drops-weights", f"{MOST} and 2 more architectures with transformers 5.0.0, load check"),
     ],
 )
 def test_real_failures_have_rules_that_explain_them(real: dict[str, UpstreamFailure], slug: str, rule: str) -> None:
@@ -70,7 +70,7 @@ def test_real_failures_have_rules_that_explain_them(real: dict[str, UpstreamFail
 @pytest.mark.parametrize(
     "rule",
     [
-        "deepseek_v4, check load",  # where it is flaky, nothing can be said
+        "deepseek_v4, load check",  # where it is flaky, nothing can be said
         "oneformer with deepspeed 0.16.9",  # with 0.19.8 it does not get that far
         "align, clap, clvp, oneformer and speecht5 with deepspeed 0.19.8 (the newest measured)",
         "family frozen_batchnorm",

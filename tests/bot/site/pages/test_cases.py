@@ -36,12 +36,12 @@ def test_each_value_of_a_case_is_in_its_place_and_no_markup() -> None:
     html = render_page(page, page.template, NAVIGATION)
     for place in (
         '<h2 id="stock-load">Stock load ',
-        'compared, <b>1 tensor wrong</b>. Measured <time datetime="2026-11-22">2026-11-22</time>.</p>',
+        'compared, <b>1 tensor wrong</b>. Measured on <time datetime="2026-11-22">2026-11-22</time>.</p>',
         "<b><code>T&lt;ype</code></b>  in <code>f&lt;rame</code><pre>m&lt;essage</pre>",
         "<code>S&lt;ite.bias</code>",
         "<td>t&lt;ensor <small>d&lt;etail</small></td><td>w&lt;ant</td><td>h&lt;eld</td><td>1 of 8</td>",
         *(f'<p>Upstream failure: <a href="../../{one.page}">' for one in page.cases[0].failures),
-        "without ZeRO-3. This verdict was seen in 2 of 3 runs, 4.50 s.",
+        "without ZeRO-3. This verdict was seen in 2 of 3 runs. It took 4.50 s.",
     ):
         assert html.count(place) == 1, place
 
