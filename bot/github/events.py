@@ -142,7 +142,7 @@ _EVENTS: Final[Mapping[str, type[Event]]] = {
 }
 
 
-def name_event(kind: type[Event]) -> str:
+def name_event(kind: type[object]) -> str:
     """Returns what GitHub calls a kind of event."""
     return next(name for name, known in _EVENTS.items() if known is kind)
 
