@@ -43,7 +43,7 @@ ASKED = re.findall(r"zero3_matrix\(([^()]+)\)", " ".join(sys.argv[1:]))
 
 
 def host_python(session: nox.Session) -> str:
-    """Returns the interpreter of the session `host`, which has what `python -m matrix` and `python -m bot` need."""
+    """The interpreter of the session `host`, which has what `python -m matrix` and `python -m bot` need."""
     return str(Path(session.cache_dir).parent / "host" / "bin" / "python")
 
 
@@ -111,7 +111,7 @@ def report(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False, requires=["host"])
 def catalog(session: nox.Session) -> None:
-    """Discover which architectures of every version have buffers, write catalog.lock.json, and name new releases."""
+    """Discover which architectures of every version bear buffers, write catalog.lock.json, and name new releases."""
     venvs = ("--venvs", str(Path(session.cache_dir).parent / "catalog"))
     session.run(host_python(session), "-m", "matrix", "catalog", *venvs, *session.posargs, external=True)
 
@@ -189,10 +189,18 @@ def run_tests(session: nox.Session, mark: str) -> None:
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """Run the tests but the slow ones, or those that posargs name; the first run installs the measured environments."""
-    run_tests(session, "not slow")
+    run_tests(session, "not slow and not chaos")
 
 
 @nox.session(default=False)
 def tests_slow(session: nox.Session) -> None:
     """Run the tests that take minutes each: variants of what `tests` runs."""
     run_tests(session, "slow")
+
+
+@nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Kill parts of measurements at random moments, sixty times; `-- --kills 7` takes the first seven."""
+    session.env.update(build_uv_variables(os.environ))
+    session.install("-r", "pyproject.toml", "--group", "test", silent=True)
+    session.run("python", "-m", "pytest", "-m", "chaos", *session.posargs)

@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime
 
 
 def now() -> datetime:
-    """Returns the current time, in UTC."""
+    """The moment, in UTC."""
     return datetime.now(UTC)
 
 
 def today() -> date:
-    """Returns the current date, in UTC, as the folders of nightly runs are named."""
+    """The day, in UTC, as the folders of nightly runs are named."""
     return now().date()

@@ -8,6 +8,7 @@ import typer
 
 from matrix.errors import MatrixError, UnknownNameError
 from matrix.model import Device
+from matrix.process.temporary import remove_abandoned_folders
 
 DEVICES = ("auto", *map(str, Device))
 Architectures = Annotated[
@@ -25,7 +26,11 @@ def require_choice(what: str, value: str, known: Sequence[str]) -> None:
 
 
 def run_app(app: typer.Typer) -> None:
-    """Runs `app`; every known failure becomes one message and its exit code."""
+    """Runs `app`; every known failure becomes one message and its exit code.
+
+    What a killed process of ours left in the temporary folder is removed first.
+    """
+    remove_abandoned_folders()
     try:
         app()
     except MatrixError as error:

@@ -13,7 +13,7 @@ CANCELLED = 130
 
 
 def closest(name: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Returns at most three of `known`: those that begin with `name` first, then those that hold it or are spelled like it.
+    """At most three of `known`: those that begin with `name` first, then those that hold it or are spelled like it.
 
     Case and a glob's stars do not count; an id such as `model_type:ClassName` may match by either part.
     """
@@ -35,12 +35,12 @@ class MatrixError(Exception):
     exit_code: ClassVar[int] = USAGE
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Makes copies for other processes without `__init__`, whose arguments are not those of the message."""
+        """How another process tells it: not by `__init__`, whose arguments are not those of the message."""
         return _once_more, (type(self), *self.args), vars(self) or None
 
 
 class UnknownNameError(MatrixError):
-    """One or more unknown names; the message has the close matches of each."""
+    """One or more names that nothing goes by; says the close matches of each."""
 
     def __init__(self, what: str, names: Iterable[str], known: Iterable[str]) -> None:
         self.what, self.names, self.known = what, tuple(names), tuple(known)
@@ -72,7 +72,7 @@ class NotEnoughGpusError(MatrixError):
 
 
 class WorldSizeError(MatrixError):
-    """A world of one rank: ZeRO-3 shards nothing there, so a check would prove nothing."""
+    """A world of one rank: ZeRO-3 shards nothing there, so the check would say nothing."""
 
     def __init__(self, world_size: int) -> None:
         super().__init__(f"--world-size {world_size}: ZeRO-3 needs at least 2 ranks to shard anything")
@@ -115,7 +115,7 @@ class NoResultsError(MatrixError):
 
 
 class NoHistoryError(MatrixError):
-    """A folder that does not exist, so it is not a history."""
+    """A folder that is not there, so no history either."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -124,7 +124,7 @@ class NoHistoryError(MatrixError):
 
 
 class UnknownSourceError(MatrixError):
-    """A path that advice cannot be read from."""
+    """Something that advice cannot be taken from."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(
@@ -157,7 +157,7 @@ class BusyError(MatrixError):
 
 
 class EnvironmentFailedError(MatrixError):
-    """The pins cannot be installed or imported: nothing was measured, so it is never a regression."""
+    """The pins cannot be installed or imported: nothing was measured, which is nobody's regression."""
 
     exit_code = INFRASTRUCTURE
 
@@ -167,7 +167,7 @@ class EnvironmentFailedError(MatrixError):
 
 
 class NoIndexError(MatrixError):
-    """The package index does not answer, or does not have the package."""
+    """The index of packages does not answer, or has no such package."""
 
     exit_code = INFRASTRUCTURE
 
@@ -206,7 +206,7 @@ class SandboxError(MatrixError):
 
 
 class BadMessageError(MatrixError):
-    """The probe sent an invalid message: code under test forged it, or its version differs."""
+    """The probe said something that no probe says: code under test forged it, or is of another version."""
 
     exit_code = INFRASTRUCTURE
 
@@ -215,7 +215,7 @@ class BadMessageError(MatrixError):
 
 
 class GitError(MatrixError):
-    """A git command failed."""
+    """git could not do what it was asked for."""
 
     exit_code = INFRASTRUCTURE
 
@@ -224,7 +224,7 @@ class GitError(MatrixError):
 
 
 class BadPlanError(MatrixError):
-    """A plan that is not valid, so nothing is measured."""
+    """A plan that nothing may be measured by."""
 
     def __init__(self, name: str, problem: str, command: str) -> None:
         super().__init__(f"not a valid {name}: {problem}; `{command}` writes one")

@@ -33,6 +33,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((at for at, kind in enumerate(LONGEST_FIRST) if item.get_closest_marker(kind)), 9))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=60, help="How many of the seeded kills the chaos tests make.")
+
+
 def _interpreter(transformers: str) -> Path:
     environment = next(e for e in load_environments() if (e.transformers, e.deepspeed) == (transformers, "0.19.8"))
     venv = ROOT / ".zero3" / "venvs" / environment.id

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from bot.text import clip
@@ -18,6 +17,7 @@ from matrix.errors import GitError, MatrixError, OutputError
 from matrix.history.archive import LOCK
 from matrix.history.files import HALF
 from matrix.process.run import run_git
+from matrix.process.temporary import temporary_folder
 
 TRIES: Final = 6
 """How often adding is tried when others push meanwhile."""
@@ -29,8 +29,8 @@ class ForeignFilesError(MatrixError):
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         shown = ", ".join([*map(clip, names[:3]), *["..."] * (len(names) > 3)])
         super().__init__(
-            f"{folder} has files that do not come from the records, and fetching would delete them: {shown}. "
-            "Choose a new or empty folder with --history, or move these files away"
+            f"{folder} has files that no fetch of records put there, and fetching would delete them: {shown}. "
+            "Name a new or an empty folder with --history, or move these files away"
         )
 
 
@@ -75,7 +75,8 @@ class HistoryBranch:
         """Returns the day of the newest run on the branch, without fetching any record; None without one. Raises GitError."""
         if not self._exists():
             return None
-        with TemporaryDirectory() as name:
+        with temporary_folder("clone") as folder:
+            name = str(folder)
             clone = ("clone", "--quiet", "--bare", "--depth", "1", "--filter=blob:none", "--single-branch")
             run_git([*clone, "--branch", self.name, self.address, name], self._settings)
             entries = run_git(["--git-dir", name, "ls-tree", "--name-only", "HEAD"]).splitlines()

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
 from bot.github.actions import JobContext
@@ -31,6 +30,7 @@ from matrix.measure.fingerprint import compute_probe_hash
 from matrix.measure.tasks import plan_tasks
 from matrix.model import CaseKey, Loader
 from matrix.nightly.plan import NightlyPlan
+from matrix.process.temporary import temporary_folder
 from matrix.results.write import append
 
 _Answer = TypeVar("_Answer")
@@ -43,9 +43,7 @@ class NoRecordsError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, branch: HistoryBranch) -> None:
-        super().__init__(
-            f"{branch.address} has no branch {branch.name}: run the workflow `nightly` first, which creates it"
-        )
+        super().__init__(f"{branch.address} has no branch {branch.name}: run the workflow `nightly` first, it makes it")
 
 
 def history_branch(context: JobContext, folder: Path = RECORDS) -> HistoryBranch:
@@ -114,7 +112,7 @@ def download_archives(github: GitHub, context: JobContext, plan: NightlyPlan) ->
         try:
             return github.download_artifact(context.repository, artifact.id, LIMITS.archive)
         except GitHubError as error:
-            return f"could not download its results: {error}"
+            return f"its results cannot be downloaded: {error}"
 
     uploaded = find_newest_artifacts(github.list_artifacts(context.repository, context.run), plan)
     return {shard: archive(artifact) for shard, artifact in uploaded.items()}
@@ -126,8 +124,7 @@ def store_records(plan: NightlyPlan, found: CollectedFiles, label: str, history:
     A cell of which nothing was measured gets a record without cases, so that its absence is seen. `label` tells this
     attempt from others of the same day. Raises the classes of `matrix.history.archive`.
     """
-    with TemporaryDirectory(prefix="zero3-night-") as name:
-        run = Path(name)
+    with temporary_folder("night") as run:
         for believed, content in found.believed.items():
             (run / f"{believed}.jsonl").write_bytes(content)
         for cell in plan.cells:

@@ -33,7 +33,7 @@ class Age:
 
     @property
     def late(self) -> bool:
-        """Whether newer nightly runs are missing."""
+        """Whether nights are missing."""
         return self.days > FRESH
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, TextIO
 
 from matrix.errors import INFRASTRUCTURE, BusyError, MatrixError, NoResultsError, OutputError, ResultsError
 from matrix.history.files import HALF
 from matrix.history.reader import pack, unpack
+from matrix.process.temporary import temporary_folder
 
 LOCK: Final = ".lock"
 """The file in the folder of a history that its only writer holds."""
@@ -88,8 +88,7 @@ def merge(run: Path, history: Path, night: date, label: str) -> tuple[Path, ...]
         return archive(run, history, night)
     except AlreadyKeptError as error:
         taken = {file.name.removesuffix(".gz") for file in error.files}
-    with TemporaryDirectory(prefix="zero3-merge-") as name:
-        renamed = Path(name)
+    with temporary_folder("merge") as renamed:
         for file in sorted(run.glob("*.jsonl")):
             shutil.copy2(file, renamed / (f"{file.stem}.{label}.jsonl" if file.name in taken else file.name))
         return archive(renamed, history, night)

@@ -20,6 +20,7 @@ from matrix.errors import (
 )
 from matrix.job import Job, Task
 from matrix.measure.device import count_gpus, resolve_device
+from matrix.measure.machine import MachineError
 from matrix.measure.prepare import Prepared, prepare
 from matrix.measure.probe_process import last_line, run_job
 from matrix.measure.recorder import Recorder, make_cell
@@ -32,7 +33,7 @@ from matrix.results.read import add_cases, read_cell
 from matrix.results.write import append, set_aside
 from matrix.verdicts import Verdict
 
-UNFINISHED: Final = (EnvironmentFailedError, ProbeDiedError, BadMessageError)
+UNFINISHED: Final = (EnvironmentFailedError, ProbeDiedError, BadMessageError, MachineError)
 """Errors that end one measurement, after which the same machine can go on with the next: see `salvage`."""
 
 

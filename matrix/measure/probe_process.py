@@ -5,7 +5,6 @@ import os
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
@@ -15,6 +14,7 @@ from matrix.job import Job
 from matrix.process.messages import MESSAGE, Message, read_messages
 from matrix.process.run import ROOT, Command, running
 from matrix.process.sandbox import Sandbox
+from matrix.process.temporary import temporary_folder
 
 _Answer = TypeVar("_Answer")
 
@@ -52,10 +52,9 @@ def run_job(job: Job, interpreter: Path, log: Path, setup: Setup = OURS) -> Gene
     # Untrusted code could wait for ever; what is trusted has the watchdog of the rank groups.
     limit = min(3600, 600 + job.timeout * len(job.tasks)) if setup.sandbox else None
     with (
-        TemporaryDirectory(prefix="zero3-job-", ignore_cleanup_errors=bool(setup.sandbox)) as name,
+        temporary_folder("job", ignore_errors=bool(setup.sandbox)) as folder,
         log.open("a", encoding="utf-8") as stderr,
     ):
-        folder = Path(name)
         arguments = _arguments(job, interpreter, folder, setup.sandbox)
         command = Command(arguments, folder, {**_variables(setup, folder), **({} if job.target else _HUB)})
         with running(command, stderr, limit=limit) as stdout:
@@ -69,8 +68,7 @@ def ask(
 
     Ends early when the probe dies. Raises BadMessageError for a line that is not one of these `answers`.
     """
-    with TemporaryDirectory(prefix="zero3-job-") as name, log.open("a", encoding="utf-8") as stderr:
-        folder = Path(name)
+    with temporary_folder("job") as folder, log.open("a", encoding="utf-8") as stderr:
         file = folder / "question.json"
         file.write_text(json.dumps(question))
         arguments = [str(find_interpreter(interpreter)), "-m", "matrix.probe.discovery", topic]

@@ -9,6 +9,7 @@ from matrix.environments.spec import Environment, plan_info
 from matrix.errors import EnvironmentFailedError, RejectedTargetError
 from matrix.job import Task
 from matrix.measure.fingerprint import compute_probe_hash
+from matrix.measure.machine import MachineError, find_trouble
 from matrix.measure.prepare import Prepared
 from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan_tasks
@@ -104,6 +105,8 @@ class Recorder:
         # Code under test can write on the probe's stdout: cases that nobody asked for are not recorded.
         if case.key not in self.asked:
             return
+        if trouble := find_trouble(case):
+            raise MachineError(self.prepared.id, trouble, case)
         self._begin()
         seen = self.unsettled.get(case.key)
         if seen and seen.verdict is not case.verdict:

@@ -3,12 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.sources import open_source
@@ -17,6 +15,7 @@ from matrix.measure.cell import measure
 from matrix.measure.request import Progress, Request, Target
 from matrix.model import Cell, Source
 from matrix.process.messages import Resolved
+from matrix.process.temporary import KEEP, temporary_folder
 from matrix.verdicts import Verdict
 
 
@@ -34,13 +33,11 @@ def open_folder(out: Path | None) -> Iterator[Path]:
     if out:
         yield out
         return
-    temporary = Path(mkdtemp(prefix="zero3-check-"))
-    with ExitStack() as at_the_end:
-        at_the_end.callback(rmtree, temporary, ignore_errors=True)
+    with temporary_folder("check") as folder:
         try:
-            yield temporary
+            yield folder
         except ProbeDiedError:
-            at_the_end.pop_all()
+            (folder / KEEP).touch()
             raise
 
 

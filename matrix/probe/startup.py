@@ -1,8 +1,12 @@
 """What must be done before torch, transformers and deepspeed are imported. Standard library only."""
 
+import ctypes
 import os
+import signal
 import sys
 from typing import TextIO
+
+_SET_PDEATHSIG = 1
 
 VARIABLES = {
     "OMP_NUM_THREADS": "1",  # a thread pool does not survive a fork
@@ -27,3 +31,14 @@ def claim_stdout() -> TextIO:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return records
+
+
+def die_with(parent: int) -> None:
+    """Has the kernel kill this process when its `parent` ends, however that happens; see prctl(2), which only Linux has.
+
+    A rank can be deep in a collective or in compiled code, where nothing of ours would notice that it is alone.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it ended before the kernel knew
+            os._exit(1)

@@ -10,13 +10,16 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import IO, Any, Final, TextIO
 
 from matrix.errors import EnvironmentFailedError, GitError, OutputError
 from matrix.process.sandbox import TRIAL, Sandbox, detect_sandbox
+from matrix.process.temporary import temporary_folder
 
 ROOT: Final = Path(__file__).parents[2]
+_PIPE: Final = subprocess.PIPE
+_SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _CONFINED_SECONDS: Final = 1800.0
 """Seconds after which untrusted code that is built is ended."""
 
@@ -28,9 +31,11 @@ def run(
 
     `variables` are its whole environment; without them it has that of this process.
     """
-    return subprocess.run(
-        command, env=variables, input=stdin, capture_output=True, text=True, errors="replace", check=False
-    )
+    with _started(
+        command, env=variables, stdin=_PIPE, stdout=_PIPE, stderr=_PIPE, text=True, errors="replace"
+    ) as supervised:
+        out, err = supervised.process.communicate(stdin)
+    return subprocess.CompletedProcess(command, supervised.process.returncode, out, err)
 
 
 @dataclass(frozen=True)
@@ -50,25 +55,63 @@ def running(
 
     With a `limit`, for what is not trusted, it is killed after that many seconds, and at once when the block is left.
     """
-    process = subprocess.Popen(
-        command.arguments,
-        env=command.variables,
-        cwd=command.folder,
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # Ctrl-C reaches the host alone, which then ends the process
-    )
-    with _ended(process, limit):
-        yield process.stdout or io.StringIO()
+    with (
+        _started(
+            command.arguments,
+            env=command.variables,
+            cwd=command.folder,
+            stdin=stdin,
+            stdout=_PIPE,
+            stderr=stderr,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C reaches the host alone, which then ends the process
+        ) as supervised,
+        _ended(supervised, limit),
+    ):
+        yield supervised.process.stdout or io.StringIO()
+
+
+@dataclass
+class _Supervised:
+    """A process that `supervisor.py` ends, with all that it started, once `hang_up` is called or this process is gone."""
+
+    process: subprocess.Popen[Any]
+    lifeline: int
+
+    def hang_up(self) -> None:
+        """Has everything killed."""
+        lifeline, self.lifeline = self.lifeline, -1
+        if lifeline >= 0:
+            os.close(lifeline)
 
 
 @contextlib.contextmanager
-def _ended(process: subprocess.Popen[str], limit: float | None) -> Iterator[None]:
-    """Ends `process` when the block is left; see `running` for the `limit`."""
-    timer = threading.Timer(limit or 0, os.killpg, [process.pid, signal.SIGKILL])
+def _started(arguments: Sequence[str], **options: Any) -> Iterator[_Supervised]:
+    """Starts a process and kills what is left of it when the block is left; `options` are those of `subprocess`.
+
+    Raises OSError where it cannot be started.
+    """
+    (lifeline, held), (reports, report) = os.pipe(), os.pipe()
+    try:
+        script = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(lifeline), str(report)]
+        supervised = _Supervised(subprocess.Popen([*script, *arguments], pass_fds=(lifeline, report), **options), held)
+    finally:
+        os.close(lifeline)
+        os.close(report)
+    try:
+        with os.fdopen(reports, "rb") as told:
+            if number := told.read():
+                raise OSError(int(number), os.strerror(int(number)), arguments[0])
+        yield supervised
+    finally:
+        _kill(supervised)
+
+
+@contextlib.contextmanager
+def _ended(supervised: _Supervised, limit: float | None) -> Iterator[None]:
+    """Ends the process when the block is left; see `running` for the `limit`."""
+    timer = threading.Timer(limit or 0, supervised.hang_up)
     # A thread that still waits must not keep this process from ending.
     timer.daemon = True
     try:
@@ -78,22 +121,26 @@ def _ended(process: subprocess.Popen[str], limit: float | None) -> Iterator[None
     finally:
         timer.cancel()
         # Untrusted code gets no time to react: asking first would let it fork once more.
-        (_kill if limit else _end)(process)
+        if not limit:
+            _ask_to_end(supervised.process)
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
-    """Ends a process and all that it forked: asks first, then kills."""
+def _ask_to_end(process: subprocess.Popen[Any]) -> None:
+    """Asks a process and all that it forked to end, and gives them a moment."""
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=10)
-    _kill(process)
 
 
-def _kill(process: subprocess.Popen[Any]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with process:  # closes its pipes and waits for it
-        pass
+def _kill(supervised: _Supervised) -> None:
+    """Kills a process and all that it started, and waits for it."""
+    supervised.hang_up()
+    with supervised.process as process:  # which closes its pipes and waits
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            # The supervisor itself is stopped or overwhelmed.
+            process.kill()
 
 
 def run_confined(
@@ -110,14 +157,13 @@ def run_confined(
     with the end of its stderr when it fails or takes half an hour.
     """
     with (
-        TemporaryDirectory(prefix="zero3-job-", ignore_cleanup_errors=True) as name,
+        temporary_folder("job", ignore_errors=True) as folder,
         # Files and no pipes: a pipe that nobody reads blocks its writer, and one that is read may never end.
         TemporaryFile() as out,
         TemporaryFile() as err,
     ):
-        folder = Path(name)
         sandbox.give(folder)
-        process = subprocess.Popen(
+        with _started(
             sandbox.command(arguments, [folder, *writable], network=network),
             env={**sandbox.variables(os.environ if variables is None else variables, folder), "DS_BUILD_OPS": "0"},
             cwd=folder,
@@ -125,13 +171,11 @@ def run_confined(
             stdout=out,
             stderr=err,
             start_new_session=True,
-        )
-        try:
-            failed = process.wait(timeout=_CONFINED_SECONDS) != 0
-        except subprocess.TimeoutExpired:
-            failed = True
-        finally:
-            _kill(process)
+        ) as supervised:
+            try:
+                failed = supervised.process.wait(timeout=_CONFINED_SECONDS) != 0
+            except subprocess.TimeoutExpired:
+                failed = True
         if failed:
             # The end only: untrusted code may have written gigabytes.
             err.seek(max(0, err.seek(0, os.SEEK_END) - 4000))

@@ -35,7 +35,7 @@ class CellWriter:
         self._write(header_record(cell))
 
     def case(self, case: Case) -> None:
-        """Appends one case; it replaces an earlier record of the same case."""
+        """Adds one case, or a better measurement of it."""
         self._write(case_record(case))
 
     def end(self, cases: Iterable[Case], timing: Timing) -> None:

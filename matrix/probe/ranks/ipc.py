@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from matrix.probe.startup import die_with
+
 Message = dict[str, Any]
 _Item = TypeVar("_Item")
 
@@ -79,12 +81,14 @@ def fork(work: Callable[[Channel], None]) -> Child:
     # What is buffered here would be printed by both processes.
     sys.stdout.flush()
     sys.stderr.flush()
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         theirs.close()
         channel = Channel(ours)
         _ours.add(channel)
         return Child(pid, channel)
+    die_with(parent)
     ours.close()
     for inherited in list(_ours):
         inherited.close()
@@ -121,7 +125,7 @@ def _started(items: Sequence[_Item], work: Callable[[_Item], Message], timeout: 
 
 
 def _ended(share: _Share[_Item]) -> Sequence[_Item]:
-    """Ends the process, if it still runs, and returns the items without an answer."""
+    """Ends what is left of the process and returns the items that it owes."""
     share.child.channel.close()
     os.kill(share.child.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
     os.waitpid(share.child.pid, 0)
