@@ -9,7 +9,7 @@ from matrix.advice.published_site import PublishedSite
 from matrix.advice.safety import Tried, find_tried
 from matrix.advice.source_type import SourceType, detect_source_type
 from matrix.environments.packages import UNCROSSED
-from matrix.errors import UnknownNameError
+from matrix.errors import MatrixError, UnknownNameError
 from matrix.history.build import build_database
 from matrix.history.database import open_database
 from matrix.history.files import default_database
@@ -58,6 +58,16 @@ class SnapshotSource:
         return {name: vars(info)[name] for name in UNCROSSED}
 
 
+class SiteWithoutCasesError(MatrixError):
+    """A published site where whole cases are needed: it has their verdicts only."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"{address} is a published site, which has verdicts but not the cases in full: "
+            "name a folder of results, a history or its database"
+        )
+
+
 def open_source(source: str) -> ResultSource:
     """Opens a source of results: the address of a site, a history or its database, or a folder of results.
 
@@ -65,12 +75,19 @@ def open_source(source: str) -> ResultSource:
     anything else, and what reading it raises: ResultsError, HistoryError, HistoryBusyError, OutputError, AddressError,
     DownloadError.
     """
+    if detect_source_type(source) is SourceType.SITE:
+        return PublishedSite(source)
+    return SnapshotSource(open_snapshot(source))
+
+
+def open_snapshot(source: str) -> Snapshot:
+    """Opens a source of results that has every case in full; raises SiteWithoutCasesError, and what `open_source` raises."""
     path = Path(source)
     match detect_source_type(source):
         case SourceType.SITE:
-            return PublishedSite(source)
+            raise SiteWithoutCasesError(source)
         case SourceType.RESULTS:
-            return SnapshotSource(snapshot_of_run(read_run(path)))
+            return snapshot_of_run(read_run(path))
         case SourceType.DATABASE:
             return _of_database(path)
         case SourceType.HISTORY:
@@ -79,9 +96,9 @@ def open_source(source: str) -> ResultSource:
             return _of_database(database)
 
 
-def _of_database(database: Path) -> SnapshotSource:
+def _of_database(database: Path) -> Snapshot:
     with open_database(database) as history:
-        return SnapshotSource(take_snapshot(history))
+        return take_snapshot(history)
 
 
 def find_architecture(name: str, names: Sequence[str]) -> str:

@@ -15,6 +15,9 @@ from matrix.verdicts import Verdict
 DETECTING: Final = Check("load")
 """The check that must find the known bug, buffers lost while loading, in the last release that has it."""
 
+RunPair = tuple[Run, Run]
+"""A base and a head of one environment each, or of none."""
+
 
 class Role(StrEnum):
     """What a run is to a comparison. A rerun is of what differed; `other` has an older release of the other package."""
@@ -85,23 +88,26 @@ def find_suspects(base: Run, head: Run) -> tuple[CaseKey, ...]:
     )
 
 
-def compare_all(base: Run, head: Run, base_again: Run, head_again: Run) -> tuple[Comparison, ...]:
-    """Compares two runs environment by environment, every case that either has; reruns are found by environment."""
+def compare_pairs(pairs: Iterable[RunPair], base_again: Run | None, head_again: Run | None) -> tuple[Comparison, ...]:
+    """Compares the runs of each pair, every case that either has; reruns are found by environment.
+
+    Without a rerun, a run is its own.
+    """
     return tuple(
         compare(
             {
                 Role.BASE: before,
                 Role.HEAD: after,
-                Role.BASE_RERUN: _only(base_again, _environments(before)),
-                Role.HEAD_RERUN: _only(head_again, _environments(after)),
+                Role.BASE_RERUN: _only(base_again or before, _environments(before)),
+                Role.HEAD_RERUN: _only(head_again or after, _environments(after)),
             },
             [*_cases(before), *_cases(after)],
         )
-        for before, after in pair_runs(base, head)
+        for before, after in pairs
     )
 
 
-def pair_runs(base: Run, head: Run) -> tuple[tuple[Run, Run], ...]:
+def pair_runs(base: Run, head: Run) -> tuple[RunPair, ...]:
     """Returns pairs of runs of one environment each: those with the same id, or the only one of each run."""
     if len(base.cells) == len(head.cells) == 1:
         return ((base, head),)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from matrix.environments.pins import find_commit
 from matrix.model import Case, Cell, Check, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, Tensors, What
+from matrix.results.write import append
 from matrix.verdicts import Verdict
 
 ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"
@@ -44,3 +46,15 @@ def cell(*cases: Case, environment: EnvironmentInfo | None = None, **other: Any)
     values: dict[str, Any] = {"catalog": "sha256:c", "probe": "sha256:p", "started": "2026-11-22T18:00:00Z"}
     values |= {"planned": len(cases), "complete": True, **other}
     return Cell(environment or info(), cases=cases, **values)
+
+
+def written(folder: Path, *cells: Cell) -> str:
+    """Writes a folder of results with these cells, and returns its path."""
+    for measured in cells:
+        with append(folder / f"{measured.environment.id}.jsonl") as writer:
+            writer.header(measured)
+            for each in measured.cases:
+                writer.case(each)
+            if measured.complete:
+                writer.end(measured.cases, measured.timing)
+    return str(folder)

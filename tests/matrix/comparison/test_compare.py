@@ -15,9 +15,8 @@ from matrix.checks import CHECKS
 from matrix.comparison.compare import Comparison, Role, compare, find_suspects, pair_runs
 from matrix.comparison.outcome import Attribution, MeasuredCase, Outcome, attribute, classify, is_failing, signature
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Kind, Loader, Run, Tensors
-from matrix.results.write import append
 from matrix.verdicts import Verdict
-from tests.support.runs import BERT, ROUTER, case, cell, finding, info
+from tests.support.runs import BERT, ROUTER, case, cell, finding, info, written
 
 LOAD = CaseKey(ROUTER, Loader.STOCK, Check("load"))
 BROKEN = Failure("ImportError", "@everyone cannot import name 'x'")
@@ -339,17 +338,6 @@ def test_whatever_is_measured_every_expected_case_is_answered(measured: Mapping[
     compared = compare(measured, keys)
     assert [entry.key for entry in compared.compared] == list(dict.fromkeys(keys))
     assert all(entry.reason for entry in compared.compared)
-
-
-def written(folder: Path, *cells: Cell) -> str:
-    for measured in cells:
-        with append(folder / f"{measured.environment.id}.jsonl") as writer:
-            writer.header(measured)
-            for each in measured.cases:
-                writer.case(each)
-            if measured.complete:
-                writer.end(measured.cases, measured.timing)
-    return str(folder)
 
 
 def command(*arguments: str) -> tuple[int, str]:
