@@ -43,15 +43,15 @@ ASKED = re.findall(r"zero3_matrix\(([^()]+)\)", " ".join(sys.argv[1:]))
 
 
 def host_python(session: nox.Session) -> str:
-    """The interpreter of the session `host`, which has what `python -m matrix` and `python -m bot` need."""
+    """The interpreter of the session `host`, in which this project is installed."""
     return str(Path(session.cache_dir).parent / "host" / "bin" / "python")
 
 
 @nox.session(default=False)
 def host(session: nox.Session) -> None:
-    """Install what the command line needs, apart from every measured environment."""
+    """Install the command `zero3` in .nox/host, from these sources, apart from every measured environment."""
     session.env.update(build_uv_variables(os.environ))
-    session.install("-r", "pyproject.toml", silent=True)
+    session.install("--editable", ".", silent=True)
 
 
 @nox.session(venv_backend="none", requires=["host"])

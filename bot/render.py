@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Hashable
 from datetime import date
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Final, Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bot.text import (
@@ -28,7 +29,7 @@ from matrix.model import Loader
 from matrix.text import make_visible
 from matrix.verdicts import Verdict
 
-_TEMPLATES: Final = PackageLoader("bot")
+_TEMPLATES: Final = Path(__file__).with_name("templates")
 _PLAIN: Final = re.compile(r"https?://[\w.:-]+/[\w./#?=&%-]*", re.ASCII)
 
 
@@ -57,10 +58,16 @@ def render_asset(name: str) -> str:
     return _environment("html").get_template(name).render()
 
 
+def _read_template(name: str) -> tuple[str, str, None]:
+    """Returns a template and its path; raises FileNotFoundError, which names the file that an installation lacks."""
+    path = _TEMPLATES / name
+    return path.read_text(encoding="utf-8"), str(path), None
+
+
 @cache
 def _environment(outlet: Literal["html", "markdown"]) -> Environment:
     environment = Environment(
-        loader=_TEMPLATES,
+        loader=FunctionLoader(_read_template),
         autoescape=True,
         auto_reload=False,
         undefined=StrictUndefined,

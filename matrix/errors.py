@@ -60,6 +60,25 @@ class DataFileError(MatrixError):
         super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
 
 
+class IncompleteInstallationError(MatrixError):
+    """A data file that belongs to this project is missing from the wheel or the copy that is installed."""
+
+    exit_code = INFRASTRUCTURE
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is missing, which is a part of zero3-matrix: install zero3-matrix again "
+            f"(in a checkout, `git restore {path}` brings it back)"
+        )
+
+
+class NotACheckoutError(MatrixError):
+    """A command that writes a part of this project, which is installed and not a checkout."""
+
+    def __init__(self, part: str, instead: str) -> None:
+        super().__init__(f"only a checkout of zero3-matrix has {part} to write, and this one is installed: {instead}")
+
+
 class NotEnoughGpusError(MatrixError):
     """More ranks than GPUs: NCCL cannot put two ranks on one."""
 
@@ -110,7 +129,7 @@ class NoResultsError(MatrixError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} has no results (*.jsonl): run `nox -s zero3_matrix` first, or pass the folder that was its --out"
+            f"{path} has no results (*.jsonl): run `zero3 run` or `nox -s zero3_matrix` first, or pass the folder that was its --out"
         )
 
 
@@ -128,7 +147,7 @@ class UnknownSourceError(MatrixError):
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(
-            f"{path} {what}. Use --from with a folder of results (`nox -s zero3_matrix` writes one), a history "
+            f"{path} {what}. Use --from with a folder of results (`zero3 run` writes one), a history "
             "(a folder of records for each nightly run) or its database, or the address of a published site"
         )
 

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 import bot.__main__
+import bot.zero3
 import matrix.__main__
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +56,7 @@ def test_texts_of_source_code_are_found() -> None:
     assert list(list_texts(source)) == ["{} stands beside it", "two words"]
 
 
-@pytest.mark.parametrize("app", [matrix.__main__.app, bot.__main__.app], ids=["matrix", "bot"])
+@pytest.mark.parametrize("app", [matrix.__main__.app, bot.__main__.app, bot.zero3.app], ids=["matrix", "bot", "zero3"])
 def test_help(app: typer.Typer) -> None:
     texts = list(filter(None, list_help(typer.main.get_command(app))))
     assert len(texts) > 20

@@ -13,8 +13,6 @@ from bot.site.data.urls import START
 from bot.text import count
 from matrix.history.files import default_database
 
-app = typer.Typer()
-
 
 def site_address(text: str) -> str:
     """Returns the value of `--address`, if it may be the address of a site; raises BadParameter."""
@@ -23,7 +21,6 @@ def site_address(text: str) -> str:
     return text
 
 
-@app.command()
 def dashboard(
     out: Annotated[
         Path, typer.Option(help="Folder for the site. It must be empty, or hold an earlier site, which is replaced.")

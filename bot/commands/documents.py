@@ -18,11 +18,10 @@ import typer
 from bot.site.outputs.api import build_schema
 from bot.site.page_kinds import PAGE_KINDS
 from matrix.checks import CHECKS
+from matrix.command_line.options import require_checkout
 from matrix.environments.packages import INSTALLABLE, PACKAGES
 from matrix.results.json_schema import build_json_schema
 from matrix.verdicts import Verdict
-
-app = typer.Typer()
 
 ROOT: Final = Path(__file__).parents[2]
 BLOCKS: Final[dict[str, Callable[[], str]]] = {}
@@ -93,9 +92,9 @@ def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     yield root / "docs/api.schema.json", f"{json.dumps(build_schema(), indent=2)}\n"
 
 
-@app.command(name="documents")
 def write_documents() -> None:
     """Rewrite the generated parts of README.md, CONTRIBUTING.md and docs, and print which of them changed."""
+    require_checkout(ROOT / "docs", "clone the repository to change its documents")
     for path, text in documents():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

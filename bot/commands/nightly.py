@@ -31,13 +31,11 @@ from matrix import clock
 from matrix.environments.choose import load_environments
 from matrix.nightly.plan import nightly_plan_to_json, read_nightly_plan
 
-app = typer.Typer(no_args_is_help=True, help="The steps of a nightly run, as the workflow `nightly` calls them.")
 PlanFile = Annotated[
     str, typer.Option("--plan", help="File with the plan that `nightly plan` wrote, or - for standard input.")
 ]
 
 
-@app.command(name="plan")
 def plan_command() -> None:
     """Plan a nightly run from new releases and from the history, and set the outputs `plan`, `matrix` and `any`."""
     context, settings = actions.read_context(), load_settings()
@@ -54,7 +52,6 @@ def plan_command() -> None:
     actions.write_summary(context, nightly_words.render_plan_summary(night))
 
 
-@app.command(name="keep")
 def keep_command(plan_file: PlanFile = "-") -> None:
     """Check the results that the machines of a nightly run uploaded, and push them to the branch with the records.
 
@@ -73,7 +70,6 @@ def keep_command(plan_file: PlanFile = "-") -> None:
     actions.write_summary(context, nightly_words.render_collect_summary(states, found.words, pushed=pushed))
 
 
-@app.command(name="fetch")
 def fetch_command(
     history: Annotated[
         Path, typer.Option(help="Folder for the records. It must be new, empty, or filled by this command before.")
@@ -85,7 +81,6 @@ def fetch_command(
         raise NoRecordsError(branch)
 
 
-@app.command(name="pack")
 def pack_command(
     site: Annotated[Path, typer.Argument(help="Folder with the site.")],
     out: Annotated[Path, typer.Option(help="Archive to write, in the format of GitHub Pages.")] = Path("artifact.tar"),
@@ -94,7 +89,6 @@ def pack_command(
     typer.echo(f"{pack_site(site, out):,} files")
 
 
-@app.command(name="track")
 def track_command() -> None:
     """Report changed verdicts in the issue `Nightly: what changed`."""
     context, settings, today = actions.read_context(), load_settings(), clock.today()

@@ -25,10 +25,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.comparison.plan import plan_to_json
 from matrix.errors import INFRASTRUCTURE
 
-app = typer.Typer()
 
-
-@app.command(name="plan")
 def plan_command() -> None:
     """Plan what to measure for the pull request that started the job, and set the outputs `plan`, `matrix` and `any`."""
     context = actions.read_context()
@@ -42,7 +39,6 @@ def plan_command() -> None:
     actions.set_output(context, "any", json.dumps(bool(assessed.plan.jobs)))
 
 
-@app.command(name="comment")
 def comment_command() -> None:
     """Report the workflow run that started the job, in a comment and a check run.
 
@@ -59,7 +55,6 @@ def comment_command() -> None:
         actions.write_summary(context, render_summary(reported.view))
 
 
-@app.command(name="watch")
 def watch_command() -> None:
     """Find new pull requests that touch loading code in the watched repositories, and start measuring them.
 
@@ -76,7 +71,6 @@ def watch_command() -> None:
         raise typer.Exit(INFRASTRUCTURE)
 
 
-@app.command(name="command")
 def command_command() -> None:
     """Execute the command in the comment that started the job, if its author has write access, and reply once."""
     context = actions.read_context()
@@ -87,7 +81,6 @@ def command_command() -> None:
     actions.log_verbatim(words)
 
 
-@app.command(name="models")
 def models_command(folder: Annotated[Path, typer.Argument(help="Folder with the sources of transformers.")]) -> None:
     """Print which models take code from which other models, in the format of bot/models.json."""
     typer.echo(render_model_graph(folder), nl=False)

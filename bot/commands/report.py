@@ -15,10 +15,7 @@ from matrix.catalog.lockfile import read_lock
 from matrix.errors import INFRASTRUCTURE, OutputError
 from matrix.results.read import read_run
 
-app = typer.Typer()
 
-
-@app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="Folder with results (*.jsonl).")],
     out: Annotated[

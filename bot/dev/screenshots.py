@@ -12,7 +12,7 @@ from PIL import Image
 
 from bot.dev.browser import Browser, Window, find_chromium, start_browser, take_picture
 from bot.site.data import urls
-from matrix.command_line import run_app
+from matrix.command_line.run import run_app
 
 SHOTS: Final = {
     "dashboard.png": Window(1280, 1160),

@@ -12,7 +12,7 @@ from matrix.advice.advice import format_constraints as constraint_lines
 from matrix.advice.source_type import detect_source_type
 from matrix.advice.sources import ResultSource, find_architecture, open_source
 from matrix.advice.text import advice_lines, advice_values
-from matrix.command_line import require_choice
+from matrix.command_line.options import require_choice
 from matrix.errors import OutputError
 from matrix.model import Device, Loader
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from matrix.benchmark.goals import sum_set
 from matrix.benchmark.measure import Bench, measure_goals, measure_set
 from matrix.benchmark.text import describe_machine, format_json, make_goals_table, make_launches_table
-from matrix.command_line import DEVICES, require_choice
+from matrix.command_line.options import DEVICES, require_choice
 from matrix.commands.run import choose_architectures
 from matrix.environments.choose import load_environments
 from matrix.environments.install import install

@@ -7,6 +7,7 @@ import typer
 
 from matrix.catalog.catalog import read_config_exceptions
 from matrix.catalog.lockfile import PATH, format_lock
+from matrix.command_line.options import require_checkout
 from matrix.discovery.build_lock import DiscoverySetup, make_lock
 from matrix.environments.choose import load_environments, select_set
 from matrix.environments.packages import CROSSED
@@ -16,13 +17,14 @@ from matrix.progress import show_progress
 
 
 def write_lock(
-    out: Annotated[Path, typer.Option(help="The file to write.")] = PATH,
+    out: Annotated[Path | None, typer.Option(help="The file to write. Default: that of this checkout.")] = None,
     venvs: Annotated[
         Path, typer.Option(envvar="ZERO3_VENVS", help="Folder of installed environments, which later runs use again.")
     ] = Path(".zero3/venvs"),
     nightly: Annotated[str, typer.Option("--set", help="Scan the versions in this set of environments.")] = "nightly",
 ) -> None:
     """Discover every architecture with buffers in every version, and write catalog.lock.json."""
+    lock_file = out or require_checkout(PATH, "name the file to write with --out")
     known = load_environments()
     wanted_environments = select_set(nightly, known)
     try:
@@ -34,9 +36,9 @@ def write_lock(
     try:
         with show_progress() as progress:
             lock = make_lock(wanted_environments, DiscoverySetup(venvs.resolve(), read_config_exceptions(), progress))
-        out.write_text(format_lock(lock), encoding="utf-8")
+        lock_file.write_text(format_lock(lock), encoding="utf-8")
     except OSError as error:
-        raise OutputError(out, error) from error
+        raise OutputError(lock_file, error) from error
     for version in lock.versions:
         checked, discovered = lock.checked(version)
         typer.echo(f"transformers {version}: {checked} of {discovered} architectures with buffers can be checked")

@@ -13,7 +13,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.catalog.lock import ScannedVersion
 from matrix.catalog.lockfile import read_lock
 from matrix.checks import CHECKS
-from matrix.command_line import DEVICES, require_choice
+from matrix.command_line.options import DEVICES, require_choice
 from matrix.measure.request import Request
 from matrix.measure.tasks import plan_tasks
 from matrix.model import Loader

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from matrix.catalog.catalog import load_catalog
-from matrix.command_line import DEVICES, Architectures, require_choice
+from matrix.command_line.options import DEVICES, Architectures, require_choice
 from matrix.comparison.measure import JobOptions, find_job, measure_job, select_architectures
 from matrix.comparison.plan import read_plan
 from matrix.environments.choose import load_environments
@@ -15,9 +15,7 @@ from matrix.progress import show_progress
 
 
 def measure_comparison_job(
-    plan_file: Annotated[
-        str, typer.Option("--plan", help="Plan that `python -m bot plan` wrote. - reads it from stdin.")
-    ],
+    plan_file: Annotated[str, typer.Option("--plan", help="Plan that `zero3 bot plan` wrote. - reads it from stdin.")],
     name: Annotated[str, typer.Option(help="Name of the job in the plan.")],
     out: Annotated[Path, typer.Option(help="Folder for results, with one subfolder for each role.")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

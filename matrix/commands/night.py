@@ -7,7 +7,7 @@ import typer
 
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
-from matrix.command_line import Architectures
+from matrix.command_line.options import Architectures
 from matrix.nightly.measure import ShardOptions, measure_shard
 from matrix.nightly.plan import read_nightly_plan
 from matrix.process.run import choose_sandbox
@@ -15,7 +15,7 @@ from matrix.progress import show_progress
 
 
 def measure_nightly_shard(
-    plan: Annotated[str, typer.Option(help="Plan that `python -m bot nightly plan` wrote. - reads it from stdin.")],
+    plan: Annotated[str, typer.Option(help="Plan that `zero3 nightly plan` wrote. - reads it from stdin.")],
     name: Annotated[str, typer.Option(help="Name of this machine in the plan.")],
     out: Annotated[Path, typer.Option(help="Folder for results.")],
     venvs: Annotated[

@@ -14,7 +14,7 @@ from matrix.catalog.coverage import select_covering
 from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
 from matrix.checks import CHECKS
-from matrix.command_line import DEVICES, Architectures, require_choice
+from matrix.command_line.options import DEVICES, Architectures, require_choice
 from matrix.environments.choose import find_environment, load_environments, read_named_environment
 from matrix.errors import INFRASTRUCTURE
 from matrix.measure.cell import measure

@@ -88,5 +88,5 @@ def _known_pin(pin: str) -> bool:
     return is_version(pin) or bool(ADDRESS.fullmatch(pin)) or ("://" not in pin and Path(pin).is_dir())
 
 
-FORMAT: Final = PlanFormat(ComparisonPlan, "comparison plan", "python -m bot plan", _find_problems)
+FORMAT: Final = PlanFormat(ComparisonPlan, "comparison plan", "zero3 bot plan", _find_problems)
 plan_to_json, plan_from_json, read_plan = FORMAT.to_json, FORMAT.from_json, FORMAT.read

@@ -98,5 +98,5 @@ def _problems(plan: NightlyPlan) -> Iterator[str]:
                 yield f"{pin!r} is neither a release nor a commit"
 
 
-FORMAT: Final = PlanFormat(NightlyPlan, "nightly plan", "python -m bot nightly plan", _problems)
+FORMAT: Final = PlanFormat(NightlyPlan, "nightly plan", "zero3 nightly plan", _problems)
 nightly_plan_to_json, nightly_plan_from_json, read_nightly_plan = FORMAT.to_json, FORMAT.from_json, FORMAT.read
