@@ -253,7 +253,7 @@ class NoSuchTargetError(MatrixError):
     """Neither a file, a folder, a module with a class, a model type, nor the name of a model in a hub."""
 
     def __init__(self, target: str) -> None:
-        what = "name a folder or file with a config.json, module:ClassName, a model type such as llama"
+        what = "pass a folder or file with a config.json, module:ClassName, a model type such as llama"
         super().__init__(f"there is no {target!r}: {what}, or a model of a hub such as deepseek-ai/DeepSeek-V3")
 
 
@@ -262,8 +262,8 @@ class RemoteCodeError(MatrixError):
 
     def __init__(self, repository: str) -> None:
         super().__init__(
-            f"--trust-remote-code runs code in a folder, and code is not downloaded: `hf download {repository} "
-            "config.json *.py --local-dir FOLDER` does; read it, then name FOLDER. "
+            f"--trust-remote-code runs code from a folder, and no code is downloaded here: `hf download {repository} "
+            "config.json *.py --local-dir FOLDER` downloads it. Read it, then pass FOLDER. "
             "Without --trust-remote-code, the model of the installed transformers is measured"
         )
 

@@ -39,10 +39,10 @@ def check_model(
         bool, typer.Option("--trust-remote-code", help="Run the code that is in the folder. Read it first.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    world_size: Annotated[int, typer.Option(help="Ranks of a group.")] = 2,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a step hangs.")] = 120.0,
+    world_size: Annotated[int, typer.Option(help="Number of ranks.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a step counts as hung.")] = 120.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder in which to keep records and the log.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to keep the records and the log in.")] = None,
     source_of_pairs: Annotated[
         str,
         typer.Option(

@@ -150,7 +150,7 @@ def _attribute_regression(cases: Mapping[Role, Case]) -> Attribution:
 def _compare_newest(head: Case, newest: Case | None) -> str:
     match is_failing(newest):
         case None:
-            return "the newest release says nothing of it"
+            return "the newest release gives no answer"
         case False:
             return "the newest release is not broken"
         case True:
@@ -168,5 +168,5 @@ def _detector(run: Run | None) -> str:
         return ""
     return (
         f"the detector did not find the known bug: none of {len(bearing)} architectures with buffers is wrong on the "
-        "last release that has it, so a passing result cannot be believed"
+        "last release with that bug, so passing results prove nothing"
     )

@@ -188,7 +188,7 @@ def _plain(head: Case) -> str:
 def _worsening(base: Case, head: Case) -> str:
     """Returns how head is more wrong than a base that was wrong already; empty when it is not."""
     if head.verdict is Verdict.CORRUPT and base.verdict is not Verdict.CORRUPT:
-        return "what was not silent on base is silent now"
+        return "the wrong values are no longer reported"
     added = _wrong(head) - _wrong(base)
     if not (base.findings and added):
         return ""

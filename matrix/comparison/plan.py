@@ -62,7 +62,7 @@ def _find_problems(comparison: ComparisonPlan) -> Iterator[str]:
         yield "base_sha and head_sha are 40 hexadecimal digits"
     names = [job.name for job in comparison.jobs]
     if len(set(names)) < len(names):
-        yield "two jobs have one name"
+        yield "two jobs have the same name"
     for job in comparison.jobs:
         yield from (f"job {job.name!r}: {problem}" for problem in _find_job_problems(job))
 
@@ -70,11 +70,11 @@ def _find_problems(comparison: ComparisonPlan) -> Iterator[str]:
 def _find_job_problems(job: ComparisonJob) -> Iterator[str]:
     roles = {revision.role for revision in job.revisions}
     if not _NAME.fullmatch(job.name):
-        yield "its name is not a valid name of a folder"
+        yield "its name is not a valid folder name"
     if not roles or len(roles) < len(job.revisions) or roles & {Role.BASE_RERUN, Role.HEAD_RERUN}:
-        yield "it has no revision, a role twice, or a rerun, which is not planned"
+        yield "it must have revisions, no role twice, and no rerun"
     if not ({Role.BASE, Role.HEAD} <= roles or (len(roles) == 1 and roles <= {Role.NEWEST, Role.LAST_BROKEN})):
-        yield "it has neither base and head nor a single reference"
+        yield "it must have base and head, or a single reference"
     if not (job.architectures and job.loaders and job.checks):
         yield "it measures nothing"
     if unknown := [name for name in job.architectures if not ARCHITECTURE_ID.fullmatch(name)]:

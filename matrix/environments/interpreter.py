@@ -50,7 +50,9 @@ def _ask_versions(interpreter: Path, sandbox: Sandbox | None) -> str:
     try:
         done = run([str(interpreter), "-c", _DESCRIBE, *RECORDED])
     except OSError as error:
-        words = f"it cannot be run ({error.strerror or error}): --python names an interpreter, as in FOLDER/bin/python"
+        words = (
+            f"it cannot be run ({error.strerror or error}): --python must be an interpreter, such as FOLDER/bin/python"
+        )
         raise EnvironmentFailedError(str(interpreter), words) from error
     if done.returncode:
         words = done.stderr.strip() or f"it ended with exit status {done.returncode} and without a message"

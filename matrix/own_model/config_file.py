@@ -17,7 +17,7 @@ which what works on the values later would reach."""
 def read_config(file: Path) -> dict[str, Any]:
     """Returns the configuration in `file`; raises NotAConfigError for anything else."""
     if file.suffix == ".py":
-        raise NotAConfigError(file, f"it is a module: name a class of it, {file.stem}:ClassName, from its folder")
+        raise NotAConfigError(file, f"it is a Python module: pass {file.stem}:ClassName, from its folder")
     try:
         with file.open("rb") as opened:
             content = opened.read(CONFIG_LIMIT + 1)  # no file is too large to be rejected
@@ -41,7 +41,7 @@ def parse_config(content: bytes, name: Path | str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise NotAConfigError(name, "it is JSON, but not an object")
     if not isinstance(values.get("model_type"), str) and "auto_map" not in values:
-        raise NotAConfigError(name, "it names no model_type, which every config.json that save_pretrained writes does")
+        raise NotAConfigError(name, "it has no model_type, which save_pretrained always writes")
     return values
 
 

@@ -29,10 +29,10 @@ class RepositoryError(MatrixError):
 
     def __init__(self, repository: str, hub: str, status: int) -> None:
         # The hub answers 401 for a name that does not exist too, so that nobody can guess private ones.
-        why = "is gated or private, or does not exist: set HF_TOKEN to a token that may read it, check the name"
+        why = "is gated or private, or does not exist: set HF_TOKEN to a token that can read it, check the name"
         if status == HTTPStatus.NOT_FOUND:
             why = "does not exist, or has no config.json: check the name"
-        super().__init__(_say(repository, f"the one of {hub} {why}"))
+        super().__init__(_say(repository, f"on {hub} it {why}"))
 
 
 class NoHubError(MatrixError):
@@ -41,12 +41,12 @@ class NoHubError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, repository: str, hub: str, problem: DownloadError) -> None:
-        super().__init__(_say(repository, f"{hub} could not be asked ({problem}): see HF_ENDPOINT and the network"))
+        super().__init__(_say(repository, f"{hub} did not answer ({problem}): check HF_ENDPOINT and the network"))
 
 
 def _say(repository: str, why: str) -> str:
     by_hand = f"`hf download {repository} config.json --local-dir FOLDER` on a machine that can"
-    return f"there is no folder or file {repository!r} here, and {why}, or download the config.json ({by_hand}) and name it"
+    return f"there is no folder or file {repository!r} here, and {why}, or download the config.json ({by_hand}) and pass its folder"
 
 
 def is_repository(target: str) -> bool:

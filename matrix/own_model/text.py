@@ -67,7 +67,7 @@ def _measured(found: Diagnosis) -> Iterator[str]:
     if resolved.parameters is not None and resolved.full_parameters is not None:
         tiny = f"measured tiny: {resolved.parameters:,} of {resolved.full_parameters:,} parameters"
         sites = f"{len(resolved.sites)} buffer site{'s' if len(resolved.sites) != 1 else ''}"
-        yield f"{tiny}, {sites}" + ("" if has_unseen_sites(resolved) else ", all there are")
+        yield f"{tiny}, {sites}" + ("" if has_unseen_sites(resolved) else " (all of them)")
     for site in resolved.lost or ():
         yield f"not measured: {site}, which the tiny model does not have; --full measures it"
     if resolved.unknown:
@@ -90,7 +90,7 @@ def _sites(wrong: list[Wrong]) -> Iterator[str]:
         ranks = _ranks(entry.ranks)
         yield f"  {entry.what} {entry.site} {KINDS[entry.kind]} on {ranks} ({entry.tensors[0]}{more})"
     if len(wrong) > _SHOWN:
-        yield f"  and {len(wrong) - _SHOWN} more; --json has all of them"
+        yield f"  and {len(wrong) - _SHOWN} more; --json lists all"
 
 
 def _unexplained(case: Case, found: Diagnosis) -> bool:
@@ -110,15 +110,15 @@ def suggest_fixes(found: Diagnosis) -> Iterator[str]:
     if any(not CHECKS[check].needs_saved for check in broken):
         yield "- look at the model first: save_pretrained and from_pretrained do not restore it without ZeRO-3 either"
     elif broken:
-        yield "- look at what save_pretrained says first: without ZeRO-3 it does not restore the model either"
+        yield "- look at the output of save_pretrained first: without ZeRO-3 it does not restore the model either"
     if found.answer is not Answer.UNSAFE:
         return
     if found.pairs:
-        yield f"- use versions that were measured right: {make_printable(found.pairs[0])}"
+        yield f"- use versions that are known to be safe: {make_printable(found.pairs[0])}"
     if found.since:
         yield f'- upgrade: pip install "transformers>={found.since}", which loads buffers under ZeRO-3, and check again'
     if found.fixed:
-        yield f"- or keep these versions and use the fixed loader, right here: copy {FIXED_LOADER} next to your script,"
+        yield f"- or keep these versions and use the fixed loader, which helps here: copy {FIXED_LOADER} next to your script,"
         yield "  and before from_pretrained, on every rank:"
         yield "    import zero3_buffers"
         yield "    zero3_buffers.install()"

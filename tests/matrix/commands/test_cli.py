@@ -146,7 +146,7 @@ def test_no_interpreter_is_an_environment_failure(tmp_path: Path, arguments: tup
     assert done.returncode == 3
     assert done.stderr.splitlines() == [
         f"error: {tmp_path / 'none'} could not be measured:",
-        "it cannot be run (No such file or directory): --python names an interpreter, as in FOLDER/bin/python",
+        "it cannot be run (No such file or directory): --python must be an interpreter, such as FOLDER/bin/python",
     ]
 
 

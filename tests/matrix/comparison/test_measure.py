@@ -275,8 +275,8 @@ def test_a_plan_comes_back_as_it_was() -> None:
         ('"role": "base"', '"role": "basis"', "role"),
         ('"role": "base"', '"role": "base-again"', "rerun"),
         ('"role": "base-other"', '"role": "base"', "twice"),
-        ('"role": "head"', '"role": "newest"', "neither base and head"),
-        ('"name": "pair"', '"name": "../pair"', "valid name of a folder"),
+        ('"role": "head"', '"role": "newest"', "must have base and head"),
+        ('"name": "pair"', '"name": "../pair"', "valid folder name"),
         (f'"head_sha": "{NEW}"', '"head_sha": "main"', "40 hexadecimal"),
         (f"@{NEW}", "@main", "not a pin"),
         ("git+https://", "git+ssh://", "not a pin"),
@@ -295,7 +295,7 @@ def test_a_bad_plan_is_refused(old: str, new: str, problem: str) -> None:
 
 
 def test_two_duels_of_one_name_are_refused() -> None:
-    with pytest.raises(BadPlanError, match="one name"):
+    with pytest.raises(BadPlanError, match="two jobs have the same name"):
         plan_from_json(plan_to_json(replace(PLAN, jobs=(PAIR, PAIR))))
 
 

@@ -39,7 +39,7 @@ def test_every_value_right_is_safe() -> None:
     assert words(found).splitlines() == [
         f"SAFE: {MINE}",
         "with transformers 5.5.4, deepspeed 0.19.8, torch 2.13.0; 2 ranks, cpu",
-        "measured tiny: 35,232 of 671,026,404,352 parameters, 1 buffer site, all there are",
+        "measured tiny: 35,232 of 671,026,404,352 parameters, 1 buffer site (all of them)",
         "from_pretrained: every value right on every rank",
         "save_pretrained: every value right on every rank",
     ]
@@ -90,17 +90,17 @@ def unsaved() -> Cell:
 def test_a_save_that_fails_without_zero3_too_does_not_hide_what_the_fix_does_for_the_load() -> None:
     found = unsaved()
     assert told(found).since == "5.6.0"
-    assert "look at what save_pretrained says first" in words(told(found))
+    assert "look at the output of save_pretrained first" in words(told(found))
     wrong = replace(found.cases[3], findings=(finding(),))
     assert told(replace(found, cases=(*found.cases[:3], wrong))).since == ""
     assert told(replace(found, cases=found.cases[:3])).since == "", "whose save was not checked"
 
 
 def test_a_pair_that_was_measured_right_is_named_and_a_safe_model_needs_none() -> None:
-    assert "measured right: transformers-5.6.0\n" in words(
+    assert "known to be safe: transformers-5.6.0\n" in words(
         told(measured(Verdict.CORRUPT), "transformers-5.6.0", "other")
     )
-    assert "measured right" not in words(told(measured(Verdict.PASS), "transformers-5.6.0"))
+    assert "known to be safe" not in words(told(measured(Verdict.PASS), "transformers-5.6.0"))
 
 
 def with_error(verdict: Verdict, error: Failure) -> Cell:
@@ -185,5 +185,5 @@ def test_many_wrong_sites_stay_a_few_lines() -> None:
     wrong = measured(Verdict.CORRUPT)
     many = tuple(finding(f"layers.{n}.bias", site=f"Router{n}.bias") for n in range(50))
     text = words(told(replace(wrong, cases=(replace(wrong.cases[0], findings=many), *wrong.cases[1:]))))
-    assert "  and 42 more; --json has all of them" in text
+    assert "  and 42 more; --json lists all" in text
     assert isinstance(wrong.cases[0], Case)

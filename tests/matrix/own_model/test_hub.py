@@ -82,7 +82,7 @@ DEEP = ('{"a":' * 700 + "1" + "}" * 700).encode()
         (
             HTTPStatus.UNAUTHORIZED,
             2,
-            "is gated or private, or does not exist: set HF_TOKEN to a token that may read it",
+            "is gated or private, or does not exist: set HF_TOKEN to a token that can read it",
         ),
         (HTTPStatus.FORBIDDEN, 2, "set HF_TOKEN"),
         (HTTPStatus.NOT_FOUND, 2, "does not exist, or has no config.json: check the name, or download the config.json"),
@@ -92,7 +92,7 @@ DEEP = ('{"a":' * 700 + "1" + "}" * 700).encode()
         (b" " * (4 << 20) + b"{}", 2, "config.json of org/My-Model.1 is not the configuration of a model: it has more"),
         (DEEP, 2, "it is nested more than 100 deep"),
         (b"<html>", 2, "it is not JSON"),
-        ({"weights": 3}, 2, "it names no model_type"),
+        ({"weights": 3}, 2, "it has no model_type"),
     ],
     ids=str,
 )
@@ -115,7 +115,7 @@ def test_offline_no_hub_is_asked(hub: Hub, monkeypatch: pytest.MonkeyPatch, vari
 def test_without_a_network_it_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving({}) as nobody_any_more:
         monkeypatch.setenv("HF_ENDPOINT", nobody_any_more)
-    with pytest.raises(MatrixError, match=r"could not be asked.*hf download org/model config\.json") as caught:
+    with pytest.raises(MatrixError, match=r"did not answer.*hf download org/model config\.json") as caught:
         find_source("org/model")
     assert caught.value.exit_code == 3
 
@@ -129,7 +129,7 @@ def test_a_hub_that_somebody_could_read_along_is_not_asked(monkeypatch: pytest.M
 def test_code_of_a_hub_is_never_downloaded(hub: Hub) -> None:
     with hub({PATH: WITH_CODE}, []):
         assert find_source("org/My-Model.1").folder == ""
-        with pytest.raises(MatrixError, match=r"code is not downloaded: `hf download org/My-Model.1 "):
+        with pytest.raises(MatrixError, match=r"no code is downloaded here: `hf download org/My-Model.1 "):
             find_source("org/My-Model.1", trusted=True)
     with hub({PATH: LLAMA}, []):
         assert find_source("org/My-Model.1", trusted=True).folder == ""
