@@ -204,3 +204,17 @@ def chaos(session: nox.Session) -> None:
     session.env.update(build_uv_variables(os.environ))
     session.install("-r", "pyproject.toml", "--group", "test", silent=True)
     session.run("python", "-m", "pytest", "-m", "chaos", *session.posargs)
+
+
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Look up public advisories of the packages that workflows install by hash; says so where nobody answers."""
+    session.env.update(build_uv_variables(os.environ))
+    session.install("pip-audit", silent=True)
+    report = Path(session.create_tmp()) / "advisories.json"
+    report.unlink(missing_ok=True)
+    requirements = ("--requirement", ".ci/requirements.txt", "--require-hashes", "--disable-pip")
+    shown = ("--format", "json", "--output", str(report), "--progress-spinner", "off")
+    # It ends with 1 for a vulnerability and for a service that does not answer: the report tells them apart.
+    session.run("pip-audit", "--vulnerability-service", "osv", *requirements, *shown, silent=True, success_codes=[0, 1])
+    session.run("python", "-m", "bot.dev.advisories", str(report))
