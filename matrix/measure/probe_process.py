@@ -97,9 +97,24 @@ def _arguments(job: Job, interpreter: Path, folder: Path, sandbox: Sandbox | Non
 
 
 def _variables(setup: Setup, folder: Path) -> dict[str, str]:
-    """Returns the probe's variables: this project alone on the path, no hub, and none of an outer launcher's."""
+    """Returns the probe's variables: `matrix` alone on the path, no hub, and none of an outer launcher's."""
     outer = setup.sandbox.variables(os.environ, folder) if setup.sandbox else os.environ
     kept = {name: value for name, value in outer.items() if name not in _LAUNCHER}
     # What a killed probe leaves behind is deleted with the folder.
-    own = {"TMPDIR": str(folder), "HF_MODULES_CACHE": str(folder / "modules"), "PYTHONPATH": str(setup.root)}
+    own = {
+        "TMPDIR": str(folder),
+        "HF_MODULES_CACHE": str(folder / "modules"),
+        "PYTHONPATH": str(_stage(setup.root, folder)),
+    }
     return {**kept, **own, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def _stage(root: Path, folder: Path) -> Path:
+    """Makes a folder in `folder` that holds `matrix` of `root` and nothing else, and returns it.
+
+    What is installed next to `matrix` is the host's: it would be imported in place of what is measured.
+    """
+    stage = folder / "only-matrix"
+    stage.mkdir()
+    (stage / "matrix").symlink_to((root / "matrix").absolute())
+    return stage

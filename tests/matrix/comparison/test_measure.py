@@ -233,10 +233,11 @@ def test_commits_from_before_the_folder_of_checks_have_the_first_two(tmp_path: P
 def test_this_projects_own_commits_measure_with_their_own_probe(tmp_path: Path) -> None:
     side = PlannedRevision(Role.NEWEST, project(tmp_path / "project"))
     machine = Machine(tmp_path, Sandbox(Isolation.NONE), ComparisonJob("newest", (side,), NAMES))
-    path = tmp_path / "path"
-    machine.sides[Role.NEWEST].acts(f"Path({str(path)!r}).write_text(os.environ['PYTHONPATH']); {EVERY_CASE}")
+    model = tmp_path / "model"
+    copied = f"Path({str(model)!r}).write_text(Path(os.environ['PYTHONPATH'], 'matrix', 'model.py').read_text())"
+    machine.sides[Role.NEWEST].acts(f"{copied}; {EVERY_CASE}")
     cell = machine.run()["newest"]
-    assert (Path(path.read_text()) / "matrix" / "model.py").read_text() == "changed = True"
+    assert model.read_text() == "changed = True"
     assert cell.probe != compute_probe_hash()
 
 
