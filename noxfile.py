@@ -43,7 +43,7 @@ ASKED = re.findall(r"zero3_matrix\(([^()]+)\)", " ".join(sys.argv[1:]))
 
 
 def host_python(session: nox.Session) -> str:
-    """The interpreter of the session `host`, in which this project is installed."""
+    """Returns the interpreter of the session `host`, in which this project is installed."""
     return str(Path(session.cache_dir).parent / "host" / "bin" / "python")
 
 
@@ -111,7 +111,7 @@ def report(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False, requires=["host"])
 def catalog(session: nox.Session) -> None:
-    """Discover which architectures of every version bear buffers, write catalog.lock.json, and name new releases."""
+    """Discover which architectures of every version have buffers, write catalog.lock.json, and name new releases."""
     venvs = ("--venvs", str(Path(session.cache_dir).parent / "catalog"))
     session.run(host_python(session), "-m", "matrix", "catalog", *venvs, *session.posargs, external=True)
 

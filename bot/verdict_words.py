@@ -45,4 +45,4 @@ def describe_tensors(tensors: Tensors) -> str:
 
 def describe_reported(*, reported_missing: bool) -> str:
     """Says whether the loader reported a tensor as missing."""
-    return "the loader listed it as missing" if reported_missing else "the loader did not say so"
+    return "the loader reported it as missing" if reported_missing else "the loader did not report it"

@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime
 
 
 def now() -> datetime:
-    """The moment, in UTC."""
+    """Returns the current time, in UTC."""
     return datetime.now(UTC)
 
 
 def today() -> date:
-    """The day, in UTC, as the folders of nightly runs are named."""
+    """Returns the current date, in UTC, as the folders of nightly runs are named."""
     return now().date()

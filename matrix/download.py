@@ -49,7 +49,7 @@ class FileTooLargeError(DownloadError):
 
 
 def fetch(address: str, *, limit: int = LIMIT, token: str = "") -> bytes:
-    """Downloads the file at `address`: https, or http on this machine, at most `limit` bytes; no redirect leads out of that.
+    """Downloads the file at `address`: https, or http on this machine, at most `limit` bytes; redirects obey that too.
 
     The `token` is sent to the host of `address` only, whatever a redirect says; without one, nothing that could prove
     who asks is sent. Raises AddressError, StatusError, FileTooLargeError and DownloadError.

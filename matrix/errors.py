@@ -13,7 +13,7 @@ CANCELLED = 130
 
 
 def closest(name: str, known: Sequence[str]) -> tuple[str, ...]:
-    """At most three of `known`: those that begin with `name` first, then those that hold it or are spelled like it.
+    """Returns at most three of `known`: those that begin with `name` first, then those that hold it or are spelled like it.
 
     Case and a glob's stars do not count; an id such as `model_type:ClassName` may match by either part.
     """
@@ -35,12 +35,12 @@ class MatrixError(Exception):
     exit_code: ClassVar[int] = USAGE
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How another process tells it: not by `__init__`, whose arguments are not those of the message."""
+        """Makes copies for other processes without `__init__`, whose arguments are not those of the message."""
         return _once_more, (type(self), *self.args), vars(self) or None
 
 
 class UnknownNameError(MatrixError):
-    """One or more names that nothing goes by; says the close matches of each."""
+    """One or more unknown names; the message has the close matches of each."""
 
     def __init__(self, what: str, names: Iterable[str], known: Iterable[str]) -> None:
         self.what, self.names, self.known = what, tuple(names), tuple(known)
@@ -91,7 +91,7 @@ class NotEnoughGpusError(MatrixError):
 
 
 class WorldSizeError(MatrixError):
-    """A world of one rank: ZeRO-3 shards nothing there, so the check would say nothing."""
+    """A world of one rank: ZeRO-3 shards nothing there, so a check would prove nothing."""
 
     def __init__(self, world_size: int) -> None:
         super().__init__(f"--world-size {world_size}: ZeRO-3 needs at least 2 ranks to shard anything")
@@ -134,7 +134,7 @@ class NoResultsError(MatrixError):
 
 
 class NoHistoryError(MatrixError):
-    """A folder that is not there, so no history either."""
+    """A folder that does not exist, so it is not a history."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -143,7 +143,7 @@ class NoHistoryError(MatrixError):
 
 
 class UnknownSourceError(MatrixError):
-    """Something that advice cannot be taken from."""
+    """A path that advice cannot be read from."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(
@@ -176,7 +176,7 @@ class BusyError(MatrixError):
 
 
 class EnvironmentFailedError(MatrixError):
-    """The pins cannot be installed or imported: nothing was measured, which is nobody's regression."""
+    """The pins cannot be installed or imported: nothing was measured, so it is never a regression."""
 
     exit_code = INFRASTRUCTURE
 
@@ -186,7 +186,7 @@ class EnvironmentFailedError(MatrixError):
 
 
 class NoIndexError(MatrixError):
-    """The index of packages does not answer, or has no such package."""
+    """The package index does not answer, or does not have the package."""
 
     exit_code = INFRASTRUCTURE
 
@@ -225,7 +225,7 @@ class SandboxError(MatrixError):
 
 
 class BadMessageError(MatrixError):
-    """The probe said something that no probe says: code under test forged it, or is of another version."""
+    """The probe sent an invalid message: code under test forged it, or its version differs."""
 
     exit_code = INFRASTRUCTURE
 
@@ -234,7 +234,7 @@ class BadMessageError(MatrixError):
 
 
 class GitError(MatrixError):
-    """git could not do what it was asked for."""
+    """A git command failed."""
 
     exit_code = INFRASTRUCTURE
 
@@ -243,7 +243,7 @@ class GitError(MatrixError):
 
 
 class BadPlanError(MatrixError):
-    """A plan that nothing may be measured by."""
+    """A plan that is not valid, so nothing is measured."""
 
     def __init__(self, name: str, problem: str, command: str) -> None:
         super().__init__(f"not a valid {name}: {problem}; `{command}` writes one")

@@ -35,19 +35,18 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """What the host asks of the probe. `timeout` is in seconds per task, `confirmations` counts reruns of a red case,
-    of which some need fewer (`Case.believed`).
-
-    Instead of architectures and tasks it may have a `target`: all cases of one model that only the probe can identify.
-    """
+    """What the host asks of the probe: the tasks, or all cases of one `target`."""
 
     architectures: tuple[Architecture, ...]
     tasks: tuple[Task, ...]
     device: Device
     world_size: int = 2
     timeout: float = 120.0
+    """Seconds for each task."""
     confirmations: int = 2
+    """Reruns of a failing case, of which some need fewer (`Case.believed`)."""
     target: Source | None = None
+    """A user's model, which only the probe can identify; then there are no architectures and tasks."""
 
     @classmethod
     def from_json(cls, text: str) -> "Job":

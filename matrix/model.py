@@ -121,21 +121,22 @@ class Device(StrEnum):
 
 @dataclass(frozen=True)
 class Source:
-    """A model that is not in the catalog, and where it comes from.
-
-    `config` holds the values of its configuration file. Without it, `name` is `module:ClassName`, which is looked for in
-    `paths` too, a model type, or `model_type:ClassName`. `folder` is set only where its code may run. `label`
-    distinguishes models of one class. With `full` the model keeps its sizes. `tiny` holds the values that the probe
-    chose in place of `config`.
-    """
+    """A model that is not in the catalog, and where it comes from."""
 
     name: str = ""
+    """`module:ClassName`, a model type, or `model_type:ClassName`; used where `config` is empty."""
     config: Mapping[str, Any] = field(default_factory=dict)
+    """The values of its config.json."""
     folder: str = ""
+    """The folder of its own code, set only where that code may run."""
     paths: tuple[str, ...] = ()
+    """Further folders in which the module of `name` is looked for."""
     label: str = ""
+    """Distinguishes several models of one class."""
     full: bool = False
+    """Whether the model keeps its sizes instead of being made tiny."""
     tiny: Mapping[str, Any] = field(default_factory=dict)
+    """The values that the probe chose in place of `config`."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> "Source | None":
@@ -177,35 +178,40 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Finding:
-    """One tensor that is wrong in one way, on `ranks`.
-
-    `site` is the module class and the name inside it. `expected` and `actual` quote the first wrong elements as the
-    lowest wrong rank holds them; `elements` is the number of wrong ones and of all. `detail` says what values cannot:
-    two shapes, two dtypes, or the tensor whose sentinel this is.
-    """
+    """One tensor that is wrong in one way, on one or several ranks."""
 
     __pydantic_config__: ClassVar[dict[str, bool]] = _FINITE
 
     tensor: str
+    """Its name in the state dict."""
     what: What
     site: str
+    """The module class and the name inside it, such as `Router.bias`."""
     kind: Kind
     ranks: tuple[int, ...]
     reported_missing: bool
+    """Whether the loader named the tensor as missing."""
     expected: tuple[Scalar, ...] = ()
+    """The right values of the first wrong elements."""
     actual: tuple[Scalar, ...] = ()
+    """What the lowest wrong rank has in their place."""
     elements: tuple[int, int] = (0, 0)
+    """The number of wrong elements, and of all."""
     detail: str = ""
+    """What values cannot say: two shapes, two dtypes, or the tensor whose value this is."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why nothing, or not all, could be measured: an exception with its deepest upstream frame."""
+    """Why nothing, or not all, could be measured: an exception, or how a rank ended."""
 
     type: str
+    """The class of the exception, or what happened to a process, such as one of DIED."""
     message: str
     frame: str = ""
+    """The deepest frame of an upstream package, as `file.py:line in function`."""
     ranks: tuple[int, ...] = ()
+    """The ranks that it happened on; empty where it did not happen on a rank."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,7 @@ class Tensors:
     buffers: int = 0
     parameters: int = 0
     nonpersistent: int = 0
+    """Buffers that are not in the checkpoint."""
 
 
 class CaseKey(NamedTuple):
@@ -234,11 +241,7 @@ DIED: Final = ("RankKilled", "RankDied", "Hang")
 
 @dataclass(frozen=True)
 class Case:
-    """The verdict of one case and its evidence.
-
-    `confirmed` is (k, n): k of n runs gave this verdict. `seconds` is the wall time of the case, `load_seconds` the
-    part of it inside `from_pretrained` and `save_pretrained`, both of the slowest rank.
-    """
+    """The verdict of one case and its evidence."""
 
     __pydantic_config__: ClassVar[dict[str, bool]] = _FINITE
 
@@ -250,16 +253,19 @@ class Case:
     findings: tuple[Finding, ...] = ()
     error: Failure | None = None
     confirmed: tuple[int, int] = (1, 1)
+    """(k, n): k of n runs gave this verdict."""
     seconds: float = 0.0
+    """Wall time, of the slowest rank."""
     load_seconds: float = 0.0
+    """The part of `seconds` inside `from_pretrained` and `save_pretrained`."""
 
     @cached_property
     def key(self) -> CaseKey:
-        """What names this case inside its cell."""
+        """The key that identifies this case inside its cell."""
         return CaseKey(self.architecture, self.loader, self.check)
 
     def believed(self, confirmations: int) -> bool:
-        """Whether it need not be measured again: it passes, was decided without ranks, or failed in enough reruns.
+        """Returns whether it is measured enough: it passes, was decided without ranks, or failed in enough reruns.
 
         One rerun is enough for runs that disagree, which stay flaky, and for an exception that is raised again. Wrong
         values, hangs and ranks that died have to show in `confirmations` reruns.
@@ -284,21 +290,22 @@ class EnvironmentInfo:
     world_size: int
     hardware: str
     packages: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The versions of further packages that decide a result, by name."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """The wall time of a cell in seconds; `load_seconds` were spent inside from_pretrained and save_pretrained.
-
-    `rss_mb` is the most memory that a rank held, in MiB.
-    """
+    """The wall time of a cell in seconds, and its memory."""
 
     __pydantic_config__: ClassVar[dict[str, bool]] = _FINITE
 
     seconds: float = 0.0
     import_seconds: float = 0.0
+    """One import of the packages."""
     load_seconds: float = 0.0
+    """The part inside `from_pretrained` and `save_pretrained`."""
     rss_mb: float = 0.0
+    """Peak memory of a rank, in MiB."""
 
     def __add__(self, later: "Timing") -> "Timing":
         """Adds the times of the later part of a cell that was measured in two parts."""
@@ -312,21 +319,23 @@ class Timing:
 
 @dataclass(frozen=True)
 class Cell:
-    """All cases of one environment.
-
-    `planned` counts the cases that were asked for; `complete` is False when the file has no `end` record: the cell
-    was cut short, and what is not in `cases` is untested. `error` says why the environment could not be measured.
-    """
+    """All cases of one environment."""
 
     environment: EnvironmentInfo
     catalog: str
+    """A digest of the catalog, or of the user's model."""
     probe: str
+    """A digest of the code that measured."""
     started: str
+    """When it started, in ISO 8601 and UTC."""
     planned: int
+    """The number of cases that were asked for."""
     cases: tuple[Case, ...] = ()
     complete: bool = False
+    """False when the file has no `end` record: the cell was cut short, and a case that is not in `cases` is untested."""
     timing: Timing = Timing()
     error: Failure | None = None
+    """Why the environment could not be measured."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 
 def parse_version(text: str) -> Version | None:
-    """Parses a version; returns None for what is none, such as a branch."""
+    """Parses a version; returns None for anything else, such as a branch."""
     try:
         return Version(text)
     except InvalidVersion:
@@ -19,7 +19,7 @@ def parse_version(text: str) -> Version | None:
 
 @lru_cache(1024)  # few versions, sorted time and again
 def version_key(text: str) -> tuple[bool, Version, str]:
-    """Sorts versions, the oldest first; what is no version comes before all of them, sorted as text."""
+    """Returns a sort key: versions from old to new, after anything that is not a version, which is sorted as text."""
     version = parse_version(text)
     return (True, version, "") if version else (False, Version("0"), text)
 
@@ -30,6 +30,6 @@ def sort_versions(versions: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_release(text: str) -> bool:
-    """Whether `text` is a version that an index has: no development version, and without a build's local part."""
+    """Returns whether `text` is a version that an index can have: not a development version, and without a local part."""
     version = parse_version(text)
     return version is not None and not version.is_devrelease and version.local is None

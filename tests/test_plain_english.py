@@ -25,6 +25,8 @@ DOCUMENTS = [
 ]
 ERRORS = sorted(ROOT.glob("bot/**/errors.py"))
 SOURCES = [ROOT / "noxfile.py", *sorted(ROOT.glob("matrix/**/*.py"))]
+COMMANDS = ("commands", "noxfile.py", "__main__.py", "screenshots.py")
+"""Where docstrings are help, in the imperative as git's and nox's."""
 DATA = sorted(ROOT.glob("matrix/**/*.toml"))
 TEMPLATES = sorted(file for kind in ("j2", "js") for file in ROOT.glob(f"bot/templates/**/*.{kind}"))
 
@@ -66,6 +68,37 @@ def test_help(app: typer.Typer) -> None:
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_texts_of_sources(file: Path) -> None:
     assert not [text for text in list_texts(file.read_text(encoding="utf-8")) if STRANGE.search(text)]
+
+
+def list_functions(node: ast.AST) -> Iterator[ast.FunctionDef]:
+    """Yields the public functions and methods in a module, but for properties, which are described like fields."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            yield from list_functions(child)
+        if isinstance(child, ast.FunctionDef) and not child.name.startswith("_"):
+            yield from [child] * (not any("property" in ast.unparse(kind) for kind in child.decorator_list))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        file
+        for package in ("matrix", "bot")
+        for file in sorted(ROOT.glob(f"{package}/**/*.py"))
+        if not {*COMMANDS} & {*file.parts}
+    ],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
+def test_docstrings_begin_with_a_verb(file: Path) -> None:
+    texts = (ast.get_docstring(found) for found in list_functions(ast.parse(file.read_bytes())))
+    assert not [text for text in texts if text and not re.match(r"[A-Z][a-z]+s\b", text)]
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_docstrings(file: Path) -> None:
+    nodes = (node.value for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.Expr))
+    texts = (re.sub("`[^`]*`", "", str(node.value)) for node in nodes if isinstance(node, ast.Constant))
+    assert not [text for text in texts if STRANGE.search(text)]
 
 
 @pytest.mark.parametrize("file", DATA, ids=lambda file: file.name)

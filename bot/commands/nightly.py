@@ -97,4 +97,6 @@ def track_command() -> None:
     branch.fetch()
     with open_history(branch.folder) as history:
         now = read_nightly_state(history, today, settings.nightly.oldest)
-    actions.log_verbatim(update_issue(github, context.project, now) if now else "There is no nightly run yet.")
+    actions.log_verbatim(
+        update_issue(github, context.project, now) if now else "There are no records of a nightly run yet."
+    )

@@ -96,16 +96,16 @@ def find_doubts(
     of = f"of {count(counted.expected, 'architecture')}"
     reasons: list[tuple[object, Sentence]] = [
         (comparison.detector, (clean_words(comparison.detector),)),
-        (_uncontrolled(comparison, facts), (f"the control, the {ROLES[Role.LAST_BROKEN]}, was not measured",)),
+        (_uncontrolled(comparison, facts), (f"the control ({ROLES[Role.LAST_BROKEN]}) was not measured",)),
         (not counted.measured, ("nothing was measured",)),
         (failed, (f"{join_words(failed)} could not be measured",)),
         (missing, (f"{missing:,} {of} {'was' if missing == 1 else 'were'} not measured",)),
         (rejected, (f"{count(len(rejected), 'result')} could not be used",)),
         (facts.failed_jobs, (f"{count(len(facts.failed_jobs), 'job')} ended without a result",)),
         (flaky, (f"reruns of {flaky:,} {of} disagree",)),
-        (facts.uncovered, ("the catalog has no architecture of what it changes",)),
-        (facts.measuring_edit, (*facts.measuring_edit, ", so its results could say anything")),
-        (facts.selector, ("only ", Code(" ".join(facts.selector)), " was asked for")),
+        (facts.uncovered, ("the catalog has no architecture for the changed code",)),
+        (facts.measuring_edit, (*facts.measuring_edit, ", so its results cannot be trusted")),
+        (facts.selector, ("only ", Code(" ".join(facts.selector)), " was measured, as requested")),
     ]
     return [sentence for holds, sentence in reasons if holds]
 
@@ -170,7 +170,7 @@ def _not_worse(counted: OutcomeCounts) -> str:
     of = f"of {count(counted.measured, 'architecture')}"
     was = "was broken before and still is" if broken == 1 else "were broken before and still are"
     if fixed:
-        rest = f"; {broken:,} {was}." if broken else f" and breaks none: {checks} measured."
+        rest = f"; {broken:,} {was}." if broken else f" and breaks none ({checks} measured)."
         return f"This change fixes {fixed:,} {of} under ZeRO-3{rest}"
     if broken:
         return f"Nothing changes under ZeRO-3: {broken:,} {of} {was} ({checks} measured)."

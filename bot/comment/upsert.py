@@ -100,11 +100,11 @@ def decide_action(existing: Sequence[Comment], login: str, new: CommentState, bo
 
 def _outdated(old: CommentState | None, new: CommentState) -> str:
     if old and old.age > new.age:
-        return f"the comment already reports the newer run {old.run}, attempt {old.attempt}"
+        return f"it already reports the newer run {old.run}, attempt {old.attempt}"
     return ""
 
 
 def _quiet(old: CommentState | None, new: CommentState) -> str:
     if old and old.muted:
-        return "the comment is muted"
-    return "the comment says this already" if old and old.digest == new.digest else ""
+        return "it is muted"
+    return "it already says this" if old and old.digest == new.digest else ""

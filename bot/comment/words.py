@@ -14,8 +14,8 @@ from matrix.text import join_lines
 ROLES: Mapping[Role, str] = {
     Role.BASE: "base",
     Role.HEAD: "head",
-    Role.BASE_RERUN: "base, again",
-    Role.HEAD_RERUN: "head, again",
+    Role.BASE_RERUN: "rerun of base",
+    Role.HEAD_RERUN: "rerun of head",
     Role.BASE_OTHER: "base with the other package's older release",
     Role.HEAD_OTHER: "head with the other package's older release",
     Role.NEWEST: "newest release",

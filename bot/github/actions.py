@@ -34,7 +34,7 @@ OUTPUT_LIMIT: Final = 1024 * 1024
 SUMMARY_LIMIT: Final = 1024 * 1024
 """Bytes of a step's summary. GitHub drops a longer one as a whole."""
 
-_CUT: Final = "\n\n(cut here: a step summary holds no more)\n"
+_CUT: Final = "\n\n(cut off here: the step summary is full)\n"
 
 
 class EnvironmentVariableError(MatrixError):
@@ -42,8 +42,8 @@ class EnvironmentVariableError(MatrixError):
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__(
-            f"not set, or not usable: {', '.join(names)}. GitHub Actions sets GITHUB_* itself except for GITHUB_TOKEN, "
-            "which the step's `env` must name; docs/install.md lists the rest"
+            f"not set, or not usable: {', '.join(names)}. GitHub Actions sets GITHUB_* itself, except GITHUB_TOKEN: "
+            "set that in the `env` of the step. docs/install.md lists the other variables"
         )
 
 
@@ -51,7 +51,9 @@ class OutputTooLargeError(MatrixError):
     """An output is larger than GitHub takes from a job."""
 
     def __init__(self, name: str, size: int) -> None:
-        super().__init__(f"output {name!r} takes {size:,} bytes as UTF-16, GitHub takes {OUTPUT_LIMIT:,} from a job")
+        super().__init__(
+            f"output {name!r} has {size:,} bytes as UTF-16, but GitHub accepts at most {OUTPUT_LIMIT:,} from a job"
+        )
 
 
 @dataclass(frozen=True)

@@ -45,5 +45,5 @@ def _capped(response: requests.Response, limit: int) -> bytes:
     for chunk in response.iter_content(_CHUNK):
         content += chunk
         if len(content) > limit:
-            raise TooLargeError(_DOING, f"it has more than {limit:,} bytes, which is the limit")
+            raise TooLargeError(_DOING, f"it has more than the limit of {limit:,} bytes")
     return bytes(content)

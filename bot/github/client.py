@@ -162,7 +162,7 @@ class GitHub(GitHubReader):
             created = post()
             # A wrong login would never find its own comments again, and write a new one every time.
             if created.author.lower() != self.login.lower():
-                raise WrongLoginError(doing, f"it was written as {created.author!r}, not as {self.login!r}")
+                raise WrongLoginError(doing, f"the author is {created.author!r}, not {self.login!r}")
             first = (find() if again else None) or created
             if first.id != created.id:
                 # Gone already: the answer to an earlier deletion was lost.

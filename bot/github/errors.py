@@ -9,29 +9,29 @@ class GitHubError(MatrixError):
     """GitHub rejected a request, or its answer is of no use. `doing` says what the bot was about to do."""
 
     exit_code = INFRASTRUCTURE
-    advice: ClassVar[str] = "if https://www.githubstatus.com has nothing on it, this is a bug of the bot: report it"
+    advice: ClassVar[str] = "if https://www.githubstatus.com shows no problem, this is a bug in the bot: report it"
 
     def __init__(self, doing: str, said: str) -> None:
         self.said = said
-        super().__init__(f"GitHub, {doing}: {said}; {self.advice}")
+        super().__init__(f"error from GitHub while {doing}: {said}; {self.advice}")
 
 
 class RateLimitedError(GitHubError):
     """A rate limit, primary or secondary, ends later than the bot may wait."""
 
-    advice = "nothing was lost, run this job again later; a GitHub App has the highest limits"
+    advice = "nothing was lost: run this job again later. A GitHub App has the highest limits"
 
 
 class WrongLoginError(GitHubError):
     """The bot wrote under another name than it expects: it would not find its comment, and write another each time."""
 
-    advice = "set the variable ZERO3_LOGIN, or `login` in bot/settings.toml, to the name that the comment has"
+    advice = "set the variable ZERO3_LOGIN, or `login` in bot/settings.toml, to the account that wrote the comment"
 
 
 class NotFoundError(GitHubError):
     """404 or 410: it does not exist, was deleted, or this token has no access to it."""
 
-    advice = "check the name and number; a private or deleted one looks the same to a token without access"
+    advice = "check the name and the number. GitHub says the same when this token has no access"
 
 
 class ForbiddenError(GitHubError):
@@ -43,21 +43,19 @@ class ForbiddenError(GitHubError):
 class TooLongError(GitHubError):
     """422 because a text is longer than GitHub takes."""
 
-    advice = "shorten it: GitHub takes 65,536 characters, the bot's own limit is lower"
+    advice = "shorten it: GitHub accepts 65,536 characters, and the bot's own limit is lower"
 
 
 class ExpiredTokenError(GitHubError):
     """401: the token has expired, was revoked, or never was one."""
 
-    advice = (
-        "a job's token ends with the job and an installation's after an hour: run this job again, or renew the secret"
-    )
+    advice = "a job's token expires with the job, and an app's after an hour: run this job again, or renew the secret"
 
 
 class UnreachableError(GitHubError):
     """5xx, a timeout or a dropped connection, in every try. A write may or may not have arrived."""
 
-    advice = "see https://www.githubstatus.com, then run this job again: the bot finds what it had already written"
+    advice = "see https://www.githubstatus.com, then run this job again: the bot does not write anything twice"
 
 
 class TooLargeError(GitHubError):

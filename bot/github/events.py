@@ -20,7 +20,7 @@ class EventError(MatrixError):
     """The payload does not fit its event; says what is wrong, without its values."""
 
     def __init__(self, name: str, problems: str) -> None:
-        super().__init__(f"the payload of the event {make_visible(name)!r} cannot be used: {problems}")
+        super().__init__(f"cannot use the event {make_visible(name)!r}: {problems}")
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,11 @@ _EVENTS: Final[Mapping[str, type[Event]]] = {
     "issue_comment": CommentEvent,
     "workflow_dispatch": DispatchEvent,
 }
+
+
+def name_event(kind: type[object]) -> str:
+    """Returns what GitHub calls a kind of event."""
+    return next(name for name, known in _EVENTS.items() if known is kind)
 
 
 def parse_event(name: str, payload: bytes) -> Event:

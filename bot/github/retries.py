@@ -93,7 +93,7 @@ class Retries:
             except _FAILURES as failure:
                 self._wait(doing, failure, attempt, repeatable=repeatable)
             except _BEYOND_UNDERSTANDING as error:
-                raise GitHubError(doing, f"an answer that makes no sense ({type(error).__name__})") from error
+                raise GitHubError(doing, f"the answer is not valid ({type(error).__name__})") from error
 
     def before_write(self) -> None:
         """Waits until `pause` seconds have passed since the last write."""
@@ -130,12 +130,12 @@ def to_github_error(doing: str, failure: _Failure, wait: float = 0.0) -> GitHubE
     It holds no address and no header: those of an artifact are signed, and a header may hold the token.
     """
     if isinstance(failure, StaleReadError):
-        return GitHubError(doing, "it still shows something else than was written")
+        return GitHubError(doing, "GitHub does not show what was written")
     if isinstance(failure, RequestException):
         return UnreachableError(doing, f"no answer ({type(failure).__name__})")
     said = f"{_message(failure)} ({failure.status})"
     if _limited(failure):
-        return RateLimitedError(doing, f"{said}, for another {wait:.0f} seconds")
+        return RateLimitedError(doing, f"{said}; the limit ends in {wait:.0f} seconds")
     if failure.status >= 500:
         return UnreachableError(doing, said)
     if failure.status == 422 and any(words in said.lower() for words in _TOO_LONG):

@@ -66,9 +66,7 @@ def find_affected(change: Change, models: ModelGraph | None = None) -> Affected:
     table = find_rules(change.repository)
     touched = [place for file in change.files for place in _touched(file, table)]
     if not change.complete:
-        unseen = (
-            f"GitHub lists {len(change.files)} of {change.total} changed files, the contents of the others are unknown"
-        )
+        unseen = f"GitHub lists {len(change.files)} of {change.total} changed files: the others are unknown"
         touched.append(Touched("", "", None, unseen))
     folders = {place.model for place in touched if place.model}
     return Affected(

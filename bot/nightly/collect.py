@@ -88,7 +88,7 @@ def _check_files(
     """Yields the name and content of each file, and what is wrong with it in words, empty where nothing is."""
     asked = {plan.name(cell): cell for cell in plan.of(shard)}
     for name, content in files.items():
-        problem = "is of a cell that this machine was not asked for"
+        problem = "is for a cell that was not planned for this machine"
         if name in asked:
             problem = _find_problem(asked[name], content, expected)
         yield name, content, problem
@@ -107,21 +107,22 @@ def _find_other_environment(plan: NightlyPlan, asked: NightlyCell, cell: Cell) -
     info = cell.environment
     own = (plan.name(asked), plan.device, plan.device.backend, WORLD_SIZE)
     if (info.id, info.device, info.backend, info.world_size) != own:
-        yield "is of another cell than its name says"
-    yield from find_input_changes(asked.environment, cell, Digests(plan.catalog, plan.probe))
+        yield "is for another cell than its name says"
+    for change in find_input_changes(asked.environment, cell, Digests(plan.catalog, plan.probe)):
+        yield f"was measured with other inputs than planned: {change}"
     if other := find_unplanned_package(info, asked.environment.pins):
-        yield f"was measured with another {other} than the plan's"
+        yield f"was measured with another {other} than planned"
     if not _TIME.fullmatch(cell.started) or len(info.hardware) > NAME_LIMIT or not is_possible(cell.timing):
-        yield "does not say when and on what it was measured"
+        yield "does not say when and on which hardware it was measured"
 
 
 def _find_other_cases(expected: _Expected, cell: Cell) -> Iterator[str]:
     if cell.planned != len(expected.cases):
         yield f"was planned with {count(cell.planned, 'case')}, not with {len(expected.cases):,}"
     if cell.error and (cell.cases or not ranks_exist(cell.error, cell.environment.world_size)):
-        yield "says that nothing could be measured, yet measured something"
+        yield "says that nothing could be measured, but has results"
     for case in cell.cases:
         if case.key not in expected.cases:
-            yield f"has a case that was not asked for: {clip(str(case.key))}"
+            yield f"has a case that was not planned: {clip(str(case.key))}"
         if words := find_contradiction(case, cell.environment.world_size):
             yield f"contradicts itself about {clip(str(case.key))}: {words}"

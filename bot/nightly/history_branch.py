@@ -29,8 +29,8 @@ class ForeignFilesError(MatrixError):
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         shown = ", ".join([*map(clip, names[:3]), *["..."] * (len(names) > 3)])
         super().__init__(
-            f"{folder} has files that no fetch of records put there, and fetching would delete them: {shown}. "
-            "Name a new or an empty folder with --history, or move these files away"
+            f"{folder} has files that do not come from the records, and fetching would delete them: {shown}. "
+            "Choose a new or empty folder with --history, or move these files away"
         )
 
 

@@ -31,9 +31,9 @@ def _changes(environment: Environment, header: Cell, digests: Digests) -> Iterat
     for package, pin in environment.pins.items():
         asked, found = environment.commits.get(package, pin), installed(header.environment, package)
         if asked != found:
-            yield f"{package} was {found[:12]}, is {asked[:12]}"
+            yield f"{package} was {found[:12]}, is now {asked[:12]}"
     if not _fits(environment.python, header.environment.python):
-        yield f"python was {header.environment.python}, is to be {environment.python}"
+        yield f"python was {header.environment.python}, is now {environment.python}"
     if header.catalog != digests.catalog:
         yield "another catalog"
     if header.probe != digests.probe:

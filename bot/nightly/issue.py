@@ -28,20 +28,19 @@ _STRANGE: Final = 20
 """Characters shown of a name that is not one of ours: made harmless, each takes six."""
 
 _HEAD: Final = "| Environment | Case | Was | Is | Since |\n| --- | --- | --- | --- | --- |"
-_GONE: Final = (
-    "Wrong when they were measured last. Their environment left the nightly set, or their architecture the catalog."
-)
-_UNWANTED: Final = "No nightly run is expected any more: the workflow `nightly` is disabled."
-_CALM: Final = "Nothing is listed as wrong as of {night}."
+_GONE: Final = "These cases were wrong when last measured. Their environment left the nightly set, or their architecture left the catalog."
+_UNWANTED: Final = "Nightly runs are no longer expected: the workflow `nightly` is disabled."
+_CALM: Final = "Nothing is listed as wrong as of the nightly run of {night}."
 _NEVER: Final = """\
-**No nightly run is kept**: the branch of records is empty, or was never made. Start the workflow `nightly` by hand (*Actions*, *nightly*,
-*Run workflow*, on the default branch), and see which of its jobs fails, or waits for a machine or an approval; what it needs is in
-docs/nightly.md. Where no nightly runs are wanted, disable that workflow: then this issue is closed.
+**There are no records of a nightly run.** The branch with the records is empty or does not exist.
+Start the workflow `nightly` by hand (*Actions*, *nightly*, *Run workflow*, on the default branch).
+Then see which of its jobs fails, or waits for a machine or an approval. docs/nightly.md says what it needs.
+If you do not want nightly runs, disable that workflow: then this issue is closed.
 """
 _INTRODUCTION: Final = """\
-Written and rewritten by the nightly workflow. It is opened when a case that was right turns wrong or when no nightly run begins,
-commented on when that changes, and closed when everything that is still measured is right again. Close it to say that what
-it lists is known.
+The nightly workflow writes this issue. It opens the issue when a case that was right turns wrong, or when nightly runs stop.
+It comments when that changes, and closes the issue when everything that is still measured is right again.
+You may close the issue to say that you know what it lists.
 """
 
 
@@ -136,7 +135,7 @@ def _count_new(before: NightlyState, now: NightlyState) -> int:
 
 def _remark(before: NightlyState, now: NightlyState) -> Iterator[str]:
     if new := _count_new(before, now):
-        yield f"{count(new, 'case')} turned wrong by the nightly run of {now.night}, see above."
+        yield f"{count(new, 'case')} turned wrong as of the nightly run of {now.night}, see above."
     if before.wrong and not now.wrong:
         yield _over(before, now)
     if now.late is not before.late:
@@ -157,10 +156,10 @@ def _over(before: NightlyState, now: NightlyState) -> str:
 def _begun(before: NightlyState, now: NightlyState) -> str:
     """Returns in words whether runs begin, now that it is another answer than before."""
     if now.night is None:
-        return "No nightly run is kept, see above." if now.late else _UNWANTED
+        return "There are no records of a nightly run, see above." if now.late else _UNWANTED
     if now.late:
-        return f"No nightly run has begun since {now.night}: see the workflow `nightly`."
-    return f"Nightly runs begin{' again' if before.night else ''}: the newest is {now.night}."
+        return f"No nightly run has started since {now.night}: see the workflow `nightly`."
+    return f"Nightly runs have started{' again' if before.night else ''}: the newest is of {now.night}."
 
 
 def render_body(known: NightlyState) -> str:
@@ -183,7 +182,7 @@ def _state(known: NightlyState) -> Iterator[str]:
         yield f"The nightly run of {known.night}: {cells}, {count(rejected, 'file')} rejected."
     if known.late:
         yield (
-            f"**No nightly run has begun since {known.night}.** What the site shows is of then."
+            f"**No nightly run has started since {known.night}.** The site shows the results of that day."
             if known.night
             else _NEVER
         )

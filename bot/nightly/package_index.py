@@ -31,7 +31,9 @@ class PackageIndexError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, package: str, problem: str) -> None:
-        super().__init__(f"the package index does not list the releases of {package} ({problem})")
+        super().__init__(
+            f"cannot read the releases of {package} from the package index ({problem}): check the network and pip's index"
+        )
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def fetch_releases(package: str, variables: Mapping[str, str] = os.environ) -> t
     except (requests.RequestException, OSError) as error:
         raise PackageIndexError(package, type(error).__name__) from None  # its text quotes the address
     except ValidationError:
-        raise PackageIndexError(package, "an answer that is not a page of the simple API") from None
+        raise PackageIndexError(package, "the answer is not a page of the simple API") from None
     found = {file.version for file in page.files if not file.yanked}
     return tuple(str(version) for version in sorted(v for v in found if v and not v.is_prerelease))
 

@@ -20,7 +20,7 @@ class SiteTooLargeError(MatrixError):
 
     def __init__(self, folder: Path, size: int) -> None:
         super().__init__(
-            f"{folder} has {size:,} bytes, GitHub Pages publishes {LIMIT:,}: show fewer runs or environments (docs/nightly.md)"
+            f"{folder} has {size:,} bytes, but GitHub Pages publishes at most {LIMIT:,}: show fewer runs or environments (docs/nightly.md)"
         )
 
 

@@ -111,7 +111,7 @@ def _decide(environment: Environment, attempts: Sequence[Attempt], asked: Nightl
     if different := find_input_changes(environment, newest.header, asked.digests):
         return NightlyCell("", environment, Reason.CHANGED, "; ".join(different))
     if newest.state is CellState.COMPLETE:
-        return SkippedCell(environment.id, f"the same as on {newest.night}", newest.night)
+        return SkippedCell(environment.id, f"nothing changed since {newest.night}", newest.night)
     return _decide_retry(environment, attempts, asked)
 
 
@@ -125,8 +125,8 @@ def _decide_retry(
     tried = [one for one in failed if one.begun and not find_input_changes(environment, one.header, asked.digests)]
     words = f"tried {len(tried)} times without success, last on {newest.night}"
     if not newest.begun or len(tried) <= RETRIES or asked.night - newest.night >= PAUSE:
-        return NightlyCell("", environment, why, words if newest.begun else f"no machine began it on {newest.night}")
-    return SkippedCell(environment.id, f"{words}; tried again on {newest.night + PAUSE}")
+        return NightlyCell("", environment, why, words if newest.begun else f"no machine started it on {newest.night}")
+    return SkippedCell(environment.id, f"{words}; next try on {newest.night + PAUSE}")
 
 
 def _find_old(skipped: Sequence[SkippedCell], asked: NightlyRequest) -> frozenset[SkippedCell]:

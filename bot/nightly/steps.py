@@ -43,7 +43,9 @@ class NoRecordsError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, branch: HistoryBranch) -> None:
-        super().__init__(f"{branch.address} has no branch {branch.name}: run the workflow `nightly` first, it makes it")
+        super().__init__(
+            f"{branch.address} has no branch {branch.name}: run the workflow `nightly` first, which creates it"
+        )
 
 
 def history_branch(context: JobContext, folder: Path = RECORDS) -> HistoryBranch:
@@ -112,7 +114,7 @@ def download_archives(github: GitHub, context: JobContext, plan: NightlyPlan) ->
         try:
             return github.download_artifact(context.repository, artifact.id, LIMITS.archive)
         except GitHubError as error:
-            return f"its results cannot be downloaded: {error}"
+            return f"could not download its results: {error}"
 
     uploaded = find_newest_artifacts(github.list_artifacts(context.repository, context.run), plan)
     return {shard: archive(artifact) for shard, artifact in uploaded.items()}

@@ -22,7 +22,7 @@ def _plan_lines(run: PlannedRun) -> Iterator[str]:
     yield f"### The nightly run of {run.plan.night}: {count(len(cells), 'cell')} on {machines}\n"
     yield from (f"- {render_markdown_code(problem)}" for problem in run.problems)
     if cells:
-        yield "\n| Environment | Why | | Machine |\n| --- | --- | --- | --- |"
+        yield "\n| Environment | Why | Details | Machine |\n| --- | --- | --- | --- |"
         for cell in cells:
             words = render_markdown_code(cell.words) if cell.words else ""
             yield f"| {render_markdown_code(cell.environment.id)} | {cell.why} | {words} | {cell.shard} |"
@@ -35,5 +35,5 @@ def _plan_lines(run: PlannedRun) -> Iterator[str]:
 def render_collect_summary(states: Sequence[str], words: Sequence[str], *, pushed: bool) -> str:
     """Returns as Markdown how many cells are in each of `states`; `pushed` says whether anything was new."""
     counts = ", ".join(f"{number:,} {state}" for state, number in sorted(Counter(states).items())) or "nothing"
-    lines = [f"### Kept: {counts}\n", *([] if pushed else ["The history holds all of it already.\n"])]
+    lines = [f"### Cells of this run: {counts}\n", *([] if pushed else ["The history already has all of them.\n"])]
     return "\n".join([*lines, *(f"- {render_markdown_code(join_lines(word))}" for word in words)])

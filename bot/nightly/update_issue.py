@@ -44,10 +44,10 @@ def update_issue(github: GitHub, project: str, now: NightlyState) -> str:
     if step is None:
         return "The issue needs no change."
     if issue is None:
-        return f"Opened {project} {github.create_issue(project, TITLE, step.body, MARKER.start)}"
+        return f"Opened issue {github.create_issue(project, TITLE, step.body, MARKER.start)} of {project}"
     _remark(Thread(github, project, issue.id), step)
     github.edit_issue(project, issue.id, step.body, step.state)
-    return f"Updated {project} {issue.id}, which is {step.state}"
+    return f"Updated issue {issue.id} of {project}, which is {step.state}"
 
 
 def _remark(thread: Thread, step: IssueUpdate) -> None:
@@ -66,7 +66,7 @@ def report_age(github: GitHub, project: str, newest: date | None, today: date) -
     newest = newest or before.night
     late = _late(newest, today) if newest else _missed(github, project, today)
     if late is before.late:
-        return f"The newest nightly run is of {newest}." if newest else "No nightly run is kept."
+        return f"The newest nightly run is of {newest}." if newest else "There are no records of a nightly run."
     return update_issue(github, project, replace(before, night=newest, late=late))
 
 

@@ -17,11 +17,11 @@ from matrix.errors import UnknownNameError, closest
 _MARKDOWN: Final = MarkdownIt()
 _COMMAND: Final = re.compile(r"/zero3(?:[ \t]+(.*))?")
 WORDS: Final = {
-    "run": "`/zero3 run [ARCHITECTURE ...]` measures this pull request again, or just these architectures (`*` and `?` match)",
+    "run": "`/zero3 run [ARCHITECTURE ...]` measures this pull request again, or only these architectures (`*` and `?` are wildcards)",
     "rerun": "`/zero3 rerun` repeats the last run",
     "explain": "`/zero3 explain ARCHITECTURE` shows the results of one architecture",
-    "mute": "`/zero3 mute` stops updates of the comment; the check run goes on",
-    "unmute": "`/zero3 unmute` resumes them",
+    "mute": "`/zero3 mute` stops updates of my comment, but not of the check run",
+    "unmute": "`/zero3 unmute` resumes updates of my comment",
 }
 
 
@@ -115,7 +115,7 @@ def describe_unknown(error: UnknownNameError) -> str:
 def describe_commands(unknown: str) -> str:
     """Returns the list of commands, as reply to `unknown`, which is none of them, or to nothing."""
     first = f"I do not know {_quoted(unknown)}{_meant(closest(unknown, list(WORDS)))}\n\n" if unknown else ""
-    return f"{first}What I can do:\n" + "\n".join(f"- {words}" for words in WORDS.values())
+    return f"{first}I know these commands:\n" + "\n".join(f"- {words}" for words in WORDS.values())
 
 
 def _quoted(text: str) -> str:

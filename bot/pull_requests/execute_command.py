@@ -28,7 +28,7 @@ from bot.pull_requests.comment_commands import (
     parse_command,
 )
 from bot.pull_requests.services import Services
-from bot.text import render_markdown_code
+from bot.text import count, render_markdown_code
 from matrix.catalog.select import select
 from matrix.errors import UnknownNameError
 from matrix.model import Architecture
@@ -128,12 +128,16 @@ class _Executor:
             self._services.github.rerun(self._services.project, state.run)
         except ForbiddenError:  # GitHub repeats a run for 30 days, and 50 times
             return self._start(pull)
-        return f"Measuring {render_markdown_code(state.head[:12])} once more. The result goes into my comment and the check run."
+        return f"Measuring {render_markdown_code(state.head[:12])} again. The result goes into my comment and the check run."
 
     def _explained(self, architecture: str) -> str:
         names = self._names(architecture)
         shown = [self._explain(name) for name in names[:EXPLAINED]]
-        more = [f"And {len(names) - EXPLAINED:,} more match."] if len(names) > EXPLAINED else []
+        more = (
+            [f"{count(len(names) - EXPLAINED, 'more architecture')} not shown: name one of them to see it."]
+            if len(names) > EXPLAINED
+            else []
+        )
         return "\n\n".join([*shown, *more])
 
     def _mute(self, *, muted: bool) -> str:
@@ -143,5 +147,5 @@ class _Executor:
         state = replace(comment.state, muted=muted)
         self._thread.edit(comment.comment.id, MARKER.sign(comment.comment.body, state))
         if muted:
-            return "I no longer update my comment. The check run goes on; `/zero3 unmute` resumes the updates."
-        return "I update my comment again with the next result; `/zero3 rerun` gets one now."
+            return "I will not update my comment any more, only the check run. `/zero3 unmute` resumes the updates."
+        return "I will update my comment with the next result. `/zero3 rerun` starts a run now."

@@ -21,11 +21,11 @@ def explain(architecture: str, number: int, services: Services) -> str:
     thread = Thread(github, workflow.repository, number)
     posted = [one for one in find_ours(thread.comments(), github.login) if one.state]
     if not posted or not (state := posted[-1].state):
-        return f"Nothing is known about {render_markdown_code(architecture)} yet: no run has ended."
+        return f"There are no results for {render_markdown_code(architecture)} yet: no run has finished."
     run = github.fetch_workflow_run(workflow.repository, state.run)
     found = find_subject(run, github, workflow)
     if isinstance(found, Ignored):
-        return f"The run of the comment can no longer be read: {found.reason}."
+        return f"I can no longer read the run of my comment: {found.reason}."
     conclusion = compare_run(run, recompute_plan(services, run, found), services).narrow(architecture)
     if not conclusion.comparison.compared:
         return f"{render_markdown_code(architecture)} was not measured: this pull request does not affect it."

@@ -22,7 +22,7 @@ def find_measuring_edit(compared: CommitComparison, *, own: bool) -> Sentence:
     paths = [path for file in compared.change.files for path in file.paths]
     edited = next((path for path in paths if path.startswith(WORKFLOWS) or (own and _measures(path))), "")
     if edited:
-        return ("it edits what measures it, ", clip(join_lines(edited)))
+        return ("it edits code that measures it, ", clip(join_lines(edited)))
     return () if compared.whole else ("it changes more files than GitHub compares at once",)
 
 

@@ -39,7 +39,9 @@ class TooManyJobsError(MatrixError):
     exit_code: ClassVar[int] = USAGE
 
     def __init__(self, jobs: int) -> None:
-        super().__init__(f"{jobs} comparison jobs are more than the {MAX_JOBS} of a GitHub matrix: plan fewer")
+        super().__init__(
+            f"{jobs} comparison jobs are planned, but GitHub allows at most {MAX_JOBS} in one matrix: plan fewer"
+        )
 
 
 def build_plan(
@@ -79,7 +81,7 @@ def describe_unplanned(affected: Affected, catalog: Sequence[Architecture]) -> t
         return ()
     names = [join_lines(clip(folder)) for folder in dict.fromkeys(unknown)]
     named = join_words([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
-    return (f"the catalog has no architecture of {named}: how these models load is not measured",)
+    return (f"the catalog has no architecture of {named}: loading these models is not measured",)
 
 
 def list_expected_cases(plan: ComparisonPlan) -> dict[str, tuple[CaseKey, ...]]:

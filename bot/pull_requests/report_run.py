@@ -110,7 +110,7 @@ def _download(services: Services, job: str, artifact: ArtifactInfo) -> bytes | R
     try:
         return services.github.download_artifact(services.workflow.repository, artifact.id, LIMITS.archive)
     except TooLargeError:
-        return Rejected(job, ("its results are larger than any that this project writes",))
+        return Rejected(job, ("its results are larger than the limit",))
     except NotFoundError:
         return Rejected(job, ("its results are no longer there",))
 

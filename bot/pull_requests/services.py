@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 
 from bot.github.actions import JobContext
 from bot.github.client import GitHub, connect
-from bot.github.events import DispatchEvent, Event, EventError, HomeRepository, PullRequestEvent
+from bot.github.events import DispatchEvent, Event, EventError, HomeRepository, PullRequestEvent, name_event
 from bot.github.types import PullRequest
 from bot.pull_requests.commit_sources import GITHUB, CommitSources
 from bot.pull_requests.subject import MeasuringWorkflow
@@ -71,7 +71,7 @@ def build_sources(context: JobContext) -> CommitSources:
 def require_event(kind: type[_Kind], event: Event, context: JobContext) -> _Kind:
     """Returns `event`, when it is of `kind`; raises EventError."""
     if not isinstance(event, kind):
-        raise EventError(context.event_name, f"this command is for {kind.__name__}")
+        raise EventError(context.event_name, f"this command is for the event {name_event(kind)}")
     return event
 
 
@@ -87,6 +87,6 @@ def fetch_pull_request(context: JobContext, event: Event, github: GitHub) -> Pul
         number, base, head = context.number, context.base, context.head
         repository = context.under_test
     else:
-        raise EventError(context.event_name, "it names no pull request")
+        raise EventError(context.event_name, "it does not name a pull request")
     pull = github.fetch_pull_request(repository, number)  # which may have been pushed to since
     return replace(pull, base=replace(pull.base, sha=base), head=replace(pull.head, sha=head))

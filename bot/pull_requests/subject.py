@@ -58,12 +58,12 @@ def find_subject(run: WorkflowRun, github: PullRequests, workflow: MeasuringWork
     if not _runs(run, workflow.path):
         return Ignored("it is a run of another workflow")
     if not run.conclusion or run.conclusion in _NOTHING_RAN:
-        return Ignored("it has not ended, or nothing of it has run")
+        return Ignored("it has not finished, or none of its jobs ran")
     if run.event == "pull_request":
         return _by_branch(run, github, workflow)
     if run.event == "workflow_dispatch":
         return _dispatched(run, github, workflow)
-    return Ignored("it was started by an event that measures no pull request")
+    return Ignored("its event does not measure a pull request")
 
 
 def parse_selector(run: WorkflowRun) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def _runs(run: WorkflowRun, path: str) -> bool:
 
 def _by_branch(run: WorkflowRun, github: PullRequests, workflow: MeasuringWorkflow) -> PullRequest | Ignored:
     if not (run.head_repository and run.head_repository_id and run.head_branch):
-        return Ignored("the repository that it came from is gone")
+        return Ignored("the repository of its branch no longer exists")
     owner = run.head_repository.partition("/")[0]
     listed = github.list_pull_requests_from(workflow.repository, owner, run.head_branch)
     # By the repository's id: a fork can be renamed, and another one can take its name.
@@ -99,8 +99,10 @@ def _by_branch(run: WorkflowRun, github: PullRequests, workflow: MeasuringWorkfl
     if len(found) == 1:
         return _now(github, found[0].repository, found[0].number, run.head_sha)
     if found:
-        return Ignored(f"{len(found)} pull requests are at its commit")
-    return Ignored("the head has moved since" if from_there else "no open pull request is at its commit")
+        return Ignored(f"{len(found)} pull requests have its commit as head")
+    return Ignored(
+        "the pull request has another head commit now" if from_there else "no open pull request has its commit as head"
+    )
 
 
 def _dispatched(run: WorkflowRun, github: PullRequests, workflow: MeasuringWorkflow) -> PullRequest | Ignored:
@@ -108,7 +110,7 @@ def _dispatched(run: WorkflowRun, github: PullRequests, workflow: MeasuringWorkf
     own = (run.head_repository.lower(), run.head_branch) == (workflow.repository.lower(), workflow.trusted_branch)
     named = _DISPATCHED.fullmatch(run.title)
     if not own or named is None:
-        return Ignored("it was dispatched from another branch, or for no pull request")
+        return Ignored("it was started from another branch, or not for a pull request")
     found = _now(github, named[1], int(named[2]), named[4])
     return found if isinstance(found, Ignored) else replace(found, base=replace(found.base, sha=named[3]))
 
@@ -117,4 +119,4 @@ def _now(github: PullRequests, repository: str, number: int, sha: str) -> PullRe
     pull = github.fetch_pull_request(repository, number)
     if not pull.open:
         return Ignored("the pull request is closed")
-    return pull if pull.head.sha == sha else Ignored("the head has moved since")
+    return pull if pull.head.sha == sha else Ignored("the pull request has another head commit now")

@@ -16,6 +16,7 @@ from bot.github.types import Change, Comment, PullRequest
 from bot.pull_requests.services import Services
 from bot.pull_requests.tracking_issue import MARKER, TITLE, Cursor, TrackedResult, TrackingState, render_tracking_issue
 from bot.settings import Budget
+from bot.text import count
 
 FIRST: Final = timedelta(days=1)
 """How far back the first look at a repository goes."""
@@ -35,7 +36,7 @@ class Watched:
 
     def __str__(self) -> str:
         numbers = f" ({', '.join(map(str, self.started))})" if self.started else ""
-        done = f"{self.repository}: {self.assessed:,} assessed, {len(self.started):,} started{numbers}"
+        done = f"{self.repository}: {count(self.assessed, 'pull request')} assessed, {len(self.started):,} started{numbers}"
         return f"{done}; {self.problem}" if self.problem else done
 
 
@@ -143,7 +144,7 @@ def _save(services: Services, repository: str, cursor: Cursor) -> None:
 def list_result(services: Services, entry: TrackedResult) -> str:
     """Puts a result into the tracking issue and returns where it is; raises GitHubError. May be repeated at will."""
     number = update_state(services.github, services.project, lambda state: state.with_entry(entry))
-    return f"Listed in {services.project} {number}"
+    return f"Listed in issue {number} of {services.project}"
 
 
 def read_state(github: GitHub, project: str) -> TrackingState:

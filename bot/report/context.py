@@ -83,7 +83,7 @@ class EnvironmentView:
     @property
     def covered(self) -> str:
         """The coverage, in words."""
-        return self.coverage.words if self.coverage else "coverage unknown: the catalog has not looked at this version"
+        return self.coverage.words if self.coverage else "coverage unknown: the catalog was not made with this version"
 
     @property
     def device(self) -> str:
@@ -97,7 +97,7 @@ class EnvironmentView:
             return "could not be measured"
         if self.untested:
             return f"incomplete: {self.measured:,} of {count(self.planned, 'planned case')} measured"
-        return "" if self.complete else "incomplete: it was cut short before its end was recorded"
+        return "" if self.complete else "incomplete: the measurement stopped before its end"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.report.context import CaseView, Statement
-from bot.text import Code, Sentence, clip, count, describe_ranks, format_values, join_words
+from bot.text import Code, Sentence, capitalize, clip, count, describe_ranks, format_values, join_words
 from bot.verdict_words import describe_reported, describe_verdict
 from matrix.checks import CHECKS
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding
@@ -39,7 +39,8 @@ def _gaps(cells: Sequence[Cell]) -> list[str]:
     failed = sum(cell.error is not None for cell in cells)
     untested = sum(max(0, cell.planned - len(cell.cases)) for cell in cells)
     gaps = [f"{count(failed, 'environment')} could not be measured."] if failed else []
-    return [*gaps, f"{count(untested, 'planned case')} not tested."] if untested else gaps
+    were = "was" if untested == 1 else "were"
+    return [*gaps, f"{count(untested, 'planned case')} {were} not measured."] if untested else gaps
 
 
 def build_statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
@@ -148,7 +149,7 @@ def _statement(groups: Sequence[_Group], environments: int) -> Statement:
     return Statement(
         verdict=first.verdict,
         where=_where(groups, environments),
-        sentence=(*_headline(groups), *detail),
+        sentence=(*_headline(groups), *detail, "."),
         cases=(first.quoted.view, *views),
     )
 
@@ -173,9 +174,11 @@ def _headline(groups: Sequence[_Group]) -> Sentence:
 def _finding(group: _Group, finding: Finding) -> Sentence:
     ranks = describe_ranks(finding.ranks, group.quoted.view.environment.info.world_size)
     sites = {other.site for placed in group.cases for other in placed.case.findings} - {finding.site}
-    also = f"; {count(len(sites), 'other site')} too" if sites else ""
-    reported = f"; {describe_reported(reported_missing=finding.reported_missing)}{also}"
-    return ("; ", clip(finding.site), f" {KINDS[finding.kind]} {ranks}".rstrip(), *_values(finding), reported)
+    are = "is" if len(sites) == 1 else "are"
+    also = f". {count(len(sites), 'other site')} {are} wrong too" if sites else ""
+    reported = f". {capitalize(describe_reported(reported_missing=finding.reported_missing))}{also}"
+    start = ". Example: " if sites else ". "
+    return (start, clip(finding.site), f" {KINDS[finding.kind]} {ranks}".rstrip(), *_values(finding), reported)
 
 
 def _values(finding: Finding) -> Sentence:
@@ -191,4 +194,4 @@ def _error(group: _Group) -> Sentence:
     ranks = describe_ranks(error.ranks, group.quoted.view.environment.info.world_size)
     message = clip(join_lines(f"{error.type}: {error.message}"), 240)
     frame: Sentence = (" in ", clip(error.frame)) if error.frame else ()
-    return ("; ", Code(message), *frame, f" {ranks}".rstrip())
+    return (": ", Code(message), *frame, f" {ranks}".rstrip())

@@ -31,7 +31,7 @@ def print_report(report: Report, file: TextIO) -> None:
         console.print(line, soft_wrap=not console.is_terminal)
     if report.findings:
         console.print(
-            "\nto reproduce the first one:\n ", join_lines(report.findings[0].example.command), soft_wrap=True
+            "\nto reproduce the first finding:\n ", join_lines(report.findings[0].example.command), soft_wrap=True
         )
     console.print(Text(f"\n{report.answer}", "bold"), soft_wrap=not console.is_terminal)
 
@@ -102,9 +102,9 @@ def _uncovered(coverage: CoverageView) -> Iterator[str]:
 
 
 def _few(names: Sequence[str]) -> str:
-    few = join_words([join_lines(name) for name in names[:NAMES_SHOWN]])
+    few = [join_lines(name) for name in names[:NAMES_SHOWN]]
     more = len(names) - NAMES_SHOWN
-    return few + (f" and {more} more" if more > 0 else "")
+    return join_words([*few, f"{more} more"] if more > 0 else few)
 
 
 def _findings(report: Report) -> list[Text]:

@@ -78,7 +78,7 @@ def _print_rejected(sources: Sources, number: int, echo: Echo) -> None:
     if number:
         command = ["python", "-m", "matrix", "history", str(sources.records), "--database", str(sources.database)]
         verb = "does" if number == 1 else "do"
-        echo(f"{count(number, 'record file')} {verb} not count: {shlex.join(command)} names each and why")
+        echo(f"{count(number, 'record file')} {verb} not count. To see which and why: {shlex.join(command)}")
 
 
 def _site_index(snapshot: Snapshot, families: Families) -> SiteIndex:

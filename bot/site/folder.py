@@ -16,7 +16,7 @@ class NotASiteError(MatrixError):
     """The folder for the site holds something else."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder} holds other files than a site's, which must not be mixed: choose an empty folder")
+        super().__init__(f"{folder} has files that do not belong to a site: choose an empty folder")
 
 
 def clear_site(root: Path, folders: Iterable[str]) -> None:

@@ -36,7 +36,7 @@ def publish_site(site: SiteIndex, root: Path, echo: Callable[[str], None]) -> in
         for number, written in enumerate(made, start=1):
             files += written
             if number % 100 == 0 or number == len(tasks):
-                echo(f"{number:,} of {len(tasks):,} parts made: {files:,} files")
+                echo(f"{number:,} of {len(tasks):,} parts written: {files:,} files")
     return files + _write_task(root, site, (LAST, ()))
 
 

@@ -47,7 +47,7 @@ def read_members(archive: bytes, limits: ArtifactLimits = LIMITS) -> tuple[Membe
     """Returns the files of a zip archive, all of them `<role>/<name>.jsonl`; raises HostileError for anything else in it."""
     found = tuple(Member(Role(name[1]), name[2], content) for name, content in _unpacked(archive, _IN_ROLES, limits))
     if len({member.role for member in found}) < len(found):
-        raise HostileError("its archive holds two files of one role")
+        raise HostileError("its archive has two files for one role")
     return found
 
 
@@ -58,7 +58,7 @@ def read_results(archive: bytes, limits: ArtifactLimits = LIMITS) -> dict[str, b
 
 def _unpacked(archive: bytes, names: _Names, limits: ArtifactLimits) -> tuple[tuple[re.Match[str], bytes], ...]:
     if len(archive) > limits.archive:
-        raise HostileError(f"its archive has more than {limits.archive // MIB} MiB")
+        raise HostileError(f"its archive is larger than {limits.archive // MIB} MiB")
     if archive.count(_DIRECTORY_ENTRY) > 2 * limits.members:  # bounds what zipfile builds from it; data may hold a few
         raise HostileError(f"its archive has more than {count(limits.members, 'file')}")
     try:
@@ -76,7 +76,7 @@ def _files(opened: zipfile.ZipFile, names: _Names, limits: ArtifactLimits) -> It
         raise HostileError(f"its archive has more than {count(limits.members, 'file')}")
     # `orig_filename`, because zipfile cuts `filename` at a NUL byte: two names could become one.
     if len({entry.orig_filename.lower() for entry in entries}) < len(entries):
-        raise HostileError("its archive holds a name twice")
+        raise HostileError("its archive has two files with the same name")
     left = limits.total
     for entry in entries:
         name = _checked(entry, names)
@@ -104,5 +104,5 @@ def _content(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> byt
         # The size in the entry is a claim: only what comes out is counted.
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise HostileError("its archive unpacks to more than results ever have, at ", clip(entry.orig_filename))
+        raise HostileError("its archive is too large when unpacked, at ", clip(entry.orig_filename))
     return content

@@ -95,7 +95,7 @@ def _read_job(
 def _ended(conclusion: str) -> Sentence:
     if not conclusion:
         return ("its job has not ended",)
-    return ("its job ended as ", clip(conclusion), ": what it had not measured by then was not run")
+    return ("its job ended as ", clip(conclusion), ": cases that it had not measured by then count as not run")
 
 
 def _cells(
@@ -111,4 +111,4 @@ def _cells(
             problems.append((shown, " ", *error.reason))
     present = {file.role for file in files}
     absent = [revision.role for revision in job.revisions if revision.role not in present | PARTS]
-    return cells, [*problems, *((f"it holds no results of the {role}",) for role in absent)]
+    return cells, [*problems, *((f"it has no results of the {role}",) for role in absent)]

@@ -26,16 +26,22 @@ def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
     k, n = case.confirmed
     tensors = (case.tensors.buffers, case.tensors.parameters, case.tensors.nonpersistent)
     missing = [finding.reported_missing for finding in case.findings]
-    yield not _fits(case), f"its evidence is not that of {case.verdict}"
-    yield case.verdict is Verdict.PASS and not any(tensors), "it compared nothing, yet passed"
-    yield case.verdict is Verdict.REPORTED and not all(missing), "it is reported, yet not all of it was"
-    yield case.verdict is Verdict.CORRUPT and all(missing), "it is corrupt, yet all of it was reported"
-    yield not 1 <= k <= n <= MOST_RUNS, "its reruns do not add up"
+    yield not _fits(case), f"its evidence does not fit the verdict {case.verdict}"
+    yield case.verdict is Verdict.PASS and not any(tensors), "it passed, but compared nothing"
+    yield (
+        case.verdict is Verdict.REPORTED and not all(missing),
+        "its verdict is reported, but some wrong tensors were not reported",
+    )
+    yield (
+        case.verdict is Verdict.CORRUPT and all(missing),
+        "its verdict is corrupt, but all wrong tensors were reported",
+    )
+    yield not 1 <= k <= n <= MOST_RUNS, "its numbers of reruns are impossible"
     yield (k < n) is not (case.verdict is Verdict.FLAKY), "its reruns do not fit its verdict"
     yield min(*tensors, case.seconds, case.load_seconds) < 0, "it has a negative count or time"
-    yield _repeated(case.findings), "it finds the same thing twice"
-    yield any(_odd(finding, world_size) for finding in case.findings), "a finding's ranks or values do not add up"
-    yield not ranks_exist(case.error, world_size), "its error was raised on ranks that it did not have"
+    yield _repeated(case.findings), "it has the same finding twice"
+    yield any(_odd(finding, world_size) for finding in case.findings), "the ranks or values of a finding are impossible"
+    yield not ranks_exist(case.error, world_size), "its error names ranks that it did not have"
 
 
 def _fits(case: Case) -> bool:

@@ -41,13 +41,13 @@ def match_plan(cell: Cell, job: ComparisonJob, file: Member) -> Cell:
     revisions = {revision.role: revision for revision in job.revisions}
     revision = revisions.get(_RERUNS.get(file.role, file.role))
     if revision is None:
-        raise HostileError("is of a role that this job does not have")
+        raise HostileError("is for a role that this job does not have")
     if words := next(_find_differences(cell.environment, revision, file.stem), "") or _odd(cell):
         raise HostileError(words)
     keys = {CaseKey(a, loader, check) for a in job.architectures for loader in job.loaders for check in job.checks}
     for case in cell.cases:
         if case.key not in keys:
-            raise HostileError("has a case that was not asked for: ", clip(str(case.key)))
+            raise HostileError("has a case that was not planned: ", clip(str(case.key)))
         if words := find_contradiction(case, cell.environment.world_size):
             raise HostileError("contradicts itself about ", clip(str(case.key)), f": {words}")
     if file.role in PARTS:
@@ -66,7 +66,7 @@ def _find_differences(info: EnvironmentInfo, revision: PlannedRevision, stem: st
     found = _ID.fullmatch(info.id)
     named = parse_id(found[1]) if found else {}
     if not (found and named) or stem != info.id or found[2] != info.device or info.backend != info.device.backend:
-        yield "is of an environment that does not know its own name"
+        yield "has an environment id that does not fit its file or its device"
     if not 2 <= info.world_size <= LARGEST_WORLD:
         yield "has an impossible number of ranks"
     if unplanned := named.keys() - {*REQUIRED, *revision.pins}:
@@ -74,16 +74,16 @@ def _find_differences(info: EnvironmentInfo, revision: PlannedRevision, stem: st
     pinned = {name: named[name].replace("_", "+") for name in PINNED}
     for name, pin in {**pinned, **revision.pins}.items():
         if (name in RECORDED or name in named) and named.get(name) != label_pin(pin):
-            yield f"is of another {name} than the plan's"
+            yield f"names another {name} than planned"
         version = vars(info).get(name, info.packages.get(name, pin))
         if is_version(pin) and public_version(version) != public_version(pin):
-            yield f"was measured with another {name} than the plan's"
+            yield f"was measured with another {name} than planned"
     texts = {name: vars(info)[name] for name in _NAMED}
     strange = [name for name, text in texts.items() if not _VERSION.fullmatch(text) and text != revision.pins.get(name)]
     if strange:
         yield f"does not name a version of {strange[0]}"
     if other := find_unplanned_package(info, {**pinned, **revision.pins}):
-        yield f"was measured with another {other} than the plan's"
+        yield f"was measured with another {other} than planned"
 
 
 def _odd(cell: Cell) -> str:
@@ -91,7 +91,7 @@ def _odd(cell: Cell) -> str:
     hardware = cell.environment.hardware
     digests = all(map(_DIGEST.fullmatch, (cell.catalog, cell.probe)))
     if not (digests and _TIME.fullmatch(cell.started) and hardware.isprintable() and len(hardware) <= NAME_LIMIT):
-        return "does not say what measured it, when and on what"
+        return "does not say with which code, when and on which hardware it was measured"
     if cell.error and (cell.cases or not ranks_exist(cell.error, cell.environment.world_size)):
-        return "says that nothing could be measured, yet measured something"
+        return "says that nothing could be measured, but has results"
     return "" if is_possible(cell.timing) else "has a negative count or time"

@@ -70,7 +70,7 @@ def parse_cell(content: bytes, limits: ArtifactLimits = LIMITS) -> Cell:
             cases[value.key] = value
         # Written again and compared, which also rejects unknown fields, other types and other spellings of a value.
         if _written(value, cases.values()) != record:
-            raise HostileError(f"has in line {number} another record than this project writes")
+            raise HostileError(f"has a record in line {number} that this project does not write")
         values.append(value)
     if not values:
         raise HostileError("has no complete record")
@@ -81,7 +81,7 @@ def _value(record: dict[str, Any], number: int) -> Cell | Case | Timing:
     try:
         return validate_record(record, _NOWHERE, number)
     except (ResultsError, OtherSchemaError) as error:  # their words quote the record
-        raise HostileError(f"has in line {number} no record of this version") from error
+        raise HostileError(f"has no record of this version in line {number}") from error
 
 
 def _written(value: Cell | Case | Timing, cases: Iterable[Case]) -> dict[str, Any]:
@@ -106,14 +106,14 @@ def _record(line: bytes, number: int, limits: ArtifactLimits) -> dict[str, Any]:
     try:
         # Before json.loads, which recurses once for each bracket.
         if len(line) > limits.line or _depth(text := line.decode()) > limits.depth:
-            raise HostileError(f"has a line too long or too deeply nested: {number}")
+            raise HostileError(f"has a line that is too long or too deeply nested: {number}")
         record = json.loads(
             text, object_pairs_hook=_unique, parse_int=_integer, parse_float=_finite, parse_constant=_finite
         )
     except (ValueError, RecursionError) as error:
         raise HostileError(f"has no record in line {number}") from error
     if not isinstance(record, dict) or not _bounded(record, limits):
-        raise HostileError(f"has no record of a usual size in line {number}")
+        raise HostileError(f"has no record of an allowed size in line {number}")
     return record
 
 

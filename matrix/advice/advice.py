@@ -33,7 +33,7 @@ class Age:
 
     @property
     def late(self) -> bool:
-        """Whether nights are missing."""
+        """Whether newer nightly runs are missing."""
         return self.days > FRESH
 
 

@@ -48,7 +48,7 @@ Specifier = Annotated[str, AfterValidator(_specifier)]
 
 @dataclass(frozen=True)
 class Match:
-    """One way to look like a failure; what is left empty may be anything.
+    """Describes one way to look like a failure; an empty field matches anything.
 
     `exception`, `message` and `frame` ask for an exception, `what`, `kinds`, `sites`, `ranks` and `reported` for a wrong
     tensor. `message` and `frame` are searched for; `sites` and `architectures` are globs.

@@ -1,4 +1,4 @@
-"""PURE. Computes how much of what bears buffers was really checked in an environment, and why the rest was not."""
+"""PURE. Computes how many architectures with buffers were checked in an environment, and why the others were not."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ def _loaded(case: Case) -> bool:
 
 
 def select_covering(lock: Lock) -> tuple[str, ...]:
-    """Returns few architectures that bear every buffer site of every scanned version, sorted."""
+    """Returns a small set of architectures that has every buffer site of every scanned version, sorted."""
     known = {one.id: one for one in lock.architectures}
     chosen: set[str] = set()
     for version in lock.versions:

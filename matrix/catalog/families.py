@@ -29,7 +29,7 @@ _RULES = {
     "batchnorm": r"^(Sync)?BatchNorm\dd\.",
     "position": r"\.position_|position_index$|Position\w*\.|\.inv_freq$",
 }
-"""Patterns of sites, the family that decides first at the top: one architecture often bears several sorts."""
+"""Patterns of sites, the family that decides first at the top: one architecture often has several sorts."""
 _WHOLE = re.compile(r"u?int\d+|bool")
 
 

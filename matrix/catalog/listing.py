@@ -17,7 +17,7 @@ OWNERS_SHOWN: Final = 3
 class ListedArchitecture:
     """One architecture: its family, the dtypes of its buffer sites, and the versions of transformers with it.
 
-    `first` and `last` are empty for those that are measured in every version, because they bear no buffer.
+    `first` and `last` are empty for those that are measured in every version, because they have no buffer.
     """
 
     id: str
@@ -92,7 +92,7 @@ def group_by_owner(sites: Iterable[str]) -> list[str]:
 def filter_catalog(
     catalog: Iterable[Architecture], lock: Lock, *, family: str = "", site: str = "", transformers: str = ""
 ) -> tuple[ListedArchitecture, ...]:
-    """Returns what of `catalog` has that family, a site that the glob matches, and bears it in that version."""
+    """Returns the architectures of `catalog` with that family and a site that the glob matches, in that version."""
     known = {one.id: one for one in lock.architectures}
     bearing = set(lock.bearing(transformers)) if transformers else set(known)
     shown = []

@@ -1,4 +1,4 @@
-"""PURE. The generated half of the catalog: which architectures bear which buffers, in which versions of transformers."""
+"""PURE. The generated half of the catalog: which architectures have which buffers, in which versions of transformers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ TINY: Final = "its tiny model"
 
 @dataclass(frozen=True)
 class LockedArchitecture:
-    """An architecture that bears buffers from version `first` to `last` of transformers, of those looked at.
+    """An architecture that has buffers in the scanned versions `first` to `last` of transformers.
 
     `sites` are the dtypes of its persistent buffers by "ModuleClass.name", `configs` is what its tiny recipe needs
     beyond the rules; each by the version from which that holds.
@@ -53,9 +53,9 @@ def _holding(table: Mapping[str, Mapping[str, Any]], transformers: str) -> Mappi
 class ScannedVersion:
     """What discovery found in one version of transformers.
 
-    `unchecked` says why some that bear buffers, or may, are not measured; `absent` names those that bear none here
+    `unchecked` says why some that have buffers, or may, are not measured; `absent` names those that have none here
     though they do before and after; `unreached` are buffers that its sources register and no model there has. `broken`
-    says why a plain load, in one process, fails for some that are measured: nothing is learnt of ZeRO-3 from them.
+    says why a plain load, in one process, fails for some that are measured: they say nothing about ZeRO-3.
     """
 
     unchecked: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""PURE. Finds few architectures that together bear every buffer site, greedily and always the same."""
+"""PURE. Finds few architectures that together have every buffer site, greedily and always the same."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ HEADS = (
 
 
 def cover(bearers: Mapping[str, Collection[str]], rank: Callable[[str], Any]) -> tuple[str, ...]:
-    """Returns names in `bearers` that together bear everything it lists, sorted.
+    """Returns names in `bearers` that together have everything it lists, sorted.
 
     The one that adds most comes first; of several that add as much, the one that `rank` gives the least.
     """

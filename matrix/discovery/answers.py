@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FoundClass:
-    """A model class that bears buffers, or may: then `error` says why it could not be built.
+    """A model class that has buffers, or may have: then `error` says why it could not be built.
 
     `config` is what had to be changed in its default configuration.
     """

@@ -34,7 +34,7 @@ _Value = TypeVar("_Value")
 
 
 def discover(version: str, interpreter: Path, configs: Mapping[str, Any], log: Path) -> Discovery:
-    """Returns every class of that version that bears buffers; raises ProbeDiedError when the probe does not finish."""
+    """Returns every class of that version that has buffers; raises ProbeDiedError when the probe does not finish."""
     found: list[FoundClass] = []
     question = {"configs": configs, "processes": PROCESSES}
     for message in ask_probe("scan", question, interpreter, log, _SCANNED):

@@ -22,7 +22,7 @@ _REASON = 200
 
 
 def choose_classes(discovery: Discovery, kept: Sequence[str]) -> tuple[FoundClass, ...]:
-    """Returns for each model type the fewest classes that together bear all its sites, those that were `kept` before first."""
+    """Returns for each model type the fewest classes that together have all its sites; prefers those `kept` before."""
     types: dict[str, dict[str, FoundClass]] = defaultdict(dict)
     for found in discovery.found:
         if found.sites:
@@ -45,7 +45,7 @@ def shorten_reason(error: str) -> str:
 
 
 def find_unbuilt(discovery: Discovery) -> dict[str, str]:
-    """Returns one class of each model type that could not be built though it may bear buffers, and why."""
+    """Returns one class of each model type that could not be built though it may have buffers, and why."""
     failed = sorted(
         (rank_head(found.id.partition(":")[2]), found.id, found.error) for found in discovery.found if found.error
     )
@@ -65,7 +65,7 @@ def find_not_tiny(answers: Sequence[CensusAnswer]) -> dict[str, str]:
 def find_mistaken(discovery: Discovery, answers: Sequence[CensusAnswer]) -> dict[str, str]:
     """Returns the architectures that became tiny from another model than was discovered, and the sites that differ.
 
-    Nothing of it may be believed: a recipe that is read twice must give the same model twice.
+    Such a result is not used: a recipe that is read twice must give the same model twice.
     """
     found = {one.id: one.sites.items() for one in discovery.found}
     other = {one.id: found[one.id] ^ one.sites.items() for one in answers if one.status == "ok" and one.id in found}

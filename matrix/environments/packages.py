@@ -60,7 +60,7 @@ class Package:
         return self.located(f"git+https://github.com/{self.repository}@{commit}")
 
     def located(self, pin: str) -> str:
-        """Returns `pin` with the folder of the Python package, where it is an address that lacks one."""
+        """Returns `pin` with the folder of the Python package, where it is an address without one."""
         address = "://" in pin and "#" not in pin
         return f"{pin}#subdirectory={self.subdirectory}" if address and self.subdirectory else pin
 

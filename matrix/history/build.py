@@ -92,7 +92,10 @@ def _read_file(history: Path, number: int, path: str) -> _RecordFile | _Rejected
 
 
 class _Builder:
-    """Adds nights to a new database, the oldest first. Ids are given in the order of the files, so they are always the same."""
+    """Adds nightly runs to a new database, the oldest first.
+
+    Ids are given in the order of the files, so they are always the same.
+    """
 
     def __init__(self, db: NewDatabase, history: Path) -> None:
         self._db, self._history = db, history

@@ -42,7 +42,7 @@ ORDER BY change."key", night
 
 
 _Paths = tuple[tuple[int, str | None], ...]
-"""Nights, each with a record file."""
+"""Dates of nightly runs, each with a record file."""
 
 
 def query_case_histories(
@@ -82,7 +82,7 @@ def _changes_since(rows: Iterable[Sequence[Any]], first: int) -> tuple[tuple[int
 
 @lru_cache  # most cases of an environment had the same history
 def _nightly_verdicts(days: _Paths, changes: tuple[tuple[int, str], ...]) -> tuple[NightlyVerdict, ...]:
-    """Returns the nights of a case, which was measured on those of the `days` that have a record file."""
+    """Returns the nightly verdicts of a case, which was measured on those of the `days` that have a record file."""
     since, verdicts = [night for night, _ in changes], [Verdict(verdict) for _, verdict in changes]
     return tuple(
         NightlyVerdict(date.fromordinal(day), verdicts[bisect(since, day) - 1] if path else None, path)

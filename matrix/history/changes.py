@@ -124,7 +124,7 @@ def query_verdict_histories(history: History, idle: int) -> Mapping[tuple[str, C
     """Returns the verdicts of every case whose verdict ever changed, by the names of its cell and its own.
 
     A case is not measured any more when a newer whole measurement of its environment leaves it out, or when more than
-    `idle` nights in a row, the newest included, did not want to measure its environment.
+    `idle` nightly runs in a row, the newest included, did not plan to measure its environment.
     """
     tried_on = [night.toordinal() for night in query_days(history)]
     rows = history.rows(_HISTORIES, night=date.max.toordinal())
@@ -139,6 +139,6 @@ def query_verdict_histories(history: History, idle: int) -> Mapping[tuple[str, C
 
 
 def _ended(given_up: list[int], left_out: int | None) -> date | None:
-    """Returns the first of the nights on which the environment counts as `given_up` and the one that left the case out."""
+    """Returns the earlier of two dates: when the environment counts as `given_up`, and when a run left the case out."""
     found = [*given_up[:1], *([left_out] if left_out else [])]
     return date.fromordinal(min(found)) if found else None

@@ -1,4 +1,7 @@
-"""Queries of an open history about its nightly runs and environments. Days are nights; environments and files go by their names."""
+"""Queries of an open history about its nightly runs and environments.
+
+A day is the date of a nightly run; environments and files are identified by name.
+"""
 
 import json
 from dataclasses import dataclass, replace
@@ -84,7 +87,7 @@ def query_nightly_runs(history: History) -> tuple[NightlyRun, ...]:
 
 
 def query_rejected_files(history: History) -> tuple[RejectedFile, ...]:
-    """Returns every file that does not count, in the order of nights."""
+    """Returns every file that does not count, the oldest nightly run first."""
     rows = history.rows("SELECT path, reason FROM rejected JOIN file ON id = file ORDER BY id")
     return tuple(RejectedFile(*row) for row in rows)
 

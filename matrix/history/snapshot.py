@@ -50,7 +50,7 @@ class DatedCase:
 class Reading:
     """An environment: its newest measurement that counts, `cell`, of `night`, with each case as it was last measured.
 
-    `attempt` is the newest night that planned to measure it, and `state` what became of that. Cases that a newer whole
+    `attempt` is the newest night that planned to measure it, and `state` how that ended. Cases that a newer whole
     measurement left out are not listed; after one that failed, the cases are those of before. Without any measurement that
     counts, there are none.
     """

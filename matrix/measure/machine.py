@@ -23,7 +23,7 @@ _TROUBLES: Final = {
     "too many files are open": re.compile(r"Too many open files|\(os error 24\)"),
     "the disk cannot be read or written": re.compile(r"Input/output error|\(os error 5\)"),
 }
-"""The words of Python, safetensors (Rust) and torch (C++) for what is no model's fault: a tiny model needs little."""
+"""The words of Python, safetensors (Rust) and torch (C++) for what is never the fault of a model: a tiny model needs little."""
 
 _KILLED: Final = re.compile(r"^RankKilled: .*SIGKILL")
 """No model does this to itself. Once it may have been a person, so a rerun decides."""

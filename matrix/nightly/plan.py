@@ -50,7 +50,7 @@ class NightlyCell:
 class NightlyPlan:
     """Everything that a nightly run measures. Each cell has `cases` cases; `catalog` and `probe` are digests, as in records.
 
-    `moment` is when it was planned, such as 2026-11-22T01:37:00Z, and `night` the day of that.
+    `moment` is when it was planned, such as 2026-11-22T01:37:00Z, and `night` its date.
     """
 
     night: date

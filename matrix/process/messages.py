@@ -43,7 +43,7 @@ class Resolved:
 
 
 class Message(TypedDict, total=False):
-    """A message of the probe that does a job: one of these, or `progress` with `at`, `done` and `of`, of any type."""
+    """A message of the probe while it does a job: one of these, or `progress` with `at`, `done` and `of`, of any type."""
 
     environment: EnvironmentInfo
     target: Resolved
@@ -61,7 +61,7 @@ MESSAGE: Final = TypeAdapter(Message)
 
 
 def read_messages(stream: IO[str], kind: TypeAdapter[_Message]) -> Iterator[_Message]:
-    """Parses each line of `stream` as a message of that `kind`; names that it does not know are ignored.
+    """Parses each line of `stream` as a message of the type `kind`; names that it does not know are ignored.
 
     A lone surrogate, as in a path that is not UTF-8, is written out, so that the text can be shown and kept. Raises
     BadMessageError for any other line, for numbers that no record can hold, and for too many lines.

@@ -88,7 +88,7 @@ class _Supervised:
 
 @contextlib.contextmanager
 def _started(arguments: Sequence[str], **options: Any) -> Iterator[_Supervised]:
-    """Starts a process and kills what is left of it when the block is left; `options` are those of `subprocess`.
+    """Starts a process and kills all of it that still runs when the block ends; `options` are those of `subprocess`.
 
     Raises OSError where it cannot be started.
     """

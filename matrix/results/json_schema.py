@@ -3,10 +3,15 @@
 PURE: no input or output.
 """
 
+import ast
+import inspect
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from matrix import model
 from matrix.model import Case, Cell, Timing
 from matrix.results.records import SCHEMA
 
@@ -21,6 +26,9 @@ def build_json_schema() -> dict[str, Any]:
         del types["Cell"]["properties"][later]
     types["Cell"]["properties"]["schema"] = {"const": SCHEMA}
     types["Timing"]["properties"]["cases"] = {"type": "integer"}
+    for kind, field, text in _find_field_texts(inspect.getsource(model)):
+        if field in types.get(kind, {}).get("properties", ()):
+            types[kind]["properties"][field]["description"] = text
     for kind, of in _KINDS.items():
         types[of.__name__]["properties"]["record"] = {"const": kind}
     for described in types.values():
@@ -28,3 +36,11 @@ def build_json_schema() -> dict[str, Any]:
             described.update(required=sorted(described["properties"]), additionalProperties=False)
     records = [{"$ref": f"#/$defs/{of.__name__}"} for of in _KINDS.values()]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "oneOf": records, "$defs": types}
+
+
+def _find_field_texts(source: str) -> Iterator[tuple[str, str, str]]:
+    """Yields class, field and the string below the field. pydantic can do that too, but 50 ms later in every command."""
+    classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    for kind, (field, below) in ((one, pair) for one in classes for pair in pairwise(one.body)):
+        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            yield kind.name, ast.unparse(field.target), str(below.value.value)

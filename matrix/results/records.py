@@ -36,5 +36,5 @@ def end_record(cases: Iterable[Case], timing: Timing) -> str:
 
 
 def round_times(timing: Timing) -> Timing:
-    """Returns `timing` as a record has it, to the millisecond."""
+    """Returns `timing` rounded to the millisecond, for a record."""
     return Timing(*(round(value, 3) for value in astuple(timing)))

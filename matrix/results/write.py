@@ -35,7 +35,7 @@ class CellWriter:
         self._write(header_record(cell))
 
     def case(self, case: Case) -> None:
-        """Adds one case, or a better measurement of it."""
+        """Appends one case; it replaces an earlier record of the same case."""
         self._write(case_record(case))
 
     def end(self, cases: Iterable[Case], timing: Timing) -> None:

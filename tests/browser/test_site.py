@@ -58,7 +58,7 @@ def test_going_back_brings_the_earlier_question_and_its_answer(visitor: Visitor)
     ("model", "transformers", "words"),
     [
         ("deepseek_v3", "9.9.9", "Not measured"),
-        ("nothing_like_it", "5.6.0", "No architecture of the catalog is called like"),
+        ("nothing_like_it", "5.6.0", "The catalog has no architecture with"),
         ("<img src=x>", "", "<img src=x>"),
         ("deepseek", "5.6.0", "Which one?"),
         ("deepseek_v3", "", "It depends on the environment: safe in"),
@@ -78,7 +78,7 @@ def test_a_class_that_a_version_lacks_has_no_tensors_to_look_at_but_safe_pairs(v
     page = visitor.open(f"{urls.START}?model=glm4_moe&transformers=4.49.0&deepspeed=0.19.8")
     answer = page.locator("#verdict.unknown")
     expect(answer).to_contain_text("No such class in transformers 4.49.0 + deepspeed 0.19.8 on cpu")
-    expect(answer).to_contain_text("That transformers does not have glm4_moe:Glm4MoeForCausalLM.")
+    expect(answer).to_contain_text("This version of transformers does not have glm4_moe:Glm4MoeForCausalLM.")
     expect(answer).to_contain_text("Nearest safe: transformers 5.6.0 + deepspeed 0.19.8")
     expect(answer.get_by_role("link", name="Tensors")).to_have_count(0)
     page.locator("form").get_by_label("transformers").fill("")
@@ -251,7 +251,7 @@ def test_when_the_nights_stop_nothing_stays_safe(visitor: Visitor) -> None:
     expect(page.locator("#verdict")).to_contain_text("measured more than 45 days ago")
     expect(page.locator("#verdict")).to_contain_text("No measured environment is known to be safe")
     expect(page.locator(".map a")).to_have_count(page.locator(".map a.stale").count())
-    expect(page.get_by_text("What is more than 45 days old is grey, and never called safe")).to_be_visible()
+    expect(page.get_by_text("Results that are more than 45 days old are grey, and never called safe")).to_be_visible()
 
 
 def test_when_the_nights_stop_the_safe_pairs_say_that_they_are_stale(visitor: Visitor) -> None:

@@ -46,7 +46,7 @@ def test_axe_finds_nothing_serious(visitor: Visitor, site: Path, kind: str) -> N
 def test_old_data_says_so_on_every_page_and_fits(visitor: Visitor, site: Path) -> None:
     for kind in PAGE_KINDS:
         page = visitor.open(worst(site, kind), day="2026-12-05", viewport=PHONE)
-        expect(page.get_by_text("The newest data of this site is 10 days old")).to_be_visible()
+        expect(page.get_by_text("The newest data on this site is 10 days old")).to_be_visible()
         assert not sideways(page), kind
 
 

@@ -53,7 +53,7 @@ def _why_stale(reason: Stale, reading: Reading) -> Words:
     return words(
         {
             Stale.UNFINISHED: f"the measurement of {reading.attempt} did not finish",
-            Stale.FAILED: f"on {reading.attempt} it could not be installed or imported",
+            Stale.FAILED: f"it could not be installed or imported on {reading.attempt}",
             Stale.OUTDATED: "measured with another catalog or probe than the newest measurement",
             Stale.OLD: f"measured on {reading.night}, more than {TRUSTED.days} days before the newest nightly run",
         }[reason]

@@ -84,7 +84,7 @@ class Rule:
             joint = " with " if named and number == 1 and condition.field in CROSSED else ", "
             parts += [joint, *condition.words] if number else condition.words
         if not others:
-            parts.append(" wherever measured" if named else "everything measured")
+            parts.append(" in every measured case" if named else "every measured case")
         return tuple(parts) if self.exact else (*parts, f": {self.hit:,} of {count(self.of, 'measured case')}")
 
 
@@ -176,7 +176,7 @@ def _narrow(measured: MeasuredPoints, failing: int) -> Iterator[list[Condition]]
         yield [Condition(name, frozenset(bad), words)] if len(bad) < len(every) else []
 
 
-_WORDS: Final = {"device": "on {}", "loader": "{} loader", "check": "check {}"}
+_WORDS: Final = {"device": "on {}", "loader": "{} loader", "check": "{} check"}
 
 
 def _range(package: str, first: int, last: int, every: Sequence[object]) -> Sentence:
@@ -186,10 +186,10 @@ def _range(package: str, first: int, last: int, every: Sequence[object]) -> Sent
     if first == last:
         return f"{package} ", begin, " (the newest measured)" if newest else ""
     if newest:
-        return f"{package} ", begin, " and newer as measured"
+        return f"{package} ", begin, " and newer (as measured)"
     if first == 0:
-        return f"{package} up to ", end, " as measured"
-    return f"{package} ", begin, " to ", end, " as measured"
+        return f"{package} up to ", end, " (as measured)"
+    return f"{package} ", begin, " to ", end, " (as measured)"
 
 
 def _architectures(measured: MeasuredPoints, failing: int) -> Iterator[Condition]:
@@ -198,7 +198,7 @@ def _architectures(measured: MeasuredPoints, failing: int) -> Iterator[Condition
     if len(names) < len(measured.values("architecture")):
         yield Condition("architecture", frozenset(names), _named(names), 2 * len(names))
     if measured.values("buffers", failing) == [True] and len(measured.values("buffers")) > 1:
-        yield Condition("buffers", frozenset({True}), ("any persistent buffer",))
+        yield Condition("buffers", frozenset({True}), ("architectures with persistent buffers",))
     if all(families) and len(families) < len(measured.values("family")):
         words = f"{'family' if len(families) == 1 else 'families'} {join_words(families)}"
         yield Condition("family", frozenset(families), (words,), 1 + 2 * len(families))

@@ -196,13 +196,13 @@ def _place(
 
 
 def _edges(ranges: Iterable[VersionRange]) -> Mapping[_Edge, tuple[str, ...]]:
-    """What begins in each place: `load right from here on along transformers`."""
+    """Returns what begins in each place: `load: right from this transformers version on`."""
     found: dict[_Edge, tuple[str, ...]] = {}
     for one in ranges:
         for before, span in pairwise(one.spans):
             for page in span.begins if span.right != before.right else ():
                 key = one.loader, page
-                words = f"{one.check} {span.outcome} from here along {one.axis}"
+                words = f"{one.check}: {span.outcome} from this {one.axis} version on"
                 found[key] = (*found.get(key, ()), words)
     return found
 

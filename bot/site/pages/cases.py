@@ -158,7 +158,7 @@ def _baseline(verdict: Verdict, info: EnvironmentInfo) -> str:
         return "Baseline: the same model fails in one process without ZeRO-3 too, so ZeRO-3 is not to blame."
     if not verdict.row.measured:
         return f"No baseline: transformers {clip(info.transformers)} could not build the model."
-    return "Baseline: the same model loads right in one process without ZeRO-3."
+    return "Baseline: the same model loads correctly in one process without ZeRO-3."
 
 
 def _measured(site: SiteIndex) -> list[Reading]:

@@ -65,7 +65,7 @@ def _places(site: SiteIndex, places: tuple[Place, ...]) -> Iterator[FailurePlace
 
 PAGE: Final = PageKind(
     address="findings/<failure>.html",
-    says="a distinct upstream failure, every place that it hits, the smallest rule that explains it",
+    says="an upstream failure: where it happens, known issues, every case that it hits",
     place=55,
     build=build,
     each=attrgetter("failures"),

@@ -30,7 +30,7 @@ def build(site: SiteIndex) -> FindingsPage:
 
 PAGE: Final = PageKind(
     address=urls.FINDINGS,
-    says="all distinct upstream failures, the worst first",
+    says="all upstream failures, the worst first",
     place=50,
     build=build,
     navigation="Findings",

@@ -10,7 +10,7 @@ const { night: newest, fresh, trusted } = globalThis.zero3 ?? {}; // from night.
 const old = (night) => days(night) > trusted;
 if (newest && days(newest) > fresh) {
   const banner = document.getElementById("age");
-  banner.textContent = `The newest data of this site is ${days(newest)} days old, of ${newest}: the nightly run may have stopped. What is more than ${trusted} days old is grey, and never called safe.`;
+  banner.textContent = `The newest data on this site is ${days(newest)} days old (${newest}). The nightly runs may have stopped. Results that are more than ${trusted} days old are grey, and never called safe.`;
   banner.hidden = false;
   for (const one of document.querySelectorAll("[data-night]:not(.stale)")) {
     if (!old(one.dataset.night)) continue;
@@ -123,7 +123,7 @@ if (box) {
       return meant ? `${names}: ${meant.word} (${meant.meaning})` : `${names}: untested`;
     });
     const others = data.environments.some((one) => one !== environment && alike(one, environment));
-    const doubt = others ? "It passed here, but not reliably in every environment with these versions" : `It passed, yet ${environment.flaky} % of the cases there differ from run to run, so that may be chance`;
+    const doubt = others ? "It passed here, but not reliably in every environment with these versions" : `It passed, but ${environment.flaky} % of the cases with these versions differ from run to run, so the pass may be chance`;
     if (!texts.length) texts.push(stale(environment).length ? "It passed when it was measured" : doubt);
     const unsafe = answer(environment, index) === "u" && !stock.every((one) => unmeasured.includes(one.meant?.verdict));
     const word = !unsafe ? "Not known" : stock.some((one) => one.meant?.wrong) ? "Unsafe" : "Not usable";
@@ -151,7 +151,7 @@ if (box) {
   const absent = (environment, index, asked) => [
     "unknown",
     say("unknown", "No such class", `in ${environment.label}`),
-    element("p", `That transformers does not have ${data.architectures[index].id}.`),
+    element("p", `This version of transformers does not have ${data.architectures[index].id}.`),
     nearest(index, asked),
   ];
   const several = (found, index, asked) => {
@@ -170,12 +170,12 @@ if (box) {
   const none = (index, asked) => [
     "unknown",
     say("unknown", "Not measured", `with ${asked.transformers ? `transformers ${asked.transformers}` : "any transformers"} and ${asked.deepspeed ? `deepspeed ${asked.deepspeed}` : "any deepspeed"} on ${asked.device}`),
-    element("p", `So nobody knows whether ${data.architectures[index].id} is safe there: this is not a yes.`),
+    element("p", `It is not known whether ${data.architectures[index].id} is safe there. This is not a yes.`),
     nearest(index, asked),
   ];
   const unclear = (indices, asked) => {
     const again = (index) => link(data.architectures[index].id, `?${new URLSearchParams({ ...asked, model: data.architectures[index].id })}`);
-    if (!indices.length) return ["unknown", element("p", `No architecture of the catalog is called like “${asked.model}”: it was not measured, so this is not a yes.`)];
+    if (!indices.length) return ["unknown", element("p", `The catalog has no architecture with “${asked.model}” in its name. It was not measured, so this is not a yes.`)];
     return ["unknown", element("p", "Which one? "), element("ul", ...indices.slice(0, 20).map((index) => element("li", again(index))))];
   };
 

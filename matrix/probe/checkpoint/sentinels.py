@@ -83,7 +83,7 @@ def content(tensor: Tensor) -> Hashable:
 
 
 def sentinels(initial: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns the sentinel of every tensor of a state dict, keyed as it is.
+    """Returns the sentinel of every tensor of a state dict, under the same keys.
 
     No two are alike, nor like what another one was, but for bools and for indices that no place tried makes different.
     """

@@ -1,7 +1,7 @@
 """How each architecture becomes tiny, and whether that keeps every buffer site: see `matrix.probe.discovery`.
 
-The question is {"architectures": [{"id", "config", "seed"}, ...], "processes": n}, `config` being what the default
-configuration lacks and `seed` what made it tiny elsewhere. The answer is one object for each, sorted by id.
+The question is {"architectures": [{"id", "config", "seed"}, ...], "processes": n}, `config` being what is added to
+the default configuration and `seed` what made it tiny elsewhere. The answer is one object for each, sorted by id.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Every model class of the installed transformers, and where it has buffers: see `matrix.probe.discovery`.
 
-The question is {"configs": {model_type: values}, "processes": n}: what the default configurations of some model types
-lack; with "folders" only those models are looked at. The answer is {"class": {...}} for every class that bears a buffer
-or, not built, may bear one, and {"unreached": [...]} last, the persistent buffers that the sources register and no model
+The question is {"configs": {model_type: values}, "processes": n}: what is added to the default configurations of some
+model types; with "folders" only those models are looked at. The answer is {"class": {...}} for every class that has a
+buffer or, not built, may have one, and {"unreached": [...]} last, the persistent buffers that the sources register and no model
 that was built has.
 """
 
@@ -151,10 +151,10 @@ def _describe_all(found: Sequence[type[PreTrainedModel]], configs: Configs, proc
 
 
 def select_answers(answers: Sequence[Values], left: Mapping[str, Sequence[str]]) -> list[Values]:
-    """Returns the classes that bear a buffer, and those that could not be built and may bear one that no other does.
+    """Returns the classes that have a buffer, and those that could not be built and may have one that no other has.
 
     These are made of another package's modules, or the source that they are written in registers what is `left`. A
-    base class without a forward is no model.
+    base class without a forward is not a model.
     """
     bases = {about["id"] for about in answers if "error" in about and about["id"].endswith("PreTrainedModel")}
     failed = [about for about in answers if "error" in about and (about["suspect"] or about["module"] in left)]

@@ -136,7 +136,7 @@ class Group:
         return not waiting and self.alive and all(answers)
 
     def _bury(self, observation: Observation, hung: set[int]) -> None:
-        """Ends what is left of the group and notes how each silent rank ended."""
+        """Ends the remaining processes of the group and notes how each silent rank ended."""
         # Stacks first: closing the channels ends the ranks that hold them.
         for rank in hung:
             observation.ended[rank] = Failure("Hang", "no answer", self._stack(rank), (rank,))

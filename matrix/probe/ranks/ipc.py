@@ -125,7 +125,7 @@ def _started(items: Sequence[_Item], work: Callable[[_Item], Message], timeout: 
 
 
 def _ended(share: _Share[_Item]) -> Sequence[_Item]:
-    """Ends what is left of the process and returns the items that it owes."""
+    """Ends the process, if it still runs, and returns the items without an answer."""
     share.child.channel.close()
     os.kill(share.child.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
     os.waitpid(share.child.pid, 0)

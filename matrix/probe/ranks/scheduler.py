@@ -57,7 +57,7 @@ class Worker:
     _ready: deque[Group] = field(default_factory=deque)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, list[Case]]]:
-        """Yields the cases of each task, as they are decided. Every call works with groups of its own."""
+        """Yields the cases of each task once they are decided. Every call works with groups of its own."""
         try:
             for position, task in enumerate(tasks):
                 group = self._group(len(tasks) - position)
@@ -152,7 +152,7 @@ def _collect(workers: list[Child], emit: Emit) -> list[dict[str, float]]:
 
 
 def run_job(job: Job, root: Path, emit: Emit) -> dict[str, float]:
-    """Does the whole job, emitting each case as it is decided. Returns seconds and megabytes for the benchmark.
+    """Does the whole job, emitting each case once it is decided. Returns seconds and megabytes for the benchmark.
 
     `load_seconds` is the time inside from_pretrained and save_pretrained on the longest path: the slowest worker's,
     after the slower builder's.

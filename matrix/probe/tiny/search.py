@@ -85,7 +85,7 @@ def complete_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> tup
 
 
 def propose_completions(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> Iterator[Values]:
-    """Yields what a default configuration may lack: a size that it leaves null, all of them, a backbone, or both."""
+    """Yields what a default configuration may need: a size that it leaves null, all of them, a backbone, or both."""
     with suppress(Exception):
         config = recipes.make_full_config(cls, given)
         empty = [nest(path, value) for path, value in find_unset_sizes(config)]
@@ -193,7 +193,7 @@ def propose_sizes(full: PretrainedConfig) -> Iterator[Values]:
 
 
 def read_leaves(config: PretrainedConfig, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yields every argument of `config` and of those inside it that is no configuration, with its value."""
+    """Yields every argument of `config` and of those inside it that is not a configuration, with its value."""
     for name, value in recipes.read_arguments(config).items():
         if isinstance(value, PretrainedConfig):
             yield from read_leaves(value, (*path, name))

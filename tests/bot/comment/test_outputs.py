@@ -86,7 +86,11 @@ def answer_of(shown: CommentView) -> tuple[Headline, str]:
             Headline.BROKEN_BEFORE,
             "Nothing changes under ZeRO-3: 1 of 2 architectures was broken before and still is (load measured).",
         ),
-        ([FIXED], Headline.GREEN, "This change fixes 1 of 1 architecture under ZeRO-3 and breaks none: load measured."),
+        (
+            [FIXED],
+            Headline.GREEN,
+            "This change fixes 1 of 1 architecture under ZeRO-3 and breaks none (load measured).",
+        ),
         (
             [UNCHANGED, compared(Outcome.UNCHANGED, BERT, Check("save"))],
             Headline.GREEN,
@@ -112,7 +116,7 @@ def test_the_answer_is_one_sentence(cases: list[Any], headline: Headline, answer
             "1 result could not be used",
         ),
         (facts(failed_jobs=("cells",)), comparison(UNCHANGED), [], "1 job ended without a result"),
-        (CONTROLLED, comparison(UNCHANGED), [], "the control, the last release with the bug, was not measured"),
+        (CONTROLLED, comparison(UNCHANGED), [], "the control (last release with the bug) was not measured"),
     ],
 )
 def test_a_doubt_is_never_green_and_hides_no_regression(
@@ -146,7 +150,7 @@ def test_a_row_says_who_what_where_and_whose_doing() -> None:
     line = next(line for line in render_comment(shown).splitlines() if ROUTER in line)
     assert line == (
         f"| `{ROUTER}` | load and save | pass → corrupt | buffer `Router.bias` holds its initial value in 2 tensors, "
-        f"the loader listed it as missing; and 1 more tensor | on ranks 0 and 1 | `0.296875, …` | `0.0, …` | {cause} |"
+        f"the loader reported it as missing; and 1 more tensor | on ranks 0 and 1 | `0.296875, …` | `0.0, …` | {cause} |"
     )
 
 
@@ -232,7 +236,7 @@ def test_no_command_where_it_could_be_somebody_elses_or_wrong(pins: dict[str, st
 
 
 def test_the_push_is_named_only_when_it_is_an_older_one() -> None:
-    assert f"the same answer since push `{PUSH[:12]}`" in render_comment(
+    assert f"The answer is the same since push `{PUSH[:12]}`." in render_comment(
         build_view(facts(since=PUSH), comparison(UNCHANGED))
     )
     assert "since push" not in render_comment(build_view(facts(since=HEAD), comparison(UNCHANGED)))
@@ -257,7 +261,7 @@ def many(number: int) -> Comparison:
 def test_a_comment_is_calm_and_says_what_it_left_out_and_where_that_is() -> None:
     body = render_comment(build_view(facts(), many(30)))
     assert body.count("`regressed:Model") == 10
-    assert "And 20 more, left out here, in the [full report](https://github.com/o/r/actions/runs/1)." in body
+    assert "20 more not shown here: see the [full report](https://github.com/o/r/actions/runs/1)." in body
     assert render_summary(build_view(facts(), many(30))).count("`regressed:Model") == 30
 
 

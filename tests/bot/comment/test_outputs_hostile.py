@@ -256,7 +256,7 @@ def test_the_most_of_everything_fits_too(text: str) -> None:
     assert_within_budget(body)
     assert_harmless(body)
     assert_rows_fill_their_heads(body)
-    assert re.search(r"left out here, in the \[full report\]", body)
+    assert re.search(r"not shown here: see the \[full report\]", body)
     assert_within_budget(render_comment(shown, 5_000), 5_000)
     assert_harmless(render_comment(shown, 5_000))
 

@@ -131,7 +131,7 @@ def close(state: State) -> None:
 def test_where_no_comment_can_be_the_summary_says_so(server: GitHubServer, happens: Callable[[State], None]) -> None:
     happens(server.state)
     words = post_comment(thread(server), result(), body)
-    assert words.startswith("The result could not be posted as a comment: GitHub, ")
+    assert words.startswith("The result could not be posted as a comment: error from GitHub while ")
     assert not standing(server)
 
 
@@ -161,8 +161,5 @@ def test_a_muted_comment_is_not_touched(server: GitHubServer) -> None:
     post_comment(thread(server), result(), body)
     comment = server.state.repositories[0].comments[0]
     comment.body = comment.body.replace('"muted":false', '"muted":true')
-    assert (
-        post_comment(thread(server), result("regressed", B, 8), body)
-        == "The comment was not changed: the comment is muted."
-    )
+    assert post_comment(thread(server), result("regressed", B, 8), body) == "The comment was not changed: it is muted."
     assert standing(server) == [f"green at {A} since {A}"]

@@ -169,7 +169,7 @@ def test_an_edit_that_is_confirmed_but_forgotten_is_repeated_or_an_error() -> No
             if times == 1:
                 assert github.edit_comment(NAME, 1, BODY).body == BODY
             else:
-                with pytest.raises(GitHubError, match="it still shows something else"):
+                with pytest.raises(GitHubError, match="GitHub does not show what was written"):
                     github.edit_comment(NAME, 1, BODY)
         assert clock.slept == waits
 
@@ -181,7 +181,7 @@ def test_a_stale_read_back_is_read_again() -> None:
 
 def test_an_issue_text_that_github_drops_without_a_word_is_an_error() -> None:
     with opened(one_pull(issues=[Issue(9, "t", "old")])) as (server, github):
-        with pytest.raises(GitHubError, match="it still shows something else"):
+        with pytest.raises(GitHubError, match="GitHub does not show what was written"):
             github.edit_issue(NAME, 9, "x" * 65_537)
         assert server.state.repositories[0].issues[0].body == "old"
 
@@ -208,7 +208,7 @@ def test_a_page_link_to_another_host_is_not_followed() -> None:
     with opened(one_pull(comments=[Comment(n, 5, "text") for n in range(150)])) as (server, github):
         github.fetch_pull_request(NAME, 5)
         server.url = "http://elsewhere.example"
-        with pytest.raises(GitHubError, match="makes no sense"):
+        with pytest.raises(GitHubError, match="the answer is not valid"):
             github.list_comments(NAME, 5)
 
 
@@ -220,7 +220,7 @@ def test_an_answer_that_is_none_of_githubs_is_an_error() -> None:
             lambda: github.list_comments(NAME, 5),
             lambda: github.create_comment(NAME, 5, BODY, MARKER),
         ):
-            with pytest.raises(GitHubError, match="makes no sense"):
+            with pytest.raises(GitHubError, match="the answer is not valid"):
                 ask()
 
 
@@ -228,9 +228,9 @@ def test_b9_a_repository_that_moves_meanwhile_is_an_error_not_a_success() -> Non
     with opened(one_pull(comments=[Comment(1, 5, "old")])) as (server, github):
         github.list_comments(NAME, 5)
         server.state.repositories[0].name, server.state.repositories[0].moved = "new/name", [NAME]
-        with pytest.raises(GitHubError, match="makes no sense"):
+        with pytest.raises(GitHubError, match="the answer is not valid"):
             github.create_comment(NAME, 5, BODY, MARKER)
-        with pytest.raises(GitHubError, match="still shows something else"):
+        with pytest.raises(GitHubError, match="GitHub does not show what was written"):
             github.edit_comment(NAME, 1, BODY)
         assert bodies(server) == ["old"]
 

@@ -124,7 +124,7 @@ def test_what_was_not_asked_for_is_kept_but_not_believed(content: bytes) -> None
 def test_a_machine_speaks_of_its_own_cells_only() -> None:
     found = collect_files(PLAN, KEYS, {shard(OLD): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})})
     assert not found.believed
-    assert "was not asked for" in found.words[0]
+    assert "was not planned for" in found.words[0]
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "a/b.jsonl", "x.sh", "a" * 300 + ".jsonl"])

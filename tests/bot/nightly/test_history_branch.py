@@ -106,7 +106,7 @@ def test_a_folder_that_is_no_fetched_history_is_refused_and_left_alone(
         branch(remote, "other").add(keeps("2026-11-22/a"), "night")
     here = branch(remote)
     keeps(name)(here.folder)
-    with pytest.raises(ForeignFilesError, match=f"{Path(name).parts[0]}. Name a new or an empty folder") as raised:
+    with pytest.raises(ForeignFilesError, match=f"{Path(name).parts[0]}. Choose a new or empty folder") as raised:
         here.fetch()
     assert raised.value.exit_code == USAGE
     assert left(here.folder.parent) == {f"history/{name}": "x\n"}

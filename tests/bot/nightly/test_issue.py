@@ -183,7 +183,7 @@ def test_it_is_opened_again_rather_than_a_second_time(server: GitHubServer) -> N
     for night in (WRONG, RIGHT, known(4, V.PASS, V.CRASH, V.PASS, V.PASS, V.HANG)):
         update_issue(github(server), OWN, night)
     assert [state for _, state in issues(server)] == ["open"]
-    assert remarks(server)[1:] == ["1 case turned wrong by the nightly run of 2026-11-05, see above."]
+    assert remarks(server)[1:] == ["1 case turned wrong as of the nightly run of 2026-11-05, see above."]
 
 
 def test_a_class_that_stays_is_not_remarked_on(server: GitHubServer) -> None:
@@ -202,7 +202,7 @@ def test_what_somebody_closed_it_on_is_known_and_what_is_new_is_not(server: GitH
     (turn,) = WRONG.wrong
     update_issue(github(server), OWN, replace(WRONG, night=day(4), wrong=(turn, replace(turn, cell="another"))))
     assert [state for _, state in issues(server)] == ["open"]
-    assert remarks(server) == ["1 case turned wrong by the nightly run of 2026-11-05, see above."]
+    assert remarks(server) == ["1 case turned wrong as of the nightly run of 2026-11-05, see above."]
 
 
 def test_what_was_counted_only_is_known_too_when_it_moves_up(server: GitHubServer) -> None:
@@ -217,7 +217,7 @@ def test_what_was_counted_only_is_known_too_when_it_moves_up(server: GitHubServe
         issue.state = "closed" if number == 2 else issue.state
         states.append(issue.state)
     assert states == ["closed", "closed", "open"]
-    assert remarks(server) == ["2 cases turned wrong by the nightly run of 2026-11-05, see above."]
+    assert remarks(server) == ["2 cases turned wrong as of the nightly run of 2026-11-05, see above."]
 
 
 def test_those_that_new_ones_push_off_the_list_are_not_told_as_new(server: GitHubServer) -> None:
@@ -227,7 +227,7 @@ def test_those_that_new_ones_push_off_the_list_are_not_told_as_new(server: GitHu
     update_issue(github(server), OWN, build_state(day(2), (9, 1, 0, 0), CaseChanges(many)))
     server.state.repositories[0].issues[0].state = "closed"
     update_issue(github(server), OWN, build_state(day(3), (9, 1, 0, 0), CaseChanges((*fresh, *many))))
-    assert remarks(server) == ["33 cases turned wrong by the nightly run of 2026-11-04, see above."]
+    assert remarks(server) == ["33 cases turned wrong as of the nightly run of 2026-11-04, see above."]
 
 
 def test_it_is_not_closed_without_a_word_when_what_it_said_cannot_be_read(server: GitHubServer) -> None:
@@ -236,7 +236,7 @@ def test_it_is_not_closed_without_a_word_when_what_it_said_cannot_be_read(server
     issue.body = issue.body.replace('"wrong"', '"wr0ng"')
     update_issue(github(server), OWN, replace(CALM, night=day(3)))
     assert issue.state == "closed"
-    assert remarks(server) == ["Nothing is listed as wrong as of 2026-11-04."]
+    assert remarks(server) == ["Nothing is listed as wrong as of the nightly run of 2026-11-04."]
 
 
 def test_what_is_not_measured_any_more_keeps_it_open_no_longer_and_is_told_once(server: GitHubServer) -> None:
@@ -269,7 +269,7 @@ def test_what_is_gone_opens_nothing_and_what_comes_back_does(server: GitHubServe
     for night in (WRONG, GONE, replace(WRONG, night=day(6))):
         update_issue(github(server), OWN, night)
     assert [state for _, state in issues(server)] == ["open"]
-    assert remarks(server)[1:] == ["1 case turned wrong by the nightly run of 2026-11-07, see above."]
+    assert remarks(server)[1:] == ["1 case turned wrong as of the nightly run of 2026-11-07, see above."]
 
 
 def test_an_environment_that_left_the_set_is_seen_in_the_history(tmp_path: Path) -> None:
@@ -319,10 +319,10 @@ def test_a_night_that_never_begins_is_told_once_and_taken_back(server: GitHubSer
     for hours in range(4):
         report_age(github(server), OWN, day(2), day(4 + hours // 3))
     assert [state for _, state in issues(server)] == ["open"]
-    assert "**No nightly run has begun since 2026-11-03.**" in server.state.repositories[0].issues[0].body
+    assert "**No nightly run has started since 2026-11-03.**" in server.state.repositories[0].issues[0].body
     report_age(github(server), OWN, day(6), day(6))
     assert [state for _, state in issues(server)] == ["closed"]
-    assert remarks(server) == ["Nightly runs begin again: the newest is 2026-11-07."]
+    assert remarks(server) == ["Nightly runs have started again: the newest is of 2026-11-07."]
 
 
 def test_being_late_and_being_wrong_are_told_apart(server: GitHubServer) -> None:
@@ -331,8 +331,8 @@ def test_being_late_and_being_wrong_are_told_apart(server: GitHubServer) -> None
     assert "`mimi:MimiModel stock load`" in server.state.repositories[0].issues[0].body
     update_issue(github(server), OWN, known(10, V.PASS, V.PASS, V.CRASH))
     assert remarks(server) == [
-        "No nightly run has begun since 2026-11-03: see the workflow `nightly`.",
-        "Nightly runs begin again: the newest is 2026-11-11.",
+        "No nightly run has started since 2026-11-03: see the workflow `nightly`.",
+        "Nightly runs have started again: the newest is of 2026-11-11.",
     ]
     assert [state for _, state in issues(server)] == ["open"]
 
@@ -350,12 +350,12 @@ def test_that_no_night_was_ever_kept_is_told_once_and_taken_back(server: GitHubS
         report_age(github(server), OWN, None, day(number))
     (issue,) = server.state.repositories[0].issues
     assert (
-        "**No nightly run is kept**: the branch of records is empty, or was never made. Start the workflow"
+        "**There are no records of a nightly run.** The branch with the records is empty or does not exist.\nStart the workflow"
         in issue.body
     )
     assert (issue.state, remarks(server)) == ("open", [])
     update_issue(github(server), OWN, known(5, V.PASS))
-    assert (issue.state, remarks(server)) == ("closed", ["Nightly runs begin: the newest is 2026-11-06."])
+    assert (issue.state, remarks(server)) == ("closed", ["Nightly runs have started: the newest is of 2026-11-06."])
 
 
 @pytest.mark.parametrize("state", ["disabled_manually", "disabled_fork", "deleted"])
@@ -377,7 +377,7 @@ def test_whoever_disables_the_workflow_hears_no_more_of_it(server: GitHubServer)
     nightly(server, "disabled_manually")
     report_age(github(server), OWN, None, day(10))
     assert [state for _, state in issues(server)] == ["closed"]
-    assert remarks(server) == ["No nightly run is expected any more: the workflow `nightly` is disabled."]
+    assert remarks(server) == ["Nightly runs are no longer expected: the workflow `nightly` is disabled."]
 
 
 def test_a_night_that_the_issue_knows_was_kept_once(server: GitHubServer) -> None:
@@ -385,4 +385,4 @@ def test_a_night_that_the_issue_knows_was_kept_once(server: GitHubServer) -> Non
     update_issue(github(server), OWN, WRONG)
     for number in (4, 5):
         report_age(github(server), OWN, None, day(number))
-    assert remarks(server) == ["No nightly run has begun since 2026-11-03: see the workflow `nightly`."]
+    assert remarks(server) == ["No nightly run has started since 2026-11-03: see the workflow `nightly`."]

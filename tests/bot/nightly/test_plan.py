@@ -55,7 +55,7 @@ def test_what_was_never_measured_is_new() -> None:
 def test_what_is_the_same_is_not_measured_and_says_so() -> None:
     night = planned(attempt(3))
     assert why(night) is None
-    assert night.skipped[0].words == "the same as on 2026-11-19"
+    assert night.skipped[0].words == "nothing changed since 2026-11-19"
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_what_is_the_same_is_not_measured_and_says_so() -> None:
     [
         ({"catalog": "sha256:x"}, "another catalog"),
         ({"probe": "sha256:x"}, "another probe"),
-        ({"environment": info(torch="2.12.0")}, "torch was 2.12.0, is 2.13.0"),
-        ({"environment": info(deepspeed="0.19.7")}, "deepspeed was 0.19.7, is 0.19.8"),
+        ({"environment": info(torch="2.12.0")}, "torch was 2.12.0, is now 2.13.0"),
+        ({"environment": info(deepspeed="0.19.7")}, "deepspeed was 0.19.7, is now 0.19.8"),
     ],
 )
 def test_what_changed_is_measured_and_says_what(other: dict[str, Any], words: str) -> None:
@@ -85,7 +85,7 @@ def test_a_branch_is_measured_again_when_its_tip_moved() -> None:
     assert why(planned(attempt(environment=measured), environment=MAIN)) is None
     moved = replace(measured, packages={"transformers": f"5.24.0.dev0+git.{EARLIER}"})
     (found,) = planned(attempt(environment=moved), environment=MAIN).plan.cells
-    assert found.words == "transformers was bbbbbbbbbbbb, is aaaaaaaaaaaa"
+    assert found.words == "transformers was bbbbbbbbbbbb, is now aaaaaaaaaaaa"
 
 
 def test_a_branch_that_failed_at_its_tip_is_known_by_its_pin() -> None:
@@ -115,13 +115,13 @@ def test_a_failure_with_other_inputs_counts_anew() -> None:
 
 def test_a_skipped_failure_says_when_it_is_tried_again() -> None:
     night = planned(*(attempt(days, **FAILED) for days in (1, 2, 3)))
-    assert night.skipped[0].words == "tried 3 times without success, last on 2026-11-21; tried again on 2026-11-28"
+    assert night.skipped[0].words == "tried 3 times without success, last on 2026-11-21; next try on 2026-11-28"
 
 
 def test_what_no_machine_began_is_tried_every_night() -> None:
     never = [attempt(days, CellState.INCOMPLETE, cases=0) for days in (1, 2, 3, 4)]
     (found,) = planned(*never, attempt(5)).plan.cells
-    assert (found.why, found.words) == (Reason.UNFINISHED, "no machine began it on 2026-11-21")
+    assert (found.why, found.words) == (Reason.UNFINISHED, "no machine started it on 2026-11-21")
     assert why(planned(never[0], *(attempt(days, **FAILED) for days in (2, 3, 4)))) is Reason.UNFINISHED
 
 

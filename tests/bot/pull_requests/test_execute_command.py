@@ -165,7 +165,7 @@ def test_everything_else_is_left_alone_without_a_request(server: GitHubServer, c
 
 def test_rerun_repeats_the_run_that_the_comment_reports(server: GitHubServer) -> None:
     standing(server)
-    assert said(server, "/zero3 rerun").startswith(f"Measuring `{HEAD[:12]}` once more.")
+    assert said(server, "/zero3 rerun").startswith(f"Measuring `{HEAD[:12]}` again.")
     assert server.state.repositories[0].runs[0].attempt == 2
     assert said(server, "/zero3 rerun", comment=78) == f"The run of `{HEAD[:12]}` is not finished yet."
     assert not dispatches(server)
@@ -190,17 +190,17 @@ def test_explain_shows_a_few(server: GitHubServer) -> None:
     assert said(server, "/zero3 explain align") == "About align:AlignModel."
     many = said(server, "/zero3 explain *", comment=78)
     assert many.count("About") == 3
-    assert many.endswith(f"And {len(CATALOG) - 3} more match.")
+    assert many.endswith(f"{len(CATALOG) - 3} more architectures not shown: name one of them to see it.")
 
 
 def test_mute_and_unmute_change_only_the_marker(server: GitHubServer) -> None:
     comment = standing(server)
     before = comment.body
-    assert said(server, "/zero3 mute").startswith("I no longer update my comment")
+    assert said(server, "/zero3 mute").startswith("I will not update my comment any more")
     found = MARKER.parse(comment.body)
     assert found
     assert found.muted
-    assert said(server, "/zero3 unmute", comment=78).startswith("I update my comment again")
+    assert said(server, "/zero3 unmute", comment=78).startswith("I will update my comment")
     assert comment.body == before
 
 
@@ -211,7 +211,7 @@ def test_nothing_can_be_muted_before_there_is_a_comment(server: GitHubServer) ->
 @pytest.mark.parametrize(
     ("command", "first"),
     [
-        ("", "What I can do:"),
+        ("", "I know these commands:"),
         ("rnu", "I do not know `rnu`. Did you mean `run`"),
         ("<img>", f"I do not know {render_markdown_code('<img>')}."),
         ("a`@all`", f"I do not know {render_markdown_code('a`@all`')}."),

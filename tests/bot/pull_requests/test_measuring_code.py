@@ -1,4 +1,4 @@
-"""A pull request that edits what measures it: its results could say anything."""
+"""A pull request that edits code that measures it: its results could say anything."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def compared(*paths: str, previous: str | None = None, whole: bool = True) -> Co
 )  # fmt: skip
 def test_an_edit_of_what_measures_this_project(path: str) -> None:
     edit = find_measuring_edit(compared("README.md", path), own=True)
-    assert strip_marks(edit) == f"it edits what measures it, {path}"
+    assert strip_marks(edit) == f"it edits code that measures it, {path}"
 
 
 @pytest.mark.parametrize("path", ["README.md", "docs/check.md", "bot/render.py", "tests/test_layers.py"])

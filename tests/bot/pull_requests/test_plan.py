@@ -167,7 +167,7 @@ def test_the_canaries_are_a_router_and_a_batchnorm_of_the_catalog() -> None:
 
 def test_what_the_catalog_does_not_know_is_said() -> None:
     words = describe_unplanned(affected("bert", "new\x1bmodel", "new\x1bmodel"), CATALOG)
-    named = r"the catalog has no architecture of new\x1bmodel: how these models load is not measured"
+    named = r"the catalog has no architecture of new\x1bmodel: loading these models is not measured"
     assert words == (named,)
     assert not describe_unplanned(affected("bert"), CATALOG)
 

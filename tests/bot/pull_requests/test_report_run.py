@@ -225,7 +225,8 @@ WORKFLOW = File(".github/workflows/zero3.yml")
 
 
 @pytest.mark.parametrize(
-    ("files", "why"), [((NEW,), "no architecture of what"), ((LOADER, WORKFLOW), "edits what measures it")]
+    ("files", "why"),
+    [((NEW,), "no architecture for the changed code"), ((LOADER, WORKFLOW), "edits code that measures it")],
 )
 def test_what_the_runs_cannot_vouch_for_is_not_green(files: tuple[File, ...], why: str) -> None:
     with place(files=files) as (server, services):
@@ -240,7 +241,7 @@ def test_a_head_that_moves_away_and_back_hides_no_edit_of_the_commit_that_was_me
         server.state.repositories[0].pulls[0].compared = [LOADER, WORKFLOW]
         ended(server, services, FINE)
         (comment,) = comments(server)
-    assert "edits what measures it, `.github/workflows/zero3.yml`" in comment.splitlines()[0]
+    assert "edits code that measures it, `.github/workflows/zero3.yml`" in comment.splitlines()[0]
 
 
 def test_a_bot_that_does_not_know_its_own_name_says_so() -> None:
@@ -289,7 +290,7 @@ def test_an_architecture_is_explained_from_the_run_behind_the_comment() -> None:
 def test_an_explanation_has_the_doubts_of_the_comment() -> None:
     with place(files=(LOADER, WORKFLOW)) as (server, services):
         ended(server, services, FINE)
-        assert "edits what measures it" in explain("llama:LlamaForCausalLM", 5, services)
+        assert "edits code that measures it" in explain("llama:LlamaForCausalLM", 5, services)
         server.state.repositories[0].artifacts.clear()
         assert "its job uploaded no results" in explain("llama:LlamaForCausalLM", 5, services)
 

@@ -106,21 +106,21 @@ def test_a3_the_callers_file_where_it_is_configured() -> None:
 
 @pytest.mark.parametrize("event", ["push", "schedule", "pull_request_target", "issue_comment", ""])
 def test_a3_another_event(event: str) -> None:
-    assert "an event that measures no pull request" in reason(replace(RUN, event=event), PULL)
+    assert "its event does not measure a pull request" in reason(replace(RUN, event=event), PULL)
 
 
 @pytest.mark.parametrize("conclusion", ["", "action_required", "skipped", "startup_failure"])
 def test_a_run_that_measured_nothing(conclusion: str) -> None:
-    assert "nothing of it has run" in reason(replace(RUN, conclusion=conclusion), PULL)
+    assert "none of its jobs ran" in reason(replace(RUN, conclusion=conclusion), PULL)
 
 
 def test_a4_exactly_one() -> None:
-    assert reason(RUN, PULL, replace(PULL, number=8)) == "2 pull requests are at its commit"
-    assert reason(RUN) == "no open pull request is at its commit"
-    assert reason(RUN, replace(PULL, open=False)) == "no open pull request is at its commit"
-    assert reason(RUN, elsewhere(PULL, 7, 99)) == "no open pull request is at its commit"
+    assert reason(RUN, PULL, replace(PULL, number=8)) == "2 pull requests have its commit as head"
+    assert reason(RUN) == "no open pull request has its commit as head"
+    assert reason(RUN, replace(PULL, open=False)) == "no open pull request has its commit as head"
+    assert reason(RUN, elsewhere(PULL, 7, 99)) == "no open pull request has its commit as head"
     other_base = replace(PULL, base=replace(PULL.base, repository="other/transformers"))
-    assert reason(RUN, other_base) == "no open pull request is at its commit"
+    assert reason(RUN, other_base) == "no open pull request has its commit as head"
 
 
 @pytest.mark.parametrize(
@@ -128,14 +128,14 @@ def test_a4_exactly_one() -> None:
 )
 def test_a4_a_fork_that_is_gone(gone: dict[str, str | int]) -> None:
     unknown = elsewhere(PULL, 7, 0)
-    assert reason(replace(RUN, **gone), unknown) == "the repository that it came from is gone"  # type: ignore[arg-type]
+    assert reason(replace(RUN, **gone), unknown) == "the repository of its branch no longer exists"  # type: ignore[arg-type]
 
 
 def test_a5_the_head_has_moved() -> None:
-    assert reason(RUN, moved(PULL, OLD)) == "the head has moved since"
-    assert reason(RUN, PULL, now=[moved(PULL, OLD)]) == "the head has moved since"
+    assert reason(RUN, moved(PULL, OLD)) == "the pull request has another head commit now"
+    assert reason(RUN, PULL, now=[moved(PULL, OLD)]) == "the pull request has another head commit now"
     assert reason(RUN, PULL, now=[replace(PULL, open=False)]) == "the pull request is closed"
-    assert reason(DISPATCHED, moved(UPSTREAM, OLD)) == "the head has moved since"
+    assert reason(DISPATCHED, moved(UPSTREAM, OLD)) == "the pull request has another head commit now"
 
 
 def test_a_dispatched_run_measured_what_its_title_names() -> None:
@@ -159,7 +159,7 @@ def test_a_dispatched_run_measured_what_its_title_names() -> None:
     ],
 )
 def test_a3_a_dispatch_that_is_not_trusted(forged: dict[str, str]) -> None:
-    assert "dispatched from another branch, or for no pull request" in reason(replace(DISPATCHED, **forged), UPSTREAM)  # type: ignore[arg-type]
+    assert "started from another branch, or not for a pull request" in reason(replace(DISPATCHED, **forged), UPSTREAM)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -182,4 +182,6 @@ def test_a4_over_the_real_door_and_every_page() -> None:
         assert isinstance(found, PullRequest)
         assert (found.number, found.changed_files) == (231, 12)
         right.head_sha = OLD
-        assert find_subject(run, github, MeasuringWorkflow(NAME)) == Ignored("the head has moved since")
+        assert find_subject(run, github, MeasuringWorkflow(NAME)) == Ignored(
+            "the pull request has another head commit now"
+        )

@@ -35,8 +35,8 @@ def test_a_finding_in_words() -> None:
         (
             "transformers 5.5.4 + deepspeed 0.19.8 on cpu, stock loader",
             (
-                "2 of 3 architectures load wrong values silently; Router.bias holds its initial value on ranks 0 and 1 "
-                "(expected 0.296875, got 0.0); the loader listed it as missing"
+                "2 of 3 architectures load wrong values silently. Router.bias holds its initial value on ranks 0 and 1 "
+                "(expected 0.296875, got 0.0). The loader reported it as missing."
             ),
         )
     ]
@@ -68,14 +68,14 @@ def test_the_same_failure_elsewhere_is_one_finding() -> None:
     crash = [case(BERT, Verdict.CRASH, loader=loader, error=Failure("KeyError", "'bias'")) for loader in Loader]
     found = build_report(Run((cell(*crash), cell(*crash, environment=info("5.4.0"))))).findings
     assert [strip_marks(one.where) for one in found] == ["2 of 2 environments, stock and fixed loader"]
-    assert strip_marks(found[0].sentence) == "bert:BertModel crashes while loading; KeyError: 'bias'"
+    assert strip_marks(found[0].sentence) == "bert:BertModel crashes while loading: KeyError: 'bias'."
 
 
 def test_an_incomplete_cell_says_so_and_shows_nothing_green_for_what_is_untested() -> None:
     cut = cell(case(), planned=4, complete=False, environment=info("5.4.0"))
     context = build_report(Run((cell(case(), case(BERT), planned=2), cut)))
     assert [view.gap for view in context.environments] == ["", "incomplete: 1 of 4 planned cases measured"]
-    assert context.answer == "No wrong value in 3 measured cases. 3 planned cases not tested."
+    assert context.answer == "No wrong value in 3 measured cases. 3 planned cases were not measured."
     bert = context.architectures[0]
     assert [one.worst for one in bert.cells] == [Verdict.PASS, None]
     assert not context.infrastructure

@@ -240,7 +240,7 @@ def test_a_history_gives_histories_changes_and_retracted_verdicts(tmp_path: Path
     )
     assert f"The last 2 nightly runs corrupt {day(0)}pass {day(1)}" in case_page
     assert "corrupt became ✓ pass for 1 case" in start
-    assert "with the very same packages, catalog and probe: 1 case." in about
+    assert "Retracted: 1 case." in about
 
 
 def test_record_files_that_do_not_count_are_told(tmp_path: Path) -> None:
@@ -254,8 +254,8 @@ def test_record_files_that_do_not_count_are_told(tmp_path: Path) -> None:
         kept.put(f"{day(0)}/{name}.jsonl.gz", b"no records")
     write_site_of_history(sources, out, {}, told.append)
     command = f"python -m matrix history {kept.records} --database {kept.database}"
-    assert f"2 record files do not count: {command} names each and why" in told
-    assert "Of its record files, 2 did not count" in (out / urls.ABOUT).read_text(encoding="utf-8")
+    assert f"2 record files do not count. To see which and why: {command}" in told
+    assert "2 record files of it did not count" in (out / urls.ABOUT).read_text(encoding="utf-8")
 
 
 def test_a_verdict_is_not_retracted_when_the_inputs_changed(tmp_path: Path) -> None:

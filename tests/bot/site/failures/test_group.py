@@ -36,7 +36,7 @@ def test_the_buffers_bug_of_5_5_is_one_failure_with_the_rule_that_people_know(re
     failure = real["buffers-skipped"]
     assert failure.verdict is Verdict.CORRUPT
     assert strip_marks(failure.rule) == (
-        "transformers 5.0.0 to 5.5.4 as measured, stock loader, check load, any persistent buffer"
+        "transformers 5.0.0 to 5.5.4 (as measured), stock loader, load check, architectures with persistent buffers"
     )
     assert [known.fixed_in for known in failure.known] == ["transformers 5.6.0"]
     assert len({place.case.architecture for place in failure.places}) == 56
@@ -57,10 +57,10 @@ LATER = "mask2former with transformers 5.23.0 (the newest measured)"
     [
         (
             "init-weights-on-placeholder",
-            f"eomt, regnet and resnet with transformers 5.0.0 and newer as measured; {LATER}",
+            f"eomt, regnet and resnet with transformers 5.0.0 and newer (as measured); {LATER}",
         ),
-        ("bool-taken-for-size", "xcodec wherever measured"),
-        ("conversion-drops-weights", f"{MOST} and 2 more architectures with transformers 5.0.0, check load"),
+        ("bool-taken-for-size", "xcodec in every measured case"),
+        ("conversion-drops-weights", f"{MOST} and 2 more architectures with transformers 5.0.0, load check"),
     ],
 )
 def test_real_failures_have_rules_that_explain_them(real: dict[str, UpstreamFailure], slug: str, rule: str) -> None:
@@ -70,7 +70,7 @@ def test_real_failures_have_rules_that_explain_them(real: dict[str, UpstreamFail
 @pytest.mark.parametrize(
     "rule",
     [
-        "deepseek_v4, check load",  # where it is flaky, nothing can be said
+        "deepseek_v4, load check",  # where it is flaky, nothing can be said
         "oneformer with deepspeed 0.16.9",  # with 0.19.8 it does not get that far
         "align, clap, clvp, oneformer and speecht5 with deepspeed 0.19.8 (the newest measured)",
         "family frozen_batchnorm",

@@ -63,12 +63,14 @@ def test_an_exact_rule_covers_every_red_point_and_no_clean_one(red: set[Point], 
 
 def test_a_range_of_versions_and_a_loader_are_told_for_all_that_bear_buffers() -> None:
     red = where(transformers=("5.0.0", "5.5.4"), loader=(Loader.STOCK,), architecture="abc")
-    assert words(red) == "transformers 5.0.0 to 5.5.4 as measured, stock loader, any persistent buffer"
+    assert (
+        words(red) == "transformers 5.0.0 to 5.5.4 (as measured), stock loader, architectures with persistent buffers"
+    )
 
 
 def test_few_architectures_are_named_with_the_versions() -> None:
     red = where(transformers=("5.5.4", "5.23.0"), architecture=("a", "c"))
-    assert words(red) == "a and c with transformers 5.5.4 and newer as measured"
+    assert words(red) == "a and c with transformers 5.5.4 and newer (as measured)"
 
 
 def test_the_newest_version_alone_is_told_to_be_that() -> None:
@@ -84,12 +86,12 @@ def test_architectures_that_the_catalog_does_not_know_are_no_family() -> None:
         Point("5.0.0", "0.19.8", Device.CPU, Loader.STOCK, Check("load"), name, FAMILY.get(name, ""))
         for name in "abdxyz"
     ]
-    assert words(set(points[2:]), points) == "d, x, y and z wherever measured"
+    assert words(set(points[2:]), points) == "d, x, y and z in every measured case"
 
 
 def test_what_is_red_everywhere_is_told_so() -> None:
-    assert words(set(POINTS)) == "everything measured"
-    assert words(where(architecture="d")) == "d wherever measured"
+    assert words(set(POINTS)) == "every measured case"
+    assert words(where(architecture="d")) == "d in every measured case"
 
 
 def test_architectures_that_are_red_in_other_versions_have_a_rule_of_their_own() -> None:
@@ -97,13 +99,13 @@ def test_architectures_that_are_red_in_other_versions_have_a_rule_of_their_own()
         transformers=("5.23.0",), architecture=("c",)
     )
     assert words(red) == (
-        "a with transformers 5.5.4 and newer as measured; c with transformers 5.23.0 (the newest measured)"
+        "a with transformers 5.5.4 and newer (as measured); c with transformers 5.23.0 (the newest measured)"
     )
 
 
 def test_what_no_rule_explains_is_counted() -> None:
     red = where(transformers=("5.0.0", "5.23.0"), architecture="ab", loader=(Loader.STOCK,))
-    assert words(red) == "a and b with transformers 5.0.0 and newer as measured, stock loader: 8 of 12 measured cases"
+    assert words(red) == "a and b with transformers 5.0.0 and newer (as measured), stock loader: 8 of 12 measured cases"
 
 
 def test_a_rule_does_not_cover_what_another_failure_ended_if_a_version_can_tell_them_apart() -> None:
@@ -113,4 +115,4 @@ def test_a_rule_does_not_cover_what_another_failure_ended_if_a_version_can_tell_
 
 def test_many_architectures_are_not_all_named() -> None:
     many = [Point("5.0.0", "0.19.8", Device.CPU, Loader.STOCK, Check("load"), f"{name}:M") for name in "abcdefghijkl"]
-    assert words(set(many[:11]), many) == ("a, b, c, d, e, f, g, h and 3 more architectures wherever measured")
+    assert words(set(many[:11]), many) == ("a, b, c, d, e, f, g, h and 3 more architectures in every measured case")

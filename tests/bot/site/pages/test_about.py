@@ -18,5 +18,5 @@ def test_flaky_cases_are_counted_as_false_alarms() -> None:
 
 def test_the_page_about_the_site_says_when_all_is_measured_again_and_what_leaves() -> None:
     html = render_page(about.build(small()), "about", NAVIGATION)
-    assert f"within {load_settings().nightly.oldest} days even if nothing did" in html
-    assert f"leaves it {SHOWN.days} days after" in html
+    assert f"If nothing changed, it is measured again within {load_settings().nightly.oldest} days" in html
+    assert f"no longer shows an environment {SHOWN.days} days after" in html

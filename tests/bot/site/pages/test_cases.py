@@ -20,7 +20,7 @@ def test_a_case_has_its_evidence_and_what_the_baseline_says() -> None:
     page = next(one for one in pages if (one.environment.transformers, one.architecture.text) == ("5.5.4", ROUTER))
     load = page.cases[0]
     assert (load.anchor, load.wrong, load.sites[0].site) == ("stock-load", 1, "Router.bias")
-    assert load.baseline.startswith("Baseline: the same model loads right in one process")
+    assert load.baseline.startswith("Baseline: the same model loads correctly in one process")
     assert "--loader stock --check load" in load.command
     assert [failure.page for failure in load.failures] == ["findings/buffers-skipped.html"]
     assert not page.cases[1].failures
@@ -36,12 +36,12 @@ def test_each_value_of_a_case_is_in_its_place_and_no_markup() -> None:
     html = render_page(page, page.template, NAVIGATION)
     for place in (
         '<h2 id="stock-load">Stock load ',
-        'compared, <b>1 tensor wrong</b>. Measured <time datetime="2026-11-22">2026-11-22</time>.</p>',
+        'compared, <b>1 tensor wrong</b>. Measured on <time datetime="2026-11-22">2026-11-22</time>.</p>',
         "<b><code>T&lt;ype</code></b>  in <code>f&lt;rame</code><pre>m&lt;essage</pre>",
         "<code>S&lt;ite.bias</code>",
         "<td>t&lt;ensor <small>d&lt;etail</small></td><td>w&lt;ant</td><td>h&lt;eld</td><td>1 of 8</td>",
         *(f'<p>Upstream failure: <a href="../../{one.page}">' for one in page.cases[0].failures),
-        "without ZeRO-3. This verdict was seen in 2 of 3 runs, 4.50 s.",
+        "without ZeRO-3. This verdict was seen in 2 of 3 runs. It took 4.50 s.",
     ):
         assert html.count(place) == 1, place
 

@@ -47,8 +47,8 @@ def test_what_is_neither_right_nor_wrong_is_called_neither(verdict: Verdict, wor
     assert str(turn.text) == f"with deepspeed 0.19.8: {told}"
     (page,) = architecture.PAGE.pages(site)
     edges = [place.edge for row in page.grids[0].rows for place in row.places[0]]
-    along = "from here along transformers"
-    assert edges == [f"load {word} {along}", f"load right {along}", "", ""]
+    along = "from this transformers version on"
+    assert edges == [f"load: {word} {along}", f"load: right {along}", "", ""]
 
 
 def test_version_ranges_that_are_alike_are_told_once() -> None:
