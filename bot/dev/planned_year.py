@@ -30,7 +30,7 @@ from matrix.verdicts import Verdict
 SECONDS, MEMORY_MIB, CORES = 60.0, 1024.0, 2
 """The goals, and the cores that are used, since a goal is for so many."""
 CHANGE: Final = 30
-"""How many nights lie between two changes of the catalog or the probe."""
+"""The number of nightly runs between two changes of the catalog or the probe."""
 CHANGED, FLIPS = 0.05, 0.1
 """The share of an environment's cases that such a change turns, and of files in which one case differs for one night."""
 FIRST: Final = date(2027, 1, 1)
@@ -107,7 +107,7 @@ def _cell(year: Year, number: int, night: int) -> Cell:
 
 
 def _environment(number: int) -> EnvironmentInfo:
-    """Returns the environment of that `number`: sixteen transformers, the newest first, and as many deepspeed as it takes."""
+    """Returns the environment with this `number`: sixteen transformers, the newest first, and as many deepspeed as it takes."""
     transformers, deepspeed = f"5.{16 - number % 16}.0", f"0.19.{number // 16}"
     return EnvironmentInfo(
         id=f"transformers-{transformers}+deepspeed-{deepspeed}+torch-2.13.0+cpu",
@@ -145,7 +145,7 @@ def _finding(model: int, index: int) -> Finding:
 
 
 def _head(case: Case) -> str:
-    """Returns the line of a `case` up to its times, in which most nights differ only."""
+    """Returns the line of a `case` up to its times, which are all that differs between most nightly runs."""
     return case_record(case).rpartition(', "seconds": ')[0]
 
 

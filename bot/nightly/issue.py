@@ -124,7 +124,7 @@ def _worth_opening(before: NightlyState, now: NightlyState) -> bool:
 def _count_new(before: NightlyState, now: NightlyState) -> int:
     """Counts the cases that are wrong and that `before` neither lists nor counts.
 
-    The newest are listed: what is no newer than the last of them was one of the `more` that were counted, and moved up.
+    The newest are listed: a case that is not newer than the last of them was one of the `more` that were counted, and moved up.
     """
     known = {change.subject for change in before.wrong}
     counted = min((change.since for change in before.wrong), default=date.min) if before.more else date.min

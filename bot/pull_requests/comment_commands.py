@@ -64,7 +64,7 @@ Command = RunCommand | RerunCommand | ExplainCommand | MuteCommand | HelpCommand
 def parse_command(body: str) -> Command | None:
     """Returns the command in the first line that begins with `/zero3`; None without one.
 
-    Quotes, lists, code and HTML hold none: what a reader does not see as a line of the comment's own text is no command.
+    Quotes, lists, code and HTML are ignored: a command is a line that a reader sees as the comment's own text.
     """
     found = next(filter(None, map(_COMMAND.fullmatch, _list_own_lines(body))), None)
     if not found:

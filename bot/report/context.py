@@ -133,7 +133,7 @@ class CaseView:
 
 @dataclass(frozen=True)
 class TensorView:
-    """One wrong tensor: the first wrong elements as they should be and as they are."""
+    """One wrong tensor, with the expected and the actual values of its first wrong elements."""
 
     tensor: Code
     expected: Code

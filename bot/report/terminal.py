@@ -17,7 +17,7 @@ from matrix.verdicts import Verdict
 FINDINGS_SHOWN = 10
 NAMES_SHOWN = 5
 WIDTH_ELSEWHERE = 160
-"""How wide the table may be where the output is no terminal and COLUMNS is not set: a log, a pipe, a file."""
+"""Columns of the table when the output is not a terminal (a log, a pipe, a file) and COLUMNS is not set."""
 
 
 def print_report(report: Report, file: TextIO) -> None:

@@ -129,7 +129,7 @@ def _squares(site: SiteIndex, readings: Iterable[Reading], position: Position) -
 
 
 def _switches(site: SiteIndex, on: Position) -> tuple[tuple[Switch, ...], ...]:
-    """What each switch leads to with the others left as they are: loader, check, device."""
+    """Returns the pages that each switch (loader, check, device) leads to while the others stay the same."""
     device, loader, check = on
     return (
         tuple(_switch("loader", str(one), (device, one, check), on) for one in Loader),

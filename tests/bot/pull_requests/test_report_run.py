@@ -276,7 +276,7 @@ def test_a_narrowed_run_is_a_reply_and_leaves_the_whole_answer_standing() -> Non
         whole, reply = comments(server)
         (check,) = server.state.repositories[0].checks
     assert '"headline":"regressed"' in whole
-    assert "only `llama:*` was asked for" in reply
+    assert "only `llama:*` was measured, as requested" in reply
     assert check.conclusion == "failure"
 
 
