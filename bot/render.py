@@ -59,7 +59,7 @@ def render_asset(name: str) -> str:
 
 
 def _read_template(name: str) -> tuple[str, str, None]:
-    """Returns a template and its path; raises FileNotFoundError, which names the file that an installation lacks."""
+    """Returns a template and its path; raises FileNotFoundError, which names the file that is missing in the installation."""
     path = _TEMPLATES / name
     return path.read_text(encoding="utf-8"), str(path), None
 

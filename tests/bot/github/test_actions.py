@@ -194,7 +194,7 @@ def test_an_output_holds_any_text(value: str, tmp_path: Path) -> None:
 
 def test_an_output_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     here = read_context(HERE | {"GITHUB_OUTPUT": str(tmp_path / "output")})
-    with pytest.raises(OutputTooLargeError, match=r"'plan' takes 1,048,578 bytes as UTF-16"):
+    with pytest.raises(OutputTooLargeError, match=r"'plan' has 1,048,578 bytes as UTF-16"):
         actions.set_output(here, "plan", "\N{SNOWMAN}" * (512 * 1024 + 1))
     actions.set_output(here, "plan", "x" * (512 * 1024))
 
@@ -206,7 +206,7 @@ def test_a_summary_is_cut_at_a_line_before_github_drops_it(tmp_path: Path) -> No
         actions.write_summary(here, "| \N{SNOWMAN} |\n" * 100_000)
     text = file.read_bytes()
     assert len(text) <= actions.SUMMARY_LIMIT
-    assert text.decode().count("cut here") == 1
+    assert text.decode().count("cut off here") == 1
     assert set(text.decode().partition("(cut")[0].split("\n")) == {"| \N{SNOWMAN} |", ""}
 
 

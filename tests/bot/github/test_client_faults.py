@@ -92,7 +92,7 @@ def act(github: GitHub, change: str) -> None:
 def test_b4_a_rate_limit_that_ends_too_late_is_an_error_at_once(status: int, headers: dict[str, str]) -> None:
     clock = Clock()
     with opened(one_pull(), *limited(status, headers), policy=clock.policy()) as (server, github):
-        with pytest.raises(RateLimitedError, match=r"for another 360[01] seconds; nothing was lost"):
+        with pytest.raises(RateLimitedError, match=r"the limit ends in 360[01] seconds; nothing was lost"):
             github.create_comment(NAME, 5, BODY, MARKER)
         assert (clock.slept, bodies(server), sent(server, "POST")) == ([], [], 1)
 
@@ -294,7 +294,7 @@ def test_an_archive_that_does_not_tell_its_size_is_cut_off_at_the_limit() -> Non
     fault = Fault("GET", "/blobs", Kind.UNSIZED, times=2)
     with opened(one_pull(artifacts=[Artifact(8, 3, "zero3-a", b"x" * 200_000)]), fault) as (server, github):
         assert len(github.download_artifact(NAME, 8, 200_000)) == 200_000
-        with pytest.raises(TooLargeError, match="has more than 199,999 bytes"):
+        with pytest.raises(TooLargeError, match="has more than the limit of 199,999 bytes"):
             github.download_artifact(NAME, 8, 199_999)
         assert len(server.downloads) == 2
 
