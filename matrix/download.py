@@ -20,7 +20,7 @@ class AddressError(MatrixError):
     """An address that is not downloaded from: somebody in between could change what is read there."""
 
     def __init__(self, address: str) -> None:
-        super().__init__(f"{address!r} is neither an https:// address nor one of this machine")
+        super().__init__(f"{address!r} must begin with https://, unless it is on this machine")
 
 
 class DownloadError(MatrixError):

@@ -49,7 +49,7 @@ class UnknownNameError(MatrixError):
     def _line(self, name: str) -> str:
         close = closest(name, self.known)
         shown = self.known if len(self.known) <= 6 else (*self.known[:3], "...")
-        hint = f"did you mean {', '.join(close)}?" if close else f"known are {', '.join(shown)}"
+        hint = f"did you mean {', '.join(close)}?" if close else f"choose from {', '.join(shown)}"
         return f"unknown {self.what} {name!r}: {hint}"
 
 

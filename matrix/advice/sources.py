@@ -64,7 +64,7 @@ class SiteWithoutCasesError(MatrixError):
     def __init__(self, address: str) -> None:
         super().__init__(
             f"{address} is a published site, which has verdicts but not the cases in full: "
-            "name a folder of results, a history or its database"
+            "pass a folder of results, a history or its database"
         )
 
 

@@ -61,7 +61,7 @@ def _answer(advice: Advice) -> str:
     if ask.pinned:
         pins = {"transformers": ask.transformers, "deepspeed": ask.deepspeed}
         wanted = " with ".join(f"{package} {make_printable(pin)}" for package, pin in pins.items() if pin)
-        unknown = _UNCERTAIN if advice.asked else "was not measured"
+        unknown = f"is {_UNCERTAIN}" if advice.asked else "was not measured"
         words = {
             Answer.SAFE: f"is safe {loader}{_where(advice)}",
             Answer.UNSAFE: f"is not safe {loader}",
@@ -91,7 +91,7 @@ def _old(age: Age) -> str:
 
 
 _UNCERTAIN: Final = (
-    "is not known to be safe or unsafe: measured only in part, not on every device, too long ago, or reruns disagree"
+    "not known to be safe or unsafe: measured only in part, not on every device, too long ago, or reruns disagree"
 )
 
 

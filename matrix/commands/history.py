@@ -25,7 +25,7 @@ def show_history(
     """Build the database of a history, then show its nightly runs and every rejected file."""
     if not records.is_dir():
         raise NoHistoryError(records)
-    typer.echo(f"{build_database(records, database)} record files read", err=True)
+    typer.echo(f"record files read: {build_database(records, database)}", err=True)
     with open_database(database) as history:
         for line in history_lines(query_nightly_runs(history), query_rejected_files(history)):
             typer.echo(line)

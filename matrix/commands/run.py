@@ -59,7 +59,7 @@ def measure_cell(
         ),
     ] = "auto",
     loader: Annotated[str, typer.Option(help="stock, fixed, or both with a comma between them.")] = "stock,fixed",
-    check: Annotated[str, typer.Option(help=f"Any of {', '.join(CHECKS)}.")] = ",".join(CHECKS),
+    check: Annotated[str, typer.Option(help=f"{', '.join(CHECKS)}, or several with commas.")] = ",".join(CHECKS),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     world_size: Annotated[int, typer.Option(help="Number of ranks.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a case counts as hung.")] = 120.0,
@@ -76,14 +76,15 @@ def measure_cell(
     """Measure one cell: every case of one environment."""
     require_choice("device", device, DEVICES)
     require_choice("catalog", catalog, PARTS)
-    architectures = choose_architectures(architecture or [], catalog, resolve_device(device, world_size))
-    tasks = plan_tasks(architectures, parse_choices("loader", Loader, loader), parse_choices("check", CHECKS, check))
+    loaders, checks = parse_choices("loader", Loader, loader), parse_choices("check", CHECKS, check)
     known = load_environments()
     named = read_named_environment(os.environ, known)
+    found = find_environment(environment, (*known, *filter(None, [named]))) if environment else None
+    architectures = choose_architectures(architecture or [], catalog, resolve_device(device, world_size))
     request = Request(
         out=out,
-        tasks=tasks,
-        environment=find_environment(environment, (*known, *filter(None, [named]))) if environment else None,
+        tasks=plan_tasks(architectures, loaders, checks),
+        environment=found,
         interpreter=None if environment else (python or Path(sys.executable)),
         venv=venv,
         device=device,

@@ -21,7 +21,7 @@ class NoSuchRunError(MatrixError):
         pairs = list(dict.fromkeys(map(_pair, cells)))
         known = [*pairs, *(cell.environment.id for cell in cells)]
         lines = [_no_such(name, known) for name in dict.fromkeys(names)]
-        instead = f"{source} has {', '.join(pairs)}" if pairs else f"name a folder of results, or versions: {_EXAMPLE}"
+        instead = f"{source} has {', '.join(pairs)}" if pairs else f"pass a folder of results, or versions: {_EXAMPLE}"
         super().__init__("\n".join(map(make_printable, [*lines, instead])))
 
 
@@ -80,4 +80,6 @@ def _machine(cell: Cell) -> tuple[str, str]:
 
 def _no_such(name: str, known: Sequence[str]) -> str:
     close = closest(name, known)
-    return f"no folder and no results: {name!r}" + (f"; did you mean {', '.join(close)}?" if close else "")
+    return f"neither a folder nor measured versions: {name!r}" + (
+        f"; did you mean {', '.join(close)}?" if close else ""
+    )

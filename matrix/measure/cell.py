@@ -56,7 +56,7 @@ def measure(request: Request, progress: Progress) -> Cell:
     tasks = _remaining(request, earlier)
     progress.begin(prepared.id, len(LOADERS_AND_CHECKS) if request.target else sum(len(task.checks) for task in tasks))
     if earlier and not tasks:
-        progress.step(f"already measured {earlier.started}")
+        progress.step(f"already measured on {earlier.started}")
         return earlier if earlier.complete else _finish(path, earlier)
     return _measure(request, tasks, prepared, earlier, progress)
 

@@ -139,7 +139,7 @@ def _imported(module: str, class_name: str, paths: tuple[str, ...]) -> type[PreT
         if f"{module}.".startswith(f"{error.name}."):
             where = f"nor in {paths[0]}" if paths else "there"
             raise TargetError(
-                f"no module {error.name!r} in {sys.executable} {where}(PYTHONPATH adds more folders)"
+                f"no module {error.name!r} in {sys.executable} {where} (PYTHONPATH adds more folders)"
             ) from error
         raise TargetError(f"{module} needs the package {error.name}, which is not in {sys.executable}") from error
     except Exception as error:

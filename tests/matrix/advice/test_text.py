@@ -13,9 +13,7 @@ from tests.support.advice import advise, broken, tried
 
 NEWER = [tried(f"5.{minor}.0") for minor in range(6, 12)]
 NONE = "no pair of releases is known to be safe"
-DOUBT = (
-    "is not known to be safe or unsafe: measured only in part, not on every device, too long ago, or reruns disagree"
-)
+DOUBT = "not known to be safe or unsafe: measured only in part, not on every device, too long ago, or reruns disagree"
 
 
 def told(*known: Tried, **asked: Any) -> list[str]:

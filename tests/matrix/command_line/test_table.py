@@ -64,7 +64,7 @@ def test_both_ways_to_start_a_command_run_the_same(name: str) -> None:
         ("zero3", ["chekc"], "unknown command 'chekc': did you mean check?"),
         ("zero3", ["plan"], "unknown command 'plan': did you mean bot plan, nightly plan?"),
         ("zero3", ["nightly", "mesure"], "unknown command 'mesure': did you mean measure, merge?"),
-        ("zero3", ["xyzzy"], "unknown command 'xyzzy': known are run, check, advise, ..."),
+        ("zero3", ["xyzzy"], "unknown command 'xyzzy': choose from run, check, advise, ..."),
         ("matrix", ["advice"], "unknown command 'advice': did you mean advise?"),
         ("bot", ["nightly", "trakc"], "unknown command 'trakc': did you mean track?"),
     ],

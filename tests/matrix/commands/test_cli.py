@@ -60,7 +60,7 @@ def test_a_history_is_built_and_shown_with_what_does_not_count(tmp_path: Path) -
     first, second = (matrix("history", records, "--database", database) for _ in range(2))
     assert first.stdout.splitlines()[0] == "2026-11-22: 1 complete"
     assert first.stdout.splitlines()[1].startswith("rejected: 2026-11-23/cell.jsonl: line 1 is not JSON")
-    assert first.stderr == "2 record files read\n"
+    assert first.stderr == "record files read: 2\n"
     assert (second.stdout, second.stderr) == (first.stdout, first.stderr)
     missing = matrix("history", tmp_path / "missing", "--database", database)
     assert (missing.returncode, (tmp_path / "missing").exists()) == (2, False)

@@ -92,8 +92,8 @@ def test_what_is_unknown_is_said_of_both_with_what_is_at_hand(results: str) -> N
     with pytest.raises(MatrixError) as caught:
         find_runs("5.5+0.19.8", "\x1b[31m+1", results)
     assert str(caught.value).splitlines() == [
-        "no folder and no results: '5.5+0.19.8'; did you mean 5.5.4+0.19.8, 5.6.0+0.19.8?",
-        r"no folder and no results: '\x1b[31m+1'",
+        "neither a folder nor measured versions: '5.5+0.19.8'; did you mean 5.5.4+0.19.8, 5.6.0+0.19.8?",
+        r"neither a folder nor measured versions: '\x1b[31m+1'",
         f"{results} has 5.5.4+0.19.8, 5.6.0+0.19.8",
     ]
     assert caught.value.exit_code == 2
@@ -109,7 +109,11 @@ def test_versions_from_records_cannot_write_to_the_terminal() -> None:
 @pytest.mark.parametrize(
     ("base", "source", "words"),
     [
-        ("befor", "nowhere", "no folder and no results: 'befor'\nname a folder of results, or versions: TRANSFORMERS+"),
+        (
+            "befor",
+            "nowhere",
+            "neither a folder nor measured versions: 'befor'\npass a folder of results, or versions: TRANSFORMERS+",
+        ),
         (OLD, "nowhere", "nowhere does not exist"),
         (OLD, "https://site.example", "has verdicts but not the cases in full: name a folder of results, a history"),
     ],

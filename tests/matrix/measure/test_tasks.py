@@ -53,7 +53,7 @@ def test_every_unknown_selector_is_reported_with_close_matches() -> None:
     first, second, third = str(raised.value).splitlines()
     assert first == "unknown architecture 'lama': did you mean llama:LlamaForCausalLM?"
     assert second.startswith("unknown architecture 'BertModle': did you mean bert:BertModel")
-    assert third.startswith("unknown architecture 'zzz': known are bart:")
+    assert third.startswith("unknown architecture 'zzz': choose from bart:")
 
 
 def test_what_begins_with_a_name_is_closer_than_what_is_spelled_like_it() -> None:

@@ -88,7 +88,7 @@ DEEP = ('{"a":' * 700 + "1" + "}" * 700).encode()
         (HTTPStatus.NOT_FOUND, 2, "does not exist, or has no config.json: check the name, or download the config.json"),
         (HTTPStatus.BAD_GATEWAY, 3, "the answer is 502"),
         (PATH, 3, "more than 3 redirects"),
-        ("http://example.com/", 2, "'http://example.com/' is neither an https:// address nor one of this machine"),
+        ("http://example.com/", 2, "'http://example.com/' must begin with https://, unless it is on this machine"),
         (b" " * (4 << 20) + b"{}", 2, "config.json of org/My-Model.1 is not the configuration of a model: it has more"),
         (DEEP, 2, "it is nested more than 100 deep"),
         (b"<html>", 2, "it is not JSON"),
@@ -122,7 +122,7 @@ def test_without_a_network_it_says_what_to_do_instead(monkeypatch: pytest.Monkey
 
 def test_a_hub_that_somebody_could_read_along_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.example")
-    with pytest.raises(MatrixError, match="is neither an https:// address"):
+    with pytest.raises(MatrixError, match="must begin with https://"):
         find_source("org/model")
 
 
