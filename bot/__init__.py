@@ -1,1 +1,1 @@
-"""What the matrix found, for people: reports, comments on pull requests, and a site."""
+"""Shows people what the matrix found: reports, comments on pull requests, and a site."""

@@ -15,7 +15,7 @@ from matrix.history.files import default_database
 
 
 def site_address(text: str) -> str:
-    """Returns the value of `--address`, if it may be the address of a site; raises BadParameter."""
+    """Returns the value of `--address`; raises BadParameter if it is not the address of a site."""
     if text and not ADDRESS.fullmatch(text):
         raise typer.BadParameter(f"{text!r} is not the address of a site, such as https://example.org/zero3-matrix")
     return text

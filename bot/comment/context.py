@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Facts:
     """What is known besides the comparison, all of it from GitHub and the plan, nothing from records.
 
-    `since` is the head of the first push with the present headline, `notes` say what was not planned and why,
+    `since` is the head of the first push with the present headline. `notes` say what was not planned and why.
     `failed_jobs` names jobs that ended without a result. `commands` is whether the repository takes `/zero3` comments,
     `selector` narrows the run, if it was narrowed. `project_url` is the page of this project.
     `uncovered` is whether only canaries cover the change, `measuring_edit` what it edits of the code
@@ -95,7 +95,7 @@ class RevisionView:
 
 @dataclass(frozen=True)
 class TouchedPlace:
-    """A place of loading code that the change touches, and why it counts. `path` and `lines` are as GitHub has them."""
+    """A place of loading code that the change touches, and why it counts. `path` and `lines` come from GitHub."""
 
     path: str
     symbol: str

@@ -31,7 +31,7 @@ _SAFE_ARCHITECTURE = re.compile(r"[\w.-]{1,99}:\w{1,99}", re.ASCII)
 
 
 def build_view(facts: Facts, comparison: Comparison, rejected: Sequence[Rejected] = ()) -> CommentView:
-    """Returns all there is to show of `comparison`; `rejected` says why results do not count. Nothing is shortened yet."""
+    """Returns everything that may be shown of `comparison`, not shortened; `rejected` says which results do not count."""
     counted = count_outcomes(comparison)
     doubted = find_doubts(counted, comparison, facts, rejected)
     head = choose_headline(counted, doubted)

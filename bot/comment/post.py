@@ -15,7 +15,7 @@ LIMITS: Final = (59_500, 30_000, 10_000, 2_000)
 
 
 class Write(Protocol):
-    """A body, without a marker, for a state whose `since` is now known."""
+    """Writes the body of a comment, without its marker, for a state whose `since` is known."""
 
     def __call__(self, state: CommentState, /, *, limit: int) -> str:
         """Returns the body in at most `limit` characters."""
@@ -72,7 +72,7 @@ def _act(thread: Thread, action: Action) -> str:
 
 
 def _tidy(thread: Thread) -> None:
-    """Leaves one comment with our marker; every other one, also of reports that were interrupted, links to it."""
+    """Keeps one comment with our marker. Every other one, also of an interrupted report, becomes a link to it."""
     posted = find_ours(thread.comments(), thread.github.login)
     for older in posted[:-1]:
         with suppress(NotFoundError):

@@ -18,7 +18,7 @@ from bot.github.types import Comment
 
 @dataclass(frozen=True)
 class Posted:
-    """A comment of ours; `state` is None where somebody has spoilt its marker."""
+    """A comment of ours. `state` is None when its marker was damaged."""
 
     comment: Comment
     state: CommentState | None
@@ -48,7 +48,7 @@ class Supersede:
 
 @dataclass(frozen=True)
 class Nothing:
-    """Do not change the comment: it says the same already, or people muted it."""
+    """Do not change the comment: it already says the same, or somebody muted it."""
 
     reason: str
 

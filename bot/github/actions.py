@@ -48,7 +48,7 @@ class EnvironmentVariableError(MatrixError):
 
 
 class OutputTooLargeError(MatrixError):
-    """An output is larger than GitHub takes from a job."""
+    """An output is larger than GitHub accepts from a job."""
 
     def __init__(self, name: str, size: int) -> None:
         super().__init__(

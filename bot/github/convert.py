@@ -35,7 +35,7 @@ from bot.github.types import (
 )
 
 GHOST: Final = "ghost"
-"""Who GitHub shows in the place of a deleted account."""
+"""The account that GitHub shows instead of a deleted one."""
 
 ANNOTATIONS: Final = 50
 """How many annotations GitHub takes in one request:

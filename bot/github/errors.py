@@ -6,7 +6,7 @@ from matrix.errors import INFRASTRUCTURE, MatrixError
 
 
 class GitHubError(MatrixError):
-    """GitHub rejected a request, or its answer is of no use. `doing` says what the bot was about to do."""
+    """GitHub rejected a request, or its answer cannot be used. `doing` says what the bot tried to do."""
 
     exit_code = INFRASTRUCTURE
     advice: ClassVar[str] = "if https://www.githubstatus.com shows no problem, this is a bug in the bot: report it"
@@ -17,7 +17,7 @@ class GitHubError(MatrixError):
 
 
 class RateLimitedError(GitHubError):
-    """A rate limit, primary or secondary, ends later than the bot may wait."""
+    """A primary or secondary rate limit lasts longer than the bot may wait."""
 
     advice = "nothing was lost: run this job again later. A GitHub App has the highest limits"
 
@@ -41,7 +41,7 @@ class ForbiddenError(GitHubError):
 
 
 class TooLongError(GitHubError):
-    """422 because a text is longer than GitHub takes."""
+    """422 because a text is longer than GitHub accepts."""
 
     advice = "shorten it: GitHub accepts 65,536 characters, and the bot's own limit is lower"
 
@@ -59,6 +59,6 @@ class UnreachableError(GitHubError):
 
 
 class TooLargeError(GitHubError):
-    """An artifact is larger than the bot is willing to read."""
+    """An artifact is larger than the limit of the bot."""
 
     advice = "an artifact may only hold what the comparison job writes"

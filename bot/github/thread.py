@@ -24,7 +24,7 @@ class Thread:
         return any(marker in one.body and one.is_by(self.github.login) for one in self.comments())
 
     def create(self, body: str, marker: str) -> Comment:
-        """Writes a new comment, which `marker` distinguishes from all others; raises GitHubError."""
+        """Writes a new comment. No other comment has its `marker`. Raises GitHubError."""
         return self.github.create_comment(self.repository, self.number, body, marker)
 
     def edit(self, comment: int, body: str) -> Comment:

@@ -29,7 +29,8 @@ AT_TIP: Final = (*((package,) for package in TIPS), *([CROSSED] if {*CROSSED} <=
 class News:
     """What is new upstream.
 
-    `releases` has the versions of each package, the oldest first, `tips` the newest commits. `problems` says what nobody answered.
+    `releases` has the versions of each package, the oldest first. `tips` has the newest commit of each branch. `problems` says
+    which questions got no answer.
     """
 
     releases: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from matrix.process.run import run_git
 from matrix.process.temporary import temporary_folder
 
 TRIES: Final = 6
-"""How often adding is tried when others push meanwhile."""
+"""How often adding is tried when others push at the same time."""
 
 
 class ForeignFilesError(MatrixError):

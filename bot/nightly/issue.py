@@ -66,7 +66,7 @@ class NightlyState:
 
     @property
     def mood(self) -> str:
-        """What there is to report; a new comment is written when it changes."""
+        """Returns what there is to report; a change of it is worth a new comment."""
         named = {"regressed": bool(self.wrong), "late": self.late}
         return " and ".join(name for name, so in named.items() if so) or "calm"
 

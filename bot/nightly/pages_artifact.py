@@ -14,7 +14,7 @@ LIMIT: Final = 1 << 30
 
 
 class SiteTooLargeError(MatrixError):
-    """The site is larger than GitHub publishes."""
+    """The site is larger than GitHub Pages publishes."""
 
     exit_code = INFRASTRUCTURE
 

@@ -72,7 +72,7 @@ class SkippedCell:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A nightly run: what is measured, what is not, and what could not be found out."""
+    """A nightly run: what is measured, what is not, and which questions got no answer."""
 
     plan: NightlyPlan
     skipped: tuple[SkippedCell, ...]

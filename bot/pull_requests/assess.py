@@ -28,7 +28,7 @@ MODELS: Final = Path(__file__).parents[1] / "models.json"
 
 @cache
 def load_model_graph() -> ModelGraph:
-    """Returns the models of the newest transformers; one that it does not have is used by no other."""
+    """Returns which models of the newest transformers use which others. A model that is not in it is used by no other."""
     return ModelGraph({name: frozenset(used) for name, used in json.loads(MODELS.read_text()).items()})
 
 

@@ -35,7 +35,7 @@ GITHUB: Final = CommitSources()
 
 
 class RevisionError(MatrixError):
-    """Something else than a commit of a repository: nothing is installed from it."""
+    """A revision is not a commit of a repository, so nothing is installed from it."""
 
     exit_code: ClassVar[int] = USAGE
 

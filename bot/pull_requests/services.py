@@ -18,7 +18,7 @@ WORKFLOW: Final = "pull-request.yml"
 
 @dataclass(frozen=True)
 class Services:
-    """What the bot works with.
+    """The GitHub client, the repositories and the settings that the bot works with.
 
     `project` is this project's own repository, whose workflows measure pull requests of every repository. `workflow` is
     the one whose runs are reported, `sources` says where commits are cloned from. `page` is where the step summary of
@@ -69,7 +69,7 @@ def build_sources(context: JobContext) -> CommitSources:
 
 
 def require_event(kind: type[_Kind], event: Event, context: JobContext) -> _Kind:
-    """Returns `event`, when it is of `kind`; raises EventError."""
+    """Returns `event`; raises EventError if it is not of `kind`."""
     if not isinstance(event, kind):
         raise EventError(context.event_name, f"this command is for the event {name_event(kind)}")
     return event

@@ -19,7 +19,7 @@ from bot.settings import Budget
 from bot.text import count
 
 FIRST: Final = timedelta(days=1)
-"""How far back the first look at a repository goes."""
+"""How far back a repository is assessed the first time."""
 
 Assess = Callable[[Change], object]
 """Tests whether a change touches loading code: `bot.pull_requests.assess.assess_change`, falsy when it does not."""

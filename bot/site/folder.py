@@ -13,7 +13,7 @@ MARKER: Final = ".zero3-site"
 
 
 class NotASiteError(MatrixError):
-    """The folder for the site holds something else."""
+    """The folder for the site has files that do not belong to a site."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"{folder} has files that do not belong to a site: choose an empty folder")

@@ -26,7 +26,11 @@ FOLDER: Final = f"api/v{VERSION}"
 
 @dataclass(frozen=True)
 class EnvironmentEntry:
-    """An environment, as last `measured` on that date; `stale` says why that may be out of date. `page` is from the site's root."""
+    """An environment and its newest measurement.
+
+    `page` is the path of its page from the root of the site. `measured` is the date of the newest measurement. `stale`
+    lists the reasons why that measurement may be out of date.
+    """
 
     id: str
     page: str
@@ -39,7 +43,7 @@ class EnvironmentEntry:
 
 @dataclass(frozen=True)
 class ArchitectureEntry:
-    """An architecture with its page and its file, both from the site's root."""
+    """An architecture. `page` is the path of its page, `file` that of its file in this API, from the root of the site."""
 
     id: str
     page: str
@@ -48,7 +52,10 @@ class ArchitectureEntry:
 
 @dataclass(frozen=True)
 class IndexFile:
-    """`index.json`: what the site has, the newest versions first. `newest` is the date of the newest nightly run, null before the first one."""
+    """`index.json`: all verdicts, environments and architectures of the site, the newest versions first.
+
+    `schema` is the version of the API. `newest` is the date of the newest nightly run, null before the first one.
+    """
 
     schema: int
     newest: date | None
@@ -59,7 +66,11 @@ class IndexFile:
 
 @dataclass(frozen=True)
 class CaseEntry:
-    """A case, as last `measured` on that date; it has had this verdict `since`, this many `wrong` tensors, and these `failures`."""
+    """A case and its newest measurement.
+
+    `measured` is the date of that measurement, `since` the date since when the verdict is the same. `wrong` is the number
+    of wrong tensors. `failures` are the ids of its upstream failures.
+    """
 
     environment: str
     loader: Loader
@@ -74,7 +85,7 @@ class CaseEntry:
 
 @dataclass(frozen=True)
 class FailureEntry:
-    """An upstream failure: `id` is the path of its page."""
+    """An upstream failure. `id` is the path of its page, `text` describes it, `issues` are addresses of upstream issues."""
 
     id: str
     verdict: Verdict
@@ -84,7 +95,10 @@ class FailureEntry:
 
 @dataclass(frozen=True)
 class ArchitectureFile:
-    """`architectures/<architecture>.json`: every case of an architecture, and the failures that hit it."""
+    """`architectures/<architecture>.json`: every case of an architecture, and its upstream failures.
+
+    `schema` is the version of the API. `sites` are its buffer sites.
+    """
 
     schema: int
     id: str

@@ -26,7 +26,7 @@ _GREY: Final = "lightgrey"
 
 @dataclass(frozen=True)
 class Badge:
-    """A badge: `label` says of what, `message` how it is."""
+    """A badge. `label` names its subject, `message` says its state."""
 
     label: str
     message: str

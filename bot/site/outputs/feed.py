@@ -43,7 +43,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Feed:
-    """An Atom feed (RFC 4287) at the address `itself`, about `page`: `updated` is the date of the newest nightly run; entries are sorted, the newest first."""
+    """An Atom feed (RFC 4287) at the address `itself`, about the page `page`.
+
+    `updated` is the date of the newest nightly run. The newest of `entries` comes first.
+    """
 
     id: str
     title: str
