@@ -6,10 +6,12 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from matrix.errors import CancelledError
 from matrix.model import Case, CaseKey
+from matrix.text import make_printable
 from matrix.verdicts import Verdict
 
 
@@ -38,23 +40,29 @@ class TerminalProgress(AbstractContextManager["TerminalProgress"]):
         """Shows that a cell begins, with so many cases to decide."""
         self.environment, self.cases = environment, cases
         self.bar.update(self.task, total=cases, completed=0)
-        self.console.print(f"[bold]{environment}[/]: {cases} cases to measure")
+        self.console.print(make_printable(environment), style="bold", end="", markup=False)
+        self.console.print(f": {cases} cases to measure")
 
     def step(self, words: str) -> None:
         """Shows what is being prepared."""
-        self.bar.update(self.task, description=words)
+        self.bar.update(self.task, description=escape(make_printable(words)))
         if not self.console.is_terminal:
-            self.console.print(f"{self.environment} {words}".strip(), markup=False)
+            self.console.print(make_printable(f"{self.environment} {words}".strip()), markup=False)
 
     def case(self, case: Case) -> None:
         """Shows a case that was decided, or confirmed by a rerun."""
         again = case.key in self.decided
         self.decided.add(case.key)
-        self.bar.update(self.task, completed=len(self.decided), description=f"{case.architecture} {case.loader}")
+        self.bar.update(
+            self.task,
+            completed=len(self.decided),
+            description=escape(make_printable(f"{case.architecture} {case.loader}")),
+        )
         words = f"confirmed {case.confirmed[0]} of {case.confirmed[1]}" if again else str(case.check)
         counted = f"{len(self.decided)}/{self.cases}"
         if not self.console.is_terminal or case.verdict is not Verdict.PASS:
-            self.console.print(f"{counted:>9} {case.architecture} {case.loader} {words}:", end=" ", markup=False)
+            said = make_printable(f"{counted:>9} {case.architecture} {case.loader} {words}:")
+            self.console.print(said, end=" ", markup=False)
             self.console.print(str(case.verdict), style=case.verdict.row.style)
 
 

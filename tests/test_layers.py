@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -158,6 +159,21 @@ def test_the_clock_is_behind_one_door() -> None:
     asked = ("datetime.now(", "date.today(", "utcnow(", "time.time(")
     files = [file for file in (*MATRIX, *BOT) if any(call in file.read_text(encoding="utf-8") for call in asked)]
     assert [file.relative_to(ROOT).as_posix() for file in files] == ["matrix/clock.py"]
+
+
+PRINTERS = {
+    "matrix/command_line/output.py",  # the door
+    "bot/github/actions.py",  # the log of a CI job, which makes text harmless in its own way
+    *("matrix/__main__.py", "bot/__main__.py", "bot/zero3.py"),  # before anything can be imported
+    *("bot/dev/advisories.py", "bot/dev/planned_year.py"),
+    "matrix/environments/interpreter.py",  # a program for the measured interpreter
+}
+
+
+def test_nothing_is_printed_past_the_door_that_makes_it_harmless() -> None:
+    prints = re.compile(r"\b(typer\.echo|typer\.secho|click\.echo|sys\.std(out|err)\.write)\(|(?<![.\w])print\(")
+    found = {shown(file) for file in (*MATRIX, *BOT) if prints.search(file.read_text(encoding="utf-8"))}
+    assert found <= PRINTERS
 
 
 def test_contributors_are_shown_every_door() -> None:

@@ -11,6 +11,7 @@ from bot.site.build import Sources, write_site_of_history, write_site_of_results
 from bot.site.data.publisher import ADDRESS, NOBODY, Publisher
 from bot.site.data.urls import START
 from bot.text import count
+from matrix.command_line.output import say
 from matrix.history.files import default_database
 
 
@@ -50,7 +51,7 @@ def dashboard(
     ] = NOBODY.address,
 ) -> None:
     """Write the compatibility dashboard, a static site, from a history or from the results of one run."""
-    tell = partial(typer.echo, err=True)
+    tell = partial(say, err=True)
     if results and not history:
         written = write_site_of_results(results, out, family_names(), tell)
     elif history and not results:
@@ -60,4 +61,4 @@ def dashboard(
         )
     else:
         raise typer.BadParameter("give either --history or --results")
-    typer.echo(f"{out / START}: {count(written, 'file')}")
+    say(f"{out / START}: {count(written, 'file')}")

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import typer
-
 from bot.site.outputs.api import build_schema
 from bot.site.page_kinds import PAGE_KINDS
 from matrix.checks import CHECKS
 from matrix.command_line.options import require_checkout
+from matrix.command_line.output import say
 from matrix.environments.packages import INSTALLABLE, PACKAGES
 from matrix.results.json_schema import build_json_schema
 from matrix.verdicts import Verdict
@@ -98,4 +97,4 @@ def write_documents() -> None:
     for path, text in documents():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-            typer.echo(path.relative_to(ROOT))
+            say(path.relative_to(ROOT))

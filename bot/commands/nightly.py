@@ -28,6 +28,7 @@ from bot.nightly.steps import (
 from bot.nightly.update_issue import read_nightly_state, update_issue
 from bot.settings import load_settings
 from matrix import clock
+from matrix.command_line.output import say
 from matrix.environments.choose import load_environments
 from matrix.nightly.plan import nightly_plan_to_json, read_nightly_plan
 
@@ -86,7 +87,7 @@ def pack_command(
     out: Annotated[Path, typer.Option(help="Archive to write, in the format of GitHub Pages.")] = Path("artifact.tar"),
 ) -> None:
     """Pack a site for GitHub Pages."""
-    typer.echo(f"{pack_site(site, out):,} files")
+    say(f"{pack_site(site, out):,} files")
 
 
 def track_command() -> None:

@@ -22,6 +22,7 @@ from bot.pull_requests.watch import watch
 from bot.settings import load_settings
 from matrix import clock
 from matrix.catalog.catalog import load_catalog
+from matrix.command_line.output import say
 from matrix.comparison.plan import plan_to_json
 from matrix.errors import INFRASTRUCTURE
 
@@ -83,4 +84,4 @@ def command_command() -> None:
 
 def models_command(folder: Annotated[Path, typer.Argument(help="Folder with the sources of transformers.")]) -> None:
     """Print which models take code from which other models, in the format of bot/models.json."""
-    typer.echo(render_model_graph(folder), nl=False)
+    say(render_model_graph(folder), end=False)

@@ -12,6 +12,7 @@ from bot.report.terminal import print_report
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.families import FAMILIES
 from matrix.catalog.lockfile import read_lock
+from matrix.command_line.output import say
 from matrix.errors import INFRASTRUCTURE, OutputError
 from matrix.results.read import read_run
 
@@ -27,7 +28,7 @@ def report(
     paths = [write(out or directory, name, render(name, context)) for name in ("report.html", "report.md")]
     print_report(context, sys.stdout)
     for path in paths:
-        typer.echo(path)
+        say(path)
     if context.infrastructure:
         raise typer.Exit(INFRASTRUCTURE)
 

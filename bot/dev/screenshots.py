@@ -12,6 +12,7 @@ from PIL import Image
 
 from bot.dev.browser import Browser, Window, find_chromium, start_browser, take_picture
 from bot.site.data import urls
+from matrix.command_line.output import say
 from matrix.command_line.run import run_app
 
 SHOTS: Final = {
@@ -33,7 +34,7 @@ def main(
     """Take pictures of an answer of a site, and print where they are."""
     with start_browser(find_chromium(os.environ)) as browser:
         for path in take_screenshots(browser, site, folder):
-            typer.echo(path)
+            say(path)
 
 
 def take_screenshots(browser: Browser, site: Path, folder: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import typer
 
+from matrix.command_line.output import say
 from matrix.errors import IncompleteInstallationError, MatrixError
 from matrix.process.run import ROOT
 from matrix.process.temporary import remove_abandoned_folders
@@ -29,7 +30,7 @@ def run_app(app: typer.Typer) -> None:
         app()
     except (MatrixError, FileNotFoundError) as raised:
         error = _explain(raised)
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         sys.exit(error.exit_code)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from matrix.command_line.output import say
 from matrix.errors import UnknownNameError
 
 
@@ -76,7 +77,7 @@ def _make_command(name: str, place: str) -> Any:
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's signature
     if asked:
-        typer.echo(f"zero3-matrix {find_version()}")
+        say(f"zero3-matrix {find_version()}")
         raise typer.Exit
 
 

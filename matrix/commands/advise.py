@@ -13,6 +13,7 @@ from matrix.advice.source_type import detect_source_type
 from matrix.advice.sources import ResultSource, find_architecture, open_source
 from matrix.advice.text import advice_lines, advice_values
 from matrix.command_line.options import require_choice
+from matrix.command_line.output import say
 from matrix.errors import OutputError
 from matrix.model import Device, Loader
 
@@ -39,13 +40,13 @@ def advise_pairs(
     if device:
         require_choice("device", device, list(Device))
     ask = Ask(transformers, deepspeed, Device(device) if device else None, Loader(loader))
-    typer.echo(f"from {detect_source_type(source)} {source}", err=True)
+    say(f"from {detect_source_type(source)} {source}", err=True)
     known = open_source(source)
     name = find_architecture(architecture, known.names)
     advice = advise(name, known.tried(name), ask, Age(known.night, clock.today()))
-    typer.echo(json.dumps(advice_values(advice)) if as_json else "\n".join(advice_lines(advice)))
+    say(json.dumps(advice_values(advice)) if as_json else "\n".join(advice_lines(advice)))
     if constraints:
-        typer.echo(_constrain(constraints, advice, known), err=True)
+        say(_constrain(constraints, advice, known), err=True)
     raise typer.Exit(advice.answer.exit_code)
 
 

@@ -17,6 +17,7 @@ from matrix.errors import OutputError
 from matrix.measure.device import resolve_device
 from matrix.progress import TerminalProgress
 from matrix.results.read import read_run
+from matrix.text import make_printable
 
 
 def measure_speed(
@@ -57,6 +58,6 @@ def measure_speed(
     (out / "bench.json").write_text(format_json(described, launches, reached))
     console = Console()
     console = console if console.is_terminal else Console(width=110)
-    console.print(", ".join(f"{name} {value}" for name, value in described.items()))
+    console.print(make_printable(", ".join(f"{name} {value}" for name, value in described.items())), markup=False)
     console.print(make_launches_table(launches), make_goals_table(reached))
     raise typer.Exit(int(not all(goal.met for goal in reached)))

@@ -8,6 +8,7 @@ import typer
 from matrix.catalog.catalog import read_config_exceptions
 from matrix.catalog.lockfile import PATH, format_lock
 from matrix.command_line.options import require_checkout
+from matrix.command_line.output import say
 from matrix.discovery.build_lock import DiscoverySetup, make_lock
 from matrix.environments.choose import load_environments, select_set
 from matrix.environments.packages import CROSSED
@@ -30,9 +31,9 @@ def write_lock(
     try:
         for package in CROSSED:
             if news := describe_new_release(package, known):
-                typer.echo(news, err=True)
+                say(news, err=True)
     except NoIndexError as error:
-        typer.echo(f"warning: {error}", err=True)
+        say(f"warning: {error}", err=True)
     try:
         with show_progress() as progress:
             lock = make_lock(wanted_environments, DiscoverySetup(venvs.resolve(), read_config_exceptions(), progress))
@@ -41,4 +42,4 @@ def write_lock(
         raise OutputError(lock_file, error) from error
     for version in lock.versions:
         checked, discovered = lock.checked(version)
-        typer.echo(f"transformers {version}: {checked} of {discovered} architectures with buffers can be checked")
+        say(f"transformers {version}: {checked} of {discovered} architectures with buffers can be checked")

@@ -14,6 +14,7 @@ from matrix.catalog.lock import ScannedVersion
 from matrix.catalog.lockfile import read_lock
 from matrix.checks import CHECKS
 from matrix.command_line.options import DEVICES, require_choice
+from matrix.command_line.output import say
 from matrix.measure.request import Request
 from matrix.measure.tasks import plan_tasks
 from matrix.model import Loader
@@ -68,5 +69,5 @@ def check_model(
     looked = read_lock().versions.get(cell.environment.transformers, ScannedVersion({}))
     safe = own.find_safe_pairs(cell, source_of_pairs, clock.today())
     found = replace(add_reasons(diagnose(cell, resolved, safe), looked), own_code=uses_own_code(source))
-    typer.echo(json.dumps(build_diagnosis_values(found)) if as_json else "\n".join(format_diagnosis(found)))
+    say(json.dumps(build_diagnosis_values(found)) if as_json else "\n".join(format_diagnosis(found)))
     raise typer.Exit(found.answer.exit_code)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from matrix.command_line.output import say
 from matrix.comparison.compare import compare_pairs
 from matrix.comparison.find_runs import find_runs
 from matrix.comparison.text import format_comparison, list_compared_cases
@@ -34,11 +35,11 @@ def compare_runs(
     reruns = [read_run(folder) if folder else None for folder in (base_again, head_again)]
     comparisons = compare_pairs(find_runs(base, head, source), *reruns)
     if as_json:
-        typer.echo(json.dumps([values for comparison in comparisons for values in list_compared_cases(comparison)]))
+        say(json.dumps([values for comparison in comparisons for values in list_compared_cases(comparison)]))
     else:
         if not all(reruns):
-            typer.echo("without reruns of both runs, differences are not double-checked", err=True)
-        typer.echo("\n".join(line for comparison in comparisons for line in format_comparison(comparison)))
+            say("without reruns of both runs, differences are not double-checked", err=True)
+        say("\n".join(line for comparison in comparisons for line in format_comparison(comparison)))
     outcomes = {entry.outcome for comparison in comparisons for entry in comparison.compared}
     cells = [cell for comparison in comparisons for run in comparison.runs.values() for cell in run.cells]
     if any(outcome.worse for outcome in outcomes):

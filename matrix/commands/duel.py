@@ -7,6 +7,7 @@ import typer
 
 from matrix.catalog.catalog import load_catalog
 from matrix.command_line.options import DEVICES, Architectures, require_choice
+from matrix.command_line.output import say
 from matrix.comparison.measure import JobOptions, find_job, measure_job, select_architectures
 from matrix.comparison.plan import read_plan
 from matrix.environments.choose import load_environments
@@ -36,6 +37,6 @@ def measure_comparison_job(
         architectures, load_environments(), venvs.resolve(), device, choose_sandbox(sandbox, out, venvs)
     )
     for words in options.sandbox.missing if options.sandbox else ():
-        typer.echo(f"not confined: {words}", err=True)
+        say(f"not confined: {words}", err=True)
     with show_progress() as progress:
         measure_job(job, out, progress, options)

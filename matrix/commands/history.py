@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from matrix.command_line.output import say
 from matrix.errors import NoHistoryError
 from matrix.history.build import build_database
 from matrix.history.database import open_database
@@ -25,10 +26,10 @@ def show_history(
     """Build the database of a history, then show its nightly runs and every rejected file."""
     if not records.is_dir():
         raise NoHistoryError(records)
-    typer.echo(f"record files read: {build_database(records, database)}", err=True)
+    say(f"record files read: {build_database(records, database)}", err=True)
     with open_database(database) as history:
         for line in history_lines(query_nightly_runs(history), query_rejected_files(history)):
-            typer.echo(line)
+            say(line)
 
 
 def history_lines(runs: Iterable[NightlyRun], rejected: Iterable[RejectedFile]) -> Iterator[str]:

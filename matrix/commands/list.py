@@ -21,6 +21,7 @@ from matrix.catalog.listing import (
 )
 from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
+from matrix.command_line.output import say
 from matrix.errors import UnknownNameError
 
 WIDTH_ELSEWHERE = 160
@@ -47,7 +48,7 @@ def list_catalog(
     shown = filter_catalog(chosen, lock, family=family, site=site, transformers=transformers)
     if as_json:
         versions = {version: asdict(looked) for version, looked in summarize_versions(lock, transformers).items()}
-        typer.echo(json.dumps({"architectures": [asdict(one) for one in shown], "versions": versions}))
+        say(json.dumps({"architectures": [asdict(one) for one in shown], "versions": versions}))
         return
     console = Console()
     console = console if console.is_terminal else Console(width=WIDTH_ELSEWHERE)

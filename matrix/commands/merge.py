@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from matrix import clock
+from matrix.command_line.output import say
 from matrix.history.archive import merge
 
 
@@ -25,4 +26,4 @@ def merge_runs(
 ) -> None:
     """Add the results of a run to a nightly run of a history; existing files are not changed."""
     for kept in merge(run, history, (night or clock.now()).date(), label):
-        typer.echo(kept)
+        say(kept)

@@ -8,6 +8,7 @@ import typer
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
 from matrix.command_line.options import Architectures
+from matrix.command_line.output import say
 from matrix.nightly.measure import ShardOptions, measure_shard
 from matrix.nightly.plan import read_nightly_plan
 from matrix.process.run import choose_sandbox
@@ -29,6 +30,6 @@ def measure_nightly_shard(
     confined = choose_sandbox("auto", out, venvs)
     options = ShardOptions(select(load_catalog(), architecture or []), venvs.resolve(), out, confined)
     for words in confined.missing if confined else ():
-        typer.echo(f"not confined: {words}", err=True)
+        say(f"not confined: {words}", err=True)
     with show_progress() as progress:
         measure_shard(planned, name, options, progress)

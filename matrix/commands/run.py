@@ -15,6 +15,7 @@ from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
 from matrix.checks import CHECKS
 from matrix.command_line.options import DEVICES, Architectures, require_choice
+from matrix.command_line.output import say
 from matrix.environments.choose import find_environment, load_environments, read_named_environment
 from matrix.errors import INFRASTRUCTURE
 from matrix.measure.cell import measure
@@ -38,7 +39,7 @@ def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tup
         return select(catalog, globs)
     lock = read_lock()
     left_out = {locked.id for locked in lock.architectures} - {*select_covering(lock)}
-    typer.echo(
+    say(
         f"measuring {len(catalog) - len(left_out)} architectures, at least one for each buffer site; "
         f"{len(left_out)} others with the same sites are left out (--catalog full measures them too)",
         err=True,
@@ -102,11 +103,11 @@ def measure_cell(
 def summarise(cell: Cell) -> int:
     """Prints one line for each loader and returns the exit code."""
     if cell.error:
-        typer.echo(f"{cell.environment.id}: environment\n{cell.error.message}")
+        say(f"{cell.environment.id}: environment\n{cell.error.message}")
         return INFRASTRUCTURE
     for loader in Loader:
         counts = Counter(case.verdict for case in cell.cases if case.loader is loader)
         words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts, key=lambda v: v.rank))
         if words:
-            typer.echo(f"{cell.environment.id} {loader}: {words} of {counts.total()}")
+            say(f"{cell.environment.id} {loader}: {words} of {counts.total()}")
     return int(any(case.verdict.wrong_values for case in cell.cases))

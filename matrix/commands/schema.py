@@ -2,11 +2,10 @@
 
 import json
 
-import typer
-
+from matrix.command_line.output import say
 from matrix.results.json_schema import build_json_schema
 
 
 def print_schema() -> None:
     """Print the JSON Schema of a line of a results file."""
-    typer.echo(json.dumps(build_json_schema(), indent=2))
+    say(json.dumps(build_json_schema(), indent=2))
