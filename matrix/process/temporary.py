@@ -11,6 +11,9 @@ from typing import Final
 
 _PREFIX: Final = "zero3-temporary-"
 """Unlike anything that people call their folders: what is called so is deleted when no process holds it."""
+_NEW: Final = "zero3-new-"
+"""Names a folder until its process holds it. It is empty, so whoever finds it may delete it."""
+_TRIES: Final = 5
 KEEP: Final = "kept"
 """A file of this name in a temporary folder keeps it for people to read."""
 
@@ -23,30 +26,43 @@ def temporary_folder(purpose: str, *, ignore_errors: bool = False) -> Iterator[P
     are deleted first.
     """
     remove_abandoned_folders()
-    with _creating():
-        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-"))
-        held = _hold(folder)
+    folder, held = _create(purpose)
     try:
         yield folder
     finally:
         if not (folder / KEEP).exists():
             shutil.rmtree(folder, ignore_errors=ignore_errors)
-        if held is not None:
-            os.close(held)
+        os.close(held)
 
 
 def remove_abandoned_folders() -> None:
     """Deletes the temporary folders of processes of this project that are gone."""
-    with _creating():
-        for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-            held = None if folder.is_symlink() or (folder / KEEP).exists() else _hold(folder)
-            if held is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(held)
+    for folder in Path(tempfile.gettempdir()).glob("zero3-*"):
+        if not folder.name.startswith((_PREFIX, _NEW)) or (folder / KEEP).exists():
+            continue
+        if (held := _hold(folder)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
+
+
+def _create(purpose: str) -> tuple[Path, int]:
+    """Returns a new folder, and the descriptor that holds it."""
+    for _ in range(_TRIES):
+        new = Path(tempfile.mkdtemp(prefix=f"{_NEW}{purpose}-"))
+        held = _hold(new)
+        if held is None:  # another process took it for abandoned
+            continue
+        try:
+            return new.rename(new.with_name(new.name.replace(_NEW, _PREFIX, 1))), held
+        except FileNotFoundError:
+            os.close(held)
+    # A file system without locks: nobody could know whether this one is abandoned, so its name says nothing.
+    folder = Path(tempfile.mkdtemp(prefix=f"zero3-{purpose}-"))
+    return folder, os.open(folder, os.O_RDONLY)
 
 
 def _hold(folder: Path) -> int | None:
-    """Locks a folder for as long as this process lives; returns None where that is another's, or no folder of this user."""
+    """Locks a folder for as long as this process lives; returns None where that cannot be."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         opened = os.open(folder, flags)
@@ -58,22 +74,3 @@ def _hold(folder: Path) -> int | None:
         os.close(opened)
         return None
     return opened
-
-
-@contextmanager
-def _creating() -> Iterator[None]:
-    """Keeps others from deleting a folder between its creation and its lock."""
-    try:
-        opened = os.open(_lock_file(), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError:  # somebody else's file has that name: the moment in between stays without a lock
-        yield
-        return
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(opened)
-
-
-def _lock_file() -> Path:
-    return Path(tempfile.gettempdir()) / f"zero3-{os.geteuid()}.lock"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import date, timedelta
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_records_that_nobody_wants_are_gone_but_for_a_log_that_a_message_names()
     with pytest.raises(ProbeDiedError), open_folder(None) as named:
         raise ProbeDiedError("here", named / "log", "bye")
     assert named.is_dir()
-    named.rmdir()
+    rmtree(named)
 
 
 def measured(architecture: str, verdict: Verdict, transformers: str) -> Cell:
