@@ -1,4 +1,4 @@
-"""The only module that uses Jinja. Every value is made harmless for its outlet by default, so no template has to."""
+"""The only module that uses Jinja. It escapes every value for its outlet by default, so templates need not."""
 
 import base64
 import hashlib

@@ -144,7 +144,10 @@ class TensorView:
 
 @dataclass(frozen=True)
 class SiteView:
-    """Tensors of one site that are wrong in the same way on the same ranks; `more` of them are not shown."""
+    """Tensors of one buffer site that are wrong in the same way on the same ranks.
+
+    `holds` says what they hold, `reported` whether the loader reported them. `more` of `total` tensors are not shown.
+    """
 
     site: Code
     what: What
@@ -159,7 +162,7 @@ class SiteView:
 
 @dataclass(frozen=True)
 class EvidenceView:
-    """What one or more cases of an architecture found alike: `total` wrong tensors; `more_sites` are not shown."""
+    """Cases of one architecture with the same findings: `total` wrong tensors by site; `more_sites` are not shown."""
 
     verdict: Verdict
     compared: str
@@ -210,7 +213,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Statement:
-    """One way of going wrong, folded over architectures, loaders and environments, in words.
+    """One kind of failure in words, for all architectures, loaders and environments that have it.
 
     `where` names environments and loaders, `sentence` says what happened. `cases` begins with the quoted one.
     """

@@ -14,7 +14,7 @@ from matrix.verdicts import Verdict
 
 @dataclass(frozen=True)
 class Signature:
-    """What two cases must share to be shown as one."""
+    """Everything that two cases must share to be shown together."""
 
     verdict: Verdict
     tensors: Tensors

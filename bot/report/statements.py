@@ -54,7 +54,7 @@ def build_statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
 
 
 def find_not_reached(cases: Iterable[Case]) -> Mapping[CaseKey, CaseKey]:
-    """Returns the cases of an environment that never began, each with the one before it that raised: one failure, not two."""
+    """Returns the cases of an environment that never started, each with the earlier case whose exception stopped it."""
     known = {case.key: case for case in cases}
     before = {key: [key._replace(check=Check(name)) for name in CHECKS[key.check].after] for key in known}
     return {

@@ -44,7 +44,7 @@ class ArtifactLimits:
 
 LIMITS: Final = ArtifactLimits()
 DIGITS: Final = 32
-"""More than the longest number that Python writes has; longer ones take a parser long."""
+"""More digits than Python ever writes. A parser needs long for longer numbers."""
 
 _NOWHERE: Final = Path()
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|([\[{])|([\]}])', re.DOTALL)

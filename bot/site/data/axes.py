@@ -16,7 +16,7 @@ OTHER: Final[Mapping[Axis, Axis]] = {"transformers": "deepspeed", "deepspeed": "
 
 
 def get_version(info: EnvironmentInfo, axis: Axis) -> str:
-    """Returns the version on an axis; `?` where the environment did not report one."""
+    """Returns the version of a package, the axis, in an environment; `?` where the environment did not report one."""
     return getattr(info, axis) or "?"
 
 

@@ -1,4 +1,4 @@
-"""PURE. What all pages have, and what a module of `bot/site/pages` says about the pages that it builds."""
+"""PURE. The base class of all pages, and the description of one kind of pages."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ PageT_co = TypeVar("PageT_co", bound=Page, covariant=True)
 class PageKind(Generic[PageT_co]):
     """One kind of pages. Each module of `bot/site/pages` has one as `PAGE`; no other place names it.
 
-    `address` is where its pages are, with what differs in angle brackets. `says` is what the documents say that it shows.
+    `address` is the path of its pages, with variable parts in angle brackets. `says` describes it in the documents.
     `build` builds the page; with `each`, the page or the pages of one of these, as one task of several processes.
     `navigation` is its name in the navigation; empty when it is not in there. `place` is its place there and in the documents.
     """

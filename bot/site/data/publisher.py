@@ -10,9 +10,10 @@ ADDRESS: Final = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 @dataclass(frozen=True)
 class Publisher:
-    """Who publishes a site: `authority` is a domain of theirs, which names what is in the feed for ever (RFC 4151).
+    """The publisher of a site. `authority` is their domain, which is part of the ids of the feed for ever (RFC 4151).
 
-    `address` is that of the site's root. Readers of feeds want absolute links; without it they are from the root.
+    `address` is the address of the site's root, for the absolute links that feed readers need. Without it, links are
+    relative to the root.
     """
 
     authority: str = "zero3-matrix.invalid"  # nobody's

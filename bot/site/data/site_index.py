@@ -1,4 +1,4 @@
-"""PURE. What the site is made of, with everything that several pages look up in it, found once."""
+"""PURE. All data of the site. What several pages look up in it is computed once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,7 +76,7 @@ class SiteIndex:
 
     @cached_property
     def architectures(self) -> tuple[str, ...]:
-        """Every architecture that some environment has a case of, sorted by name."""
+        """Every architecture that has a case in an environment, sorted by name."""
         found = {key.architecture for reading in self.snapshot.readings for key in reading.cases}
         return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
 
@@ -169,5 +169,5 @@ class SiteIndex:
         return self.environments[reading.cell.environment.id]
 
     def family(self, architecture: str) -> Code:
-        """Returns what the catalog says that an architecture stands for; empty where it does not know it."""
+        """Returns the family of an architecture in the catalog; empty where the catalog does not have it."""
         return clip(self.families.get(architecture, ""))

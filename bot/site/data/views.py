@@ -28,7 +28,7 @@ def words(*parts: str) -> Words:
 
 @dataclass(frozen=True)
 class Link:
-    """A page of the site by its path from the root, with what it is called."""
+    """A link to a page of the site: its `text` and the path of the page from the root."""
 
     text: str
     page: str

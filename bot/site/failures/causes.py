@@ -1,4 +1,4 @@
-"""PURE. Why a case is failing: each cause has a name that is the same for every model it hits, and stays the same."""
+"""PURE. Finds why a case is failing. A cause has the same name for every model that it hits, and keeps it."""
 
 import hashlib
 import re
@@ -18,7 +18,10 @@ from matrix.verdicts import Verdict
 
 @dataclass(frozen=True)
 class Cause:
-    """A mistake: its name, `verdict`, what it is in words, and the entries of known.toml that explain it."""
+    """An upstream mistake that makes cases fail.
+
+    `slug` names it in addresses and never changes. `title` describes it. `known` are the entries of known.toml that explain it.
+    """
 
     slug: str
     verdict: Verdict
@@ -36,7 +39,7 @@ _SHAPE: Final = re.compile(
     re.VERBOSE,
 )
 _LINES: Final = 2
-"""How many lines of a message say what happened; the next ones name more of the same."""
+"""How many lines of a message are compared; the lines after them name more of the same."""
 
 _VALUES: Final = frozenset({Kind.INIT_VALUE, Kind.ZEROS, Kind.NONFINITE, Kind.PARTIAL, Kind.GARBAGE})
 """What a tensor holds that nobody wrote to, or that something else was written to: which of these it is depends on chance."""

@@ -1,4 +1,4 @@
-"""PURE. Distinct upstream failures: all that went wrong, grouped by its cause, whatever model it hits."""
+"""PURE. Groups everything that went wrong by its cause into upstream failures."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ class Place:
 
 @dataclass(frozen=True)
 class UpstreamFailure:
-    """One mistake upstream: its worst `verdict`, what it is, the smallest `rule` that explains where, and all `places`.
+    """One mistake upstream, with its worst `verdict` and all `places` that it hits. `rule` says where it happens.
 
     `known` are the entries of known.toml that explain it. `slug` is the same in every nightly run, whatever the failure hits.
     """
@@ -40,7 +40,7 @@ class UpstreamFailure:
 def group_failures(
     snapshot: Snapshot, known: Sequence[Known], families: Mapping[str, str] | None = None
 ) -> tuple[UpstreamFailure, ...]:
-    """Returns the failures of a snapshot, the worst first, then those that hit the most architectures.
+    """Returns the failures of a snapshot: the worst first, then those that hit the most architectures.
 
     `families` has the catalog's family of each architecture, for rules that are shorter with it.
     """

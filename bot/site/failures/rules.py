@@ -1,4 +1,4 @@
-"""PURE. The shortest description of where a failure is and where it is not, over everything that was measured."""
+"""PURE. Finds the shortest description of the measured cases that a failure hits."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Condition:
-    """One part of a rule: a field of a point and what it may be, in `words`; `cost` is what it adds to the description."""
+    """One part of a rule: the allowed `values` of a `field` of a point, in `words`. `cost` is what it adds to the rule's cost."""
 
     field: str
     values: frozenset[object]
@@ -47,7 +47,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class PointSets:
-    """Sets of points: `failing` by a failure, `clean` of it, and `ended` by another before this one could show."""
+    """Sets of points: those that a failure hits, those that are `clean`, and those that another failure `ended` earlier."""
 
     failing: int
     clean: int
@@ -56,7 +56,7 @@ class PointSets:
 
 @dataclass(frozen=True)
 class Rule:
-    """A conjunction, which covers `hit` failing points among `of`; `beyond`: also some that another failure ended."""
+    """Conditions that all hold. They cover `of` points, `hit` of them failing; `beyond`: also some that another failure ended."""
 
     conditions: tuple[Condition, ...]
     hit: int
@@ -119,10 +119,10 @@ class MeasuredPoints:
 
 
 def explain(measured: MeasuredPoints, seen: PointSets) -> tuple[Rule, ...]:
-    """Returns the shortest rule that covers all failing points, of which there is at least one, and no clean one.
+    """Returns the shortest rule that covers all failing points and no clean one; there is at least one failing point.
 
-    Where there is no such rule, a few that are it together, one for the architectures that are failing in the same versions;
-    else the narrowest one.
+    If there is no such rule, returns a few rules that together are exact: one for each group of architectures that fail in
+    the same versions. If there are none of these either, returns the narrowest rule.
     """
     single = _smallest(measured, seen)
     if single.exact:

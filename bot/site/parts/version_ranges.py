@@ -33,9 +33,10 @@ class Span:
 
 @dataclass(frozen=True)
 class VersionRange:
-    """Where a case changes from wrong to right or back along one `axis`, the same with several versions on the other one.
+    """The versions along one `axis` where a case changes from wrong to right or back.
 
-    A span that is `right` after one that is not begins with a first good version, and the other way round.
+    It is the same for several versions of the other package. A span that is `right` after one that is not begins with the
+    first good version, and the other way round.
     """
 
     device: Device
