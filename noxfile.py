@@ -181,7 +181,7 @@ def run_tests(session: nox.Session, mark: str) -> None:
     """Run the tests with that mark; all of them one after the other where posargs name files, which takes no start-up."""
     session.env.update(build_uv_variables(os.environ))
     session.install("-r", "pyproject.toml", "--group", "test", silent=True)
-    named = any(Path(argument.partition("::")[0]).exists() for argument in session.posargs)
+    named = any("tests/" in argument and not argument.startswith("-") for argument in session.posargs)
     chosen = () if named else (*SIDE_BY_SIDE, "-m", mark)
     session.run("python", "-m", "pytest", *chosen, *session.posargs)
 
