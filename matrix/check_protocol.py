@@ -106,17 +106,16 @@ class CheckWords:
 
 @dataclass(frozen=True)
 class CheckDescription:
-    """What a file of `matrix/checks` says of its check; `run` is what each rank does.
-
-    `after` names the checks that run before it on the same model, where they are asked for too. `needed_for_safe`:
-    whether versions are safe only where it was measured and passed. `needs_saved`: whether the checkpoint must be
-    one that `save_pretrained` of this release wrote; where it cannot, the case is `baseline_broken`.
-    `in_one_process`: whether a plain load in one process gives the verdict, so that ranks say nothing.
-    """
+    """What a file of `matrix/checks` says about its check."""
 
     words: CheckWords
     run: Callable[[CheckSession], CheckResult]
+    """What each rank does."""
     after: tuple[str, ...] = ()
+    """The checks that run before it on the same model, if they are asked for too."""
     needed_for_safe: bool = False
+    """Whether versions are safe only where this check was measured and passed."""
     needs_saved: bool = False
+    """Whether `save_pretrained` of this release must write the checkpoint; a case where it cannot is `baseline_broken`."""
     in_one_process: bool = False
+    """Whether a plain load in one process gives the verdict, without any ranks."""

@@ -15,18 +15,16 @@ TINY: Final = "its tiny model"
 
 @dataclass(frozen=True)
 class LockedArchitecture:
-    """An architecture that has buffers in the scanned versions `first` to `last` of transformers.
-
-    `sites` are the dtypes of its persistent buffers by "ModuleClass.name", `configs` is what its tiny recipe needs
-    beyond the rules; each by the version from which that holds.
-    """
+    """An architecture that has buffers in the scanned versions `first` to `last` of transformers."""
 
     id: str
     family: str
     sites: Mapping[str, Mapping[str, str]]
+    """For each version from which they hold: the dtypes of its persistent buffers by "ModuleClass.name"."""
     first: str
     last: str
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """For each version from which it holds: what its tiny recipe needs beyond the rules."""
 
     def architecture(self, transformers: str = "") -> Architecture:
         """Returns it as the probe builds it with a version of transformers; with the newest when that is empty."""
@@ -51,24 +49,24 @@ def _holding(table: Mapping[str, Mapping[str, Any]], transformers: str) -> Mappi
 
 @dataclass(frozen=True)
 class ScannedVersion:
-    """What discovery found in one version of transformers.
-
-    `unchecked` says why some that have buffers, or may, are not measured; `absent` names those that have none here
-    though they do before and after; `unreached` are buffers that its sources register and no model there has. `broken`
-    says why a plain load, in one process, fails for some that are measured: they say nothing about ZeRO-3.
-    """
+    """What discovery found in one version of transformers."""
 
     unchecked: Mapping[str, str]
+    """Architectures that have buffers, or may have, and are not measured, each with the reason."""
     absent: tuple[str, ...] = ()
+    """Architectures without buffers in this version, which have some in an earlier and in a later one."""
     unreached: tuple[str, ...] = ()
+    """Buffers that the sources register and that are in no model."""
     broken: Mapping[str, str] = field(default_factory=dict)
+    """Measured architectures whose plain load fails in one process, each with the reason: no verdict about ZeRO-3."""
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The whole file. `inputs` is a digest of what it follows from."""
+    """The whole file."""
 
     inputs: str
+    """A digest of everything that the file is made from."""
     versions: Mapping[str, ScannedVersion]
     architectures: tuple[LockedArchitecture, ...]
 

@@ -48,18 +48,18 @@ class DatedCase:
 
 @dataclass(frozen=True)
 class Reading:
-    """An environment: its newest measurement that counts, `cell`, of `night`, with each case as it was last measured.
-
-    `attempt` is the newest night that planned to measure it, and `state` how that ended. Cases that a newer whole
-    measurement left out are not listed; after one that failed, the cases are those of before. Without any measurement that
-    counts, there are none.
-    """
+    """An environment, with each case as it was last measured."""
 
     cell: Cell
+    """The newest measurement that counts."""
     night: date
+    """The date of `cell`."""
     attempt: date
+    """The date of the newest nightly run that planned to measure it."""
     state: CellState
+    """How `attempt` ended."""
     cases: Mapping[CaseKey, DatedCase]
+    """Without those that a newer whole measurement left out. A measurement that failed leaves the earlier cases in place."""
     stale: frozenset[Stale] = frozenset()
 
     @property

@@ -27,25 +27,24 @@ class Progress(Protocol):
 
 @dataclass
 class Target:
-    """A user's model. `resolved` is what the probe found it to be, None until it has looked."""
+    """A user's model."""
 
     source: Source
     resolved: Resolved | None = None
+    """What the probe found the model to be; None until it has looked."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A cell to measure: where, what, and how.
-
-    `interpreter` counts without an `environment`, `logs` is `out` without. With a `target` all its cases are measured
-    instead of `tasks`.
-    """
+    """A cell to measure: where, what, and how."""
 
     out: Path
     tasks: tuple[Task, ...]
     environment: Environment | None = None
+    """What to install and measure; None to measure `interpreter`."""
     interpreter: Path | None = None
     venv: Path | None = None
+    """Where `environment` is installed; None for the default place."""
     device: str = "auto"
     world_size: int = 2
     timeout: float = 120.0
@@ -54,5 +53,7 @@ class Request:
     again: bool = False
     catalog: str = field(default_factory=catalog_hash)
     logs: Path | None = None
+    """The folder of logs; None for `out`."""
     setup: Setup = OURS
     target: Target | None = None
+    """A user's model, all cases of which are measured instead of `tasks`."""

@@ -115,7 +115,7 @@ def test_versions_from_records_cannot_write_to_the_terminal() -> None:
             "neither a folder nor measured versions: 'befor'\npass a folder of results, or versions: TRANSFORMERS+",
         ),
         (OLD, "nowhere", "nowhere does not exist"),
-        (OLD, "https://site.example", "has verdicts but not the cases in full: name a folder of results, a history"),
+        (OLD, "https://site.example", "has verdicts but not the cases in full: pass a folder of results, a history"),
     ],
 )
 def test_where_nothing_can_be_found_it_says_why(base: str, source: str, words: str) -> None:
