@@ -93,7 +93,7 @@ def test_a_new_check_is_in_the_tables_of_architectures(tree: Path) -> None:
     assert [check for check in checks if f'title="stock {check}: ' in stock] == checks
     assert "stock" not in fixed
     (page,) = (tree / "site/architectures").glob("deepseek_v3*.html")
-    assert f"{', '.join(checks).capitalize()} from left to right;" in read(page)
+    assert f"A cell shows {', '.join(checks)}, from left to right." in read(page)
     assert "sharded calls <code>made_up_call</code>" in read(tree / "site/about.html")
 
 
