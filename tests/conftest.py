@@ -47,8 +47,8 @@ def _interpreter(transformers: str) -> Path:
 
 @pytest.fixture(scope="session")
 def newest() -> Path:
-    """The interpreter of an environment with transformers 5.23.0."""
-    return _interpreter("5.23.0")
+    """The interpreter of an environment with the newest transformers."""
+    return _interpreter(load_environments()[0].transformers)
 
 
 @pytest.fixture(scope="session")

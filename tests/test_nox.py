@@ -56,11 +56,11 @@ def test_any_id_on_the_command_line_is_a_session(device: str) -> None:
 
 
 def test_an_unknown_id_proposes_close_ones() -> None:
-    asked = nox("-s", cell("transformers-5.23"))
+    asked = nox("-s", cell("transformers-5.24"))
     assert asked.returncode == 2
     assert asked.stderr == (
-        "error: unknown environment 'transformers-5.23': did you mean transformers-5.23.0+deepspeed-0.19.8+torch-2.13.0, "
-        "transformers-5.23.0+deepspeed-0.16.9+torch-2.13.0, transformers-5.23.0+deepspeed-0.15.4+torch-2.13.0?\n"
+        "error: unknown environment 'transformers-5.24': did you mean transformers-5.24.0+deepspeed-0.19.8+torch-2.13.0, "
+        "transformers-5.24.0+deepspeed-0.16.9+torch-2.13.0, transformers-5.24.0+deepspeed-0.15.4+torch-2.13.0?\n"
     )
 
 

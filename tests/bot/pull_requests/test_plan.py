@@ -30,7 +30,7 @@ from matrix.model import Architecture, CaseKey, Check, Loader
 CATALOG = load_catalog()
 ENVIRONMENTS = load_environments()
 BASE, HEAD = "b" * 40, "a" * 40
-NEWEST = {"transformers": "5.23.0", "deepspeed": "0.19.8"}
+NEWEST = {"transformers": "5.24.0", "deepspeed": "0.19.8"}
 TOUCHED = (Touched("src/transformers/modeling_utils.py", "from_pretrained", (1, 9), "it loads"),)
 
 
@@ -70,8 +70,8 @@ def test_a_pull_request_of_transformers_is_measured_beside_two_releases_of_deeps
 def test_a_pull_request_of_deepspeed_is_measured_beside_two_releases_of_transformers() -> None:
     found = pins(planned(pull_request("deepspeedai/DeepSpeed", "someone/DeepSpeed")))
     head = f"git+https://github.com/someone/DeepSpeed@{HEAD}"
-    assert found[Role.HEAD] == {"transformers": "5.23.0", "deepspeed": head}
-    assert found[Role.HEAD_OTHER] == {"transformers": "5.22.2", "deepspeed": head}
+    assert found[Role.HEAD] == {"transformers": "5.24.0", "deepspeed": head}
+    assert found[Role.HEAD_OTHER] == {"transformers": "5.23.0", "deepspeed": head}
     assert (found[Role.NEWEST], found[Role.LAST_BROKEN]["deepspeed"]) == (NEWEST, "0.19.8")
 
 
@@ -89,7 +89,7 @@ def test_another_package_is_pinned_at_its_commits(repository: str, package: str,
     address = f"git+https://github.com/{repository}@"
     assert found[Role.BASE] == {**NEWEST, package: f"{address}{BASE}{where}"}
     assert found[Role.HEAD] == {**NEWEST, package: f"{address}{HEAD}{where}"}
-    assert found[Role.BASE_OTHER] == {**found[Role.BASE], "transformers": "5.22.2"}
+    assert found[Role.BASE_OTHER] == {**found[Role.BASE], "transformers": "5.23.0"}
     assert build_requirement(package, found[Role.HEAD][package]) == f"{package} @ {address}{HEAD}{where}"
 
 

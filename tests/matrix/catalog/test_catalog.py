@@ -112,10 +112,9 @@ def test_an_exception_says_why() -> None:
 
 def test_the_lock_follows_from_what_is_there() -> None:
     """`nox -s catalog` makes it anew."""
-    lock = read_lock()
-    newest = load_environments()[0].transformers
-    assert newest in lock.versions
-    assert lock.inputs == inputs_digest([one for one in load_environments() if "nightly" in one.sets])
+    lock, scanned = read_lock(), [one for one in load_environments() if "nightly" in one.sets]
+    assert set(lock.versions) == {one.transformers for one in scanned}
+    assert lock.inputs == inputs_digest(scanned)
 
 
 def test_the_lock_is_canonical() -> None:
@@ -126,7 +125,7 @@ def test_the_lock_is_canonical() -> None:
 def test_few_are_not_checked(version: str) -> None:
     """Counted strictly: what even one process cannot load is not checked, though it is measured."""
     checked, discovered = read_lock().checked(version)
-    assert checked / discovered >= (0.97 if version == "5.23.0" else 0.95)
+    assert checked / discovered >= (0.97 if version in ("5.23.0", "5.24.0") else 0.95)
 
 
 @pytest.mark.parametrize(

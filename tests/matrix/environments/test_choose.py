@@ -49,7 +49,7 @@ def test_the_nightly_set_crosses_at_least_ten_with_five() -> None:
 
 
 def test_ids_are_stable_and_unique() -> None:
-    assert NEWEST.id == "transformers-5.23.0+deepspeed-0.19.8+torch-2.13.0"
+    assert NEWEST.id == "transformers-5.24.0+deepspeed-0.19.8+torch-2.13.0"
     assert len({environment.id for environment in KNOWN}) == len(KNOWN)
 
 
@@ -79,7 +79,7 @@ def test_what_old_versions_need_comes_with_their_id() -> None:
 @pytest.mark.parametrize(
     ("asked", "proposed"),
     [
-        ("transformers-5.23", "transformers-5.23.0+deepspeed-0.19.8+torch-2.13.0, transformers-5.23.0+"),
+        ("transformers-5.24", "transformers-5.24.0+deepspeed-0.19.8+torch-2.13.0, transformers-5.24.0+"),
         ("5.5.4", "transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0, transformers-5.5.4+"),
         ("transfomers-5.6.0+deepspeed-0.19.8+torch-2.13.0", "transformers-5.6.0+deepspeed-0.19.8+torch-2.13.0"),
         ("transformers-5.6.0+deepspeed-0.19.8+torch-here", "transformers-5.6.0+deepspeed-0.19.8+torch-2.13.0"),
