@@ -12,7 +12,7 @@ import bot.__main__
 import bot.zero3
 import matrix.__main__
 from bot.commands import COMMANDS, GROUPS, ZERO3
-from matrix.command_line.table import load_function
+from matrix.command_line.table import CommandEntry, load_function
 from matrix.commands import COMMANDS as MATRIX
 from matrix.errors import UnknownNameError
 from tests.support.command_line import ROOT
@@ -45,9 +45,8 @@ def test_zero3_has_the_commands_that_the_documents_name() -> None:
 
 
 @pytest.mark.parametrize("entry", [*MATRIX, *COMMANDS], ids=lambda entry: entry.name)
-def test_a_command_is_a_function_with_a_help(entry: object) -> None:
-    place = entry.function  # type: ignore[attr-defined]
-    assert load_function(place).__doc__
+def test_a_command_is_a_function_with_a_help(entry: CommandEntry) -> None:
+    assert load_function(entry.function).__doc__
 
 
 @pytest.mark.parametrize("name", ZERO3)
@@ -81,7 +80,7 @@ def test_the_groups_say_what_they_are_for() -> None:
 
 def test_what_a_command_does_not_need_is_not_imported() -> None:
     assert not {"github", "jinja2", "sqlite3"} & imported("list", "--help")
-    assert not {"github", "matrix.commands.list"} & imported("--help") - {"matrix.commands.list"}
+    assert "github" not in imported("--help")
     assert not {"github", "jinja2", "rich.table"} & imported("--version")
 
 
