@@ -181,11 +181,11 @@ def test_contributors_are_shown_every_door() -> None:
     assert not [door for door in (*DOORS.values(), "matrix/download.py", "matrix/clock.py") if f"`{door}`" not in text]
 
 
-SUPERVISOR = ROOT / "matrix/process/supervisor.py"
-"""A script that the door to subprocesses starts every process with."""
+SCRIPTS = [ROOT / f"matrix/process/{name}.py" for name in ("supervisor", "verify")]
+"""Scripts that the door to subprocesses starts processes with."""
 
 
-@pytest.mark.parametrize("file", [file for file in (*MATRIX, *BOT) if file != SUPERVISOR], ids=shown)
+@pytest.mark.parametrize("file", [file for file in (*MATRIX, *BOT) if file not in SCRIPTS], ids=shown)
 def test_the_host_starts_no_process_behind_the_runners_back(file: Path) -> None:
     source = file.read_text(encoding="utf-8")
     assert not [call for call in ("os.fork", "os.system", "os.popen", "os.exec", "os.spawn") if call in source]

@@ -17,7 +17,8 @@ from matrix.environments.pip_config import build_uv_variables
 from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError
 from matrix.process.run import run_confined
-from matrix.process.sandbox import Sandbox, filter_variables
+from matrix.process.sandbox import Sandbox
+from matrix.process.variables import filter_variables
 
 
 def install_confined(environment: Environment, venv: Path, sandbox: Sandbox) -> Path:

@@ -6,10 +6,12 @@ machine permits, which `Sandbox.missing` lists; in full:
 - the variables are an allow-list without credentials; HOME and TMPDIR are the process's own folder;
 - no new privileges (setpriv), no capabilities, limits on files, and another uid where root runs it;
 - its own process list: it sees and signals no process of the host, and nothing outlives it;
-- home, workspace, caches, results and the environments of other sides are read-only;
+- every mount of the machine is read-only but its own folders; /tmp, /dev, /dev/shm and /run are its own;
 - no network at test time but its own loopback, which gloo and NCCL need. Building has the network.
 
-It is not a virtual machine: kernel, devices, /tmp, and files readable to its user are shared, so that a public repository needs
+What is promised of mounts and network is tried each time before the untrusted code starts, see `matrix.process.verify`.
+
+It is not a virtual machine: kernel, GPU, and files readable to its user are shared, so that a public repository needs
 ephemeral runners as well, on which the runner's user is in no group that amounts to root, such as docker's.
 What no sandbox can promise: the code under test runs inside the probe's own process, so it can forge what the probe says.
 A green result is as honest as the code that was measured; what a forger gains is a wrong comment on their own change.
@@ -18,38 +20,27 @@ A green result is as honest as the code that was measured; what a forger gains i
 import os
 import pwd
 import re
-import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from matrix.errors import SandboxError
+from matrix.process.bubblewrap import build_bubblewrap
+from matrix.process.confinement import PROCESSES, Confinement, drop_privileges
+from matrix.process.util_linux import build_full, build_network
+from matrix.process.variables import filter_variables
 from matrix.text import join_lines
 
 USER: Final = "ZERO3_SANDBOX_USER"
 """Names the user that untrusted code becomes where root runs the matrix."""
 
-# fmt: off
-_NAMES: Final = frozenset({
-    "PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO",
-    "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_STRATEGY", "UV_FIND_LINKS", "UV_INSECURE_HOST", "UV_TORCH_BACKEND",
-    "UV_EXCLUDE_NEWER", "UV_HTTP_TIMEOUT", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_OFFLINE",
-    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-})
-# fmt: on
-_PREFIXES: Final = ("LC_", "CUDA", "NCCL_", "NVIDIA_", "GLOO_")
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]*@")
-_GIT_SETTING: Final = re.compile(r"url\..*\.insteadof|safe\.directory", re.IGNORECASE)
 _GITHUB_FOLDERS: Final = ("GITHUB_WORKSPACE", "RUNNER_WORKSPACE", "RUNNER_TEMP", "RUNNER_TOOL_CACHE", "UV_CACHE_DIR")
+_SEARCHED: Final = {"PATH": os.pathsep, "LD_LIBRARY_PATH": os.pathsep, "UV_FIND_LINKS": ","}
 
-_LIMITS: Final = ("--core=0", f"--fsize={2 << 30}", "--nofile=8192")
-_LOOPBACK: Final = (  # SIOCSIFFLAGS with IFF_UP and IFF_RUNNING: slim images have no `ip`
-    "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 0x41))"
-)
 TRIAL: Final = (
     "import socket; server = socket.create_server(('127.0.0.1', 0)); socket.create_connection(server.getsockname())"
 )
@@ -57,34 +48,20 @@ TRIAL: Final = (
 
 
 class Isolation(StrEnum):
-    """The namespaces that the kernel permits, strongest first: for processes, mounts and network; for the network; none."""
+    """What separates the process from the machine, the strongest first.
 
-    FULL = "full"
+    Namespaces for processes, mounts, IPC and network, made by bubblewrap or by util-linux; one for the network alone; none.
+    """
+
+    BUBBLEWRAP = "bubblewrap"
+    NAMESPACES = "namespaces"
     NETWORK = "network"
     NONE = "none"
 
-    def flags(self, *, network: bool) -> tuple[str, ...]:
-        """Returns the flags of `unshare` for a process with or without a network."""
-        own = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc") if self is Isolation.FULL else ()
-        return own if network or self is Isolation.NONE else (*own, "--net")
-
-
-def _git_settings(outer: Mapping[str, str]) -> dict[str, str]:
-    """Returns git's mirrors from its variables (GIT_CONFIG_COUNT), without other settings, which can be tokens."""
-    count = outer.get("GIT_CONFIG_COUNT", "")
-    numbers = range(min(int(count), 100)) if count.isdecimal() else ()
-    pairs = [(outer.get(f"GIT_CONFIG_KEY_{n}", ""), outer.get(f"GIT_CONFIG_VALUE_{n}", "")) for n in numbers]
-    # A mirror's address may hold a password as well, here in the key: url.<address>.insteadOf.
-    kept = [(key, value) for key, value in pairs if _GIT_SETTING.fullmatch(key) and not _CREDENTIALS.search(key)]
-    named = {f"GIT_CONFIG_KEY_{n}": key for n, (key, _) in enumerate(kept)}
-    values = {f"GIT_CONFIG_VALUE_{n}": value for n, (_, value) in enumerate(kept)}
-    return {"GIT_CONFIG_COUNT": str(len(kept)), **named, **values} if kept else {}
-
-
-def filter_variables(outer: Mapping[str, str]) -> dict[str, str]:
-    """Returns the variables of `outer` that untrusted code may see, without the credentials in their addresses."""
-    kept = {name: value for name, value in outer.items() if name in _NAMES or name.startswith(_PREFIXES)}
-    return {name: _CREDENTIALS.sub("", value) for name, value in (kept | _git_settings(outer)).items()}
+    @property
+    def full(self) -> bool:
+        """Whether the process has mounts and processes of its own."""
+        return self in (Isolation.BUBBLEWRAP, Isolation.NAMESPACES)
 
 
 def neutralize(words: str, limit: int = 300) -> str:
@@ -97,7 +74,11 @@ def neutralize(words: str, limit: int = 300) -> str:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """How this machine confines untrusted code; made by `detect_sandbox`. `protected` folders are read-only to it."""
+    """How this machine confines untrusted code; made by `detect_sandbox`.
+
+    In full isolation it can write to nothing but what it is given. `protected` are the places that it can still read
+    where everything around them is hidden, and that it is tried not to write to.
+    """
 
     isolation: Isolation
     user: str = ""
@@ -129,43 +110,20 @@ class Sandbox:
 
     def command(self, arguments: Sequence[str], writable: Sequence[Path], *, network: bool = False) -> list[str]:
         """Returns the command that runs `arguments` confined, in the first `writable` folder, with a network or only a loopback."""
-        flags = self.isolation.flags(network=network)
-        limited = [*self._privileges(own_user=bool(flags)), *arguments]
-        if not flags:
-            return limited
-        # Mounting needs root, which a user is only inside a user namespace of their own.
-        mapped = ("--map-root-user",) if os.geteuid() else ()
-        return ["unshare", *mapped, *flags, "sh", "-c", self._script(flags, writable), "sh", *limited]
+        confinement = Confinement(tuple(writable), self.protected, network, os.geteuid() == 0, self.user)
+        match self.isolation:
+            case Isolation.BUBBLEWRAP:
+                return build_bubblewrap(confinement, arguments)
+            case Isolation.NAMESPACES:
+                return build_full(confinement, arguments)
+            case Isolation.NETWORK if not network:
+                return build_network(confinement, arguments)
+        return [*self._limited(root=confinement.root), *arguments]
 
-    def _script(self, flags: Sequence[str], writable: Sequence[Path]) -> str:
-        """Returns the shell script that runs inside, before privileges are dropped.
-
-        The shell stays, as the parent that nothing inside can end.
-        """
-        lines = [f"{shlex.quote(sys.executable)} -I -c {shlex.quote(_LOOPBACK)}"] if "--net" in flags else []
-        if "--mount" in flags:
-            # Writable ones first: what is a mount of its own stays writable when a folder above becomes read-only.
-            lines += [f"mount --bind {folder} {folder}" for folder in map(_quoted, writable)]
-            lines += [_read_only(folder) for folder in self.protected if folder.is_dir()]
-        # The folder a process is in stays below what is mounted there later, and `..` would lead out: enter it again.
-        return "; ".join(["set -e", *lines, f"cd {_quoted(writable[0])}", 'status=0; "$@" || status=$?; exit $status'])
-
-    def _privileges(self, *, own_user: bool) -> list[str]:
+    def _limited(self, *, root: bool) -> list[str]:
         if not _tools():
             return []
-        root = os.geteuid() == 0
-        dropped = ["--bounding-set=-all", "--inh-caps=-all"] if root or own_user else []
-        setpriv = ["setpriv", "--no-new-privs", *dropped]
-        if not self.user:
-            return [*setpriv, "prlimit", *_LIMITS]
-        became = [f"--reuid={self.user}", f"--regid={pwd.getpwnam(self.user).pw_gid}", "--init-groups"]
-        return [
-            *setpriv,
-            *became,
-            "prlimit",
-            *_LIMITS,
-            "--nproc=4096",
-        ]  # counts all of a user's: not for the runner's own
+        return [*drop_privileges(self.user, bounded=root), *([PROCESSES] if self.user else [])]
 
     def give(self, folder: Path) -> None:
         """Makes the untrusted user own `folder` and all that is in it, until `take`."""
@@ -176,21 +134,6 @@ class Sandbox:
         """Owns `folder` again: from now on untrusted code can only read it."""
         if self.user:
             _own(folder, os.geteuid())
-
-
-def _quoted(folder: Path) -> str:
-    return shlex.quote(str(folder.resolve()))
-
-
-def _read_only(folder: Path) -> str:
-    """Returns the command that makes `folder` read-only in this namespace, except what is mounted there already."""
-    locked = {
-        os.ST_NOSUID: "nosuid",
-        os.ST_NODEV: "nodev",
-        os.ST_NOEXEC: "noexec",
-    }  # a user namespace cannot clear these
-    options = ["remount", "bind", "ro", *(name for flag, name in locked.items() if os.statvfs(folder).f_flag & flag)]
-    return f"mount --rbind {_quoted(folder)} {_quoted(folder)}; mount -o {','.join(options)} {_quoted(folder)}"
 
 
 def _tools() -> bool:
@@ -204,12 +147,23 @@ def _own(folder: Path, uid: int) -> None:
             os.chown(Path(parent, name), uid, -1, follow_symlinks=False)
 
 
-def _protected(outer: Mapping[str, str], more: Iterable[Path]) -> tuple[Path, ...]:
-    """Returns home and the folders of GitHub's runner, with the files in which a step sets variables of later steps."""
+def _find_places(outer: Mapping[str, str]) -> Iterator[Path]:
+    """Yields home, the folders of GitHub's runner, and where Python, programs, libraries and wheels are.
+
+    What the host runs, and what a process needs to start at all.
+    """
     named = [Path(outer[name]) for name in ("HOME", *_GITHUB_FOLDERS) if outer.get(name)]
-    named += [folder.parents[1] for folder in named if folder.parts[-2:] == ("_work", "_temp")]  # actions, the runner
-    folders = [folder.resolve() for folder in (*named, *more)]
-    return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir() and folder != Path("/")))
+    # In the first are the files by which a step sets variables of later steps; above, actions and the runner.
+    yield from (folder.parents[1] for folder in named if folder.parts[-2:] == ("_work", "_temp"))
+    yield from named
+    yield from map(Path, (sys.prefix, sys.base_prefix, *filter(None, sys.path), "/etc/resolv.conf"))
+    for name, separator in _SEARCHED.items():
+        yield from (Path(path) for path in outer.get(name, "").split(separator) if path.startswith("/"))
+
+
+def _protect(places: Iterable[Path]) -> tuple[Path, ...]:
+    found = dict.fromkeys(place.resolve() for place in places)
+    return tuple(place for place in found if place.exists() and place != Path("/"))
 
 
 def detect_sandbox(works: Callable[[Sandbox], bool], outer: Mapping[str, str], protected: Iterable[Path]) -> Sandbox:
@@ -222,8 +176,8 @@ def detect_sandbox(works: Callable[[Sandbox], bool], outer: Mapping[str, str], p
         raise SandboxError(f"{USER}={user}: there is no such user")
     if user and os.geteuid() != 0:
         raise SandboxError(f"{USER}={user}: only root can become another user; unset it, or run as that user")
-    folders = _protected(outer, protected)
-    found = next((one for level in Isolation if works(one := Sandbox(level, user, folders))), None)
+    places = _protect((*protected, *_find_places(outer)))
+    found = next((one for level in Isolation if works(one := Sandbox(level, user, places))), None)
     if found is None:
         who = user or "its own user"
         raise SandboxError(f"{sys.executable} does not run confined: can {who} read it, and what it is installed in?")

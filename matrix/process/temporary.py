@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def temporary_folder(purpose: str, *, ignore_errors: bool = False) -> Iterator[P
         yield folder
     finally:
         if not (folder / KEEP).exists():
-            shutil.rmtree(folder, ignore_errors=ignore_errors)
+            _delete(folder, ignore_errors=ignore_errors)
         os.close(held)
 
 
@@ -41,8 +42,25 @@ def remove_abandoned_folders() -> None:
         if not folder.name.startswith((_PREFIX, _NEW)) or (folder / KEEP).exists():
             continue
         if (held := _hold(folder)) is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            _delete(folder, ignore_errors=True)
             os.close(held)
+
+
+def _delete(folder: Path, *, ignore_errors: bool) -> None:
+    """Deletes a folder with all that is in it, also folders in folders by the thousand."""
+    try:
+        shutil.rmtree(folder, ignore_errors=ignore_errors)
+    except RecursionError:  # which untrusted code can bring about
+        _flatten(folder)
+        shutil.rmtree(folder, ignore_errors=ignore_errors)
+
+
+def _flatten(folder: Path) -> None:
+    """Moves every folder below `folder` into it, so that no path is long."""
+    waiting = [Path(entry) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+    while waiting:
+        inner = [Path(entry) for entry in os.scandir(waiting.pop()) if entry.is_dir(follow_symlinks=False)]
+        waiting += [path.rename(folder / secrets.token_hex(16)) for path in inner]
 
 
 def _create(purpose: str) -> tuple[Path, int]:

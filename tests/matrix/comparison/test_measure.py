@@ -246,7 +246,7 @@ def test_a_confined_probe_cannot_change_results_environments_or_this_project(tmp
     for folder in kept:
         folder.mkdir()
     sandbox = runner.find_sandbox(kept)
-    if sandbox.isolation is not Isolation.FULL:
+    if not sandbox.isolation.full:
         pytest.skip(f"this kernel permits no more than {sandbox.isolation}")
     machine = Machine(tmp_path, sandbox, ComparisonJob("newest", (PlannedRevision(Role.NEWEST),), NAMES))
     attempts = f"""

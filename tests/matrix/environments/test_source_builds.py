@@ -45,9 +45,9 @@ class OnlyTransformers(Environment):
 
 
 def test_a_pull_requests_package_is_built_without_secrets_from_the_commit_asked_for(
-    sandbox: Sandbox, kept: Path, secrets: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, kept: Path, secrets: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, sha = repository(tmp_path / "hub")
+    address, sha = repository(kept / "hub")
     monkeypatch.setenv("GIT_CONFIG_KEY_1", f"url.{address}.insteadOf")
     monkeypatch.setenv("GIT_CONFIG_VALUE_1", "https://hub.example/transformers")
     monkeypatch.setenv("UV_OFFLINE", "0")
@@ -79,8 +79,8 @@ def test_a_package_of_another_commit_is_refused(commit: str, tmp_path: Path) -> 
     assert not list(find_other_commits(asked, tmp_path))
 
 
-def test_an_installation_that_failed_is_begun_anew(sandbox: Sandbox, kept: Path, tmp_path: Path) -> None:
-    address, sha = repository(tmp_path / "hub")
+def test_an_installation_that_failed_is_begun_anew(sandbox: Sandbox, kept: Path) -> None:
+    address, sha = repository(kept / "hub")
     with pytest.raises(EnvironmentFailedError):
         install_confined(OnlyTransformers(f"git+{address}@{'0' * 40}", "", ""), kept / "pair-head", sandbox)
     (kept / "pair-head" / "left").touch()
@@ -88,8 +88,8 @@ def test_an_installation_that_failed_is_begun_anew(sandbox: Sandbox, kept: Path,
     assert not (kept / "pair-head" / "left").exists()
 
 
-def test_a_checkout_is_of_the_commit_asked_for(sandbox: Sandbox, tmp_path: Path) -> None:
-    address, sha = repository(tmp_path / "hub")
+def test_a_checkout_is_of_the_commit_asked_for(sandbox: Sandbox, kept: Path, tmp_path: Path) -> None:
+    address, sha = repository(kept / "hub")
     assert (checkout(f"git+{address}@{sha}", tmp_path / "probe", sandbox) / "built.py").exists()
     with pytest.raises(EnvironmentFailedError):
         checkout(f"git+{address}@{'0' * 40}", tmp_path / "probe", sandbox)

@@ -15,7 +15,8 @@ import pytest
 from matrix.environments.pip_config import build_uv_variables
 from matrix.errors import EnvironmentFailedError, SandboxError
 from matrix.process import run as runner
-from matrix.process.sandbox import Isolation, Sandbox, detect_sandbox, filter_variables, neutralize
+from matrix.process.sandbox import Isolation, Sandbox, detect_sandbox, neutralize
+from matrix.process.variables import filter_variables
 from tests.support.stand_in_probe import all_end
 
 TELL = """
@@ -30,7 +31,7 @@ CONNECT = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.ar
 
 @pytest.fixture
 def isolated(sandbox: Sandbox) -> Sandbox:
-    if sandbox.isolation is not Isolation.FULL:
+    if not sandbox.isolation.full:
         pytest.skip(f"this kernel permits no more than {sandbox.isolation}")
     return sandbox
 
@@ -69,7 +70,7 @@ def test_r1_it_gains_no_privileges_and_has_limits(sandbox: Sandbox) -> None:
     values = told(sandbox)
     assert values["status"]["NoNewPrivs"] == "1"
     assert values["limits"] == [0, 2 << 30, 8192]
-    if os.geteuid() == 0 or sandbox.isolation is Isolation.FULL:
+    if os.geteuid() == 0 or sandbox.isolation.full:
         assert {int(values["status"][name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
 
 
