@@ -84,7 +84,8 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Fork:
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "transformers"]
     subprocess.run([*download, f"transformers=={NEWEST}", "--dest", folder], check=True)
     path = folder / "huggingface" / "transformers"
-    subprocess.run(["tar", "--extract", "--file", next(folder.glob("*.tar.gz")), "--directory", folder], check=True)
+    (archive,) = folder.glob("*.tar.gz")
+    subprocess.run(["tar", "--extract", "--no-same-owner", "--file", archive, "--directory", folder], check=True)
     path.parent.mkdir()
     (folder / f"transformers-{NEWEST}").rename(path)
     made = Fork(path)
