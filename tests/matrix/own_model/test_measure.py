@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import venv
 from datetime import date, timedelta
 from pathlib import Path
 from shutil import rmtree
@@ -169,14 +170,9 @@ def test_what_cannot_be_checked_has_its_exit_code(arguments: list[str], code: in
 
 
 def test_an_interpreter_without_the_host_packages_says_how_to_check_it(tmp_path: Path) -> None:
-    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(name='typer')")
-    done = subprocess.run(
-        [sys.executable, "-m", "matrix", "check", "llama"],
-        cwd=Path(__file__).parents[3],
-        env={"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    venv.create(tmp_path, symlinks=True)
+    python = str(tmp_path / "bin" / "python")
+    command = [python, "-m", "matrix", "check", "llama"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"-m matrix check TARGET --python {sys.executable}" in done.stderr
+    assert f"`zero3 check TARGET --python {python}`" in done.stderr
