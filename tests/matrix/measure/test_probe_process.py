@@ -11,7 +11,7 @@ from matrix.job import Job
 from matrix.measure import probe_process
 from matrix.measure.probe_process import Setup, ask, run_job
 from matrix.model import Device
-from matrix.process.sandbox import Sandbox
+from matrix.process.run import find_sandbox
 
 NAMES = ("numpy", "packaging", "pydantic")
 MAIN = f"""
@@ -68,7 +68,8 @@ def test_a_probe_imports_what_is_measured_and_not_what_the_tool_is_installed_wit
     assert in_measured(run(interpreter, tmp_path, Setup(tool)), tmp_path)
 
 
-def test_so_does_a_confined_probe(tool: Path, interpreter: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_so_does_a_confined_probe(tool: Path, interpreter: Path, tmp_path: Path) -> None:
+    sandbox = find_sandbox([tool, tmp_path / "measured"])  # it has a /tmp of its own, with these in it
     assert in_measured(run(interpreter, tmp_path, Setup(tool, sandbox)), tmp_path)
 
 
