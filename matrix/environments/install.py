@@ -1,9 +1,11 @@
 """Installs environments with uv: the only door to the installer."""
 
+import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -22,14 +24,30 @@ def install(environment: Environment, venv: Path, variables: Mapping[str, str] |
     """
     variables = {**build_uv_variables(os.environ if variables is None else variables), "DS_BUILD_OPS": "0"}
     interpreter = venv / "bin" / "python"
-    if not interpreter.exists():
-        here = ".".join(map(str, sys.version_info[:3]))
-        python = sys.executable if here in SpecifierSet(environment.python) else environment.python
-        _run_uv(["venv", "--quiet", "--python", python, str(venv)], environment.id, variables)
-    if environment.requirements:
-        target = build_pip_install(environment, interpreter, variables)
-        _run_uv([*target, *environment.requirements], environment.id, variables)
+    with _whole_or_gone(venv):
+        if not interpreter.exists():
+            here = ".".join(map(str, sys.version_info[:3]))
+            python = sys.executable if here in SpecifierSet(environment.python) else environment.python
+            _run_uv(["venv", "--quiet", "--clear", "--python", python, str(venv)], environment.id, variables)
+        if environment.requirements:
+            target = build_pip_install(environment, interpreter, variables)
+            _run_uv([*target, *environment.requirements], environment.id, variables)
     return interpreter
+
+
+@contextmanager
+def _whole_or_gone(venv: Path) -> Iterator[None]:
+    """Deletes `venv` where an installation into it was cut short: half a package can look installed. Others wait meanwhile."""
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    with venv.with_name(f"{venv.name}.installing").open("a") as begun:
+        fcntl.flock(begun, fcntl.LOCK_EX)
+        if begun.tell():
+            shutil.rmtree(venv, ignore_errors=True)
+        else:
+            begun.write("begun\n")
+            begun.flush()
+        yield
+        begun.truncate(0)
 
 
 def find_uv() -> str:

@@ -5,16 +5,18 @@ Each test measures two models, kills something at a moment that its seed decides
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from matrix.environments.choose import load_environments, select_set
 from matrix.model import CaseKey
 from matrix.process.run import ROOT
 from matrix.results.read import read_run
@@ -25,15 +27,16 @@ pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos")]
 
 ROLES = ("host", "supervisor", "zygote", "lane", "rank")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP)
+INSTALLING = tuple((role, number) for number in (signal.SIGKILL, signal.SIGTERM) for role in ("host", "installer"))
 ARCHITECTURES = ("deepseek_v3:*", "llama:*")
 Verdicts = Mapping[CaseKey, Verdict]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measurement of `interpreter` that keeps its results and its temporary folders below `folder`."""
+    """A measurement that keeps its results and its temporary folders below `folder`; `measured` are options that say of what."""
 
-    interpreter: Path
+    measured: tuple[str, ...]
     folder: Path
 
     @property
@@ -54,7 +57,7 @@ class Measurement:
             "--out",
             str(self.folder / "out"),
         ]
-        command += ["--python", str(self.interpreter)]
+        command += self.measured
         command += [word for name in ARCHITECTURES for word in ("--architecture", name)]
         variables = {**os.environ, MARK: self.mark, "TMPDIR": str(temporary)}
         with (self.folder / "log").open("ab") as log:
@@ -73,12 +76,13 @@ class Measurement:
 def undisturbed(last_broken: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Verdicts, float]:
     """What a measurement finds that nothing disturbs, and the seconds that it takes."""
     started = time.monotonic()
-    return Measurement(last_broken, tmp_path_factory.mktemp("undisturbed")).finish(), time.monotonic() - started
+    measured = ("--python", str(last_broken))
+    return Measurement(measured, tmp_path_factory.mktemp("undisturbed")).finish(), time.monotonic() - started
 
 
 @pytest.fixture
 def measurement(last_broken: Path, tmp_path: Path) -> Iterator[Measurement]:
-    made = Measurement(last_broken, tmp_path)
+    made = Measurement(("--python", str(last_broken)), tmp_path)
     yield made
     kill_marked(made.mark)
 
@@ -96,8 +100,11 @@ def hit(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    kills = metafunc.config.getoption("kills")
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(metafunc.config.getoption("kills")))
+        metafunc.parametrize("seed", range(kills))
+    if "installing" in metafunc.fixturenames:  # one for every fifteen
+        metafunc.parametrize("installing", INSTALLING[: max(1, kills // 15)])
 
 
 def test_a_kill_leaves_nothing_behind_and_loses_nothing(
@@ -118,6 +125,32 @@ def test_a_kill_leaves_nothing_behind_and_loses_nothing(
     assert not list((measurement.folder / "temporary").glob("zero3-temporary-*"))
 
 
+def test_an_installation_that_is_killed_leaves_nothing_half_installed(
+    installing: tuple[str, signal.Signals], measurement: Measurement, undisturbed: tuple[Verdicts, float]
+) -> None:
+    (role, number), (verdicts, _) = installing, undisturbed
+    (environment,) = select_set("last-broken", load_environments())
+    measured = ("--environment", environment.id, "--venv", str(measurement.folder / "venv"))
+    measurement = replace(measurement, measured=measured)
+    packages = measurement.folder / f"venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    with measurement.start() as host:
+        # In the middle: some packages are there, others not.
+        assert happens_within(60, lambda: packages.is_dir() and len(list(packages.glob("*.dist-info"))) > 3)
+        os.kill(sort_by_role(find_marked(measurement.mark))[role][0].pid, number)
+        host.wait(timeout=600)
+    assert is_empty_within(measurement.mark, 5)
+    shutil.rmtree(measurement.folder / "out", ignore_errors=True)  # says that it could not be installed
+    assert measurement.finish() == verdicts
+
+
+def happens_within(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Tests whether something becomes true within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (happened := holds()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return happened
+
+
 def ends_within(host: subprocess.Popen[bytes], seconds: float) -> bool:
     """Lets the measurement run for so long, and tests whether that was to its end."""
     try:
@@ -129,7 +162,4 @@ def ends_within(host: subprocess.Popen[bytes], seconds: float) -> bool:
 
 def is_empty_within(mark: str, seconds: float) -> bool:
     """Tests whether no marked process is left after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while (left := find_marked(mark)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not left
+    return happens_within(seconds, lambda: not find_marked(mark))
