@@ -72,10 +72,10 @@ def test_what_is_not_ours_stays(place: Path) -> None:
 
 def test_a_folder_that_is_too_deep_for_a_recursion_is_deleted() -> None:
     with temporary_folder("deep") as folder:
-        before = os.getcwd()
+        before = Path.cwd()
         os.chdir(folder)
         for _ in range(1500):
-            os.mkdir("d" * 20)
+            Path("d" * 20).mkdir()
             os.chdir("d" * 20)
         os.chdir(before)
     assert not folder.exists()
