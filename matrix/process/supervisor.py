@@ -102,6 +102,8 @@ def main(lifeline: int, report: int, command: Sequence[str]) -> None:
     for inherited in (lifeline, report):
         os.set_inheritable(inherited, False)  # noqa: FBT003 - its only parameter
     control_process(_SET_CHILD_SUBREAPER, 1)
+    # Where this process is stopped when its host ends, it must go on to notice that.
+    control_process(_SET_PDEATHSIG, signal.SIGCONT)
     woken, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from matrix.job import Job, Task
 from matrix.model import Architecture, Case, CaseKey, Failure
 from matrix.probe.checkpoint.baseline import build_fixture
-from matrix.probe.checkpoint.fixture import Fixture, describe_tensors
+from matrix.probe.checkpoint.fixture import Fixture, describe_tensors, fixture_folder
 from matrix.probe.checks.verdicts import confirm, foresee_cases, judge_task, remove_foreseen
 from matrix.probe.ranks.group import Group, StartError, reap_leaving
 from matrix.probe.ranks.ipc import Channel, Child, fork, map_in_processes, merge_channels
@@ -29,20 +30,33 @@ _described = cache(describe_tensors)
 
 
 def build_fixtures(job: Job, root: Path, emit: Emit) -> dict[str, Fixture]:
-    """Builds every fixture in as many processes as there are ranks; one that ends its builder is `baseline_broken`."""
+    """Builds every fixture in as many processes as there are ranks; one that ends its builder twice is `baseline_broken`.
+
+    Once somebody else may have ended it.
+    """
     fixtures: dict[str, Fixture] = {}
 
     def build(architecture: Architecture) -> dict[str, Any]:
+        # What a builder left that was ended.
+        shutil.rmtree(fixture_folder(root, architecture.id), ignore_errors=True)
         return asdict(build_fixture(architecture, root))
+
+    def keep(architecture: Architecture, fixture: Fixture) -> None:
+        fixtures[architecture.id] = fixture
+        emit({"progress": "fixture", "done": len(fixtures), "of": len(job.architectures), "at": architecture.id})
 
     died = Failure(
         "BuilderDied", f"the plain load failed: its process ended early, or it took longer than {job.timeout:.0f} s"
     )
+    ended = []
     for architecture, answer in map_in_processes(job.architectures, build, job.world_size, job.timeout):
+        if answer:
+            keep(architecture, Fixture.from_dict(answer))
+        else:
+            ended.append(architecture)
+    for architecture, answer in map_in_processes(ended, build, job.world_size, job.timeout):
         broken = Fixture(architecture.id, Verdict.BASELINE_BROKEN, died)
-        fixtures[architecture.id] = Fixture.from_dict(answer) if answer else broken
-        done = {"done": len(fixtures), "of": len(job.architectures), "at": architecture.id}
-        emit({"progress": "fixture", **done})
+        keep(architecture, Fixture.from_dict(answer) if answer else broken)
     return fixtures
 
 

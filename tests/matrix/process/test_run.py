@@ -82,3 +82,13 @@ print(run([sys.executable, "-c", {asked!r}]).stdout)
 """
     assert run([sys.executable, "-c", nohup]).stdout.split() == ["SIG_IGN"]
     assert run(["sh", "-c", "yes | head -1; exit 3"]).returncode == 3
+
+
+def test_a_stopped_supervisor_ends_with_its_host_too() -> None:
+    with subprocess.Popen([sys.executable, "-c", HOST], stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout
+        hidden = int(host.stdout.readline())
+        (supervisor,) = Path(f"/proc/{host.pid}/task/{host.pid}/children").read_text().split()
+        os.kill(int(supervisor), signal.SIGSTOP)
+        host.kill()
+    assert ends_within(hidden, seconds=5)
