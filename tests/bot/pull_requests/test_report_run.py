@@ -61,7 +61,7 @@ def judged_case(architecture: str, check: Check, verdict: Verdict) -> Case:
 def measured(duel: ComparisonJob, side: PlannedRevision, verdict: Verdict) -> Cell:
     """What a run of the whole duel could have left, with `verdict` for the router alone."""
     name = f"{pin_newest(side.pins, load_environments()).id}+cpu"
-    version = "5.5.4" if side.role is Role.LAST_BROKEN else "5.23.0"
+    version = "5.5.4" if side.role is Role.LAST_BROKEN else load_environments()[0].transformers
     environment = info(version, id=name, deepspeed="0.19.8", torch="2.13.0+cpu")
     cases = [judged_case(name, check, verdict) for name in duel.architectures for check in duel.checks]
     return replace(cell(*cases, environment=with_commits(environment, side.pins)), **HASHES)
