@@ -21,6 +21,7 @@ from matrix.process.temporary import temporary_folder
 
 TRIES: Final = 6
 """How often adding is tried when others push at the same time."""
+_ATTRIBUTES: Final = "* -text -eol -ident -filter -working-tree-encoding\n"
 
 
 class ForeignFilesError(MatrixError):
@@ -60,6 +61,7 @@ class HistoryBranch:
         if foreign:
             raise ForeignFilesError(self.folder, foreign)
         self._git("init", "--quiet")
+        self._ignore_attributes()
         exists = self._exists()
         if exists:
             self._git("fetch", "--quiet", "--depth", "1", self.address, self._ref)
@@ -138,6 +140,11 @@ class HistoryBranch:
     def _own(self) -> Path:
         """The folder of git's own files. It is next to `folder`, in which every folder is a nightly run."""
         return Path(f"{self.folder.resolve()}.fetched")
+
+    def _ignore_attributes(self) -> None:
+        """Makes git keep files as they are: this file wins over any .gitattributes on the branch."""
+        (self._own / "info").mkdir(exist_ok=True)
+        (self._own / "info" / "attributes").write_text(_ATTRIBUTES)
 
     def _git(self, *arguments: str) -> str:
         """Runs git on `folder` and returns what it prints."""

@@ -26,7 +26,7 @@ def branch(remote: Path, name: str = "here") -> HistoryBranch:
 def keeps(name: str, content: str = "x\n") -> Callable[[Path], list[Path]]:
     def keep(folder: Path) -> list[Path]:
         (file := folder / name).parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
+        file.write_bytes(content.encode())
         return [file]
 
     return keep
@@ -48,6 +48,17 @@ def test_what_is_added_is_fetched_elsewhere_and_git_is_no_night(remote: Path) ->
     ]
     assert (elsewhere.folder / "2026-11-22/a.jsonl.gz").read_text() == "one\n"
     assert elsewhere.newest() == date(2026, 11, 23)
+
+
+@pytest.mark.parametrize("attributes", ["* text eol=crlf", "* text=auto", "* ident", "* working-tree-encoding=UTF-16"])
+def test_no_attributes_on_the_branch_change_a_record(remote: Path, attributes: str) -> None:
+    branch(remote).add(keeps(".gitattributes", f"{attributes}\n"), "attributes")
+    record = "one\r\n$Id$\ntwo\n"
+    branch(remote).add(keeps("2026-11-22/a.jsonl", record), "night")
+    for name in ("here", "elsewhere"):
+        (there := branch(remote, name)).fetch()
+        assert (there.folder / "2026-11-22/a.jsonl").read_bytes() == record.encode()
+    assert git("cat-file", "-s", "history:2026-11-22/a.jsonl", at=remote) == str(len(record))
 
 
 def test_it_shares_nothing_with_the_code(remote: Path) -> None:
