@@ -142,7 +142,7 @@ class HistoryBranch:
         return Path(f"{self.folder.resolve()}.fetched")
 
     def _ignore_attributes(self) -> None:
-        """Makes git keep files as they are: this file wins over any .gitattributes on the branch."""
+        """Makes git change no file: this one wins over any .gitattributes on the branch."""
         (self._own / "info").mkdir(exist_ok=True)
         (self._own / "info" / "attributes").write_text(_ATTRIBUTES)
 

@@ -23,12 +23,8 @@ def install(environment: Environment, venv: Path, variables: Mapping[str, str] |
     resolver's message.
     """
     variables = {**build_uv_variables(os.environ if variables is None else variables), "DS_BUILD_OPS": "0"}
-    interpreter = venv / "bin" / "python"
     with _whole_or_gone(venv):
-        if not interpreter.exists():
-            here = ".".join(map(str, sys.version_info[:3]))
-            python = sys.executable if here in SpecifierSet(environment.python) else environment.python
-            _run_uv(["venv", "--quiet", "--clear", "--python", python, str(venv)], environment.id, variables)
+        interpreter = make_venv(environment, venv, variables)
         if environment.requirements:
             target = build_pip_install(environment, interpreter, variables)
             _run_uv([*target, *environment.requirements], environment.id, variables)
@@ -48,6 +44,24 @@ def _whole_or_gone(venv: Path) -> Iterator[None]:
             begun.flush()
         yield
         begun.truncate(0)
+
+
+def make_venv(environment: Environment, venv: Path, variables: Mapping[str, str]) -> Path:
+    """Makes an empty `venv` of the environment's Python, unless it is there, and returns its interpreter."""
+    interpreter = venv / "bin" / "python"
+    if not interpreter.exists():
+        here = ".".join(map(str, sys.version_info[:3]))
+        python = sys.executable if here in SpecifierSet(environment.python) else environment.python
+        _run_uv(["venv", "--quiet", "--clear", "--python", python, str(venv)], environment.id, variables)
+    return interpreter
+
+
+def install_wheels(
+    environment: Environment, requirements: Sequence[str], interpreter: Path, variables: Mapping[str, str]
+) -> None:
+    """Installs some of the environment's `requirements` from wheels alone, so that none of their code runs."""
+    target = build_pip_install(environment, interpreter, variables)
+    _run_uv([*target, "--no-build", *requirements], environment.id, variables)
 
 
 def find_uv() -> str:

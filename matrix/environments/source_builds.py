@@ -1,23 +1,27 @@
-"""Builds pull requests' code at exact commits, confined, on top of releases, and makes checkouts.
+"""Installs environments with code that nobody has reviewed, confined, and makes checkouts.
 
-Releases are installed first, with the ordinary cache. Everything else is then built and installed with a cache of its own,
-since a build runs any code: it can change the environment that it is installed in, and nothing else that is kept.
+What the index has as wheels is installed first, with the ordinary cache: no code of it runs. Everything else, releases that
+come as sources too, is built elsewhere, see `matrix.environments.wheels`. Its wheels are then installed, confined as well:
+no build ever sees the environment.
 """
 
+import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
-from matrix.environments.install import build_pip_install, find_uv, install
+from matrix.environments.install import build_pip_install, find_uv, install_wheels, make_venv
 from matrix.environments.pins import ADDRESS
 from matrix.environments.pip_config import build_uv_variables
 from matrix.environments.spec import Environment
+from matrix.environments.wheels import Archive, Builder, fetch_archive, find_archives
 from matrix.errors import EnvironmentFailedError
 from matrix.process.run import run_confined
 from matrix.process.sandbox import Sandbox
+from matrix.process.temporary import temporary_folder
 from matrix.process.variables import filter_variables
 
 
@@ -35,9 +39,18 @@ def install_confined(environment: Environment, venv: Path, sandbox: Sandbox) -> 
     finished.unlink(missing_ok=True)
     if venv.exists():  # made by a build that failed: its interpreter is not to be run unconfined
         shutil.rmtree(venv)
-    interpreter = install(environment.released, venv, _installer())
-    if environment.released != environment:
-        _build(environment, venv.resolve(), sandbox)
+    interpreter = make_venv(environment, venv, _installer())
+    archives = find_archives(environment.requirements, interpreter)
+    sources = {need for need in environment.requirements if need in archives or "/" in need}
+    ready = tuple(need for need in environment.released.requirements if need not in sources)
+    if ready:
+        install_wheels(environment, ready, interpreter, _installer())
+    if sources:
+        with temporary_folder("build", ignore_errors=True) as folder:
+            sandbox.give(folder)
+            builder = Builder(folder, interpreter, sandbox)
+            built = {need: _build(need, archives, builder) for need in environment.requirements if need in sources}
+            _install_built(environment, venv.resolve(), built, builder)
     finished.write_text(asked)
     return interpreter
 
@@ -49,43 +62,57 @@ def _installer() -> dict[str, str]:
     return {**{name: value for name, value in outer.items() if name in kept}, "UV_LINK_MODE": "copy"}
 
 
-def _build(environment: Environment, venv: Path, sandbox: Sandbox) -> None:
+def _build(need: str, archives: Mapping[str, Archive], builder: Builder) -> Path:
+    """Returns the wheel of a requirement that comes as sources."""
+    place = builder.folder / hashlib.sha256(need.encode()).hexdigest()[:12]
+    place.mkdir()
+    if need in archives:
+        return builder.build(builder.unpack(fetch_archive(archives[need], place)))
+    pin = need.partition(" @ ")[2] or need
+    if asked := ADDRESS.fullmatch(pin):
+        subdirectory = (asked[3] or "#subdirectory=").partition("=")[2]
+        return builder.build(_find_inside(checkout(pin, place / "sources", builder.sandbox), subdirectory))
+    return builder.build(shutil.copytree(pin.removeprefix("file://"), place / "sources", symlinks=True))
+
+
+def _find_inside(sources: Path, subdirectory: str) -> Path:
+    folder = (sources / subdirectory).resolve()
+    if not folder.is_relative_to(sources.resolve()):
+        raise EnvironmentFailedError(sources.name, f"{subdirectory} leads out of the sources")
+    return folder
+
+
+def _install_built(environment: Environment, venv: Path, built: Mapping[str, Path], builder: Builder) -> None:
+    """Installs the environment with wheels in place of the requirements that they were built for."""
     variables = build_uv_variables(os.environ)
-    command = [
-        find_uv(),
-        *build_pip_install(environment, venv / "bin" / "python", variables),
-        *environment.requirements,
-    ]
-    folders = (Path(pin).expanduser().resolve() for pin in environment.pins.values() if "://" not in pin)
-    sources = [folder for folder in folders if folder.is_dir()]
-    sandbox.give(venv)
+    command = [find_uv(), *build_pip_install(environment, venv / "bin" / "python", variables), "--no-build"]
+    needs = [_as_wheel(need, built[need]) if need in built else need for need in environment.requirements]
+    builder.sandbox.give(venv)
     try:
-        run_confined(command, sandbox, [venv, *sources], variables, network=True)
+        run_confined([*command, *needs], builder.sandbox, [venv, builder.folder], variables, network=True)
     finally:
-        sandbox.take(venv)
-    if wrong := list(find_other_commits(environment, venv)):
-        raise EnvironmentFailedError(environment.id, "\n".join(wrong))
+        builder.sandbox.take(venv)
+    for need in built:
+        _record(need, venv)
 
 
-def find_other_commits(environment: Environment, venv: Path) -> Iterator[str]:
-    """Yields what is not installed from the commit that was asked for, by the record of the installer (PEP 610)."""
-    for requirement in environment.requirements:
-        name, _, address = requirement.partition(" @ ")
-        if address and (asked := ADDRESS.fullmatch(address)) and (found := _installed(name, venv)) != asked[2]:
-            yield f"{name} is installed from commit {found or 'unknown'}, not from {asked[2]}"
+def _as_wheel(need: str, wheel: Path) -> str:
+    name = re.split("==| @ ", need)[0]
+    return str(wheel) if "/" in name else f"{name} @ {wheel.as_uri()}"
 
 
-def _installed(name: str, venv: Path) -> str:
-    for file in venv.glob(f"lib/python*/site-packages/{name}-*.dist-info/direct_url.json"):
-        if not file.is_file():
-            continue
-        try:
-            with file.open("rb") as record:  # any program may have written it
-                commit = str(json.loads(record.read(10_000))["vcs_info"]["commit_id"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return ""
-        return commit if re.fullmatch("[0-9a-f]{40}", commit) else ""
-    return ""
+def _record(need: str, venv: Path) -> None:
+    """Writes from which commit a package was built (PEP 610): the host knows it, the build could say anything."""
+    name, _, address = need.partition(" @ ")
+    if not (asked := ADDRESS.fullmatch(address)):
+        return
+    found = list(venv.glob(f"lib/python*/site-packages/{name.replace('-', '_')}-*.dist-info"))
+    if len(found) != 1 or found[0].is_symlink():
+        raise EnvironmentFailedError(name, "building it does not make a package of that name")
+    record = found[0] / "direct_url.json"
+    record.unlink(missing_ok=True)  # never through a link
+    source = {"url": asked[1], "vcs_info": {"vcs": "git", "commit_id": asked[2], "requested_revision": asked[2]}}
+    record.write_text(json.dumps(source))
 
 
 def checkout(pin: str, folder: Path, sandbox: Sandbox) -> Path:

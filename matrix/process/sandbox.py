@@ -7,7 +7,7 @@ machine permits, which `Sandbox.missing` lists; in full:
 - no new privileges (setpriv), no capabilities, limits on files, and another uid where root runs it;
 - its own process list: it sees and signals no process of the host, and nothing outlives it;
 - every mount of the machine is read-only but its own folders; /tmp, /dev, /dev/shm and /run are its own;
-- no network at test time but its own loopback, which gloo and NCCL need. Building has the network.
+- no network but its own loopback, which gloo and NCCL need; steps that download have one.
 
 What is promised of mounts and network is tried each time before the untrusted code starts, see `matrix.process.verify`.
 

@@ -1,41 +1,53 @@
 """Packages and checkouts of exact commits, really built, confined."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from matrix.environments.source_builds import checkout, find_other_commits, install_confined
+from matrix.environments.source_builds import checkout, install_confined
 from matrix.environments.spec import Environment
+from matrix.environments.wheels import Archive, fetch_archive, read_build_needs
 from matrix.errors import EnvironmentFailedError
 from matrix.process.sandbox import Sandbox
 
 
 def repository(folder: Path) -> tuple[str, str]:
     """A git repository with a package whose build tells its variables; its address and commit."""
-    folder.mkdir()
-    (folder / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "built"\nbackend-path = ["."]\n'
-    )
-    (folder / "built.py").write_text(
-        "import os, zipfile\n"
-        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
-        "    name = 'transformers-9.9-py3-none-any.whl'\n"
-        "    with zipfile.ZipFile(os.path.join(folder, name), 'w') as wheel:\n"
-        "        wheel.writestr('transformers.py', f'SEEN = {dict(os.environ)!r}')\n"
-        "        info = 'transformers-9.9.dist-info/'\n"
-        "        wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: transformers\\nVersion: 9.9\\n')\n"
-        "        wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
-        "        wheel.writestr(info + 'RECORD', '')\n"
-        "    return name\n"
-    )
+    make_sources(folder)
     git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b.example"]
     for step in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
         subprocess.run([*git, *step], check=True)
     sha = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     return folder.as_uri(), sha
+
+
+def make_sources(folder: Path) -> None:
+    """Writes a package: its build keeps the variables that it sees, whether there is a network, and a forged record."""
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "built"\nbackend-path = ["."]\n'
+    )
+    (folder / "built.py").write_text(
+        "import os, socket, zipfile\n"
+        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+        "    name = 'transformers-9.9-py3-none-any.whl'\n"
+        "    try:\n"
+        "        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('192.0.2.1', 9)); route = True\n"
+        "    except OSError:\n"
+        "        route = False\n"
+        "    with zipfile.ZipFile(os.path.join(folder, name), 'w') as wheel:\n"
+        "        wheel.writestr('transformers.py', f'SEEN = {dict(os.environ)!r}; ROUTE = {route}')\n"
+        "        info = 'transformers-9.9.dist-info/'\n"
+        "        wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: transformers\\nVersion: 9.9\\n')\n"
+        "        wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+        '        wheel.writestr(info + \'direct_url.json\', \'{"vcs_info": {"commit_id": "forged"}}\')\n'
+        "        wheel.writestr(info + 'RECORD', '')\n"
+        "    return name\n"
+    )
 
 
 class OnlyTransformers(Environment):
@@ -68,15 +80,46 @@ def test_a_pull_requests_package_is_built_without_secrets_from_the_commit_asked_
     assert record.read_text() == "{}"
 
 
-@pytest.mark.parametrize("commit", ["", "1", "{}", '{"commit_id": []}', f'{{"commit_id": "{"b" * 40}"}}', "[" * 9_000])
-def test_a_package_of_another_commit_is_refused(commit: str, tmp_path: Path) -> None:
-    folder = tmp_path / "lib/python3.11/site-packages/transformers-9.9.dist-info"
-    folder.mkdir(parents=True)
-    (folder / "direct_url.json").write_text(f'{{"vcs_info": {commit}}}')
-    asked = OnlyTransformers(f"git+https://hub.example/transformers@{'a' * 40}", "", "")
-    assert "not from aaaa" in "".join(find_other_commits(asked, tmp_path))
-    (folder / "direct_url.json").write_text(json.dumps({"vcs_info": {"commit_id": "a" * 40}}))
-    assert not list(find_other_commits(asked, tmp_path))
+def test_a_release_that_comes_as_sources_is_built_confined_and_without_a_network(
+    sandbox: Sandbox, kept: Path, secrets: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not sandbox.isolation.full:
+        pytest.skip(f"this kernel permits no more than {sandbox.isolation}")
+    make_sources(kept / "transformers-9.9")
+    (kept / "transformers-9.9" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: transformers\nVersion: 9.9\n")
+    (kept / "links").mkdir()
+    shutil.make_archive(str(kept / "links" / "transformers-9.9"), "gztar", kept, "transformers-9.9")
+    monkeypatch.setenv("UV_FIND_LINKS", str(kept / "links"))
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "file:///no-index")
+    interpreter = install_confined(OnlyTransformers("9.9", "", ""), kept / "pair-head", sandbox)
+    ask = "import transformers, json; print(json.dumps([transformers.SEEN, transformers.ROUTE]))"
+    seen, route = json.loads(subprocess.run([interpreter, "-c", ask], check=True, capture_output=True).stdout)
+    assert not {name for name, value in seen.items() if value == "s"}
+    assert not route
+
+
+def test_an_archive_that_is_not_the_one_of_the_index_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tar.gz").write_text("evil")
+    archive = Archive(url=(tmp_path / "a.tar.gz").as_uri(), hashes={"sha256": "0" * 64})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(EnvironmentFailedError, match="another sha256"):
+        fetch_archive(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[",
+        "build-system = 1",
+        '[build-system]\nrequires = ["--index-url=x"]',
+        "[build-system]\nrequires = [1]",
+        "a=" + "[" * 9000,
+    ],
+)
+def test_hostile_settings_of_a_build_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(EnvironmentFailedError):
+        read_build_needs(tmp_path)
 
 
 def test_an_installation_that_failed_is_begun_anew(sandbox: Sandbox, kept: Path) -> None:
