@@ -234,3 +234,9 @@ def test_the_report_of_a_caller_follows_its_measurement() -> None:
     assert all(tree["on"]["workflow_run"]["workflows"] == [measuring["name"]] for tree in reporting)
     default = WORKFLOWS["report.yml"].tree["on"]["workflow_call"]["inputs"]["workflow"]["default"]
     assert f"`{default}` measures" in INSTALL
+
+
+def test_the_documentation_counts_the_actions() -> None:
+    used = {found for file in FOLDER.glob("*.yml") for found in re.findall(r"uses: ([\w-]+/[\w-]+)@", file.read_text())}
+    words = {3: "three", 4: "four", 5: "five"}[len(used)]
+    assert f"{words} actions are used" in (ROOT / "docs/install.md").read_text(encoding="utf-8")
