@@ -103,16 +103,17 @@ def _as_wheel(need: str, wheel: Path) -> str:
 
 def _record(need: str, venv: Path) -> None:
     """Writes from which commit a package was built (PEP 610): the host knows it, the build could say anything."""
-    name, _, address = need.partition(" @ ")
-    if not (asked := ADDRESS.fullmatch(address)):
+    name = re.split("==| @ ", need)[0]
+    if "/" in name:
         return
     found = list(venv.glob(f"lib/python*/site-packages/{name.replace('-', '_')}-*.dist-info"))
     if len(found) != 1 or found[0].is_symlink():
         raise EnvironmentFailedError(name, "building it does not make a package of that name")
     record = found[0] / "direct_url.json"
-    record.unlink(missing_ok=True)  # never through a link
-    source = {"url": asked[1], "vcs_info": {"vcs": "git", "commit_id": asked[2], "requested_revision": asked[2]}}
-    record.write_text(json.dumps(source))
+    record.unlink(missing_ok=True)  # never through a link; a release has none
+    if asked := ADDRESS.fullmatch(need.partition(" @ ")[2]):
+        source = {"url": asked[1], "vcs_info": {"vcs": "git", "commit_id": asked[2], "requested_revision": asked[2]}}
+        record.write_text(json.dumps(source))
 
 
 def checkout(pin: str, folder: Path, sandbox: Sandbox) -> Path:

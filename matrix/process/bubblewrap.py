@@ -10,7 +10,8 @@ _NEEDED_TO_CHANGE_USER = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 
 def build_bubblewrap(confinement: Confinement, arguments: Sequence[str]) -> list[str]:
     """Returns the command that runs `arguments` confined."""
-    options = [*_namespaces(confinement), *_mounts(confinement), "--chdir", confinement.folder]
+    # Not into the process's own folder: without capabilities root may not enter what belongs to another user.
+    options = [*_namespaces(confinement), *_mounts(confinement), "--chdir", "/"]
     return [*FIRST_TO_END, "bwrap", *options, "--", *confinement.command(arguments)]
 
 
@@ -33,6 +34,8 @@ def _mounts(confinement: Confinement) -> Iterator[str]:
     for path, size in confinement.private.items():
         yield from ("--perms", "1777", "--size", str(size), "--tmpfs", path)
     yield from ("--remount-ro", "/dev")
+    for folder in confinement.ways:
+        yield from ("--perms", "0755", "--dir", folder)  # bubblewrap would make them for root alone
     for path in confinement.shown:
         yield from ("--ro-bind", path, path)
     for path in confinement.changed:

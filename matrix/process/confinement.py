@@ -62,6 +62,12 @@ class Confinement:
         return sorted({str(_resolved(path)) for path in self.writable}, key=lambda path: path.count("/"))
 
     @property
+    def ways(self) -> list[str]:
+        """The folders in private ones that lead to what is shown or may be changed, the uppermost first."""
+        leading = {parent for path in (*self.shown, *self.changed) for parent in Path(path).parents}
+        return sorted(str(parent) for parent in leading if any(_is_in(parent, top) for top in self.private))
+
+    @property
     def folder(self) -> str:
         """The folder that it works in."""
         return str(_resolved(self.writable[0]))
@@ -69,6 +75,7 @@ class Confinement:
     def command(self, arguments: Sequence[str]) -> list[str]:
         """Returns the command for inside: privileges go, limits come, what is promised is tried, then `arguments` run."""
         promised = {
+            "folder": self.folder,
             "writable": [*self.changed, *self.private],
             "protected": [str(path) for path in map(_resolved, self.protected) if path.is_dir()],
             "network": self.network,

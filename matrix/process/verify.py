@@ -63,7 +63,9 @@ def problems(writable: list[str], protected: list[str], *, network: bool) -> Ite
 
 
 if __name__ == "__main__":
-    found = list(problems(**json.loads(sys.argv[1])))
+    asked = json.loads(sys.argv[1])
+    os.chdir(asked.pop("folder"))
+    found = list(problems(**asked))
     if found:
         sys.exit("the confinement does not hold: " + ", ".join(found))
     os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - it is what this is for

@@ -56,6 +56,12 @@ class OnlyTransformers(Environment):
         return tuple(need for need in super().requirements if need.startswith("transformers"))
 
 
+class OnlyFolder(Environment):
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        return tuple(need for need in super().requirements if need.startswith("/"))
+
+
 def test_a_pull_requests_package_is_built_without_secrets_from_the_commit_asked_for(
     sandbox: Sandbox, kept: Path, secrets: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +102,14 @@ def test_a_release_that_comes_as_sources_is_built_confined_and_without_a_network
     seen, route = json.loads(subprocess.run([interpreter, "-c", ask], check=True, capture_output=True).stdout)
     assert not {name for name, value in seen.items() if value == "s"}
     assert not route
+
+
+def test_a_folder_of_sources_is_built_from_a_copy(sandbox: Sandbox, kept: Path) -> None:
+    make_sources(kept / "mine")
+    before = sorted(kept.rglob("mine/**/*"))
+    interpreter = install_confined(OnlyFolder(str(kept / "mine"), "", ""), kept / "pair-head", sandbox)
+    subprocess.run([interpreter, "-c", "import transformers"], check=True)
+    assert sorted(kept.rglob("mine/**/*")) == before
 
 
 def test_an_archive_that_is_not_the_one_of_the_index_is_refused(tmp_path: Path) -> None:

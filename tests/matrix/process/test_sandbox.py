@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -142,6 +143,21 @@ def test_r1_as_root_it_becomes_the_named_user_that_can_read_but_not_write(monkey
         sandbox.take(venv)
         with pytest.raises(EnvironmentFailedError, match="Permission denied"):
             python(touch, sandbox, name, writable=(venv,))
+
+
+@pytest.mark.parametrize("isolation", [level for level in Isolation if level.full])
+def test_as_root_another_user_reaches_a_folder_deep_in_one_of_roots(
+    isolation: Isolation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0 or (isolation is Isolation.BUBBLEWRAP and not shutil.which("bwrap")):
+        pytest.skip("only root becomes another user, and bubblewrap may be missing")
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    sandbox = Sandbox(isolation, "nobody")
+    with TemporaryDirectory() as name:
+        (deep := Path(name, "a", "b")).mkdir(parents=True)
+        sandbox.give(deep)
+        python("import pathlib, sys; pathlib.Path(sys.argv[1], 'x').touch()", sandbox, str(deep), writable=(deep,))
+        assert (deep / "x").exists()
 
 
 def test_a_user_that_nobody_can_become_is_told() -> None:
