@@ -69,7 +69,7 @@ def test_a_branch_keeps_its_name_and_the_record_its_commit(tmp_path: Path) -> No
     assert cell.environment.packages["transformers"].endswith(f"+git.{TIP}")
     digests = Digests(cell.catalog, cell.probe)
     moved = replace(MAIN, transformers=MAIN.transformers.replace(TIP, EARLIER))
-    assert "transformers was aaaaaaaaaaaa, is bbbbbbbbbbbb" in find_input_changes(moved, cell, digests)
+    assert "transformers was aaaaaaaaaaaa, is now bbbbbbbbbbbb" in find_input_changes(moved, cell, digests)
 
 
 @pytest.mark.parametrize(
