@@ -50,5 +50,7 @@ def _hidden(path: Path, site: Path) -> bool:
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Returns the entry without what differs from machine to machine."""
-    return entry.replace(mtime=0, mode=0o644, uid=0, gid=0, uname="", gname="", deep=False)
+    """Removes from the entry what differs from machine to machine, and returns it."""
+    # `TarInfo.replace` came with Python 3.11.4.
+    entry.mtime, entry.mode, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0o644, 0, 0, "", ""
+    return entry
