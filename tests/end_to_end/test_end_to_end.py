@@ -157,7 +157,8 @@ def workflows(folder: Path, fork: Fork, server: GitHubServer) -> Acting:
     variables |= {
         "GITHUB_API_URL": server.url,
         "ZERO3_PYTHON": sys.executable,
-        "ZERO3_VENVS": str(fork.path.parents[1] / "venvs"),
+        # A sandbox has a /tmp of its own, but shows what it protects: so the repositories stay readable for a build.
+        "ZERO3_VENVS": str(fork.path.parents[1]),
     }
     return Acting(made.repository, made.source, made.artifacts, variables)
 
