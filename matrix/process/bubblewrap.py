@@ -29,13 +29,13 @@ def _namespaces(confinement: Confinement) -> Iterator[str]:
 
 def _mounts(confinement: Confinement) -> Iterator[str]:
     yield from ("--ro-bind", "/", "/", "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev")
-    for device in confinement.devices:
-        yield from ("--dev-bind", device, device)
     for path, size in confinement.private.items():
         yield from ("--perms", "1777", "--size", str(size), "--tmpfs", path)
-    yield from ("--remount-ro", "/dev")
     for folder in confinement.ways:
         yield from ("--perms", "0755", "--dir", folder)  # bubblewrap would make them for root alone
+    for device in confinement.devices:
+        yield from ("--dev-bind", device, device)
+    yield from ("--remount-ro", "/dev")
     for path in confinement.shown:
         yield from ("--ro-bind", path, path)
     for path in confinement.changed:

@@ -16,7 +16,9 @@ PRIVATE: Final = {"/tmp": 1024 * _MIB, "/var/tmp": 1024 * _MIB, "/dev/shm": 4096
 """Folders that are empty, its own, and gone with it, and how many bytes they take. Others could be reached through them:
 files of everybody, segments of memory, and sockets. NCCL and torch use /dev/shm, some ten MB for each rank."""
 
-_DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty", "nvidia*", "kfd", "dri", "infiniband")
+_PLAIN: Final = ("null", "zero", "full", "random", "urandom", "tty")
+_GPU: Final = ("nvidia*", "nvidia*/*", "kfd", "dri/*", "infiniband/*")
+"""Patterns below /dev; infiniband is what GPUs of several machines talk over."""
 LIMITS: Final = ("--core=0", f"--fsize={2048 * _MIB}", "--nofile=8192")
 """prlimit's arguments: no core files, and for each process bytes of a file and open files."""
 PROCESSES: Final = "--nproc=4096"
@@ -47,8 +49,9 @@ class Confinement:
 
     @property
     def devices(self) -> list[str]:
-        """The devices that it needs; those of a GPU are found by their names."""
-        return sorted(str(device) for name in _DEVICES for device in Path("/dev").glob(name))
+        """The devices that it needs, never a folder of them; those of a GPU are found by their names."""
+        found = (device for name in (*_PLAIN, *_GPU) for device in Path("/dev").glob(name))
+        return sorted(str(device) for device in found if device.is_char_device())
 
     @property
     def shown(self) -> list[str]:
@@ -63,9 +66,9 @@ class Confinement:
 
     @property
     def ways(self) -> list[str]:
-        """The folders in private ones that lead to what is shown or may be changed, the uppermost first."""
-        leading = {parent for path in (*self.shown, *self.changed) for parent in Path(path).parents}
-        return sorted(str(parent) for parent in leading if any(_is_in(parent, top) for top in self.private))
+        """The folders in private ones and /dev that lead to what is there, the uppermost first."""
+        leading = {parent for path in (*self.devices, *self.shown, *self.changed) for parent in Path(path).parents}
+        return sorted(str(parent) for parent in leading if any(_is_in(parent, top) for top in ("/dev", *self.private)))
 
     @property
     def folder(self) -> str:
