@@ -28,7 +28,10 @@ def _namespaces(confinement: Confinement) -> Iterator[str]:
 
 
 def _mounts(confinement: Confinement) -> Iterator[str]:
-    yield from ("--ro-bind", "/", "/", "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev")
+    yield from ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev")
+    # Of others than root the kernel itself keeps these away, and bubblewrap the worst of them of root.
+    for path in confinement.kernel if confinement.root else ():
+        yield from ("--ro-bind", path, path)
     for path, size in confinement.private.items():
         yield from ("--perms", "1777", "--size", str(size), "--tmpfs", path)
     for folder in confinement.ways:

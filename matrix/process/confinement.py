@@ -24,7 +24,7 @@ LIMITS: Final = ("--core=0", f"--fsize={2048 * _MIB}", "--nofile=8192")
 PROCESSES: Final = "--nproc=4096"
 """Processes of a user, in one user namespace: not for the runner's own user without one, whose others count."""
 FIRST_TO_END: Final = ("choom", "--adjust", "1000", "--")
-"""When memory is short the kernel ends this first. Inside nobody can change that back: /proc is read-only."""
+"""When memory is short the kernel ends this first. Only where root started it, nothing inside can change that back."""
 _VERIFY: Final = Path(__file__).with_name("verify.py")
 
 
@@ -52,6 +52,12 @@ class Confinement:
         """The devices that it needs, never a folder of them; those of a GPU are found by their names."""
         found = (device for name in (*_PLAIN, *_GPU) for device in Path("/dev").glob(name))
         return sorted(str(device) for device in found if device.is_char_device())
+
+    @property
+    def kernel(self) -> list[str]:
+        """What is in /proc apart from processes: settings of the kernel, which root may change also without capabilities."""
+        entries = Path("/proc").iterdir()
+        return sorted(str(path) for path in entries if not path.name.isdecimal() and not path.is_symlink())
 
     @property
     def shown(self) -> list[str]:

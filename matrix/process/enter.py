@@ -29,6 +29,7 @@ class Plan(TypedDict):
     writable: list[str]
     shown: list[str]
     devices: list[str]
+    kernel: list[str]
     private: dict[str, int]
     mounts: bool
     loopback: bool
@@ -95,7 +96,12 @@ def enter(plan: Plan) -> None:
     """Makes the mounts of this namespace those of `plan`."""
     folders = {path: Path(path).is_dir() for path in (*plan["devices"], *plan["shown"], *plan["writable"])}
     writable = {path: copy_tree(path) for path in (*plan["devices"], *plan["writable"])}
+    processes = copy_tree("/proc")
     make_read_only("/", _RECURSIVE)
+    put_back(processes, "/proc", folder=True)  # CUDA does not start where it cannot name its threads there
+    for path in plan["kernel"]:
+        put_back(copy_tree(path), path, folder=True)
+        make_read_only(path)
     trees = {path: copy_tree(path) for path in plan["shown"]} | writable
     make_devices()
     for path, size in plan["private"].items():

@@ -31,6 +31,7 @@ def _entered(confinement: Confinement, flags: Sequence[str], *, mounts: bool) ->
         "writable": confinement.changed,
         "shown": confinement.shown,
         "devices": confinement.devices,
+        "kernel": confinement.kernel,
         "private": confinement.private,
         "mounts": mounts,
         "loopback": "--net" in flags,

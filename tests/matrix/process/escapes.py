@@ -119,7 +119,15 @@ if libc.syscall(ctypes.c_long(search), b"user", b"zero3-escape", None, -4) < 0:
 }
 """What needs a user namespace, which root makes none of."""
 
-FIRST: Final = {"trace the first process": "check(libc.ptrace(16, 1, None, None))"}
+MEMORY: Final = {
+    "be spared when memory is short": "held(open('/proc/self/oom_score_adj').read() == '1000\\n'); open('/proc/self/oom_score_adj', 'w').write('0')",
+}
+"""What is held where root starts it: others may change back what they have set."""
+
+FIRST: Final = {
+    "trace the first process": "check(libc.ptrace(16, 1, None, None))",
+    "write to the first process's memory": "open('/proc/1/mem', 'r+b')",
+}
 """With bubblewrap the first process has no more privileges than any other: who stops it hangs, until the deadline."""
 
 FULL: Final = {
@@ -181,12 +189,10 @@ held(not [d for d in found if d.exists() and stat.S_ISCHR(d.stat().st_mode)], "n
     "ask the kernel for a reboot (sysrq)": "open('/proc/sysrq-trigger', 'w')",
     "make a control group": "os.mkdir(next(iter(glob.glob('/sys/fs/cgroup/*/')), '/sys/fs/cgroup/') + 'zero3-escape')",
     "write to the first process's program": "open('/proc/1/exe', 'r+b')",
-    "write to the first process's memory": "open('/proc/1/mem', 'r+b')",
     "signal a process of the host": "os.kill(at['pid'], 0)",
     "read the variables of a process of the host": "open(f'/proc/{at[\"pid\"]}/environ', 'rb').read()",
     "trace a process of the host": "check(libc.ptrace(16, at['pid'], None, None))",
     "kill the first process": "[os.kill(1, n) for n in (1, 2, 9, 15)]; time.sleep(0.1); held(Path('/proc/1').exists())",
-    "be spared when memory is short": "held(open('/proc/self/oom_score_adj').read() == '1000\\n'); open('/proc/self/oom_score_adj', 'w').write('0')",
     "live on as a daemon": """
 if not os.fork():
     os.setsid()

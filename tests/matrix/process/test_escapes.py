@@ -20,12 +20,12 @@ from matrix.process.confinement import Confinement, drop_privileges
 from matrix.process.run import ROOT
 from matrix.process.temporary import temporary_folder
 from matrix.process.util_linux import build_full, build_network
-from tests.matrix.process.escapes import FIRST, FULL, KEYS, NETWORK, PRELUDE, PRIVILEGES, PROCESSES
+from tests.matrix.process.escapes import FIRST, FULL, KEYS, MEMORY, NETWORK, PRELUDE, PRIVILEGES, PROCESSES
 
 NOBODY: Final = 65534
 PYTHON: Final = "/usr/bin/python3"
 """An interpreter that every user can read."""
-ALL: Final = {**FULL, **FIRST, **NETWORK, **KEYS, **PRIVILEGES, **PROCESSES}
+ALL: Final = {**FULL, **FIRST, **MEMORY, **NETWORK, **KEYS, **PRIVILEGES, **PROCESSES}
 HARMLESS: Final = {
     name: code
     for name, code in {**FULL, **NETWORK}.items()
@@ -81,8 +81,17 @@ class Mode:
         """The escapes that are held."""
         limits = {} if self.root and not self.user else PROCESSES
         keys = {} if self.root else KEYS
+        memory = MEMORY if self.root else {}
         first = FIRST if self.build is build_full else {}
-        return {**({} if self.build is build_network else FULL), **first, **NETWORK, **keys, **PRIVILEGES, **limits}
+        return {
+            **({} if self.build is build_network else FULL),
+            **first,
+            **memory,
+            **NETWORK,
+            **keys,
+            **PRIVILEGES,
+            **limits,
+        }
 
 
 MODES: Final = (
