@@ -85,7 +85,8 @@ class Confinement:
         """Returns the command for inside: privileges go, limits come, what is promised is tried, then `arguments` run."""
         promised = {
             "folder": self.folder,
-            "writable": [*self.changed, *self.private],
+            "writable": self.changed,
+            "private": [*self.private],
             "protected": [str(path) for path in map(_resolved, self.protected) if path.is_dir()],
             "network": self.network,
         }

@@ -2,6 +2,7 @@
 
 Run inside by the interpreter alone: python -I -c TEXT JSON COMMAND... What is announced has been tried: into every mount,
 and every protected folder, that is not to be written to, something is written; without a network, one is looked for.
+A private folder may be written to, what is mounted in it may not.
 """
 
 import json
@@ -14,10 +15,26 @@ from pathlib import Path
 
 
 def mount_points() -> Iterator[str]:
-    """Yields where something is mounted; the kernel writes spaces and the like as octal escapes."""
+    """Yields where a mount is that no other hides; the kernel writes spaces and the like as octal escapes."""
     text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     for line in text.splitlines():
-        yield re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[4])
+        number, _, _, _, escaped = line.split(" ")[:5]
+        path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), escaped)
+        if mount_number(path) == number:
+            yield path
+
+
+def mount_number(path: str) -> str:
+    """Returns the kernel's number of the mount that `path` is in, "" where nothing can be found there."""
+    try:
+        opened = os.open(path, os.O_PATH)
+    except OSError:
+        return ""
+    try:
+        text = Path(f"/proc/self/fdinfo/{opened}").read_text(encoding="utf-8")
+    finally:
+        os.close(opened)
+    return text.partition("mnt_id:")[2].split()[0]
 
 
 def is_below(path: Path, folders: list[str]) -> bool:
@@ -53,10 +70,10 @@ def has_route() -> bool:
     return False
 
 
-def problems(writable: list[str], protected: list[str], *, network: bool) -> Iterator[str]:
+def problems(writable: list[str], private: list[str], protected: list[str], *, network: bool) -> Iterator[str]:
     """Yields what the confinement permits and should not."""
     for path in map(Path, dict.fromkeys((*mount_points(), *protected))):
-        if not is_below(path, writable) and can_write(path):
+        if str(path) not in private and not is_below(path, writable) and can_write(path):
             yield f"{path} can be written to"
     if not network and has_route():
         yield "there is a network"
