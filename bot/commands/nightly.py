@@ -61,7 +61,7 @@ def keep_command(plan_file: PlanFile = "-") -> None:
     context = actions.read_context()
     night = read_nightly_plan(plan_file)
     archives = download_archives(connect(context, load_settings().login), context, night)
-    found = collect_files(night, list_cases(), archives)
+    found = collect_files(night, list_cases(), archives, clock.now())
     label = f"{context.run}-{context.attempt}"
     pushed = history_branch(context).add(
         lambda history: store_records(night, found, label, history), f"nightly run of {night.night}"

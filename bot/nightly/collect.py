@@ -7,17 +7,18 @@ was asked for, with the very cases.
 PURE: no input or output.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from bot.github.types import ArtifactInfo
 from bot.nightly.input_changes import Digests, find_input_changes
-from bot.text import NAME_LIMIT, clip, count, strip_marks
+from bot.text import clip, count, strip_marks
 from bot.untrusted.archive import read_results
-from bot.untrusted.consistency import find_contradiction, find_unplanned_package, is_possible, ranks_exist
+from bot.untrusted.consistency import find_contradiction, find_unplanned_package
+from bot.untrusted.record_frame import find_odd_frame, parse_moment
 from bot.untrusted.strict_records import MIB, ArtifactLimits, HostileError, parse_cell
 from matrix.model import CaseKey, Cell
 from matrix.nightly.plan import WORLD_SIZE, NightlyCell, NightlyPlan
@@ -26,7 +27,8 @@ ARTIFACT: Final = "zero3-"
 LIMITS: Final = ArtifactLimits(archive=64 * MIB, member=64 * MIB, total=1024 * MIB, members=400, rows=60_000)
 """A shard may be the whole set: 100 cells of up to four times today's catalog."""
 
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_DAY: Final = timedelta(days=1)
+"""How far the clock of a machine may be off."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,15 @@ def find_newest_artifacts(artifacts: list[ArtifactInfo], plan: NightlyPlan) -> d
 
 
 def collect_files(
-    plan: NightlyPlan, cases: AbstractSet[CaseKey], archives: Mapping[str, bytes | str], limits: ArtifactLimits = LIMITS
+    plan: NightlyPlan,
+    cases: AbstractSet[CaseKey],
+    archives: Mapping[str, bytes | str],
+    now: datetime,
+    limits: ArtifactLimits = LIMITS,
 ) -> CollectedFiles:
     """Returns the files in `archives`, which are by shard; one that could not be downloaded is the reason as text.
 
-    Each cell of `plan` has exactly these `cases`.
+    Each cell of `plan` has exactly these `cases`. None was measured after `now`.
     """
     believed: dict[str, bytes] = {}
     rejected: dict[str, bytes] = {}
@@ -61,7 +67,7 @@ def collect_files(
         except HostileError as error:
             words.append(f"{shard}: {strip_marks(error.reason)}")
             continue
-        for name, content, problem in _check_files(plan, shard, files, _Expected(plan, cases, limits)):
+        for name, content, problem in _check_files(plan, shard, files, _Expected(plan, cases, now, limits)):
             (rejected if problem else believed)[name] = content
             words += [f"{shard}: {clip(name)}.jsonl {problem}"] if problem else []
     return CollectedFiles(believed, rejected, tuple(words))
@@ -75,10 +81,11 @@ def _read_archive(archive: bytes | str, limits: ArtifactLimits) -> dict[str, byt
 
 @dataclass(frozen=True)
 class _Expected:
-    """What the trusted side knows of every file: the plan, the cases of a cell, and how large a file may be."""
+    """What the trusted side knows of every file: the plan, the cases of a cell, the time, and how large a file may be."""
 
     plan: NightlyPlan
     cases: AbstractSet[CaseKey]
+    now: datetime
     limits: ArtifactLimits
 
 
@@ -99,12 +106,12 @@ def _find_problem(asked: NightlyCell, content: bytes, expected: _Expected) -> st
         cell = parse_cell(content, expected.limits)
     except HostileError as error:
         return strip_marks(error.reason)
-    problems = (*_find_other_environment(expected.plan, asked, cell), *_find_other_cases(expected, cell))
+    problems = (*_find_other_environment(expected, asked, cell), *_find_other_cases(expected, cell))
     return next(iter(problems), "")
 
 
-def _find_other_environment(plan: NightlyPlan, asked: NightlyCell, cell: Cell) -> Iterator[str]:
-    info = cell.environment
+def _find_other_environment(expected: _Expected, asked: NightlyCell, cell: Cell) -> Iterator[str]:
+    plan, info = expected.plan, cell.environment
     own = (plan.name(asked), plan.device, plan.device.backend, WORLD_SIZE)
     if (info.id, info.device, info.backend, info.world_size) != own:
         yield "is for another cell than its name says"
@@ -112,15 +119,17 @@ def _find_other_environment(plan: NightlyPlan, asked: NightlyCell, cell: Cell) -
         yield f"was measured with other inputs than planned: {change}"
     if other := find_unplanned_package(info, asked.environment.pins):
         yield f"was measured with another {other} than planned"
-    if not _TIME.fullmatch(cell.started) or len(info.hardware) > NAME_LIMIT or not is_possible(cell.timing):
-        yield "does not say when and on which hardware it was measured"
+    if words := find_odd_frame(cell, asked.environment.pins):
+        yield words
+    # A machine that is run again keeps its plan, which may then be weeks old.
+    started, planned = parse_moment(cell.started), parse_moment(plan.moment)
+    if started and planned and not planned - _DAY <= started <= expected.now + _DAY:
+        yield "says that it was measured before the plan or in the future"
 
 
 def _find_other_cases(expected: _Expected, cell: Cell) -> Iterator[str]:
     if cell.planned != len(expected.cases):
         yield f"was planned with {count(cell.planned, 'case')}, not with {len(expected.cases):,}"
-    if cell.error and (cell.cases or not ranks_exist(cell.error, cell.environment.world_size)):
-        yield "says that nothing could be measured, but has results"
     for case in cell.cases:
         if case.key not in expected.cases:
             yield f"has a case that was not planned: {clip(str(case.key))}"

@@ -9,7 +9,7 @@ from typing import Final
 
 from matrix.environments.packages import INSTALLABLE, RECORDED, installed
 from matrix.environments.pins import find_commit, is_version
-from matrix.model import SHOWN_VALUES, Case, EnvironmentInfo, Failure, Finding, Timing
+from matrix.model import SHOWN_VALUES, Case, EnvironmentInfo, Failure, Finding
 from matrix.verdicts import Verdict
 
 MOST_RUNS: Final = 100
@@ -67,11 +67,6 @@ def ranks_exist(error: Failure | None, world_size: int) -> bool:
 
 def _exist(ranks: Sequence[int], world_size: int) -> bool:
     return list(ranks) == sorted(set(ranks) & set(range(world_size)))
-
-
-def is_possible(timing: Timing) -> bool:
-    """Tests whether no time and no memory is negative."""
-    return min(timing.seconds, timing.import_seconds, timing.load_seconds, timing.rss_mb) >= 0
 
 
 def find_unplanned_package(info: EnvironmentInfo, pins: Mapping[str, str]) -> str:

@@ -8,15 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from bot.text import NAME_LIMIT, clip
+from bot.text import clip
 from bot.untrusted.archive import Member
-from bot.untrusted.consistency import (
-    find_contradiction,
-    find_unplanned_package,
-    is_possible,
-    public_version,
-    ranks_exist,
-)
+from bot.untrusted.consistency import find_contradiction, find_unplanned_package, public_version
+from bot.untrusted.record_frame import find_odd_frame
 from bot.untrusted.strict_records import HostileError
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, PlannedRevision
@@ -30,10 +25,6 @@ PARTS: Final = frozenset({*_RERUNS, Role.BASE_OTHER, Role.HEAD_OTHER})
 """Roles that measure only what differed, so that nobody but their own file knows how much that was."""
 
 _ID: Final = re.compile(r"([\w.+-]+)\+(cpu|cuda)", re.ASCII)
-_VERSION: Final = re.compile(r"[\w.+!<>=~,-]{0,64}", re.ASCII)  # of a python never found: its specifier
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-_NAMED: Final = ("python", *RECORDED)
 
 
 def match_plan(cell: Cell, job: ComparisonJob, file: Member) -> Cell:
@@ -42,7 +33,8 @@ def match_plan(cell: Cell, job: ComparisonJob, file: Member) -> Cell:
     revision = revisions.get(_RERUNS.get(file.role, file.role))
     if revision is None:
         raise HostileError("is for a role that this job does not have")
-    if words := next(_find_differences(cell.environment, revision, file.stem), "") or _odd(cell):
+    differences = _find_differences(cell.environment, revision, file.stem)
+    if words := find_odd_frame(cell, revision.pins) or next(differences, ""):
         raise HostileError(words)
     keys = {CaseKey(a, loader, check) for a in job.architectures for loader in job.loaders for check in job.checks}
     for case in cell.cases:
@@ -78,20 +70,5 @@ def _find_differences(info: EnvironmentInfo, revision: PlannedRevision, stem: st
         version = vars(info).get(name, info.packages.get(name, pin))
         if is_version(pin) and public_version(version) != public_version(pin):
             yield f"was measured with another {name} than planned"
-    texts = {name: vars(info)[name] for name in _NAMED}
-    strange = [name for name, text in texts.items() if not _VERSION.fullmatch(text) and text != revision.pins.get(name)]
-    if strange:
-        yield f"does not name a version of {strange[0]}"
     if other := find_unplanned_package(info, {**pinned, **revision.pins}):
         yield f"was measured with another {other} than planned"
-
-
-def _odd(cell: Cell) -> str:
-    """Returns what this project would not write in the frame of a cell, in words; empty when all is right."""
-    hardware = cell.environment.hardware
-    digests = all(map(_DIGEST.fullmatch, (cell.catalog, cell.probe)))
-    if not (digests and _TIME.fullmatch(cell.started) and hardware.isprintable() and len(hardware) <= NAME_LIMIT):
-        return "does not say with which code, when and on which hardware it was measured"
-    if cell.error and (cell.cases or not ranks_exist(cell.error, cell.environment.world_size)):
-        return "says that nothing could be measured, but has results"
-    return "" if is_possible(cell.timing) else "has a negative count or time"

@@ -4,7 +4,7 @@ import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from matrix.history.build import build_database
 from matrix.history.database import open_database
 from matrix.history.files import CellState
 from matrix.history.queries import NightlyRun, query_environments, query_nightly_runs, query_rejected_files
-from matrix.model import Case, Cell, Device, EnvironmentInfo, Loader, Tensors
+from matrix.model import Case, Cell, Device, EnvironmentInfo, Loader, Tensors, Timing
 from matrix.nightly.plan import NightlyPlan
 from tests.support.history.folder import lines
 from tests.support.runs import RESOLVER, info
@@ -37,6 +37,8 @@ from tests.support.zip_archives import zipped
 OLD, NEW = (Environment(version, "0.19.8", "2.13.0") for version in ("5.5.4", "5.6.0"))
 DIGESTS = Digests("sha256:" + "c" * 64, "sha256:" + "d" * 64)
 MOMENT = datetime(2026, 11, 22, 1, 37, tzinfo=UTC)
+NOW = MOMENT + timedelta(days=20)
+"""A machine is run again weeks later."""
 ASKED = NightlyRequest(MOMENT, Device.CUDA, DIGESTS, cases=2, shards=2, oldest=30)
 PLAN = plan_nightly_run([OLD, NEW], PastRuns(), ASKED).plan
 CASES = tuple(Case("bert:BertModel", Loader.STOCK, check, "pass", Tensors(1, 1, 0)) for check in CHECKS)  # type: ignore[arg-type]
@@ -65,7 +67,7 @@ def uploaded(**files: bytes) -> dict[str, bytes | str]:
 
 
 def told(archives: Mapping[str, bytes | str]) -> CollectedFiles:
-    return collect_files(PLAN, KEYS, archives)
+    return collect_files(PLAN, KEYS, archives, NOW)
 
 
 def test_what_was_asked_for_is_believed_and_what_is_missing_is_told() -> None:
@@ -84,6 +86,18 @@ def test_a_machine_that_was_cut_off_is_believed_as_far_as_it_came() -> None:
     assert told(uploaded(old=content)).believed == {name(OLD): content}
 
 
+@pytest.mark.parametrize("started", ["2026-11-21T02:00:00Z", "2026-12-12T01:37:00Z"])
+def test_a_machine_whose_clock_is_off_or_that_is_run_again_is_believed(started: str) -> None:
+    content = lines(measured(started=started))
+    assert told(uploaded(old=content)).believed == {name(OLD): content}
+
+
+def test_an_attempt_that_failed_has_its_pins_for_versions() -> None:
+    pins = {"python": OLD.python, "accelerate": "", "hardware": "", "packages": {}}
+    content = lines(measured(environment=other_info(**pins), error=RESOLVER, cases=()))
+    assert told(uploaded(old=content)).believed == {name(OLD): content}
+
+
 def other_info(**values: Any) -> EnvironmentInfo:
     return replace(measured().environment, **values)
 
@@ -98,6 +112,18 @@ NOT_ASKED_FOR: dict[str, bytes] = {
     "another catalog": lines(measured(catalog="sha256:" + "e" * 64)),
     "another probe": lines(measured(probe="sha256:" + "e" * 64)),
     "no time": lines(measured(started="yesterday")),
+    "a day that does not exist": lines(measured(started="2026-11-31T02:00:00Z")),
+    "a time long before the plan": lines(measured(started="2026-11-20T02:00:00Z")),
+    "a time in the future": lines(measured(started="9999-12-31T23:59:59Z")),
+    "hardware with control characters": lines(measured(environment=other_info(hardware="H200\x1b[2J\u202e"))),
+    "markup in a version": lines(measured(environment=other_info(torch="2.13.0+<script>"))),
+    "markup in a version that the plan leaves open": lines(measured(environment=other_info(accelerate="1<b>"))),
+    "markup in the version of a package": lines(measured(environment=other_info(packages={"numpy": "2<b>"}))),
+    "markup in the name of a package": lines(measured(environment=other_info(packages={"<b>": "2"}))),
+    "more packages than an environment has": lines(
+        measured(environment=other_info(packages={f"p{number}": "1" for number in range(9_000)}))
+    ),
+    "a negative time": lines(measured(timing=Timing(-1.0))),
     "too many cases": lines(measured(OLD, *CASES, replace(CASES[0], architecture="x:X"))),
     "a made-up architecture": lines(measured(OLD, CASES[0], replace(CASES[1], architecture="x:X"))),
     "fewer cases than were planned": lines(measured(OLD, CASES[0], planned=1)),
@@ -122,14 +148,14 @@ def test_what_was_not_asked_for_is_kept_but_not_believed(content: bytes) -> None
 
 
 def test_a_machine_speaks_of_its_own_cells_only() -> None:
-    found = collect_files(PLAN, KEYS, {shard(OLD): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})})
+    found = collect_files(PLAN, KEYS, {shard(OLD): zipped({f"{name(NEW)}.jsonl": lines(measured(NEW))})}, NOW)
     assert not found.believed
     assert "was not planned for" in found.words[0]
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "a/b.jsonl", "x.sh", "a" * 300 + ".jsonl"])
 def test_an_archive_of_other_files_is_no_nights(path: str) -> None:
-    found = collect_files(PLAN, KEYS, {shard(OLD): zipped({path: b"x"})})
+    found = collect_files(PLAN, KEYS, {shard(OLD): zipped({path: b"x"})}, NOW)
     assert (found.believed, found.rejected) == ({}, {})
     assert len(found.words) == 2
 
@@ -175,7 +201,9 @@ def test_whatever_a_machine_forges_only_what_was_planned_is_believed(data: st.Da
 
 def kept(history: Path, archives: Mapping[str, bytes | str], attempt: int = 1, of: NightlyPlan = PLAN) -> list[str]:
     """The names of the files that a night puts into a history."""
-    return sorted(path.name for path in store_records(of, collect_files(of, KEYS, archives), f"7-{attempt}", history))
+    return sorted(
+        path.name for path in store_records(of, collect_files(of, KEYS, archives, NOW), f"7-{attempt}", history)
+    )
 
 
 def states(history: Path) -> dict[str, CellState]:

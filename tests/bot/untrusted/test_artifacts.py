@@ -306,6 +306,14 @@ def named_more(pins: str) -> tuple[str, bytes]:
         (packages(deepspeed="0.16.9"), "was measured with another deepspeed than planned"),
         (packages(safetensors=f"0.8.0+git.{HEAD}"), "was measured with another safetensors than planned"),
         (other(transformers="5 <b>"), "does not name a version of transformers"),
+        (other(accelerate="1+<script>"), "does not name a version of accelerate"),
+        (packages(numpy="1@2"), "does not name a version of numpy"),
+        (packages(**{"<b>": "1"}), "lists packages that no environment has"),
+        (packages(**{f"p{number}": "1" for number in range(501)}), "lists packages that no environment has"),
+        (
+            member(measured(BASE, started="9999-99-99T99:99:99Z")),
+            "does not say with which code, when and on which hardware it was measured",
+        ),
         (other(hardware="x\n# y"), "does not say with which code, when and on which hardware it was measured"),
         (other(hardware="x" * 201), "does not say with which code, when and on which hardware it was measured"),
         (
