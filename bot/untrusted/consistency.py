@@ -13,7 +13,8 @@ from matrix.model import SHOWN_VALUES, Case, EnvironmentInfo, Failure, Finding
 from matrix.verdicts import Verdict
 
 MOST_RUNS: Final = 100
-_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_COMMIT: Final = re.compile(r"(?:\+git\.|@)([^+@#]*)")
+"""Whatever a version or a pin has in the place of a commit."""
 
 
 def find_contradiction(case: Case, world_size: int) -> str:
@@ -72,20 +73,20 @@ def _exist(ranks: Sequence[int], world_size: int) -> bool:
 def find_unplanned_package(info: EnvironmentInfo, pins: Mapping[str, str]) -> str:
     """Returns a package that `info` says was installed otherwise than `pins` ask for; empty when there is none.
 
-    The host that measures writes down the commit that it installed, so a commit counts only where the record names it.
+    The host that measures writes down the commit that it installed, so a commit counts only where the record names it, and no other.
     A package that `pins` leave open may have any release, but no commit.
     """
     return next((name for name in INSTALLABLE if _unplanned(info, name, pins.get(name, ""))), "")
 
 
 def _unplanned(info: EnvironmentInfo, name: str, pin: str) -> bool:
-    found, commit = installed(info, name), find_commit(pin)
-    listed = info.packages.get(name)
-    if name in RECORDED and listed is not None and public_version(listed) != public_version(vars(info)[name]):
+    version, listed = str(vars(info).get(name, "")), info.packages.get(name)
+    planned = {commit} if (commit := find_commit(pin)) else set()
+    if {*_COMMIT.findall(version), *_COMMIT.findall(listed or "")} != planned:
         return True
-    if commit or is_version(pin):
-        return found != (commit or public_version(pin))
-    return bool(_COMMIT.fullmatch(found))
+    if name in RECORDED and listed is not None and public_version(listed) != public_version(version):
+        return True
+    return not commit and is_version(pin) and installed(info, name) != public_version(pin)
 
 
 def public_version(version: str) -> str:

@@ -303,6 +303,12 @@ def named_more(pins: str) -> tuple[str, bytes]:
         (packages(transformers="5.24.0.dev0"), "was measured with another transformers than planned"),
         (packages(transformers="5.5.4"), "was measured with another transformers than planned"),
         (packages(deepspeed=f"0.19.8+git.{HEAD}"), "was measured with another deepspeed than planned"),
+        (other(transformers=f"5.24.0.dev0+git.{HEAD}"), "was measured with another transformers than planned"),
+        (packages(transformers=f"5.24.0.dev0+git.{BASE}b"), "was measured with another transformers than planned"),
+        (
+            packages(transformers=f"5.24.0.dev0+git.{BASE}+git.{HEAD}"),
+            "was measured with another transformers than planned",
+        ),
         (packages(deepspeed="0.16.9"), "was measured with another deepspeed than planned"),
         (packages(safetensors=f"0.8.0+git.{HEAD}"), "was measured with another safetensors than planned"),
         (other(transformers="5 <b>"), "does not name a version of transformers"),
