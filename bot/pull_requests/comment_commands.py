@@ -78,8 +78,10 @@ def _list_own_lines(body: str) -> Iterator[str]:
     lines = re.split(r"\r\n?|\n", body)
     for token in _MARKDOWN.parse("\n".join(lines)):
         if token.type == "inline" and token.level == 1 and token.map:
-            begun = [text for text in _first_texts(token.children or []) if text.startswith("/zero3")]
-            yield from (line for line in lines[slice(*token.map)] if line.startswith(tuple(begun)))
+            own, texts = lines[slice(*token.map)], list(_first_texts(token.children or []))
+            # Code, HTML and links can hold line breaks too, and then it is not certain which line is text.
+            if len(own) == len(texts):
+                yield from (line for line, text in zip(own, texts, strict=True) if text and line.startswith(text))
 
 
 def _first_texts(children: Sequence[Token]) -> Iterator[str]:
