@@ -46,7 +46,7 @@ def install_confined(environment: Environment, venv: Path, sandbox: Sandbox) -> 
     if ready:
         install_wheels(environment, ready, interpreter, _installer())
     if sources:
-        with temporary_folder("build", ignore_errors=True) as folder:
+        with temporary_folder("build") as folder:
             sandbox.give(folder)
             builder = Builder(folder, interpreter, sandbox)
             built = {need: _build(need, archives, builder) for need in environment.requirements if need in sources}

@@ -52,7 +52,7 @@ def run_job(job: Job, interpreter: Path, log: Path, setup: Setup = OURS) -> Gene
     # Untrusted code could wait for ever; what is trusted has the watchdog of the rank groups.
     limit = min(3600, 600 + job.timeout * len(job.tasks)) if setup.sandbox else None
     with (
-        temporary_folder("job", ignore_errors=bool(setup.sandbox)) as folder,
+        temporary_folder("job") as folder,
         log.open("a", encoding="utf-8") as stderr,
     ):
         arguments = _arguments(job, interpreter, folder, setup.sandbox)

@@ -15,7 +15,7 @@ from matrix.measure.cell import measure
 from matrix.measure.request import Progress, Request, Target
 from matrix.model import Cell, Source
 from matrix.process.messages import Resolved
-from matrix.process.temporary import KEEP, temporary_folder
+from matrix.process.temporary import keep, temporary_folder
 from matrix.verdicts import Verdict
 
 
@@ -37,7 +37,7 @@ def open_folder(out: Path | None) -> Iterator[Path]:
         try:
             yield folder
         except ProbeDiedError:
-            (folder / KEEP).touch()
+            keep(folder)
             raise
 
 

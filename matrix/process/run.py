@@ -157,7 +157,7 @@ def run_confined(
     with the end of its stderr when it fails or takes half an hour.
     """
     with (
-        temporary_folder("job", ignore_errors=True) as folder,
+        temporary_folder("job") as folder,
         # Files and no pipes: a pipe that nobody reads blocks its writer, and one that is read may never end.
         TemporaryFile() as out,
         TemporaryFile() as err,

@@ -127,7 +127,7 @@ def outside(mode: Mode) -> Iterator[Outside]:
     """Makes everything, owned by whoever the untrusted code is: only the confinement holds it back."""
     uid = NOBODY if os.geteuid() == 0 and (mode.user or not mode.root) else os.geteuid()
     with ExitStack() as stack:
-        stage = stack.enter_context(temporary_folder("escapes", ignore_errors=True))
+        stage = stack.enter_context(temporary_folder("escapes"))
         folders = [stage / name for name in ("kept", "kept/below", "unlisted", "own")]
         for folder in folders:
             folder.mkdir()
