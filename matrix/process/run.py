@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,6 +21,10 @@ from matrix.process.temporary import temporary_folder
 ROOT: Final = Path(__file__).parents[2]
 _PIPE: Final = subprocess.PIPE
 _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
+_MARK: Final = "ZERO3_STARTED_AS"
+"""A variable that tells the descendants of a process from all others. Untrusted code could drop it: it has namespaces."""
+_PATIENCE: Final = 1.0
+"""Seconds between two looks at whether the supervisor of a process is still there."""
 _CONFINED_SECONDS: Final = 1800.0
 """Seconds after which untrusted code that is built is ended."""
 
@@ -34,7 +39,7 @@ def run(
     with _started(
         command, env=variables, stdin=_PIPE, stdout=_PIPE, stderr=_PIPE, text=True, errors="replace"
     ) as supervised:
-        out, err = supervised.process.communicate(stdin)
+        out, err = supervised.communicate(stdin)
     return subprocess.CompletedProcess(command, supervised.process.returncode, out, err)
 
 
@@ -78,6 +83,25 @@ class _Supervised:
 
     process: subprocess.Popen[Any]
     lifeline: int
+    mark: str
+
+    def communicate(self, stdin: str) -> tuple[str, str]:
+        """Sends `stdin` and returns what the process printed on stdout and on stderr, when it has ended."""
+        words: str | None = stdin
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.process.communicate(words, timeout=_PATIENCE)
+            words = None
+            # Orphans of a supervisor that was killed hold its pipes.
+            if self.process.poll() is not None:
+                self.end_marked()
+
+    def end_marked(self) -> None:
+        """Kills what has the mark of this process, when there is no supervisor any more that would."""
+        for environ in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if f"{_MARK}={self.mark}".encode() in environ.read_bytes().split(b"\0"):
+                    os.kill(int(environ.parent.name), signal.SIGKILL)
 
     def hang_up(self) -> None:
         """Has everything killed."""
@@ -93,12 +117,14 @@ def _started(arguments: Sequence[str], **options: Any) -> Iterator[_Supervised]:
     Raises OSError where it cannot be started.
     """
     (lifeline, held), (reports, report) = os.pipe(), os.pipe()
+    script = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(lifeline), str(report)]
+    options["env"] = {**(options.get("env") or os.environ), _MARK: (mark := secrets.token_hex(16))}
     try:
-        script = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(lifeline), str(report)]
-        supervised = _Supervised(subprocess.Popen([*script, *arguments], pass_fds=(lifeline, report), **options), held)
+        process = subprocess.Popen([*script, *arguments], pass_fds=(lifeline, report), **options)
     finally:
         os.close(lifeline)
         os.close(report)
+    supervised = _Supervised(process, held, mark)
     try:
         with os.fdopen(reports, "rb") as told:
             if number := told.read():
@@ -141,6 +167,9 @@ def _kill(supervised: _Supervised) -> None:
         except subprocess.TimeoutExpired:
             # The supervisor itself is stopped or overwhelmed.
             process.kill()
+            process.wait()
+    if process.returncode < 0:  # which may be its command's end, or its own
+        supervised.end_marked()
 
 
 def run_confined(

@@ -112,7 +112,7 @@ def test_a_kill_leaves_nothing_behind_and_loses_nothing(
 ) -> None:
     verdicts, seconds = undisturbed
     chance = random.Random(seed)
-    role, number = ROLES[seed % len(ROLES)], SIGNALS[seed // len(ROLES) % len(SIGNALS)]
+    role, number = ROLES[seed % len(ROLES)], SIGNALS[seed % len(SIGNALS)]
     with measurement.start() as host:
         if not ends_within(host, chance.uniform(0, seconds)):
             hit(measurement, host, role, number, chance)
@@ -120,8 +120,9 @@ def test_a_kill_leaves_nothing_behind_and_loses_nothing(
     assert is_empty_within(measurement.mark, 5)
     found = measurement.finish()
     assert found.keys() == verdicts.keys()
-    # A rank that is killed is a crash that no rerun repeats: that is said, and nothing else may differ.
-    assert {key: now for key, now in found.items() if now is not verdicts[key] and now is not Verdict.FLAKY} == {}
+    # A rank that is killed is a crash that no rerun repeats: that is said of what it was doing, and nothing else differs.
+    other = [found[key] for key in found if found[key] is not verdicts[key]]
+    assert other in ([], *([Verdict.FLAKY] * count for count in (1, 2) if role == "rank"))
     assert not list((measurement.folder / "temporary").glob("zero3-temporary-*"))
 
 

@@ -92,3 +92,16 @@ def test_a_stopped_supervisor_ends_with_its_host_too() -> None:
         os.kill(int(supervisor), signal.SIGSTOP)
         host.kill()
     assert ends_within(hidden, seconds=5)
+
+
+def test_a_supervisor_that_is_killed_leaves_nothing_and_holds_nobody_up(tmp_path: Path) -> None:
+    kills = "import os, signal; os.kill(os.getppid(), signal.SIGKILL); import time; time.sleep(600)"
+    program = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {HIDING!r}], start_new_session=True, stdout=open("pid", "w"))
+while not open("pid").read(): pass
+{kills}
+"""
+    done = run([sys.executable, "-c", f"import os; os.chdir({str(tmp_path)!r})\n{program}"])
+    assert done.returncode == -9
+    assert ends_within(int((tmp_path / "pid").read_text()), seconds=5)
