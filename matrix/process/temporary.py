@@ -74,8 +74,8 @@ def _is_kept(folder: Path) -> bool:
 def _delete(folder: Path, opened: int) -> None:
     """Deletes `folder`, which is `opened`, with all that is in it.
 
-    Every folder inside is moved up before it is emptied. So no path is long, nothing is entered through a link, and
-    folders in folders by the thousand are no trouble. Raises OSError where something stays.
+    Every folder inside is moved up before it is emptied. So no path becomes long, however deep folders are nested, and
+    nothing is entered through a link. Raises OSError where something stays.
     """
     while below := [entry.name for entry in os.scandir(opened) if entry.is_dir(follow_symlinks=False)]:
         for name in below:
