@@ -67,12 +67,12 @@ def _build(need: str, archives: Mapping[str, Archive], builder: Builder) -> Path
     place = builder.folder / hashlib.sha256(need.encode()).hexdigest()[:12]
     place.mkdir()
     if need in archives:
-        return builder.build(builder.unpack(fetch_archive(archives[need], place)))
+        return builder.build(builder.unpack(fetch_archive(archives[need], place)), place)
     pin = need.partition(" @ ")[2] or need
     if asked := ADDRESS.fullmatch(pin):
         subdirectory = (asked[3] or "#subdirectory=").partition("=")[2]
-        return builder.build(_find_inside(checkout(pin, place / "sources", builder.sandbox), subdirectory))
-    return builder.build(shutil.copytree(pin.removeprefix("file://"), place / "sources", symlinks=True))
+        return builder.build(_find_inside(checkout(pin, place / "sources", builder.sandbox), subdirectory), place)
+    return builder.build(shutil.copytree(pin.removeprefix("file://"), place / "sources", symlinks=True), place)
 
 
 def _find_inside(sources: Path, subdirectory: str) -> Path:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -63,19 +64,21 @@ class Builder:
     interpreter: Path
     sandbox: Sandbox
 
-    def build(self, source: Path) -> Path:
-        """Returns the wheel that the sources in a folder below `folder` give; raises EnvironmentFailedError."""
-        needs, out = read_build_needs(source), self.folder / f"{source.parent.name}-wheel"
-        python = self.folder / f"{source.parent.name}-build"
+    def build(self, source: Path, place: Path) -> Path:
+        """Returns the wheel that the sources in `place`, a folder below `folder`, give; raises EnvironmentFailedError."""
+        needs, out, python = read_build_needs(source), place / "wheel", place / "build"
+        rust = find_rust(os.environ, place)
         self.sandbox.give(self.folder)
         self._run([find_uv(), "venv", "--quiet", "--python", str(self.interpreter), str(python)], network=True)
         install = [find_uv(), "pip", "install", "--quiet", "--no-build", "--python", str(python / "bin" / "python")]
         if needs:
             self._run([*install, *needs], network=True)
         if (source / "Cargo.toml").is_file():
-            self._run(["cargo", "fetch", "--quiet", "--manifest-path", str(source / "Cargo.toml")], network=True)
+            fetch_crates = ["cargo", "fetch", "--quiet", "--manifest-path", str(source / "Cargo.toml")]
+            self._run(fetch_crates, rust, network=True)
         build = [find_uv(), "build", "--quiet", "--wheel", "--offline", "--no-build-isolation"]
-        self._run([*build, "--python", str(python / "bin" / "python"), "--out-dir", str(out), str(source)])
+        offline = {**rust, "CARGO_NET_OFFLINE": "true"}
+        self._run([*build, "--python", str(python / "bin" / "python"), "--out-dir", str(out), str(source)], offline)
         if len(wheels := list(out.glob("*.whl"))) != 1:
             raise EnvironmentFailedError(source.name, f"building it makes {len(wheels)} wheels")
         return wheels[0]
@@ -90,8 +93,18 @@ class Builder:
             raise EnvironmentFailedError(archive.name, "an archive of sources has one folder")
         return inside[0]
 
-    def _run(self, command: list[str], *, network: bool = False) -> None:
-        run_confined(command, self.sandbox, [self.folder], build_uv_variables(os.environ), network=network)
+    def _run(self, command: list[str], more: Mapping[str, str] | None = None, *, network: bool = False) -> None:
+        variables = {**build_uv_variables(os.environ), **(more or {})}
+        run_confined(command, self.sandbox, [self.folder], variables, network=network)
+
+
+def find_rust(outer: Mapping[str, str], place: Path) -> dict[str, str]:
+    """Returns the variables by which cargo keeps its downloads in `place`, and finds the host's compiler.
+
+    One folder for each package: settings of cargo, which a build can write there, can make the next download run code.
+    """
+    found = Path(outer.get("RUSTUP_HOME") or Path(outer.get("HOME", "/"), ".rustup"))
+    return {"CARGO_HOME": str(place / "cargo"), **({"RUSTUP_HOME": str(found)} if found.is_dir() else {})}
 
 
 def read_build_needs(source: Path) -> list[str]:

@@ -38,7 +38,8 @@ from matrix.text import join_lines
 USER: Final = "ZERO3_SANDBOX_USER"
 """Names the user that untrusted code becomes where root runs the matrix."""
 
-_GITHUB_FOLDERS: Final = ("GITHUB_WORKSPACE", "RUNNER_WORKSPACE", "RUNNER_TEMP", "RUNNER_TOOL_CACHE", "UV_CACHE_DIR")
+_GITHUB_FOLDERS: Final = ("GITHUB_WORKSPACE", "RUNNER_WORKSPACE", "RUNNER_TEMP", "RUNNER_TOOL_CACHE")
+_CACHES: Final = ("UV_CACHE_DIR", "RUSTUP_HOME")
 _SEARCHED: Final = {"PATH": os.pathsep, "LD_LIBRARY_PATH": os.pathsep, "UV_FIND_LINKS": ","}
 
 TRIAL: Final = (
@@ -152,7 +153,7 @@ def _find_places(outer: Mapping[str, str]) -> Iterator[Path]:
 
     What the host runs, and what a process needs to start at all.
     """
-    named = [Path(outer[name]) for name in ("HOME", *_GITHUB_FOLDERS) if outer.get(name)]
+    named = [Path(outer[name]) for name in ("HOME", *_GITHUB_FOLDERS, *_CACHES) if outer.get(name)]
     # In the first are the files by which a step sets variables of later steps; above, actions and the runner.
     yield from (folder.parents[1] for folder in named if folder.parts[-2:] == ("_work", "_temp"))
     yield from named

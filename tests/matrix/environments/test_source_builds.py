@@ -1,6 +1,7 @@
 """Packages and checkouts of exact commits, really built, confined."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ def repository(folder: Path) -> tuple[str, str]:
     return folder.as_uri(), sha
 
 
-def make_sources(folder: Path) -> None:
+def make_sources(folder: Path, package: str = "transformers") -> None:
     """Writes a package: its build keeps the variables that it sees, whether there is a network, and a forged record."""
     folder.mkdir()
     (folder / "pyproject.toml").write_text(
@@ -34,19 +35,19 @@ def make_sources(folder: Path) -> None:
     (folder / "built.py").write_text(
         "import os, socket, zipfile\n"
         "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
-        "    name = 'transformers-9.9-py3-none-any.whl'\n"
+        "    name = 'PACKAGE-9.9-py3-none-any.whl'\n"
         "    try:\n"
         "        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('192.0.2.1', 9)); route = True\n"
         "    except OSError:\n"
         "        route = False\n"
         "    with zipfile.ZipFile(os.path.join(folder, name), 'w') as wheel:\n"
-        "        wheel.writestr('transformers.py', f'SEEN = {dict(os.environ)!r}; ROUTE = {route}')\n"
-        "        info = 'transformers-9.9.dist-info/'\n"
-        "        wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: transformers\\nVersion: 9.9\\n')\n"
+        "        wheel.writestr('PACKAGE.py', f'SEEN = {dict(os.environ)!r}; ROUTE = {route}')\n"
+        "        info = 'PACKAGE-9.9.dist-info/'\n"
+        "        wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: PACKAGE\\nVersion: 9.9\\n')\n"
         "        wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
         '        wheel.writestr(info + \'direct_url.json\', \'{"vcs_info": {"commit_id": "forged"}}\')\n'
         "        wheel.writestr(info + 'RECORD', '')\n"
-        "    return name\n"
+        "    return name\n".replace("PACKAGE", package)
     )
 
 
@@ -54,6 +55,12 @@ class OnlyTransformers(Environment):
     @property
     def requirements(self) -> tuple[str, ...]:
         return tuple(need for need in super().requirements if need.startswith("transformers"))
+
+
+class TwoPackages(Environment):
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        return tuple(need for need in super().requirements if need.startswith(("transformers", "deepspeed")))
 
 
 class OnlyFolder(Environment):
@@ -91,17 +98,54 @@ def test_a_release_that_comes_as_sources_is_built_confined_and_without_a_network
 ) -> None:
     if not sandbox.isolation.full:
         pytest.skip(f"this kernel permits no more than {sandbox.isolation}")
-    make_sources(kept / "transformers-9.9")
-    (kept / "transformers-9.9" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: transformers\nVersion: 9.9\n")
-    (kept / "links").mkdir()
-    shutil.make_archive(str(kept / "links" / "transformers-9.9"), "gztar", kept, "transformers-9.9")
-    monkeypatch.setenv("UV_FIND_LINKS", str(kept / "links"))
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "file:///no-index")
+    offer_sources(kept, "transformers", monkeypatch)
     interpreter = install_confined(OnlyTransformers("9.9", "", ""), kept / "pair-head", sandbox)
     ask = "import transformers, json; print(json.dumps([transformers.SEEN, transformers.ROUTE]))"
     seen, route = json.loads(subprocess.run([interpreter, "-c", ask], check=True, capture_output=True).stdout)
     assert not {name for name, value in seen.items() if value == "s"}
     assert not route
+
+
+def offer_sources(kept: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes an index that has release 9.9 of `package`, among others, and it as sources only."""
+    make_sources(folder := kept / f"{package}-9.9", package)
+    (folder / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 9.9\n")
+    (kept / "links").mkdir(exist_ok=True)
+    shutil.make_archive(str(kept / "links" / folder.name), "gztar", kept, folder.name)
+    monkeypatch.setenv("UV_FIND_LINKS", str(kept / "links"))
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "file:///no-index")
+
+
+def test_two_releases_that_come_as_sources_are_both_built(
+    sandbox: Sandbox, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("transformers", "deepspeed"):
+        offer_sources(kept, package, monkeypatch)
+    interpreter = install_confined(TwoPackages("9.9", "9.9", ""), kept / "pair-head", sandbox)
+    subprocess.run([interpreter, "-c", "import transformers, deepspeed"], check=True)
+
+
+def test_what_cargo_fetches_is_there_for_the_build(
+    sandbox: Sandbox, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_sources(kept / "mine")
+    (kept / "mine" / "Cargo.toml").touch()
+    backend = kept / "mine" / "built.py"
+    look = "import os\nos.environ['FETCHED'] = open(os.environ['CARGO_HOME'] + '/fetched').read()\n"
+    backend.write_text(look + backend.read_text())
+    (kept / ".rustup").mkdir()
+    (kept / "bin").mkdir()
+    (cargo := kept / "bin" / "cargo").write_text(
+        '#!/bin/sh\nmkdir -p "$CARGO_HOME" && echo "$1 $RUSTUP_HOME" > "$CARGO_HOME/fetched"\n'
+        '! touch "$RUSTUP_HOME/x" 2>/dev/null\n'
+    )
+    cargo.chmod(0o755)
+    monkeypatch.setenv("PATH", str(cargo.parent), prepend=os.pathsep)
+    monkeypatch.delenv("RUSTUP_HOME", raising=False)
+    interpreter = install_confined(OnlyFolder(str(kept / "mine"), "", ""), kept / "pair-head", sandbox)
+    ask = "import transformers; print(transformers.SEEN['FETCHED'], transformers.SEEN['CARGO_NET_OFFLINE'])"
+    said = subprocess.run([interpreter, "-c", ask], check=True, capture_output=True, text=True).stdout.split()
+    assert said == ["fetch", str(kept / ".rustup"), "true"]
 
 
 def test_a_folder_of_sources_is_built_from_a_copy(sandbox: Sandbox, kept: Path) -> None:
