@@ -164,7 +164,8 @@ def _find_places(outer: Mapping[str, str]) -> Iterator[Path]:
 
 def _protect(places: Iterable[Path]) -> tuple[Path, ...]:
     found = dict.fromkeys(place.resolve() for place in places)
-    return tuple(place for place in found if place.exists() and place != Path("/"))
+    # `Path.exists` raises for what this user may not look into, as a folder in PATH can be.
+    return tuple(place for place in found if os.path.exists(place) and place != Path("/"))  # noqa: PTH110
 
 
 def detect_sandbox(works: Callable[[Sandbox], bool], outer: Mapping[str, str], protected: Iterable[Path]) -> Sandbox:

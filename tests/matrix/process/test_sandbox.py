@@ -186,6 +186,22 @@ def test_the_files_of_a_steps_variables_are_protected(tmp_path: Path) -> None:
     assert tmp_path in detect_sandbox(lambda _: True, {"RUNNER_TEMP": str(temp)}, []).protected
 
 
+def test_a_folder_of_path_that_the_user_may_not_look_into_is_left_out(tmp_path: Path) -> None:
+    (closed := tmp_path / "closed" / "bin").mkdir(parents=True)
+    closed.parent.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        protected = detect_sandbox(lambda _: True, {"PATH": f"{closed}{os.pathsep}/usr/bin"}, []).protected
+    finally:
+        if root:
+            os.seteuid(0)
+        closed.parent.chmod(0o700)
+    assert closed not in protected
+    assert Path("/usr/bin").resolve() in protected
+
+
 def test_credentials_in_addresses_are_cut() -> None:
     assert filter_variables({"UV_INDEX": "https://u:p@a.example/ https://t@b.example/"}) == {
         "UV_INDEX": "https://a.example/ https://b.example/"
