@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
 import bot.__main__
 import bot.zero3
@@ -17,9 +18,11 @@ ROOT = Path(__file__).parents[1]
 STRANGE = re.compile(
     r"(?i)\b(?:beside|anew|lacks?|lacking|in vain|for good|(?:is|are) told|comes to|as (?:it is|they are)"
     r"|not say so|makes? no sense|not add up|wherever measured"
-    r"|what is left|whose doing|goes? by|bears?|nights|(?:is|are) of (?:an?|another|unknown|version))\b"
+    r"|what is left|whose doing|goes? by|bears?|nights|of a night|duels?|(?:is|are) of (?:an?|another|unknown|version))\b"
     r"|(?<!there )\b(?:is|are) no (?!longer|more)|\bstands? (?!for)|\bof that\b(?! \w)"
 )
+SUBJECT = re.compile(r"(?<=[.!]\s)What (?:is|are)\b")
+"""A sentence in running text whose subject is "what is X"; headings and questions begin with these words rightly."""
 DOCUMENTS = [
     *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
     *sorted((ROOT / "docs").glob("*.md")),
@@ -28,6 +31,9 @@ SOURCES = [ROOT / "noxfile.py", *sorted(ROOT.glob("matrix/**/*.py")), *sorted(RO
 COMMANDS = ("commands", "noxfile.py", "__main__.py", "screenshots.py")
 """Where docstrings are help, in the imperative as git's and nox's."""
 DATA = [*sorted(ROOT.glob("matrix/**/*.toml")), *sorted(ROOT.glob("bot/**/*.toml"))]
+FORMS = sorted(ROOT.glob(".github/**/*.yml"))
+SHOWN = ("name", "description", "label", "value", "placeholder", "title")
+"""What GitHub shows of a workflow and of an issue form."""
 TEMPLATES = sorted(file for kind in ("j2", "js") for file in ROOT.glob(f"bot/templates/**/*.{kind}"))
 
 
@@ -119,4 +125,24 @@ def test_templates(file: Path) -> None:
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.name)
 def test_documents(file: Path) -> None:
     text = re.sub(r"```.*?```|`[^`\n]*`", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert not [found[0] for found in STRANGE.finditer(text)]
+    assert not [found[0] for pattern in (STRANGE, SUBJECT) for found in pattern.finditer(text)]
+
+
+def list_shown(part: Any) -> Iterator[str]:
+    """Yields the texts that GitHub shows of a workflow or an issue form, or of a `part` of one."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+        yield from [value] if key in SHOWN and isinstance(value, str) else list_shown(value)
+
+
+def test_texts_of_forms_are_found() -> None:
+    form = "{name: a, body: [{attributes: {label: b}, id: c}], on: {inputs: {description: {description: d}}}}"
+    assert list(list_shown(yaml.safe_load(form))) == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize("file", FORMS, ids=lambda file: file.name)
+def test_forms(file: Path) -> None:
+    texts = (
+        re.sub(r"`[^`]*`|\$\{\{.*?\}\}", "", text)
+        for text in list_shown(yaml.safe_load(file.read_text(encoding="utf-8")))
+    )
+    assert not [text for text in texts if STRANGE.search(text) or SUBJECT.search(text)]

@@ -16,7 +16,7 @@ from matrix.results.read import read_run
 
 def compare_runs(
     base: Annotated[
-        str, typer.Argument(help="Results before the change: a folder, versions (5.22.2+0.19.8), or an environment.")
+        str, typer.Argument(help="Results before the change: a folder, versions (5.5.4+0.19.8), or an environment.")
     ],
     head: Annotated[str, typer.Argument(help="Results after the change, named in the same way.")],
     source: Annotated[

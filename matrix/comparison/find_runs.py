@@ -11,7 +11,7 @@ from matrix.model import Cell, Run
 from matrix.results.read import read_run
 from matrix.text import make_printable
 
-_EXAMPLE: Final = "TRANSFORMERS+DEEPSPEED, such as 5.22.2+0.19.8"
+_EXAMPLE: Final = "TRANSFORMERS+DEEPSPEED, such as 5.5.4+0.19.8"
 
 
 class NoSuchRunError(MatrixError):

@@ -66,7 +66,7 @@ def build_database(history: Path, database: Path, *, wait: bool = True) -> int:
 
 
 def _read_night(history: Path, files: Sequence[tuple[int, str]]) -> list[_RecordFile | _Rejected]:
-    """Returns what the files of a night say, or why one cannot be read."""
+    """Returns what the files of a nightly run say, or why one cannot be read."""
     few, rest = files[: LIMITS.files_of_a_night], files[LIMITS.files_of_a_night :]
     words = f"its nightly run has more than {LIMITS.files_of_a_night} files, the limit"
     too_many = [_Rejected(number, path, f"{path}: {words}") for number, path in rest]

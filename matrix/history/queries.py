@@ -31,7 +31,7 @@ class NightlyRun:
 
 @dataclass(frozen=True)
 class KeptCell:
-    """A cell of a night: the record file it is in, and its `header`, a cell without its cases and times."""
+    """A cell of a nightly run: the record file it is in, and its `header`, a cell without its cases and times."""
 
     night: date
     path: str

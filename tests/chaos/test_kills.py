@@ -23,7 +23,7 @@ from matrix.results.read import read_run
 from matrix.verdicts import Verdict
 from tests.support.processes.tree import MARK, find_marked, kill_marked, sort_by_role
 
-pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos")]
+pytestmark = [pytest.mark.chaos, pytest.mark.measured, pytest.mark.xdist_group("chaos")]
 
 ROLES = ("host", "supervisor", "zygote", "lane", "rank")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP)
