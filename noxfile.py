@@ -215,6 +215,7 @@ def audit(session: nox.Session) -> None:
     report.unlink(missing_ok=True)
     requirements = ("--requirement", ".ci/requirements.txt", "--require-hashes", "--disable-pip")
     shown = ("--format", "json", "--output", str(report), "--progress-spinner", "off")
-    # It ends with 1 for a vulnerability and for a service that does not answer: the report tells them apart.
-    session.run("pip-audit", "--vulnerability-service", "osv", *requirements, *shown, silent=True, success_codes=[0, 1])
-    session.run("python", "-m", "bot.dev.advisories", str(report))
+    # It ends with 1 for a vulnerability and for a service that does not answer: report and output tell them apart.
+    lookup = ("pip-audit", "--vulnerability-service", "osv", *requirements, *shown)
+    (said := report.with_name("output.txt")).write_text(str(session.run(*lookup, silent=True, success_codes=[0, 1])))
+    session.run("python", "-m", "bot.dev.advisories", str(report), str(said))

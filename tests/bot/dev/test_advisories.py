@@ -29,10 +29,39 @@ def test_a_report(
     packages: list[object], code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (file := tmp_path / "report.json").write_text(json.dumps({"dependencies": packages}))
-    assert main(file) == code
+    assert main(file, tmp_path / "output.txt") == code
     assert capsys.readouterr().out == words
 
 
-def test_no_report_is_not_called_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(tmp_path / "nowhere.json") == 0
+UNREACHABLE = """Traceback (most recent call last):
+  File "requests/adapters.py", line 729, in send
+    raise ConnectionError(e, request=request)
+requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api.osv.dev', port=443): Max retries exceeded
+"""
+
+
+def failed(folder: Path, report: str | None, output: str) -> int:
+    """The exit code after pip-audit wrote `report`, or none, and said `output`."""
+    if report is not None:
+        (folder / "report.json").write_text(report)
+    (folder / "output.txt").write_text(output)
+    return main(folder / "report.json", folder / "output.txt")
+
+
+@pytest.mark.parametrize("report", [None, ""])
+@pytest.mark.parametrize(
+    "output", [UNREACHABLE, "ERROR:pip_audit._cli:Could not connect to OSV's vulnerability feed", "x.ReadTimeout: slow"]
+)
+def test_a_service_that_cannot_be_reached_is_not_called_clean(
+    report: str | None, output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failed(tmp_path, report, output) == 0
     assert "cannot be reached" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("report", [None, "", "{", "[]", "{}"])
+def test_any_other_failure_fails_with_its_output(
+    report: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failed(tmp_path, report, "KeyError: 'vulns'") == 1
+    assert capsys.readouterr().out == "pip-audit wrote no report. It said:\nKeyError: 'vulns'\n"
