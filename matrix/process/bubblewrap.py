@@ -29,9 +29,10 @@ def _namespaces(confinement: Confinement) -> Iterator[str]:
 
 def _mounts(confinement: Confinement) -> Iterator[str]:
     yield from ("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev")
-    # Of others than root the kernel itself keeps these away, and bubblewrap the worst of them of root.
-    for path in confinement.kernel if confinement.root else ():
+    # A user could change settings of its own namespaces, and root more than that.
+    for path in confinement.kernel:
         yield from ("--ro-bind", path, path)
+    # It has no option for the number of files, which is the kernel's own limit.
     for path, size in confinement.private.items():
         yield from ("--perms", "1777", "--size", str(size), "--tmpfs", path)
     for folder in confinement.ways:

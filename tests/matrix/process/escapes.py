@@ -120,15 +120,29 @@ if libc.syscall(ctypes.c_long(search), b"user", b"zero3-escape", None, -4) < 0:
 """What needs a user namespace, which root makes none of."""
 
 MEMORY: Final = {
-    "be spared when memory is short": "held(open('/proc/self/oom_score_adj').read() == '1000\\n'); open('/proc/self/oom_score_adj', 'w').write('0')",
+    "be spared when memory is short": "Path('/proc/self/oom_score_adj').write_text('0')",
 }
-"""What is held where root starts it: others may change back what they have set."""
+"""What is held where root with CAP_SYS_RESOURCE starts it: others may change back what they have set."""
 
 FIRST: Final = {
     "trace the first process": "check(libc.ptrace(16, 1, None, None))",
     "write to the first process's memory": "open('/proc/1/mem', 'r+b')",
 }
 """With bubblewrap the first process has no more privileges than any other: who stops it hangs, until the deadline."""
+
+FILES: Final = {
+    "fill memory by empty files": """
+private = ("/tmp", "/var/tmp", "/dev/shm", "/run")
+held(all(os.statvfs(folder).f_files <= 100_000 for folder in private))
+""",
+}
+"""What bubblewrap cannot limit: its private folders have as many files as the kernel permits."""
+
+SHARED: Final = {
+    "write to a named pipe of the host": "os.write(os.open(kept / 'pipe', os.O_RDWR), b'evil')",
+    "lock a file of the host": "import fcntl; fcntl.flock((kept / 'file').open(), fcntl.LOCK_EX | fcntl.LOCK_NB)",
+}
+"""What no mode promises: a read-only mount does not keep a process from it."""
 
 FULL: Final = {
     "write to a protected folder": "(kept / 'x').touch()",
@@ -186,6 +200,16 @@ found = [d for d in map(Path, glob.glob("/dev/*")) if d.name not in known and no
 held(not [d for d in found if d.exists() and stat.S_ISCHR(d.stat().st_mode)], "no other device is there")
 """,
     "set the kernel's core_pattern": "open('/proc/sys/kernel/core_pattern', 'w')",
+    "open a setting of the kernel for writing": """
+for folder, _, names in os.walk("/proc/sys"):
+    for name in names:
+        try:
+            os.open(f"{folder}/{name}", os.O_WRONLY)
+        except OSError:
+            continue
+        sys.exit()
+raise OSError("no setting can be opened")
+""",
     "ask the kernel for a reboot (sysrq)": "open('/proc/sysrq-trigger', 'w')",
     "make a control group": "os.mkdir(next(iter(glob.glob('/sys/fs/cgroup/*/')), '/sys/fs/cgroup/') + 'zero3-escape')",
     "write to the first process's program": "open('/proc/1/exe', 'r+b')",
