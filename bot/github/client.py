@@ -35,10 +35,11 @@ APP_PERMISSIONS: Final = {
 class GitHub(GitHubReader):
     """GitHub as the account `login`, with everything the bot writes."""
 
-    def create_comment(self, repository: str, number: int, body: str, marker: str) -> Comment:
+    def create_comment(self, repository: str, number: int, body: str, marker: str, *, shared: bool = False) -> Comment:
         """Writes a new comment, never two: before a second try it looks for the first.
 
-        `marker` is a part of `body` that no earlier comment of ours holds.
+        `marker` is a part of `body` that no earlier comment of ours holds. With `shared`, other jobs of ours may write
+        one with this marker at the same moment: the oldest one is kept and returned, and the newer one deleted.
         """
         repo = self._repository(repository)
 
@@ -51,7 +52,9 @@ class GitHub(GitHubReader):
         def withdraw(comment: Comment) -> None:
             _comment(repo, comment.id).delete()
 
-        return self._create(f"commenting on {repository}#{number}", post, find, withdraw)
+        return (self._create_only if shared else self._create)(
+            f"commenting on {repository}#{number}", post, find, withdraw
+        )
 
     def edit_comment(self, repository: str, comment: int, body: str) -> Comment:
         """Replaces the text of a comment, and reads it back. Raises a GitHubError when GitHub shows another text."""
@@ -116,12 +119,7 @@ class GitHub(GitHubReader):
         def withdraw(issue: Comment) -> None:
             repo.get_issue(issue.id).edit(state="closed", state_reason="not_planned")
 
-        doing = f"opening an issue in {repository}"
-        created = self._create(doing, post, find, withdraw)
-        first = find() or created
-        if first.id != created.id:
-            self._retries.call(doing, lambda: withdraw(created))
-        return first.id
+        return self._create_only(f"opening an issue in {repository}", post, find, withdraw).id
 
     def edit_issue(self, repository: str, number: int, body: str, state: str = "") -> None:
         """Replaces the text of an issue, and reads it back: GitHub silently drops one that is too long.
@@ -138,6 +136,25 @@ class GitHub(GitHubReader):
                 raise StaleReadError
 
         self._retries.call(f"editing {repository}#{number}", edit)
+
+    def _create_only(
+        self,
+        doing: str,
+        post: Callable[[], Comment],
+        find: Callable[[], Comment | None],
+        withdraw: Callable[[Comment], None],
+    ) -> Comment:
+        """Returns what `_create` does, or the older one of another job; the newer one is then withdrawn."""
+        created = self._create(doing, post, find, withdraw)
+        first = find() or created
+        if first.id != created.id:
+            self._withdraw(doing, withdraw, created)
+        return first
+
+    def _withdraw(self, doing: str, withdraw: Callable[[Comment], None], created: Comment) -> None:
+        # Gone already: the answer to an earlier deletion was lost.
+        with suppress(NotFoundError):
+            self._retries.call(doing, lambda: withdraw(created))
 
     def _create(
         self,
@@ -165,9 +182,7 @@ class GitHub(GitHubReader):
                 raise WrongLoginError(doing, f"the author is {created.author!r}, not {self.login!r}")
             first = (find() if again else None) or created
             if first.id != created.id:
-                # Gone already: the answer to an earlier deletion was lost.
-                with suppress(NotFoundError):
-                    self._retries.call(doing, lambda: withdraw(created))
+                self._withdraw(doing, withdraw, created)
             return first
 
         return self._retries.call(doing, attempt)

@@ -23,9 +23,12 @@ class Thread:
         """Tests whether a comment of ours has `marker`; raises GitHubError."""
         return any(marker in one.body and one.is_by(self.github.login) for one in self.comments())
 
-    def create(self, body: str, marker: str) -> Comment:
-        """Writes a new comment. No other comment has its `marker`. Raises GitHubError."""
-        return self.github.create_comment(self.repository, self.number, body, marker)
+    def create(self, body: str, marker: str, *, shared: bool = False) -> Comment:
+        """Writes a new comment. No other comment has its `marker`. Raises GitHubError.
+
+        With `shared`, another job may write one with this marker at the same moment: the older one is kept.
+        """
+        return self.github.create_comment(self.repository, self.number, body, marker, shared=shared)
 
     def edit(self, comment: int, body: str) -> Comment:
         """Replaces the body of a comment; raises GitHubError."""

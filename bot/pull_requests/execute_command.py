@@ -56,7 +56,8 @@ def answer_comment(
     if thread.holds(marker):
         return f"nothing to do: {'replied already' if allowed else 'the author may not use commands'}"
     words = _Executor(services, thread, catalog, explain).run(command) if allowed else _NO
-    reply = thread.create(f"{words}\n\n{marker}", marker)
+    # Every comment has a job of its own, so several strangers' jobs may find no reply and write one.
+    reply = thread.create(f"{words}\n\n{marker}", marker, shared=not allowed)
     return f"replied: {reply.url}"
 
 

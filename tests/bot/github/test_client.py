@@ -395,6 +395,12 @@ def test_a_closed_issue_is_found_where_it_is_looked_for_and_opened_again() -> No
         assert (issue.body, issue.state) == ("marker, newer", "open")
 
 
+def test_of_two_comments_with_a_shared_marker_the_older_stays() -> None:
+    with opened(one_pull(comments=[Comment(9, 5, "marker", "someone"), Comment(10, 5, "marker")])) as (server, github):
+        assert github.create_comment(NAME, 5, "marker", "marker", shared=True).id == 10
+        assert [comment.id for comment in server.state.repositories[0].comments] == [9, 10]
+
+
 def test_of_two_issues_opened_in_the_same_moment_the_older_stays() -> None:
     with opened(State([Repository(NAME, issues=[Issue(9, "Upstream", "marker")])])) as (server, github):
         assert github.create_issue(NAME, "Upstream", "marker", "marker") == 9
