@@ -10,6 +10,8 @@ from matrix.text import make_printable
 USAGE = 2
 INFRASTRUCTURE = 3
 CANCELLED = 130
+_FEW = 6
+"""So many known names are all listed."""
 
 
 def closest(name: str, known: Sequence[str]) -> tuple[str, ...]:
@@ -40,17 +42,33 @@ class MatrixError(Exception):
 
 
 class UnknownNameError(MatrixError):
-    """One or more unknown names; the message has the close matches of each."""
+    """One or more unknown names; the message has all that are known, or the close matches of each where those are many.
 
-    def __init__(self, what: str, names: Iterable[str], known: Iterable[str]) -> None:
-        self.what, self.names, self.known = what, tuple(names), tuple(known)
+    `see_all` is a command that shows all of many.
+    """
+
+    def __init__(self, what: str, names: Iterable[str], known: Iterable[str], see_all: str = "") -> None:
+        self.what, self.names, self.known, self.see_all = what, tuple(names), tuple(known), see_all
         super().__init__("\n".join(self._line(name) for name in self.names))
 
     def _line(self, name: str) -> str:
-        close = closest(name, self.known)
-        shown = self.known if len(self.known) <= 6 else (*self.known[:3], "...")
-        hint = f"did you mean {', '.join(close)}?" if close else f"choose from {', '.join(shown)}"
-        return f"unknown {self.what} {name!r}: {hint}"
+        return f"unknown {self.what} {name!r}: {self._hint(closest(name, self.known))}"
+
+    def _hint(self, close: Sequence[str]) -> str:
+        if len(self.known) <= _FEW:
+            return f"choose from {', '.join(dict.fromkeys((*close, *self.known)))}"
+        if close:
+            return f"did you mean {', '.join(close)}?"
+        return f"choose from {', '.join(self.known[:3])}, ..." + (
+            f"; `{self.see_all}` shows all" if self.see_all else ""
+        )
+
+
+class ConflictingOptionsError(MatrixError):
+    """Two options that contradict each other."""
+
+    def __init__(self, first: str, second: str, why: str) -> None:
+        super().__init__(f"{first} and {second} cannot be used together: {why}")
 
 
 class DataFileError(MatrixError):
@@ -65,11 +83,9 @@ class IncompleteInstallationError(MatrixError):
 
     exit_code = INFRASTRUCTURE
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"{path} is missing, which is a part of zero3-matrix: install zero3-matrix again "
-            f"(in a checkout, `git restore {path}` brings it back)"
-        )
+    def __init__(self, path: Path, *, checkout: bool) -> None:
+        repair = f"`git restore {path}` brings it back" if checkout else f"it is {path}. Install zero3-matrix again"
+        super().__init__(f"a file of zero3-matrix is missing: {repair}")
 
 
 class NotACheckoutError(MatrixError):
@@ -129,7 +145,7 @@ class NoResultsError(MatrixError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} has no results (*.jsonl): run `zero3 run` or `nox -s zero3_matrix` first, or pass the folder that was its --out"
+            f"the folder '{path}' has no results (*.jsonl): run `zero3 run` or `nox -s zero3_matrix` first, or pass the folder that was its --out"
         )
 
 
@@ -138,7 +154,7 @@ class NoHistoryError(MatrixError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is not a folder: a history is a folder with one subfolder for each nightly run, such as 2026-11-22"
+            f"there is no folder '{path}': a history is a folder with one subfolder for each nightly run, such as 2026-11-22"
         )
 
 
@@ -147,18 +163,18 @@ class UnknownSourceError(MatrixError):
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(
-            f"{path} {what}. Use --from with a folder of results (`zero3 run` writes one), a history "
+            f"'{path}' {what}. Use --from with a folder of results (`zero3 run` writes one), a history "
             "(a folder of records for each nightly run) or its database, or the address of a published site"
         )
 
 
 class CancelledError(MatrixError):
-    """Ctrl-C."""
+    """Ctrl-C; `kept` says what is kept of the command, and how to continue."""
 
     exit_code = CANCELLED
 
-    def __init__(self) -> None:
-        super().__init__("interrupted: the results so far are kept, and the same command with --resume continues")
+    def __init__(self, kept: str = "") -> None:
+        super().__init__(f"interrupted: {kept}" if kept else "interrupted")
 
 
 class PinError(MatrixError):
@@ -200,10 +216,7 @@ class ProbeDiedError(MatrixError):
     exit_code = INFRASTRUCTURE
 
     def __init__(self, environment: str, log: Path, last: str) -> None:
-        super().__init__(
-            f"{environment}: the probe ended early. Its results so far are kept, and --resume continues from there.\n"
-            f"Its log is {log}, the last line: {last}"
-        )
+        super().__init__(f"{environment}: the probe ended early.\nIts log is {log}, the last line: {last}")
 
 
 class OutputError(MatrixError):

@@ -83,7 +83,7 @@ def fetch_command(
 
 
 def pack_command(
-    site: Annotated[Path, typer.Argument(help="Folder with the site.")],
+    site: Annotated[Path, typer.Argument(metavar="SITE", help="Folder with the site.")],
     out: Annotated[Path, typer.Option(help="Archive to write, in the format of GitHub Pages.")] = Path("artifact.tar"),
 ) -> None:
     """Pack a site for GitHub Pages."""

@@ -82,6 +82,8 @@ def command_command() -> None:
     actions.log_verbatim(words)
 
 
-def models_command(folder: Annotated[Path, typer.Argument(help="Folder with the sources of transformers.")]) -> None:
+def models_command(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with the sources of transformers.")],
+) -> None:
     """Print which models take code from which other models, in the format of bot/models.json."""
     say(render_model_graph(folder), end=False)

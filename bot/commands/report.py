@@ -18,7 +18,7 @@ from matrix.results.read import read_run
 
 
 def report(
-    directory: Annotated[Path, typer.Argument(help="Folder with results (*.jsonl).")],
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="Folder with results (*.jsonl).")],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the reports. Default: the folder with the results.")
     ] = None,

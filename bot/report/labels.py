@@ -29,7 +29,7 @@ def format_command(info: EnvironmentInfo, case: Case) -> Code:
     """Formats the command line that reproduces one case; for a branch it names the commit that was measured."""
     size = "" if info.world_size == DEFAULT_WORLD_SIZE else f" --world-size {info.world_size}"
     what = f"--architecture {_quoted(case.architecture)} --loader {case.loader} --check {case.check} --again{size}"
-    return Code(f"{_session(info)} -- {what}")
+    return Code(f"{_begin(info)} {what}")
 
 
 @lru_cache(1024)  # most environments have it
@@ -39,13 +39,12 @@ def _quoted(architecture: str) -> str:
 
 
 @lru_cache  # an environment has hundreds of cases
-def _session(info: EnvironmentInfo) -> str:
+def _begin(info: EnvironmentInfo) -> str:
     """Returns how the command begins, the same for all cases of an environment."""
     if pins := _tips(info):
-        return f"{' '.join(pins)} nox -s zero3_matrix"
-    session = f"zero3_matrix({info.id})"
-    quoted = f'"{session}"' if re.fullmatch(r"[\w.:/+@() =-]+", session) else shlex.quote(session)
-    return f"nox -s {quoted}"
+        return f"{' '.join(pins)} nox -s zero3_matrix --"
+    environment = shlex.quote(info.id.removesuffix(f"+{info.device}"))
+    return f"zero3 run --environment {environment} --device {info.device}"
 
 
 def _tips(info: EnvironmentInfo) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from matrix.advice.advice import Advice, Age, Ask
+from matrix.advice.fixed_loader import FIXED_LOADER
 from matrix.advice.safety import Answer, Tried, answer_pairs
 from matrix.checks import CHECKS
 from matrix.history.snapshot import TRUSTED, is_too_old
@@ -47,7 +48,7 @@ def advice_lines(advice: Advice) -> Iterator[str]:
     for tried in advice.asked[:SHOWN]:
         yield f"  {_pair(tried)}: {_format_measurement(tried, advice.ask.loader)}"
         if _fixed_helps(tried, advice.ask):
-            yield "    with the fixed loader every check passes there (docs/fixed-loader.md)"
+            yield f"    with the fixed loader every check passes there ({make_printable(FIXED_LOADER)})"
     if advice.safe and not (advice.ask.pinned and advice.answer is Answer.SAFE):
         yield "safe pairs, the nearest first:" if advice.ask.pinned else "safe pairs, the newest first:"
         yield from (f"  {_pair(tried)} (measured {tried.night})" for tried in advice.safe[:SHOWN])

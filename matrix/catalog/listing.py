@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from matrix.catalog.lock import Lock
+from matrix.errors import UnknownNameError
 from matrix.model import Architecture
 from matrix.text import make_printable
 
@@ -89,6 +90,17 @@ def group_by_owner(sites: Iterable[str]) -> list[str]:
     ]
 
 
+def require_site(glob: str, lock: Lock) -> None:
+    """Raises UnknownNameError where `glob` matches no buffer site of any architecture in any version."""
+    known = sorted({site for one in lock.architectures for sites in one.sites.values() for site in sites})
+    if not any(_matches(site, glob) for site in known):
+        raise UnknownNameError("buffer site", [glob], known, "zero3 list")
+
+
+def _matches(site: str, glob: str) -> bool:
+    return fnmatchcase(site.lower(), glob.lower())
+
+
 def filter_catalog(
     catalog: Iterable[Architecture], lock: Lock, *, family: str = "", site: str = "", transformers: str = ""
 ) -> tuple[ListedArchitecture, ...]:
@@ -105,6 +117,6 @@ def filter_catalog(
         one
         for one in shown
         if family in ("", one.family)
-        and (not site or any(fnmatchcase(name.lower(), site.lower()) for name in one.sites))
+        and (not site or any(_matches(name, site) for name in one.sites))
         and (not one.first or one.id in bearing)
     )

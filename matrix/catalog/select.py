@@ -22,5 +22,5 @@ def select(catalog: Sequence[Architecture], globs: Sequence[str]) -> tuple[Archi
 
     unmatched = [glob for glob in globs if not any(matches(architecture, glob) for architecture in catalog)]
     if unmatched:
-        raise UnknownNameError("architecture", unmatched, [architecture.id for architecture in catalog])
+        raise UnknownNameError("architecture", unmatched, [architecture.id for architecture in catalog], "zero3 list")
     return tuple(a for a in catalog if not globs or any(matches(a, glob) for glob in globs))

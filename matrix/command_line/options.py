@@ -25,8 +25,13 @@ def require_choice(what: str, value: str, known: Sequence[str]) -> None:
         raise UnknownNameError(what, [value], known)
 
 
+def is_checkout() -> bool:
+    """Returns whether this project runs from a checkout; it is installed otherwise."""
+    return (ROOT / "noxfile.py").is_file()
+
+
 def require_checkout(part: Path, instead: str) -> Path:
     """Returns `part`, a path of this project that is to be written; raises NotACheckoutError where that is installed."""
-    if not (ROOT / "noxfile.py").is_file():
+    if not is_checkout():
         raise NotACheckoutError(part.relative_to(ROOT).as_posix(), instead)
     return part

@@ -8,6 +8,7 @@ from typing import Final
 
 import typer
 
+from matrix.command_line.options import is_checkout
 from matrix.command_line.output import say
 from matrix.errors import IncompleteInstallationError, MatrixError
 from matrix.process.run import ROOT
@@ -38,7 +39,7 @@ def _explain(raised: Exception) -> MatrixError:
     """Returns the known failure that `raised` is; raises it again where it is none."""
     for error in (raised, raised.__cause__):
         if isinstance(error, FileNotFoundError) and _PARTS & {*Path(str(error.filename)).parents}:
-            return IncompleteInstallationError(Path(error.filename))
+            return IncompleteInstallationError(Path(error.filename), checkout=is_checkout())
     if isinstance(raised, MatrixError):
         return raised
     raise raised

@@ -63,7 +63,7 @@ def _make_group(functions: Mapping[str, str], groups: Mapping[str, str]) -> type
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             if args[0] not in self.list_commands(ctx):
-                raise UnknownNameError("command", [args[0]], list(functions))
+                raise UnknownNameError("command", [args[0]], list(functions), f"{ctx.command_path} --help")
             return super().resolve_command(ctx, args)
 
     return LazyGroup

@@ -1,4 +1,4 @@
-"""`python -m matrix advise`: says which versions are safe for a model."""
+"""`zero3 advise`: says which versions are safe for a model."""
 
 import json
 from pathlib import Path

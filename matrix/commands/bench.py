@@ -1,4 +1,4 @@
-"""`python -m matrix bench`: measures how fast a cell is."""
+"""`zero3 bench`: measures how fast a cell is."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`python -m matrix catalog`: discovers architectures and writes the lock of the catalog."""
+"""`zero3 catalog`: discovers architectures and writes the lock of the catalog."""
 
 from pathlib import Path
 from typing import Annotated

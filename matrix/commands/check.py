@@ -1,4 +1,4 @@
-"""`python -m matrix check`: checks a model of the user's own."""
+"""`zero3 check`: checks a model of the user's own."""
 
 import json
 import sys
@@ -29,7 +29,8 @@ def check_model(
     target: Annotated[
         str,
         typer.Argument(
-            help="A folder or file with a config.json, module:ClassName, a model type, or a model of a hub (org/name)."
+            metavar="TARGET",
+            help="A folder or file with a config.json, module:ClassName, a model type, or a model of a hub (org/name).",
         ),
     ],
     python: Annotated[

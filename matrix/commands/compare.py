@@ -1,4 +1,4 @@
-"""`python -m matrix compare`: compares two runs."""
+"""`zero3 compare`: compares two runs."""
 
 import json
 from pathlib import Path
@@ -16,9 +16,12 @@ from matrix.results.read import read_run
 
 def compare_runs(
     base: Annotated[
-        str, typer.Argument(help="Results before the change: a folder, versions (5.5.4+0.19.8), or an environment.")
+        str,
+        typer.Argument(
+            metavar="BASE", help="Results before the change: a folder, versions (5.5.4+0.19.8), or an environment."
+        ),
     ],
-    head: Annotated[str, typer.Argument(help="Results after the change, named in the same way.")],
+    head: Annotated[str, typer.Argument(metavar="HEAD", help="Results after the change, named in the same way.")],
     source: Annotated[
         str,
         typer.Option("--from", help="Where versions are looked for: a folder of results, a history or its database."),

@@ -1,4 +1,4 @@
-"""`python -m matrix duel`: measures what one machine measures of a comparison."""
+"""`zero3 bot measure`: measures what one machine measures of a comparison."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`python -m matrix history`: builds the database of a history and lists its nightly runs."""
+"""`zero3 history`: builds the database of a history and lists its nightly runs."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

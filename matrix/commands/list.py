@@ -1,4 +1,4 @@
-"""`python -m matrix list`: shows the catalog."""
+"""`zero3 list`: shows the catalog."""
 
 import json
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from matrix.catalog.listing import (
     describe_versions,
     filter_catalog,
     group_by_owner,
+    require_site,
     summarize_versions,
 )
 from matrix.catalog.lockfile import read_lock
@@ -46,6 +47,8 @@ def list_catalog(
         raise UnknownNameError("version of transformers", [transformers], list(lock.versions))
     chosen = select(load_catalog(transformers=transformers), architecture or [])
     shown = filter_catalog(chosen, lock, family=family, site=site, transformers=transformers)
+    if site and not shown:
+        require_site(site, lock)
     if as_json:
         versions = {version: asdict(looked) for version, looked in summarize_versions(lock, transformers).items()}
         say(json.dumps({"architectures": [asdict(one) for one in shown], "versions": versions}))

@@ -1,4 +1,4 @@
-"""`python -m matrix merge`: keeps the results of a run in a history."""
+"""`zero3 nightly merge`: keeps the results of a run in a history."""
 
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from matrix.history.archive import merge
 
 
 def merge_runs(
-    run: Annotated[Path, typer.Argument(help="Folder with the results of a run (*.jsonl).")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder with the results of a run (*.jsonl).")],
     history: Annotated[Path, typer.Option(help="Folder with the records of every nightly run.")],
     night: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the nightly run. Default: today.")

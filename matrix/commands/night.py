@@ -1,4 +1,4 @@
-"""`python -m matrix night`: measures what one machine measures of a nightly run."""
+"""`zero3 nightly measure`: measures what one machine measures of a nightly run."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`python -m matrix run`: measures one cell."""
+"""`zero3 run`: measures one environment."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from matrix.checks import CHECKS
 from matrix.command_line.options import DEVICES, Architectures, require_choice
 from matrix.command_line.output import say
 from matrix.environments.choose import find_environment, load_environments, read_named_environment
-from matrix.errors import INFRASTRUCTURE
+from matrix.errors import INFRASTRUCTURE, CancelledError, ConflictingOptionsError, ProbeDiedError
 from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
 from matrix.measure.request import Request
@@ -27,6 +27,7 @@ from matrix.progress import show_progress
 
 PARTS = ("auto", "full", "sites")
 """Which part of the catalog is measured where no architecture is named."""
+KEPT = "the results so far are kept, and the same command with --resume continues"
 
 
 def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tuple[Architecture, ...]:
@@ -50,8 +51,13 @@ def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tup
 def measure_cell(
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("results"),
     environment: Annotated[str, typer.Option(help="Id of the environment to install and measure.")] = "",
-    python: Annotated[Path | None, typer.Option(help="Measure this interpreter, and install nothing.")] = None,
-    venv: Annotated[Path | None, typer.Option(help="Folder to install --environment in.")] = None,
+    python: Annotated[
+        Path | None, typer.Option(help="Measure this interpreter, and install nothing. Default: the current one.")
+    ] = None,
+    venv: Annotated[
+        Path | None,
+        typer.Option(help="Folder to install --environment in. Default: .zero3/venvs/ID in the current folder."),
+    ] = None,
     architecture: Architectures = None,
     catalog: Annotated[
         str,
@@ -74,9 +80,12 @@ def measure_cell(
         bool, typer.Option("--again", help="Measure the chosen cases again, and keep the others.")
     ] = False,
 ) -> None:
-    """Measure one cell: every case of one environment."""
+    """Measure one environment: the catalog's architectures, with both loaders."""
     require_choice("device", device, DEVICES)
     require_choice("catalog", catalog, PARTS)
+    if python and environment:
+        why = "one measures what is installed, the other installs what it measures"
+        raise ConflictingOptionsError("--python", "--environment", why)
     loaders, checks = parse_choices("loader", Loader, loader), parse_choices("check", CHECKS, check)
     known = load_environments()
     named = read_named_environment(os.environ, known)
@@ -95,9 +104,18 @@ def measure_cell(
         resume=resume,
         again=again,
     )
-    with show_progress() as progress:
-        cell = measure(request, progress)
-    raise typer.Exit(summarise(cell))
+    raise typer.Exit(summarise(_measure(request)))
+
+
+def _measure(request: Request) -> Cell:
+    try:
+        with show_progress() as progress:
+            return measure(request, progress)
+    except CancelledError:
+        raise CancelledError(KEPT) from None
+    except ProbeDiedError:
+        say(KEPT, err=True)
+        raise
 
 
 def summarise(cell: Cell) -> int:

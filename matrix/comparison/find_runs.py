@@ -6,7 +6,7 @@ from typing import Final
 
 from matrix.advice.sources import open_snapshot
 from matrix.comparison.compare import RunPair, pair_runs
-from matrix.errors import MatrixError, closest
+from matrix.errors import MatrixError, UnknownSourceError, closest
 from matrix.model import Cell, Run
 from matrix.results.read import read_run
 from matrix.text import make_printable
@@ -15,13 +15,17 @@ _EXAMPLE: Final = "TRANSFORMERS+DEEPSPEED, such as 5.5.4+0.19.8"
 
 
 class NoSuchRunError(MatrixError):
-    """One or two names that are neither folders nor versions with results at hand; says the close matches of each."""
+    """One or two names that are neither folders nor versions with results at hand; says the close matches of each.
 
-    def __init__(self, names: Iterable[str], cells: Sequence[Cell], source: str) -> None:
+    `why` says what is wrong with the source where it has no results at all.
+    """
+
+    def __init__(self, names: Iterable[str], cells: Sequence[Cell], source: str, why: str = "") -> None:
         pairs = list(dict.fromkeys(map(_pair, cells)))
         known = [*pairs, *(cell.environment.id for cell in cells)]
         lines = [_no_such(name, known) for name in dict.fromkeys(names)]
-        instead = f"{source} has {', '.join(pairs)}" if pairs else f"pass a folder of results, or versions: {_EXAMPLE}"
+        instead = why or f"pass a folder of results, or versions: {_EXAMPLE}"
+        instead = f"'{source}' has {', '.join(pairs)}" if pairs else instead
         super().__init__("\n".join(map(make_printable, [*lines, instead])))
 
 
@@ -45,11 +49,19 @@ def find_runs(base: str, head: str, source: str) -> tuple[RunPair, ...]:
     if base in folders and head in folders:
         return pair_runs(Run(folders[base]), Run(folders[head]))
     versions = any("+" in name for name in (base, head) if name not in folders)
-    known = open_snapshot(source).run.cells if versions else ()
+    known, why = _read_source(source) if versions else ((), "")
     found = [folders.get(name) or _named(name, known) for name in (base, head)]
     if missing := [name for name, cells in zip((base, head), found, strict=True) if not cells]:
-        raise NoSuchRunError(missing, known, source)
+        raise NoSuchRunError(missing, known, source, why)
     return match_cells(*found)
+
+
+def _read_source(source: str) -> tuple[Sequence[Cell], str]:
+    """Returns the cells in `source`, or none and why it is not a source of results."""
+    try:
+        return open_snapshot(source).run.cells, ""
+    except UnknownSourceError as error:
+        return (), str(error)
 
 
 def match_cells(base: Sequence[Cell], head: Sequence[Cell]) -> tuple[RunPair, ...]:
@@ -80,6 +92,4 @@ def _machine(cell: Cell) -> tuple[str, str]:
 
 def _no_such(name: str, known: Sequence[str]) -> str:
     close = closest(name, known)
-    return f"neither a folder nor measured versions: {name!r}" + (
-        f"; did you mean {', '.join(close)}?" if close else ""
-    )
+    return f"no results for {name!r}" + (f"; did you mean {', '.join(close)}?" if close else "")

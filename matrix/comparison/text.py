@@ -70,4 +70,4 @@ def _runs(comparison: Comparison) -> Iterator[str]:
 
 
 def _word(outcome: Outcome) -> str:
-    return outcome.replace("_", " ")
+    return "newly broken" if outcome is Outcome.NEW_BROKEN else outcome.replace("_", " ")

@@ -5,7 +5,7 @@ import re
 from http import HTTPStatus
 from typing import Final
 
-from matrix.download import DownloadError, FileTooLargeError, StatusError, fetch
+from matrix.download import AddressError, DownloadError, FileTooLargeError, StatusError, check_address, fetch
 from matrix.errors import INFRASTRUCTURE, MatrixError, NotAConfigError
 from matrix.own_model.config_file import CONFIG_LIMIT
 
@@ -35,6 +35,13 @@ class RepositoryError(MatrixError):
         super().__init__(_say(repository, f"on {hub} it {why}"))
 
 
+class HubAddressError(MatrixError):
+    """A hub whose address is not downloaded from."""
+
+    def __init__(self, problem: AddressError) -> None:
+        super().__init__(f"HF_ENDPOINT, the address of the hub: {problem}")
+
+
 class NoHubError(MatrixError):
     """A hub that gives no usable answer."""
 
@@ -54,13 +61,22 @@ def is_repository(target: str) -> bool:
     return bool(_ID.fullmatch(target)) and not target.endswith(".json")
 
 
+def _find_hub() -> str:
+    hub = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    try:
+        check_address(hub, first=hub)
+    except AddressError as error:
+        raise HubAddressError(error) from error
+    return hub
+
+
 def fetch_config(repository: str) -> bytes:
     """Downloads the config.json of `repository` from the hub that HF_ENDPOINT names, huggingface.co without it.
 
     HF_TOKEN is sent to that hub only. Raises OfflineError, RepositoryError, NotAConfigError,
-    NoHubError and AddressError.
+    NoHubError, HubAddressError, and AddressError for a redirect.
     """
-    hub = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    hub = _find_hub()
     for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         if os.environ.get(variable, "").upper() in _YES:
             raise OfflineError(repository, variable)

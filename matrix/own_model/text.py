@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
+from matrix.advice.fixed_loader import FIXED_LOADER
 from matrix.advice.safety import Answer
 from matrix.checks import CHECKS
 from matrix.model import Case
@@ -14,7 +15,6 @@ from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites
 from matrix.text import KINDS, make_printable
 from matrix.verdicts import Verdict
 
-FIXED_LOADER: Final = "matrix/probe/zero3_buffers.py"
 _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}
 _NOT_OWN: Final = ", as transformers has it; its own code (auto_map) was not measured"
 _SHOWN: Final = 8
@@ -118,7 +118,8 @@ def suggest_fixes(found: Diagnosis) -> Iterator[str]:
     if found.since:
         yield f'- upgrade: pip install "transformers>={found.since}", which loads buffers under ZeRO-3, and check again'
     if found.fixed:
-        yield f"- or keep these versions and use the fixed loader, which helps here: copy {FIXED_LOADER} next to your script,"
+        yield "- or keep these versions and use the fixed loader, which helps here: copy this file next to your script,"
+        yield f"    {make_printable(FIXED_LOADER)}"
         yield "  and before from_pretrained, on every rank:"
         yield "    import zero3_buffers"
         yield "    zero3_buffers.install()"

@@ -99,11 +99,13 @@ def test_the_example_is_offered_until_something_is_asked(visitor: Visitor) -> No
 def test_a_command_is_copied_as_it_is_and_no_option_is_broken(visitor: Visitor) -> None:
     page = visitor.open(urls.cases(BROKEN, ROUTER), viewport=PHONE)
     command = page.locator(".command").first
-    told = f"nox -s \"zero3_matrix({BROKEN})\" -- --architecture '{ROUTER}' --loader stock --check load --again"
+    environment = BROKEN.removesuffix("+cpu")
+    case = f"--architecture '{ROUTER}' --loader stock --check load --again"
+    told = f"zero3 run --environment {environment} --device cpu {case}"
     assert command.inner_text() == told
     heights = command.locator("span").evaluate_all("all => all.map((one) => one.offsetHeight)")
     words = dict(zip(told.split(" "), heights, strict=True))
-    assert words["--again"] == words["nox"] < words[f'"zero3_matrix({BROKEN})"']
+    assert words["--again"] == words["zero3"] < words[environment]
 
 
 def test_the_list_of_environments_fits_a_phone(visitor: Visitor) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from matrix import clock
 from matrix.__main__ import app
 from matrix.advice.advice import Ask, format_constraints
+from matrix.advice.fixed_loader import FIXED_LOADER
 from matrix.advice.safety import RACE, Answer, Tried
 from matrix.advice.sources import SnapshotSource, find_architecture
 from matrix.advice.text import advice_lines
@@ -175,7 +176,7 @@ def test_how_old_the_data_is_comes_right_after_the_answer(days: int, line: str) 
 
 def test_the_fixed_loader_is_told_of_where_it_helps() -> None:
     asked = Ask(transformers="5.5.4")
-    helps = "    with the fixed loader every check passes there (docs/fixed-loader.md)"
+    helps = f"    with the fixed loader every check passes there ({FIXED_LOADER})"
     assert helps in advice_lines(advise("m", [broken("5.5.4")], asked))
     both = broken("5.5.4", verdicts=dict.fromkeys(PASS, Verdict.CRASH))
     assert helps not in advice_lines(advise("m", [both], asked))
@@ -213,7 +214,7 @@ def test_only_environments_with_a_verdict_of_an_architecture_count_for_it() -> N
 
 @pytest.mark.parametrize("name", ["deepseek", "bert"])
 def test_an_unknown_or_ambiguous_name_has_close_matches(name: str) -> None:
-    with pytest.raises(UnknownNameError, match=f"did you mean {name}"):
+    with pytest.raises(UnknownNameError, match=f"choose from {name}"):
         find_architecture(name, [ROUTER, "deepseek_v4:X", "bert:BertModel", "bert:BertForMaskedLM"])
 
 
@@ -305,7 +306,7 @@ def test_what_nothing_can_be_told_from_is_refused(tmp_path: Path, file: str, nam
     (tmp_path / file).write_text("SQLite is not what this begins with")
     told = run("--from", tmp_path / named, "--architecture", "bert")
     assert isinstance(told.exception, UnknownSourceError)
-    assert str(told.exception).startswith(f"{tmp_path / named} {said}")
+    assert str(told.exception).startswith(f"'{tmp_path / named}' {said}")
 
 
 def published(files: Mapping[str, Any], *arguments: str | Path) -> Result:

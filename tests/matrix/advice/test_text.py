@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from matrix.advice.advice import Ask
+from matrix.advice.fixed_loader import FIXED_LOADER
 from matrix.advice.safety import Tried
 from matrix.advice.text import advice_lines, advice_values
 from matrix.model import Check, Loader
@@ -24,7 +25,7 @@ def test_what_is_not_safe_has_its_reason_a_way_out_and_the_five_nearest_safe_pai
     assert told(broken("5.5.4"), *NEWER, transformers="5.5.4") == [
         "m: transformers 5.5.4 is not safe with the stock loader",
         "  transformers 5.5.4, deepspeed 0.19.8, cpu: not safe: load corrupt, save pass (measured 2026-11-25)",
-        "    with the fixed loader every check passes there (docs/fixed-loader.md)",
+        f"    with the fixed loader every check passes there ({FIXED_LOADER})",
         "safe pairs, the nearest first:",
         *(f"  transformers 5.{minor}.0, deepspeed 0.19.8, cpu (measured 2026-11-25)" for minor in range(6, 11)),
     ]

@@ -33,10 +33,17 @@ def test_a_missing_data_file_is_named_with_what_to_do(tree: Path, tmp_path: Path
     done = run(tree, *DATA[name])
     (tmp_path / "away").rename(tree / name)
     assert done.returncode == 3, done.stderr
-    assert done.stderr == (
-        f"error: {tree / name} is missing, which is a part of zero3-matrix: install zero3-matrix again "
-        f"(in a checkout, `git restore {tree / name}` brings it back)\n"
-    )
+    assert done.stderr == (f"error: a file of zero3-matrix is missing: `git restore {tree / name}` brings it back\n")
+
+
+def test_in_an_installation_a_missing_file_needs_an_installation(tree: Path, tmp_path: Path) -> None:
+    lock, noxfile = tree / "matrix/catalog.lock.json", tree / "noxfile.py"
+    lock.rename(tmp_path / "lock")
+    noxfile.rename(tmp_path / "noxfile")
+    done = run(tree, "matrix", "list")
+    (tmp_path / "lock").rename(lock)
+    (tmp_path / "noxfile").rename(noxfile)
+    assert done.stderr == f"error: a file of zero3-matrix is missing: it is {lock}. Install zero3-matrix again\n"
 
 
 @pytest.mark.parametrize(

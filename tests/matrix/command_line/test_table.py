@@ -63,15 +63,22 @@ def test_both_ways_to_start_a_command_run_the_same(name: str) -> None:
         ("zero3", ["chekc"], "unknown command 'chekc': did you mean check?"),
         ("zero3", ["plan"], "unknown command 'plan': did you mean bot plan, nightly plan?"),
         ("zero3", ["nightly", "mesure"], "unknown command 'mesure': did you mean measure, merge?"),
-        ("zero3", ["xyzzy"], "unknown command 'xyzzy': choose from run, check, advise, ..."),
+        ("zero3", ["xyzzy"], "unknown command 'xyzzy': choose from run, check, advise, ...; `zero3 --help` shows all"),
         ("matrix", ["advice"], "unknown command 'advice': did you mean advise?"),
-        ("bot", ["nightly", "trakc"], "unknown command 'trakc': did you mean track?"),
+        ("bot", ["nightly", "trakc"], "unknown command 'trakc': choose from track, plan, keep, fetch, pack"),
     ],
 )
 def test_an_unknown_command_names_the_close_ones(app: str, arguments: list[str], message: str) -> None:
     with pytest.raises(UnknownNameError, match="unknown command") as raised:
-        CliRunner().invoke(APPS[app], arguments, catch_exceptions=False)
+        CliRunner().invoke(APPS[app], arguments, catch_exceptions=False, prog_name=app)
     assert (str(raised.value), raised.value.exit_code) == (message, 2)
+
+
+@pytest.mark.parametrize("name", ZERO3)
+def test_the_usage_names_arguments_in_capitals(name: str) -> None:
+    (usage,) = [line for line in run(bot.zero3.app, *name.split(), "--help").splitlines() if "Usage:" in line]
+    arguments = usage.partition("[OPTIONS]")[2]
+    assert arguments == arguments.upper()
 
 
 def test_the_groups_say_what_they_are_for() -> None:

@@ -76,10 +76,12 @@ def only_cell(folder: Path) -> Cell:
     ("arguments", "message"),
     [
         (["--architecture", "lama", "--architecture", "brt"], "unknown architecture 'lama': did you mean llama:Llama"),
-        (["--loader", "stok"], "unknown loader 'stok': did you mean stock?"),
-        (["--check", "load,safe"], "unknown check 'safe': did you mean save?"),
-        (["--device", "gpu"], "unknown device 'gpu': did you mean cpu?"),
-        (["--device", "tpux"], "unknown device 'tpux'"),
+        (["--loader", "stok"], "unknown loader 'stok': choose from stock, fixed"),
+        (["--check", "load,safe"], "unknown check 'safe': choose from save, load"),
+        (["--device", "gpu"], "unknown device 'gpu': choose from cpu, auto, cuda"),
+        (["--device", "tpux"], "unknown device 'tpux': choose from auto, cpu, cuda"),
+        (["--architecture", "zzz"], ", ...; `zero3 list` shows all"),
+        (["--python", "x", "--environment", "y"], "--python and --environment cannot be used together: one measures"),
         (["--device", "cpu,cuda"], "unknown device 'cpu,cuda'"),
         (["--environment", "transformers-5.23"], "unknown environment 'transformers-5.23': did you mean transformers-5.23.0+"),
         (["--device", "cpu", "--world-size", "1"], "--world-size 1: ZeRO-3 needs at least 2 ranks to shard anything"),
@@ -100,6 +102,12 @@ def test_what_is_unknown_or_impossible_is_told_before_anything_is_made(
 def test_every_unknown_architecture_is_told() -> None:
     told = matrix("list", "--architecture", "lama", "--architecture", "brt").stderr.splitlines()
     assert [line.partition(":")[0] for line in told] == ["error", "unknown architecture 'brt'"]
+
+
+def test_a_site_that_no_architecture_has_is_told_with_close_ones() -> None:
+    done = matrix("list", "--site", "BatchNorm2d.runing_mean")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unknown buffer site 'BatchNorm2d.runing_mean': did you mean BatchNorm2d.running_mean" in done.stderr
 
 
 def test_the_catalog_is_listed_for_programs() -> None:
@@ -127,7 +135,7 @@ def test_the_catalog_is_made_where_no_index_answers(tmp_path: Path) -> None:
 def test_a_set_that_is_none_makes_no_lock(tmp_path: Path) -> None:
     done = matrix("catalog", "--set", "nightlly", "--out", tmp_path / "lock", "--venvs", tmp_path)
     assert (done.returncode, (tmp_path / "lock").exists()) == (2, False)
-    assert done.stderr == "error: unknown set of environments 'nightlly': did you mean nightly?\n"
+    assert done.stderr == "error: unknown set of environments 'nightlly': choose from nightly, default, last-broken\n"
 
 
 def test_the_schema_is_printed() -> None:
@@ -164,6 +172,14 @@ def test_records_of_another_schema_are_told_and_not_touched(tmp_path: Path) -> N
     assert done.returncode == 2
     assert "has records of schema 2, but this version reads schemas up to 1: update this project" in done.stderr
     assert file.read_text() == '{"record": "cell", "schema": 2}\n'
+
+
+def test_after_a_probe_that_died_only_run_can_resume(tmp_path: Path) -> None:
+    stand_in = StandIn(tmp_path, "environment(); sys.exit('gone')")
+    done = matrix("run", "--python", stand_in.path, "--out", tmp_path / "out", *ONE_CASE_EACH)
+    assert (done.returncode, "the same command with --resume continues\n" in done.stderr) == (3, True), done.stderr
+    own = matrix("check", "llama", "--python", stand_in.path, "--device", "cpu")
+    assert (own.returncode, "the probe ended early" in own.stderr, "--resume" in own.stderr) == (3, True, False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -351,7 +351,7 @@ def command(*arguments: str) -> tuple[int, str]:
         (cell(case()), cell(case()), 0, "1 unchanged"),
         (cell(case(verdict=CRASH)), cell(case()), 0, "fixed"),
         (cell(case()), cell(case(verdict=CRASH)), 1, "regressed"),
-        (cell(case(verdict=UNSUPPORTED)), cell(case(verdict=CRASH)), 1, "new broken"),
+        (cell(case(verdict=UNSUPPORTED)), cell(case(verdict=CRASH)), 1, "newly broken"),
         (cell(case()), cell(error=BROKEN), 3, "infrastructure"),
         (cell(case(), case(BERT)), cell(case()), 3, "not run"),
         (cell(case()), cell(case(), complete=False), 3, "incomplete"),

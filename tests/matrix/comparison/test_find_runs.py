@@ -92,9 +92,9 @@ def test_what_is_unknown_is_said_of_both_with_what_is_at_hand(results: str) -> N
     with pytest.raises(MatrixError) as caught:
         find_runs("5.5+0.19.8", "\x1b[31m+1", results)
     assert str(caught.value).splitlines() == [
-        "neither a folder nor measured versions: '5.5+0.19.8'; did you mean 5.5.4+0.19.8, 5.6.0+0.19.8?",
-        r"neither a folder nor measured versions: '\x1b[31m+1'",
-        f"{results} has 5.5.4+0.19.8, 5.6.0+0.19.8",
+        "no results for '5.5+0.19.8'; did you mean 5.5.4+0.19.8, 5.6.0+0.19.8?",
+        r"no results for '\x1b[31m+1'",
+        f"'{results}' has 5.5.4+0.19.8, 5.6.0+0.19.8",
     ]
     assert caught.value.exit_code == 2
 
@@ -112,15 +112,20 @@ def test_versions_from_records_cannot_write_to_the_terminal() -> None:
         (
             "befor",
             "nowhere",
-            "neither a folder nor measured versions: 'befor'\npass a folder of results, or versions: TRANSFORMERS+",
+            "no results for 'befor'\npass a folder of results, or versions: TRANSFORMERS+",
         ),
-        (OLD, "nowhere", "nowhere does not exist"),
+        (OLD, "nowhere", f"no results for '{OLD}'\n'nowhere' does not exist"),
         (OLD, "https://site.example", "has verdicts but not the cases in full: pass a folder of results, a history"),
     ],
 )
 def test_where_nothing_can_be_found_it_says_why(base: str, source: str, words: str) -> None:
     with pytest.raises(MatrixError, match=re.escape(words)):
         find_runs(base, base, source)
+
+
+def test_without_results_both_names_are_spoken_of() -> None:
+    with pytest.raises(NoSuchRunError, match=r"no results for '5.22\+0.19'\nno results for 'x'\n'nowhere' does not"):
+        find_runs("5.22+0.19", "x", "nowhere")
 
 
 def test_cells_of_the_same_device_and_torch_belong_together() -> None:

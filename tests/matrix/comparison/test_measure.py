@@ -301,7 +301,7 @@ def test_two_duels_of_one_name_are_refused() -> None:
 
 
 def test_unknown_names_are_told_with_the_known() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean pair"):
+    with pytest.raises(UnknownNameError, match="choose from pair"):
         find_job(PLAN, "pairs")
     catalog = [Architecture(name, "other") for name in NAMES]
     assert [entry.id for entry in select_architectures(PAIR, catalog, ["llama*"])] == ["llama:LlamaModel"]

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,9 @@ def test_old_versions_are_told_to_upgrade_or_to_use_the_fixed_loader() -> None:
     text = words(told(measured(Verdict.CORRUPT)))
     assert '- upgrade: pip install "transformers>=5.6.0"' in text
     assert text.endswith("    import zero3_buffers\n    zero3_buffers.install()")
+    (copied,) = [Path(line.strip()) for line in text.splitlines() if line.endswith(".py")]
+    assert copied.is_absolute()
+    assert copied.is_file()
 
 
 def test_a_newer_transformers_is_not_promised_to_help_where_the_fix_does_not() -> None:

@@ -122,7 +122,9 @@ def test_without_a_network_it_says_what_to_do_instead(monkeypatch: pytest.Monkey
 
 def test_a_hub_that_somebody_could_read_along_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.example")
-    with pytest.raises(MatrixError, match="must begin with https://"):
+    with pytest.raises(
+        MatrixError, match=r"HF_ENDPOINT, the address of the hub: 'http://hub\.example' must begin with https://"
+    ):
         find_source("org/model")
 
 

@@ -173,7 +173,7 @@ def test_what_cannot_be_read_is_told(path: Path) -> None:
 
 
 def test_a_folder_without_results_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoResultsError, match="nox -s zero3_matrix"):
+    with pytest.raises(NoResultsError, match=r"the folder '.*missing' has no results.*nox -s zero3_matrix"):
         read_run(tmp_path / "missing")
 
 
