@@ -79,6 +79,7 @@ def build_pip_install(environment: Environment, interpreter: Path, variables: Ma
 
 def fetch_newest_release(package: str) -> str:
     """Fetches the newest version of `package` that the configured index has; raises NoIndexError."""
+    # Without dependencies uv needs no metadata, so that it builds none of a release that comes as sources.
     question = ["pip", "compile", "--quiet", "--no-deps", "--no-annotate", "--no-header", "-"]
     done = run([find_uv(), *question], build_uv_variables(os.environ), package)
     if done.returncode:

@@ -24,7 +24,7 @@ LIMITS: Final = ("--core=0", f"--fsize={2048 * _MIB}", "--nofile=8192")
 PROCESSES: Final = "--nproc=4096"
 """Processes of a user, in one user namespace: not for the runner's own user without one, whose others count."""
 FIRST_TO_END: Final = ("choom", "--adjust", "1000", "--")
-"""When memory is short the kernel ends this first. Only where root started it, nothing inside can change that back."""
+"""When memory is short the kernel ends this first. Where root with CAP_SYS_RESOURCE started it, nothing inside can undo it."""
 _VERIFY: Final = Path(__file__).with_name("verify.py")
 
 
@@ -55,7 +55,7 @@ class Confinement:
 
     @property
     def kernel(self) -> list[str]:
-        """What is in /proc apart from processes: settings of the kernel, which root may change also without capabilities."""
+        """What is in /proc apart from processes: settings of the kernel. Root may change them without capabilities."""
         entries = Path("/proc").iterdir()
         return sorted(str(path) for path in entries if not path.name.isdecimal() and not path.is_symlink())
 

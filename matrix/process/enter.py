@@ -72,7 +72,7 @@ def make_read_only(path: str, flags: int = 0) -> None:
 
 def make_private(path: str, size: int, mode: str = "1777") -> None:
     """Mounts an empty folder of at most `size` bytes at `path`."""
-    # Inodes cost memory of the kernel, which `size` does not count.
+    # Inodes cost memory of the kernel, which `size` does not count. bubblewrap has no such option.
     options = f"size={size},mode={mode},nr_inodes=100000".encode()
     flags = ctypes.c_ulong(_NO_SUID | _NO_DEVICES)
     _checked(_LIBC.mount(b"tmpfs", os.fsencode(path), b"tmpfs", flags, options), path)

@@ -1,6 +1,7 @@
 """Which releases the index has and the matrix has not."""
 
 import os
+import shutil
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -50,6 +51,19 @@ def test_a_new_release_is_named_with_what_to_do(index: Path) -> None:
         "transformers 6.0.0 is out: add one line to matrix/environments.toml, then `nox -s catalog`",
         "deepspeed 0.20.0 is out: add one line to matrix/environments.toml",
     ]
+
+
+def test_looking_for_the_newest_release_runs_none_of_its_sources(index: Path, tmp_path: Path) -> None:
+    (sources := tmp_path / "deepspeed-0.21.0").mkdir()
+    (sources / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: deepspeed\nVersion: 0.21.0\n")
+    (sources / "setup.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    # Without it uv would fail to find setuptools before it runs setup.py.
+    (sources / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "setup"\nbackend-path = ["."]\n'
+    )
+    shutil.make_archive(str(sources), "gztar", tmp_path, sources.name)
+    assert describe_new_release("deepspeed", known("5.24.0", "0.19.8")).startswith("deepspeed 0.21.0 is out")
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
