@@ -10,7 +10,7 @@ from matrix.errors import INFRASTRUCTURE, MatrixError
 from matrix.model import Case
 
 _TROUBLES: Final = {
-    "no space is left on the disk": re.compile(
+    "no space is left on the disk: free some, or name another folder in TMPDIR": re.compile(
         r"No space left on device|\(os error 28\)|Disk quota exceeded|\(os error 122\)|File too large"
         # What torch says when a write to its archive fails.
         r"|inline_container\.cc.*unexpected pos|PytorchStreamWriter failed writing"
@@ -38,7 +38,7 @@ class MachineError(MatrixError):
         message = f"{case.error.type}: {case.error.message}" if case.error else ""
         super().__init__(
             f"{environment}: {trouble}. The results so far are kept, and --resume continues from there.\n"
-            f"TMPDIR names another folder for temporary files. It happened with {case.key}: {message[:300]}"
+            f"It happened with {case.key}: {message[:300]}"
         )
 
 

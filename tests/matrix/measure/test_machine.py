@@ -7,13 +7,15 @@ from matrix.model import Failure
 from matrix.verdicts import Verdict
 from tests.support.runs import case
 
+SPACE = "no space is left on the disk: free some, or name another folder in TMPDIR"
+
 
 @pytest.mark.parametrize(
     ("type_", "message", "trouble"),
     [
-        ("OSError", "[Errno 28] No space left on device", "no space is left on the disk"),
-        ("SafetensorError", "Error while serializing: I/O error: No space left on device (os error 28)", "no space is left on the disk"),
-        ("RuntimeError", "[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0", "no space is left on the disk"),
+        ("OSError", "[Errno 28] No space left on device", SPACE),
+        ("SafetensorError", "Error while serializing: I/O error: No space left on device (os error 28)", SPACE),
+        ("RuntimeError", "[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0", SPACE),
         ("OSError", "[Errno 24] Too many open files: 'x'", "too many files are open"),
         ("OSError", "[Errno 12] Cannot allocate memory", "memory is used up"),
         ("RuntimeError", "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes.", "memory is used up"),
