@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.github.client import GitHub
-from bot.github.types import Change, PullRequest, WorkflowRun
+from bot.github.types import Change, CommitComparison, PullRequest, WorkflowRun
 from bot.loading_code.affected import Affected, find_affected
 from bot.loading_code.model_graph import ModelGraph, build_model_graph
 from bot.pull_requests.commit_sources import GITHUB, CommitSources, is_project
@@ -72,10 +72,10 @@ def assess(
 
     Raises GitHubError. Base is where the head branched off: the pull request did not make what the base branch gained
     since. All is read of the commit that is measured, not of the head of this moment, which can move away and back.
-    Only a change of more files than GitHub compares at once is read from the pull request.
+    Only a change of more files than GitHub compares at once is read from the pull request, while its head is the same.
     """
     compared = github.compare_commits(pull_request.repository, pull_request.base.sha, pull_request.head.sha)
-    change = compared.change if compared.whole else github.fetch_change(pull_request)
+    change = compared.change if compared.whole else _fetch_larger_change(github, pull_request, compared)
     found = assess_change(change)
     catalog = load_catalog()
     pull_request = replace(pull_request, base=replace(pull_request.base, sha=compared.merge_base))
@@ -84,6 +84,14 @@ def assess(
     own = is_project(pull_request.repository, sources)
     edit = find_measuring_edit(replace(compared, change=change), own=own)
     return Assessment(pull_request, found, planned, describe_unplanned(found, catalog), edit)
+
+
+def _fetch_larger_change(github: GitHub, pull_request: PullRequest, compared: CommitComparison) -> Change:
+    """Fetches every file of a pull request; where its head has moved, those that are known of the commit, as a part."""
+    change = github.fetch_change(pull_request)
+    if github.fetch_pull_request(pull_request.repository, pull_request.number).head.sha == pull_request.head.sha:
+        return change
+    return replace(compared.change, total=max(change.total, compared.change.total + 1))
 
 
 def recompute_plan(services: Services, run: WorkflowRun, pull_request: PullRequest) -> Assessment:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.github.types import CommitComparison
 from bot.pull_requests.assess import MODELS, assess, render_model_graph
 from matrix.catalog.catalog import load_catalog
 from matrix.comparison.compare import Role
@@ -47,3 +48,21 @@ def test_a_selector_of_what_is_not_affected_measures_nothing() -> None:
     with opened(State([Repository(NAME, pulls=[Pull(5, files=[model])])])) as (_, github):
         assert assess(github, github.fetch_pull_request(NAME, 5)).plan.jobs
         assert not assess(github, github.fetch_pull_request(NAME, 5), (CONTROL,)).plan.jobs
+
+
+@pytest.mark.parametrize(("head", "everything"), [("b" * 40, False), ("e" * 40, True)])
+def test_the_files_of_another_head_are_not_taken_for_all_of_a_large_change(head: str, *, everything: bool) -> None:
+    files = [File(f"docs/{number}.md") for number in range(301)]
+    with opened(State([Repository(NAME, pulls=[Pull(5, files=files)])])) as (server, github):
+        pull = github.fetch_pull_request(NAME, 5)
+        other = Pull(5, head_sha=head, files=files)
+        before = github.compare_commits
+
+        def moved(*asked: str) -> CommitComparison:
+            answer = before(*asked)
+            server.state.repositories[0].pulls = [other]
+            return answer
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(github, "compare_commits", moved)
+            assert assess(github, pull).affected.everything is everything
