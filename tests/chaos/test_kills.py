@@ -41,7 +41,7 @@ class Measurement:
 
     @property
     def mark(self) -> str:
-        return self.folder.name
+        return str(self.folder)
 
     def start(self) -> subprocess.Popen[bytes]:
         """Starts `matrix run`, which goes on from what is there."""
