@@ -124,11 +124,12 @@ def test_what_does_not_answer_is_told_and_stops_nothing(night: Night) -> None:
 
 
 def test_what_turned_wrong_is_told_in_the_issue(night: Night) -> None:
-    first = night.plan()
+    later = night.plan()
+    yesterday = later.night - timedelta(days=1)
+    first = replace(later, night=yesterday, moment=f"{yesterday}T{later.moment.partition('T')[2]}")
     night.uploads(first)
     night("keep", stdin=nightly_plan_to_json(first))
     assert "needs no change" in night("track")["log"]
-    later = replace(first, night=first.night + timedelta(days=400), moment=f"2099{first.moment[4:]}")
     night.uploads(later, Verdict.NOT_PARTITIONED)
     night("keep", stdin=nightly_plan_to_json(later))
     assert re.search("Opened issue [0-9]+ of own/zero3", night("track")["log"])
