@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from matrix.model import CaseKey
 from matrix.process.run import ROOT
 from matrix.results.read import read_run
 from matrix.verdicts import Verdict
+from tests.support.processes.endings import happens_within
 from tests.support.processes.tree import MARK, find_marked, kill_marked, sort_by_role
 
 pytestmark = [pytest.mark.chaos, pytest.mark.measured, pytest.mark.xdist_group("chaos")]
@@ -142,14 +143,6 @@ def test_an_installation_that_is_killed_leaves_nothing_half_installed(
     assert is_empty_within(measurement.mark, 5)
     shutil.rmtree(measurement.folder / "out", ignore_errors=True)  # says that it could not be installed
     assert measurement.finish() == verdicts
-
-
-def happens_within(seconds: float, holds: Callable[[], bool]) -> bool:
-    """Tests whether something becomes true within so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (happened := holds()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return happened
 
 
 def ends_within(host: subprocess.Popen[bytes], seconds: float) -> bool:

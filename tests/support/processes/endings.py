@@ -1,6 +1,7 @@
 """Processes that tests started, and whether they are gone."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -16,9 +17,12 @@ def is_running(pid: int) -> bool:
 
 def ends_within(pid: int, *, seconds: float) -> bool:
     """Tests whether a process is gone, now or at the latest after so many seconds."""
+    return happens_within(seconds, lambda: not is_running(pid))
+
+
+def happens_within(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Tests whether something is true, now or at the latest after so many seconds."""
     deadline = time.monotonic() + seconds
-    while running := is_running(pid):
-        if time.monotonic() >= deadline:
-            break
-        time.sleep(0.02)
-    return not running
+    while not (happened := holds()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return happened

@@ -67,7 +67,7 @@ def _depth(process: Process, known: Mapping[int, Process]) -> int:
 
 
 def kill_marked(mark: str) -> None:
-    """Kills what is left of a test."""
+    """Kills every process with that mark that still runs."""
     for process in find_marked(mark):
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
