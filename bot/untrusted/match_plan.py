@@ -10,13 +10,13 @@ from typing import Final
 
 from bot.text import clip
 from bot.untrusted.archive import Member
-from bot.untrusted.consistency import find_contradiction, find_unplanned_package, public_version
+from bot.untrusted.consistency import find_contradiction, find_unplanned_package
 from bot.untrusted.record_frame import find_odd_frame
 from bot.untrusted.strict_records import HostileError
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, PlannedRevision
 from matrix.environments.packages import PINNED, RECORDED, REQUIRED
-from matrix.environments.pins import is_version, label_pin, parse_id
+from matrix.environments.pins import label_pin, parse_id
 from matrix.model import CaseKey, Cell, EnvironmentInfo
 
 LARGEST_WORLD: Final = 64
@@ -67,8 +67,5 @@ def _find_differences(info: EnvironmentInfo, revision: PlannedRevision, stem: st
     for name, pin in {**pinned, **revision.pins}.items():
         if (name in RECORDED or name in named) and named.get(name) != label_pin(pin):
             yield f"names another {name} than planned"
-        version = vars(info).get(name, info.packages.get(name, pin))
-        if is_version(pin) and public_version(version) != public_version(pin):
-            yield f"was measured with another {name} than planned"
     if other := find_unplanned_package(info, {**pinned, **revision.pins}):
         yield f"was measured with another {other} than planned"
