@@ -42,6 +42,7 @@ class Kind(StrEnum):
     META = "meta"
     SHAPE = "shape"
     DTYPE = "dtype"
+    ROUNDED = "rounded"
     OTHER_TENSOR = "other_tensor"
     INIT_VALUE = "init_value"
     ZEROS = "zeros"

@@ -12,6 +12,7 @@ KINDS: Mapping[Kind, str] = {
     Kind.META: "is still on the meta device, without values",
     Kind.SHAPE: "has the wrong shape",
     Kind.DTYPE: "has the wrong dtype",
+    Kind.ROUNDED: "is rounded to a narrower dtype",
     Kind.OTHER_TENSOR: "holds another tensor's values",
     Kind.INIT_VALUE: "holds its initial value",
     Kind.ZEROS: "is all zeros",

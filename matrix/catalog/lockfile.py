@@ -31,7 +31,7 @@ CENSUS: Final = (
     "probe/uninitialized.py",
     "probe/discovery/census.py",
     "probe/tiny/odd_sizes.py",
-    *(f"probe/checkpoint/{name}.py" for name in ("baseline", "fixture", "judge", "sentinels")),
+    *(f"probe/checkpoint/{name}.py" for name in ("baseline", "fixture", "floats", "judge", "sentinels")),
 )
 """What the census follows from, besides what is installed and what it is asked."""
 _LOCK_FILES: Final = (

@@ -28,7 +28,7 @@ def findings(case: dict[str, Any]) -> list[tuple[str, str, list[int]]]:
         ("skip", "BatchNorm2d.running_mean", "init_value", [0, 1]),
         ("rank_0_only", "BatchNorm2d.running_mean", "init_value", [1]),
         ("zero", "BatchNorm2d.running_var", "zeros", [0, 1]),
-        ("cast", "BatchNorm2d.running_var", "dtype", [0, 1]),
+        ("cast", "BatchNorm2d.running_var", "rounded", [0, 1]),
         ("nonfinite", "BatchNorm2d.running_var", "nonfinite", [0, 1]),
         ("partial", "BatchNorm2d.running_var", "partial", [0, 1]),
         ("garbage", "BatchNorm2d.running_var", "garbage", [0, 1]),
@@ -42,6 +42,21 @@ def findings(case: dict[str, Any]) -> list[tuple[str, str, list[int]]]:
 def test_silently_wrong_tensor(told: dict[str, Any], way: str, site: str, kind: str, ranks: list[int]) -> None:
     case = told[way]["broken"]
     assert (case["verdict"], findings(case)) == ("corrupt", [(site, kind, ranks)])
+
+
+@pytest.mark.parametrize(
+    ("way", "what", "site"),
+    [
+        ("buffers_through_bf16", "buffer", "BatchNorm2d.running_mean"),
+        ("parameters_through_bf16", "parameter", "BatchNorm2d.weight"),
+    ],
+)
+def test_what_the_loader_sends_through_bf16_and_back(told: dict[str, Any], way: str, what: str, site: str) -> None:
+    found = told[way]["broken"]["findings"]
+    assert site in {finding["site"] for finding in found}
+    assert {(finding["what"], finding["kind"], *finding["ranks"]) for finding in found} == {(what, "rounded", 0, 1)}
+    assert {finding["detail"] for finding in found} == {"went through bfloat16"}
+    assert all(finding["elements"][0] == finding["elements"][1] for finding in found), "every element shows it"
 
 
 def test_swap_names_the_tensor_whose_value_is_held(told: dict[str, Any]) -> None:

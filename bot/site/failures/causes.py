@@ -54,6 +54,7 @@ _KINDS: Final = {
     Kind.META: "left without values",
     Kind.SHAPE: "of the wrong shape",
     Kind.DTYPE: "of the wrong dtype",
+    Kind.ROUNDED: "rounded to a narrower dtype",
     Kind.OTHER_TENSOR: "holding another tensor's values",
 }
 _RANKS: Final = {

@@ -23,7 +23,7 @@ from matrix.probe.checkpoint.fixture import (
     save,
     write_extra_files,
 )
-from matrix.probe.checkpoint.sentinels import sentinels
+from matrix.probe.checkpoint.sentinels import find_alike, sentinels
 from matrix.probe.exceptions import failure
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
@@ -96,8 +96,10 @@ def build_fixture(architecture: Architecture, root: Path) -> Fixture:
     watch = Stopwatch()
     try:
         initial = copy_state(model)
-        fill(model, sentinels(initial))
+        values = sentinels(initial)
+        fill(model, values)
         baseline, unsaved = _compare_plain_load(PlainLoad(model, initial, fixture_folder(root, architecture.id), watch))
     except Exception as error:
         return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
-    return Fixture(architecture.id, Verdict.PASS, unsaved, baseline, time.perf_counter() - started, watch.seconds)
+    seconds, alike = time.perf_counter() - started, find_alike(values, initial)
+    return Fixture(architecture.id, Verdict.PASS, unsaved, baseline, seconds, watch.seconds, alike)

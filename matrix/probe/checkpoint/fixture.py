@@ -13,7 +13,8 @@ from torch import Tensor
 from matrix.check_protocol import Flaw
 from matrix.checks import CHECKS
 from matrix.model import Check, Failure, Kind, What
-from matrix.probe.checkpoint.judge import Reference, judge
+from matrix.probe.checkpoint.floats import identical
+from matrix.probe.checkpoint.judge import Judged, Reference, judge
 from matrix.verdicts import Verdict
 
 Model = Any
@@ -30,7 +31,8 @@ class Fixture:
 
     `verdict` is `pass` when the plain load works, else `unsupported` or `baseline_broken` with `error`; with `pass`, an
     `error` says why nothing can be saved in one process. `baseline` names what the plain load already gets wrong: (tensor,
-    kind) pairs that ZeRO-3 is not blamed for.
+    kind) pairs that ZeRO-3 is not blamed for. `alike` names the tensors whose sentinels prove little, because their dtype
+    has too few values.
     """
 
     architecture: str
@@ -39,6 +41,7 @@ class Fixture:
     baseline: tuple[tuple[str, Kind], ...] = ()
     seconds: float = 0.0
     load_seconds: float = 0.0
+    alike: tuple[str, ...] = ()
 
     def foreseen(self, check: Check) -> Verdict:
         """Returns the verdict of `check` without ZeRO-3: `pass` where it has to be made."""
@@ -50,7 +53,13 @@ class Fixture:
         """Returns the fixture that `dataclasses.asdict` gave as `values`."""
         error = Failure(**values["error"]) if values["error"] else None
         baseline = tuple((name, Kind(kind)) for name, kind in values["baseline"])
-        return cls(**{**values, "verdict": Verdict(values["verdict"]), "error": error, "baseline": baseline})
+        read = {
+            "verdict": Verdict(values["verdict"]),
+            "error": error,
+            "baseline": baseline,
+            "alike": tuple(values["alike"]),
+        }
+        return cls(**{**values, **read})
 
 
 def fixture_folder(root: Path, architecture: str) -> Path:
@@ -160,7 +169,7 @@ def make_reference(model: Model, initial: dict[str, Tensor], checkpoint: Path) -
     nonpersistent = {n: b.detach().clone() for n, b in model.named_buffers(remove_duplicate=False) if n not in filled}
     saved = _saved(checkpoint)
     expected = {
-        name: saved[name] if name in saved and torch.equal(saved[name], value) else value
+        name: saved[name] if name in saved and identical(saved[name], value) else value
         for name, value in filled.items()
         if not _left_out(model, name, saved)
     }
@@ -176,5 +185,10 @@ def make_reference(model: Model, initial: dict[str, Tensor], checkpoint: Path) -
 
 def find_flaws(actual: Mapping[str, Tensor], reference: Reference, names: Iterable[str]) -> dict[str, list[Flaw]]:
     """Returns what is wrong with each of `names` among the whole tensors in `actual`, without those that are right."""
-    judged = {name: judge(name, actual.get(name), reference) for name in names}
-    return {name: found for name, found in judged.items() if found}
+    judged = judge_all(actual, reference, names)
+    return {name: list(found.flaws) for name, found in judged.items() if found.flaws}
+
+
+def judge_all(actual: Mapping[str, Tensor], reference: Reference, names: Iterable[str]) -> dict[str, Judged]:
+    """Returns what there is to say of each of `names` among the whole tensors in `actual`: flaws, or a note."""
+    return {name: judge(name, actual.get(name), reference) for name in names}

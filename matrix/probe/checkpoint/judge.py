@@ -1,7 +1,6 @@
 """Is this tensor what it should be, and if not, what is it instead? Pure functions over tensors."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -9,9 +8,13 @@ from torch import Tensor
 
 from matrix.check_protocol import Flaw
 from matrix.model import SHOWN_VALUES, Kind, Scalar
+from matrix.probe.checkpoint.floats import equal, find_rounding, identical, is_narrower, part
 
 RTOL = 2e-3
-"""Relative tolerance for non-persistent buffers: RoPE computed on a GPU is up to 2e-3 off (transformers #28685)."""
+"""Relative tolerance for the constructor's values, which are evidence of why a tensor is wrong, not whether it is.
+
+They were computed on the CPU. A GPU gives other last bits: RoPE is up to 2e-3 off (transformers #28685).
+"""
 ATOL = 1e-6
 
 
@@ -19,8 +22,9 @@ ATOL = 1e-6
 class Reference:
     """What every tensor of one architecture should hold, on CPU.
 
-    `expected` is the checkpoint's content, `initial` what the constructor gave, both keyed by tensor name;
-    `nonpersistent` what the configuration computes in float32 on CPU. `sites` names module class and buffer.
+    Each tensor has the dtype and the value that are right. `expected` is the checkpoint's content, `initial` what the
+    constructor gave, both keyed by tensor name; `nonpersistent` what the configuration computes on the CPU. `sites`
+    names module class and buffer.
     """
 
     expected: dict[str, Tensor]
@@ -28,6 +32,18 @@ class Reference:
     nonpersistent: dict[str, Tensor]
     parameters: frozenset[str]
     sites: dict[str, str] = field(default_factory=dict)
+
+    def find(self, name: str) -> Tensor:
+        """Returns what tensor `name` should hold; raises KeyError for a name that nothing is known of."""
+        return self.expected[name] if name in self.expected else self.nonpersistent[name]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is wrong with one tensor, and a `note` on what is merely different: the same value in another dtype."""
+
+    flaws: tuple[Flaw, ...] = ()
+    note: str = ""
 
 
 def scalar(value: complex) -> Scalar:
@@ -41,62 +57,84 @@ def _quote(values: Tensor) -> tuple[Scalar, ...]:
     return tuple(scalar(value) for value in values[:SHOWN_VALUES].tolist())
 
 
-def _same(actual: Tensor, expected: Tensor, *, exact: bool) -> Tensor:
-    """Compares elements: bit for bit when `exact` (a sentinel is never 0 or NaN), else within tolerance."""
-    if exact or not expected.dtype.is_floating_point:
-        return actual == expected
-    return torch.isclose(actual, expected, rtol=RTOL, atol=ATOL, equal_nan=True)
-
-
-def _holds_other(actual: Tensor, name: str, sentinels: Mapping[str, Tensor]) -> str | None:
+def _holds_other(name: str, actual: Tensor, reference: Reference) -> str | None:
     """Returns the name of the other tensor whose sentinel this is. One bool has too few values to tell."""
-    if actual.dtype is torch.bool:
+    expected = reference.find(name)
+    if expected.dtype is torch.bool:
         return None
-    same_shape = (other for other, value in sentinels.items() if other != name and value.shape == actual.shape)
-    return next((other for other in same_shape if torch.equal(sentinels[other].to(actual.dtype), actual)), None)
+    # What is held in fewer bits is compared in those: rounded sentinels still differ from each other.
+    rounded = actual.dtype.is_floating_point and is_narrower(actual.dtype, expected.dtype)
+    held = actual if rounded else actual.to(expected.dtype)
+    others = ((other, value) for other, value in reference.expected.items() if other != name)
+    alike = ((other, value) for other, value in others if value.shape == held.shape and value.dtype is not torch.bool)
+    return next((other for other, value in alike if identical(value.to(held.dtype), held)), None)
+
+
+def _holds_initial(name: str, actual: Tensor, reference: Reference) -> bool:
+    initial = reference.initial.get(name)
+    if initial is None:
+        return False
+    if not (actual.dtype.is_floating_point and initial.dtype.is_floating_point):
+        return bool(equal(actual, initial, exact=True).all())
+    near = torch.isclose(actual.double(), initial.to(actual.dtype).double(), rtol=RTOL, atol=ATOL, equal_nan=True)
+    return bool(near.all())
 
 
 def _kind(name: str, actual: Tensor, same: Tensor, reference: Reference) -> tuple[Kind, str]:
-    initial = reference.initial.get(name)
     # First, because it is the most specific: no other tensor's sentinel appears by chance.
-    if other := _holds_other(actual, name, reference.expected):
+    if other := _holds_other(name, actual, reference):
         return Kind.OTHER_TENSOR, f"holds the value of {other}"
-    if initial is not None and bool(_same(actual, initial.to(actual.dtype), exact=False).all()):
-        return Kind.INIT_VALUE, ""  # computed on a GPU, the constructor's value may differ in the last bits
+    if _holds_initial(name, actual, reference):
+        return Kind.INIT_VALUE, ""
     # After the constructor's value, which is all zeros for many buffers.
     if not actual.any():
         return Kind.ZEROS, ""
-    if actual.dtype.is_floating_point and not torch.isfinite(actual).all():
+    if actual.dtype.is_floating_point and not torch.isfinite(actual.double()).all():
         return Kind.NONFINITE, ""
     return (Kind.PARTIAL if same.any() else Kind.GARBAGE), ""
 
 
-def _value_flaw(name: str, actual: Tensor, expected: Tensor, reference: Reference) -> Flaw | None:
-    same = _same(actual, expected, exact=name in reference.expected)
+def _rounding(name: str, actual: Tensor, same: Tensor, reference: Reference) -> str:
+    """Returns how `actual` is the right value in a narrower dtype, or come back from one; nothing where it is not."""
+    expected = reference.find(name)
     if bool(same.all()):
-        return None
-    kind, detail = _kind(name, actual, same, reference)
+        return _dtypes(actual, expected) if is_narrower(actual.dtype, expected.dtype) else ""
+    narrower = find_rounding(actual, expected, exact=name in reference.expected)
+    if narrower is None:
+        return ""
+    through = "" if narrower in {actual.dtype, part(actual.dtype)} else f"went through {narrower}"
+    return ", ".join(filter(None, (_dtypes(actual, expected), through))).replace("torch.", "")
+
+
+def _dtypes(actual: Tensor, expected: Tensor) -> str:
+    return f"{expected.dtype} became {actual.dtype}".replace("torch.", "") if actual.dtype != expected.dtype else ""
+
+
+def _judge_values(name: str, actual: Tensor, reference: Reference) -> Judged:
+    """Judges a tensor of the right shape, on the CPU."""
+    expected = reference.find(name)
+    same = equal(actual, expected, exact=name in reference.expected)
+    dtypes, rounding = _dtypes(actual, expected), _rounding(name, actual, same, reference)
+    if bool(same.all()) and not rounding:
+        return Judged(note=f"{dtypes}, with equal values" if dtypes else "")
+    kind, detail = (Kind.ROUNDED, rounding) if rounding else _kind(name, actual, same, reference)
     wrong = ~same.flatten()
     counts = (int(wrong.sum()), wrong.numel())
-    return Flaw(kind, _quote(expected.flatten()[wrong]), _quote(actual.flatten()[wrong]), counts, detail)
+    value = Flaw(kind, _quote(expected.flatten()[wrong]), _quote(actual.flatten()[wrong]), counts, detail)
+    return Judged((Flaw(Kind.DTYPE, detail=dtypes), value) if dtypes and not rounding else (value,))
 
 
-def judge(name: str, actual: Tensor | None, reference: Reference) -> list[Flaw]:
-    """Returns at most a dtype and a value flaw of tensor `name`, which a rank holds as `actual` on any device.
+def judge(name: str, actual: Tensor | None, reference: Reference) -> Judged:
+    """Judges tensor `name`, which a rank holds as `actual` on any device.
 
-    Value and dtype are judged apart: a float32 buffer held in bfloat16 with the right value has one flaw, the dtype.
+    A right value in another dtype gets a note; where the dtype is narrower, it is the flaw `rounded`. Where the value is
+    wrong in another way, its dtype can be a second flaw.
     """
-    expected = reference.expected.get(name, reference.nonpersistent.get(name))
-    if expected is None:
-        raise KeyError(name)
+    expected = reference.find(name)
     if actual is None:
-        return [Flaw(Kind.ABSENT, _quote(expected.flatten()))]
+        return Judged((Flaw(Kind.ABSENT, _quote(expected.flatten())),))
     if actual.is_meta:
-        return [Flaw(Kind.META, _quote(expected.flatten()))]
+        return Judged((Flaw(Kind.META, _quote(expected.flatten())),))
     if actual.shape != expected.shape:
-        return [Flaw(Kind.SHAPE, detail=f"{list(expected.shape)} became {list(actual.shape)}")]
-    flaws = []
-    if actual.dtype != expected.dtype:
-        flaws.append(Flaw(Kind.DTYPE, detail=f"{expected.dtype} became {actual.dtype}".replace("torch.", "")))
-    value = _value_flaw(name, actual.detach().cpu().to(expected.dtype), expected, reference)
-    return flaws + ([value] if value else [])
+        return Judged((Flaw(Kind.SHAPE, detail=f"{list(expected.shape)} became {list(actual.shape)}"),))
+    return _judge_values(name, actual.detach().cpu(), reference)

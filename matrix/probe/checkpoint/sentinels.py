@@ -1,29 +1,53 @@
-"""Values that cannot be mistaken: derived from a tensor's name, exact in every common dtype, never 0, 1 or infinite.
+"""Values that cannot be mistaken: derived from a tensor's name, using every bit of its dtype, never 0, 1 or infinite.
 
-But for integers that may be indices: those are the constructor's own, in other places.
+A way through a narrower dtype changes each, and rounded to one they still differ from each other. But for
+integers that may be indices: those are the constructor's own, in other places.
 """
 
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cache
 from hashlib import sha256
 
 import torch
 from torch import Tensor
 
-_SIGNIFICANDS = 128  # bfloat16 keeps 8 significant bits: 1 + m/128 is exact there, and in fp16 and fp32 as well
+_SIGNIFICANDS = 128  # bfloat16 keeps 8 significant bits: 1 + m/128 is exact there
+_LOW_BITS = (10, 23, 52)
+"""The last places after the point that float16, float32 and float64 have."""
+_SPREAD = 2654435761  # Knuth's multiplier: neighbouring codes differ in all of their low bits
 _DISTANCES = 64
 """So many are tried before two tensors of the same indices may get the same sentinel."""
 _EXPONENTS = range(-5, 5)  # far from fp16's subnormals and overflow
 CODES = 2 * _SIGNIFICANDS * len(_EXPONENTS)
 
 
+@cache
 def _table() -> Tensor:
-    """Returns the `CODES` distinct float32 values that sentinels are made of: ±(1 + m/128)·2^e, without ±1."""
-    significands = 1 + torch.arange(_SIGNIFICANDS, dtype=torch.float32) / _SIGNIFICANDS
+    """Returns the `CODES` float64 values that sentinels are made of: ±(1 + m/128 + low bits)·2^e, without ±1.
+
+    Rounded to a dtype of `_LOW_BITS` or to bfloat16, each keeps its first bits and loses the others.
+    """
+    significands = 1 + torch.arange(_SIGNIFICANDS, dtype=torch.float64) / _SIGNIFICANDS
     magnitudes = torch.cat([significands * 2.0**exponent for exponent in _EXPONENTS])
     # 1 is what a constructor gives to norms and scales, so it would prove nothing.
     magnitudes[magnitudes == 1] = 2.0**_EXPONENTS.stop
-    return torch.stack([magnitudes, -magnitudes], dim=1).flatten()
+    heads = torch.stack([magnitudes, -magnitudes], dim=1).flatten()
+    return heads + torch.ldexp(_low_parts(), torch.frexp(heads).exponent - 1) * heads.sign()
+
+
+def _low_parts() -> Tensor:
+    """Returns what the codes add to a significand between 1 and 2: in each dtype's own bits something, never a half.
+
+    Less than half of the unit of the dtype before, so that rounding does not carry, and not zero, so that it changes it.
+    """
+    codes, before, result = torch.arange(CODES), 7, torch.zeros(CODES, dtype=torch.float64)
+    for last in _LOW_BITS:
+        values = 2 ** (last - before - 1) - 1
+        result += (1 + codes * _SPREAD % values).double() / 2.0**last
+        before = last
+    return result
 
 
 def _digest(name: str) -> int:
@@ -62,7 +86,7 @@ def sentinel(name: str, code: int, initial: Tensor, taken: AbstractSet[Hashable]
         values = _table()[index]
     else:
         moved = _moved(initial, code, taken)
-        values = 2 + index % (min(torch.iinfo(initial.dtype).max, CODES) - 2) if moved is None else moved
+        values = 2 + index % min(torch.iinfo(initial.dtype).max - 2, CODES) if moved is None else moved
     return values.to(initial.dtype).reshape(initial.shape)
 
 
@@ -98,3 +122,20 @@ def sentinels(initial: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _whole(tensor: Tensor) -> bool:
     return not (tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype is torch.bool)
+
+
+def find_alike(values: Mapping[str, Tensor], initial: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Returns the tensors whose sentinel proves little: another has the same, or it is the constructor's own value.
+
+    Their dtype has too few values: one bool, int8, float8.
+    """
+    same: dict[Hashable, list[str]] = defaultdict(list)
+    for name, value in values.items():
+        same[_bits(value)].append(name)
+    twice = {name for names in same.values() if len(names) > 1 for name in names}
+    unmoved = {name for name, value in values.items() if _bits(value) == _bits(initial[name])}
+    return tuple(sorted(name for name in twice | unmoved if values[name].numel()))
+
+
+def _bits(tensor: Tensor) -> Hashable:
+    return tensor.dtype, tensor.shape, tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes()

@@ -101,6 +101,10 @@ def shard(model: Model) -> None:
     next(norms(model)).weight.ds_tensor.data.fill_(123.0)
 
 
+def through_bf16(value: Any) -> Any:
+    return value.bfloat16().to(value.dtype) if value.is_floating_point() else value
+
+
 def throw(_model: Model) -> None:
     raise RuntimeError("sabotage")
 
@@ -132,6 +136,8 @@ WAYS: dict[str, Callable[[Model], object]] = {
     "die_on_1": on_rank_1(lambda _model: os.kill(os.getpid(), signal.SIGKILL)),
     "first_time_only": first_time_only,
     "skip_and_say_so": lambda _model: None,
+    "buffers_through_bf16": lambda _model: None,
+    "parameters_through_bf16": lambda _model: None,
     "do_not_partition": lambda _model: None,
     "lose_on_save": lambda _model: None,
 }
@@ -155,7 +161,7 @@ def break_from_pretrained() -> None:
 
 
 def break_loader() -> None:
-    """Let `skip_and_say_so` lose a buffer inside the loader itself, which then reports it as missing."""
+    """Let what happens inside the loader itself happen there: a buffer is lost, and then reported as missing, or rounded."""
     module: Any = sys.modules["transformers.modeling_utils"]
     stock = module._load_state_dict_into_zero3_model
 
@@ -163,6 +169,9 @@ def break_loader() -> None:
         if state["way"] == "skip_and_say_so":
             lost = [key for key in state_dict if key.endswith("running_var")][:1]
             state_dict = {key: value for key, value in state_dict.items() if key not in lost}
+        if state["way"].endswith("_through_bf16") and type(model).__name__ == BROKEN.class_name:
+            named = getattr(model, f"named_{state['way'].partition('_')[0]}")()
+            state_dict = state_dict | {key: through_bf16(state_dict[key]) for key, _ in named if key in state_dict}
         return stock(model, state_dict, *args)
 
     module._load_state_dict_into_zero3_model = broken
