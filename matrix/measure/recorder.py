@@ -70,6 +70,8 @@ class Recorder:
             case {"progress": _, "at": str(at), "done": int(done), "of": int(of)}:
                 if any(task.architecture == at for task in self.tasks):
                     self.progress.step(f"building {at} ({done} of {of})")
+            case {"remark": str(words)}:
+                self.progress.step(words)
             case {"target": Resolved() as resolved}:
                 self._identify(resolved)
             case {"refused": str(words)}:

@@ -1,8 +1,8 @@
 """`python -m matrix.probe JOB`: measures, in this interpreter, what the JSON file JOB asks for.
 
-Prints JSON lines on stdout: {"environment": {...}} first, then {"progress": ...} and {"case": {...}} as they come, and
-{"end": {...}} last, or {"failure": {...}} when a package cannot be imported. For a job with a target it prints
-{"target": {...}} before the cases, or {"refused": why} last. Everything upstream prints goes to stderr.
+Prints JSON lines on stdout: {"environment": {...}} first, then {"progress": ...}, {"remark": words} and {"case": {...}}
+as they come, and {"end": {...}} last, or {"failure": {...}} when a package cannot be imported. For a job with a target it
+prints {"target": {...}} before the cases, or {"refused": why} last. Everything upstream prints goes to stderr.
 """
 
 import json

@@ -48,6 +48,7 @@ class Message(TypedDict, total=False):
     environment: EnvironmentInfo
     target: Resolved
     refused: str
+    remark: str
     progress: object
     at: object
     done: object

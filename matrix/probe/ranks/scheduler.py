@@ -3,9 +3,10 @@
 import gc
 import os
 import shutil
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -57,7 +58,18 @@ def build_fixtures(job: Job, root: Path, emit: Emit) -> dict[str, Fixture]:
     for architecture, answer in map_in_processes(ended, build, job.world_size, job.timeout):
         broken = Fixture(architecture.id, Verdict.BASELINE_BROKEN, died)
         keep(architecture, Fixture.from_dict(answer) if answer else broken)
+    _tell_alike(fixtures, emit)
     return fixtures
+
+
+def _tell_alike(fixtures: Mapping[str, Fixture], emit: Emit) -> None:
+    """Counts, and names in the log, the tensors that could be swapped without anybody seeing it."""
+    alike = {architecture: fixture.alike for architecture, fixture in fixtures.items() if fixture.alike}
+    for architecture, names in sorted(alike.items()):
+        sys.stderr.write(f"{architecture}: their dtype has too few values to tell them apart: {', '.join(names)}\n")
+    if alike:
+        number = sum(map(len, alike.values()))
+        emit({"remark": f"cannot tell apart {number} tensors of {len(alike)} architectures, which the log names"})
 
 
 @dataclass
