@@ -28,6 +28,11 @@ def part(dtype: torch.dtype) -> torch.dtype:
     return _PARTS.get(dtype, dtype)
 
 
+def significant_bits(dtype: torch.dtype) -> int:
+    """Returns how many significant bits `dtype` has."""
+    return _size(dtype)[0]
+
+
 def _size(dtype: torch.dtype) -> tuple[int, float]:
     """Returns how many significant bits `dtype` has, and its greatest value."""
     if dtype is torch.bool:
@@ -62,20 +67,23 @@ def _spacing(values: Tensor, dtype: torch.dtype) -> Tensor:
     return about.eps * (magnitudes / (2 * torch.frexp(magnitudes).mantissa))  # the power of two below each is exact
 
 
-def _close(actual: Tensor, expected: Tensor, unit_of: torch.dtype | None) -> Tensor:
-    """Compares inexact values, element by element, within one unit in the last place of `unit_of`; bit for bit if None."""
+def _close(actual: Tensor, expected: Tensor, unit_of: torch.dtype, units: int = 0) -> Tensor:
+    """Compares inexact values, element by element, within so many units in the last place of `unit_of`."""
     if expected.is_complex():
         one, other = (torch.view_as_real(values.to(torch.complex128)) for values in (actual, expected))
-        return _close(one, other, unit_of).all(dim=-1)
+        return _close(one, other, unit_of, units).all(dim=-1)
     one, other = actual.double(), expected.double()
     same = (one == other) | (one.isnan() & other.isnan())
-    return same if unit_of is None else same | ((one - other).abs() <= _spacing(other, unit_of))
+    return same | ((one - other).abs() <= units * _spacing(other, unit_of)) if units else same
 
 
-def equal(actual: Tensor, expected: Tensor, *, exact: bool) -> Tensor:
-    """Compares values, element by element, whatever the dtypes: bit for bit, or within one unit of `expected`'s dtype."""
+def equal(actual: Tensor, expected: Tensor, units: int = 0) -> Tensor:
+    """Compares values, element by element, whatever the dtypes.
+
+    Floats may differ by so many `units` in the last place of the dtype of `expected`.
+    """
     if _comparable(actual, expected):
-        return _close(actual, expected, None if exact else part(expected.dtype))
+        return _close(actual, expected, part(expected.dtype), units)
     moved = actual.to(expected.dtype)
     return (moved == expected) & (moved.to(actual.dtype) == actual)  # 3.7 is not 3, though it becomes 3
 
@@ -96,7 +104,7 @@ def find_rounding(actual: Tensor, expected: Tensor, *, exact: bool) -> torch.dty
 
     Where `exact` is false, values that have to be rounded may be off by one unit in the last place of that dtype.
     """
-    if not _comparable(actual, expected) or _size(actual.dtype)[0] < _FEWEST_BITS:
+    if not _comparable(actual, expected) or significant_bits(actual.dtype) < _FEWEST_BITS:
         return None
     narrower = [dtype for dtype in (part(actual.dtype), *ROUNDED_TO) if is_narrower(dtype, expected.dtype)]
     tests = (_is_rounded,) if exact else (_is_rounded, _is_nearly_rounded)
@@ -106,12 +114,12 @@ def find_rounding(actual: Tensor, expected: Tensor, *, exact: bool) -> torch.dty
 def _is_rounded(actual: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
     rounded = round_to(expected, dtype).to(actual.dtype)
     # Zeros, which tiny values become, are no evidence of the values that were there.
-    return bool(rounded.any()) and bool(_close(actual, rounded, None).all())
+    return bool(rounded.any()) and bool(_close(actual, rounded, dtype).all())
 
 
 def _is_nearly_rounded(actual: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
     rounded = round_to(expected, dtype)
-    on_grid = bool(_close(round_to(actual, dtype), actual, None).all())
+    on_grid = bool(_close(round_to(actual, dtype), actual, dtype).all())
     # What `dtype` holds exactly stays as it is: 201 is not 200 rounded.
-    near = _close(actual, rounded, None) | (_close(actual, rounded, dtype) & ~_close(rounded, expected, None))
+    near = _close(actual, rounded, dtype) | (_close(actual, rounded, dtype, 1) & ~_close(rounded, expected, dtype))
     return on_grid and bool(rounded.any()) and bool(near.all())

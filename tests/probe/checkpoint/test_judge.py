@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from matrix.process.run import ROOT
+
 pytestmark = pytest.mark.measured
 
 JUDGEMENTS = Path(__file__).parents[2] / "support" / "measured" / "judgements.py"
@@ -106,6 +108,23 @@ def test_right_value_in_a_narrower_dtype_is_one_flaw(
 def test_wrong_value_is_told_apart_from_a_rounded_one(said: Said, name: str, held: str, kinds: list[str]) -> None:
     assert [flaw["kind"] for flaw in said[name, held]["flaws"]] == kinds
     assert not said[name, held]["note"]
+
+
+UNITS = """
+import torch
+from matrix.probe.checkpoint.floats import equal
+right = torch.tensor([0.1, 1.0, 1e-30, -3.0, 0.0])
+held = right
+for _ in range(18):
+    held = torch.nextafter(held, torch.tensor(9.0))
+print([bool(equal(held, right, units).all()) for units in (0, 1, 17, 18, 32)])
+"""
+
+
+def test_as_many_units_in_the_last_place_are_forgiven_as_asked(newest: Path) -> None:
+    """As many as the powers of a GPU and of a CPU differ by."""
+    done = subprocess.run([newest, "-c", UNITS], stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT)
+    assert json.loads(done.stdout.lower()) == [False, False, False, True, True]
 
 
 def test_what_is_rounded_is_quoted(said: Said) -> None:
