@@ -19,6 +19,7 @@ from matrix.probe.checkpoint.fixture import Fixture, describe_tensors, fixture_f
 from matrix.probe.checks.verdicts import confirm, foresee_cases, judge_task, remove_foreseen
 from matrix.probe.ranks.group import Group, StartError, reap_leaving
 from matrix.probe.ranks.ipc import Channel, Child, fork, map_in_processes, merge_channels
+from matrix.probe.ranks.processors import count_builders
 from matrix.probe.tiny import recipes
 from matrix.verdicts import Verdict
 
@@ -30,8 +31,8 @@ WORKERS = 3
 _described = cache(describe_tensors)
 
 
-def build_fixtures(job: Job, root: Path, emit: Emit) -> dict[str, Fixture]:
-    """Builds every fixture in as many processes as there are ranks; one that ends its builder twice is `baseline_broken`.
+def build_fixtures(job: Job, root: Path, emit: Emit, builders: int) -> dict[str, Fixture]:
+    """Builds every fixture in that many processes; one that ends its builder twice is `baseline_broken`.
 
     Once somebody else may have ended it.
     """
@@ -50,12 +51,12 @@ def build_fixtures(job: Job, root: Path, emit: Emit) -> dict[str, Fixture]:
         "BuilderDied", f"the plain load failed: its process ended early, or it took longer than {job.timeout:.0f} s"
     )
     ended = []
-    for architecture, answer in map_in_processes(job.architectures, build, job.world_size, job.timeout):
+    for architecture, answer in map_in_processes(job.architectures, build, builders, job.timeout):
         if answer:
             keep(architecture, Fixture.from_dict(answer))
         else:
             ended.append(architecture)
-    for architecture, answer in map_in_processes(ended, build, job.world_size, job.timeout):
+    for architecture, answer in map_in_processes(ended, build, builders, job.timeout):
         broken = Fixture(architecture.id, Verdict.BASELINE_BROKEN, died)
         keep(architecture, Fixture.from_dict(answer) if answer else broken)
     _tell_alike(fixtures, emit)
@@ -183,7 +184,8 @@ def run_job(job: Job, root: Path, emit: Emit) -> dict[str, float]:
     `load_seconds` is the time inside from_pretrained and save_pretrained on the longest path: the slowest worker's,
     after the slower builder's.
     """
-    fixtures = build_fixtures(job, root, emit)
+    builders = count_builders()
+    fixtures = build_fixtures(job, root, emit, builders)
     for task in job.tasks:
         _emit_cases(foresee_cases(task, fixtures[task.architecture]), emit)
     left = [remove_foreseen(task, fixtures[task.architecture]) for task in job.tasks]
@@ -191,6 +193,6 @@ def run_job(job: Job, root: Path, emit: Emit) -> dict[str, float]:
     workers = [fork(partial(_work, job, root, fixtures, share)) for share in shares if share]
     measured = _collect(workers, emit)
     # Builders share the fixtures evenly enough; the workers start when the last one is done.
-    building = sum(fixture.load_seconds for fixture in fixtures.values()) / job.world_size
+    building = sum(fixture.load_seconds for fixture in fixtures.values()) / min(builders, max(1, len(fixtures)))
     loading = max((one["load_seconds"] for one in measured), default=0.0)
     return {"load_seconds": building + loading, "rss_mb": max((one["rss_mb"] for one in measured), default=0.0)}
