@@ -29,10 +29,14 @@ Flaws = Mapping[str, Sequence[Flaw]]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found on one rank. `missing` are the tensors that the loader reported as missing."""
+    """What a check found on one rank.
+
+    `missing` are the tensors that the loader reported as missing. `notes` has what a user should know, by what it is about.
+    """
 
     flaws: Flaws = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class CheckSession(Protocol):
@@ -46,16 +50,8 @@ class CheckSession(Protocol):
         """The model, loaded from the checkpoint under ZeRO-3: one for all checks of a task."""
 
     @property
-    def model_class(self) -> Any:
-        """The class of the model."""
-
-    @property
     def missing(self) -> tuple[str, ...]:
         """The tensors that the loader reported as missing."""
-
-    @property
-    def expected(self) -> Mapping[str, Any]:
-        """The tensors of the checkpoint by name, on the CPU. Nobody writes into them."""
 
     @property
     def partitioned(self) -> bool:
@@ -64,10 +60,6 @@ class CheckSession(Protocol):
     @property
     def folder(self) -> Path:
         """Where the check may write: the same folder on every rank, maybe not there yet."""
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The DeepSpeed configuration."""
 
     def under_zero3(self) -> AbstractContextManager[None]:
         """Makes transformers load and save under ZeRO-3."""
@@ -78,20 +70,26 @@ class CheckSession(Protocol):
     def timed(self) -> AbstractContextManager[None]:
         """Counts the time as spent inside from_pretrained and save_pretrained."""
 
-    def fill(self, values: Mapping[str, Any]) -> None:
-        """Gives the model known values: whole buffers and this rank's shards."""
+    def restore(self) -> None:
+        """Gives the model the right values: whole buffers and this rank's shards, in the dtypes that it has them in."""
+
+    def initialize(self) -> AbstractContextManager[Any]:
+        """Makes a DeepSpeed engine of the model, and frees what it holds afterwards. Raises what upstream raises."""
 
     def save(self, folder: Path, **options: Any) -> None:
         """Saves the model into `folder` with `save_pretrained` and `options`. Raises what upstream raises."""
 
-    def destroy(self, engine: Any) -> None:
-        """Frees what a DeepSpeed engine holds."""
-
     def judge_shards(self) -> Flaws:
         """Returns what is wrong with the model under ZeRO-3, put together from the shards of all ranks."""
 
-    def judge(self, model: Any) -> Flaws:
-        """Returns what is wrong with `model`, which this process holds as a whole."""
+    def judge_state(self, state: Mapping[str, Any]) -> Flaws:
+        """Returns what is wrong with the tensors in `state`, a state dict, without those that it does not have."""
+
+    def judge_saved(self, folder: Path) -> Flaws:
+        """Returns what is wrong with a plain load of `folder`, in the dtype that the model was loaded in."""
+
+    def count_empty(self, folder: Path) -> tuple[int, int]:
+        """Returns how many tensors of the checkpoint in `folder` have no elements, and how many there are."""
 
 
 @dataclass(frozen=True)

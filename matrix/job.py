@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from matrix.model import Architecture, CaseKey, Check, Device, Loader, Source
+from matrix.model import Architecture, CaseKey, Check, Configuration, Device, Loader, Precision, Source
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,31 @@ class Task:
     architecture: str
     loader: Loader
     checks: tuple[Check, ...]
+    precision: Precision = Precision.FLOAT32
+    configuration: Configuration = Configuration.PLAIN
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Task":
         """Returns the task that `dataclasses.asdict` gave as `values`."""
         checks = tuple(Check(check) for check in values["checks"])
-        return cls(values["architecture"], Loader(values["loader"]), checks)
+        place = Precision(values["precision"]), Configuration(values["configuration"])
+        return cls(values["architecture"], Loader(values["loader"]), checks, *place)
 
     @property
     def keys(self) -> tuple[CaseKey, ...]:
         """The cases this task decides."""
-        return tuple(CaseKey(self.architecture, self.loader, check) for check in self.checks)
+        place = self.precision, self.configuration
+        return tuple(CaseKey(self.architecture, self.loader, check, *place) for check in self.checks)
+
+    @property
+    def fixture(self) -> tuple[str, Precision]:
+        """The architecture, and the dtype that it is loaded in: what a plain load is made of once."""
+        return self.architecture, self.requested
+
+    @property
+    def requested(self) -> Precision:
+        """The dtype that `from_pretrained` is asked for."""
+        return self.configuration.requested(self.precision)
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,8 @@ class Job:
     """Reruns of a failing case, of which some need fewer (`Case.believed`)."""
     target: Source | None = None
     """A user's model, which only the probe can identify; then there are no architectures and tasks."""
+    precisions: tuple[Precision, ...] = (Precision.FLOAT32,)
+    """What a `target` is measured in."""
 
     @classmethod
     def from_json(cls, text: str) -> "Job":
@@ -55,4 +71,5 @@ class Job:
         values["architectures"] = tuple(Architecture.from_dict(entry) for entry in values["architectures"])
         values["tasks"] = tuple(Task.from_dict(entry) for entry in values["tasks"])
         values["target"] = Source.from_dict(values["target"])
-        return cls(**{**values, "device": Device(values["device"])})
+        precisions = tuple(Precision(precision) for precision in values["precisions"])
+        return cls(**{**values, "device": Device(values["device"]), "precisions": precisions})

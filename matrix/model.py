@@ -66,6 +66,32 @@ class Loader(StrEnum):
     FIXED = "fixed"
 
 
+class Precision(StrEnum):
+    """The dtype that a model is trained in, and that `from_pretrained` is asked for."""
+
+    FLOAT32 = "float32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+    @property
+    def dtype(self) -> str:
+        """Its name in torch."""
+        return {Precision.BF16: "bfloat16", Precision.FP16: "float16"}.get(self, self.value)
+
+
+class Configuration(StrEnum):
+    """What the DeepSpeed config, or the call of `from_pretrained`, has besides what every case has."""
+
+    PLAIN = "plain"
+    """Nothing: trained in the dtype that was asked for."""
+    MIXED_DTYPES = "mixed_dtypes"
+    """`from_pretrained` is asked for float32, whatever the DeepSpeed config trains in."""
+
+    def requested(self, precision: Precision) -> Precision:
+        """Returns the dtype that `from_pretrained` is asked for where DeepSpeed trains in `precision`."""
+        return Precision.FLOAT32 if self is Configuration.MIXED_DTYPES else precision
+
+
 class Check(str):
     """What is done with the model: the name of a file of `matrix/checks`, whose description `matrix.checks` has.
 
@@ -200,6 +226,9 @@ class Finding:
     """The number of wrong elements, and of all."""
     detail: str = ""
     """What values cannot say: two shapes, two dtypes, or the tensor whose value this is."""
+    at_stage_0: bool | None = None
+    """Whether a plain load and `deepspeed.initialize` at stage 0 give it too, so that DeepSpeed does it at any stage; None where
+    that was not tried."""
 
 
 @dataclass(frozen=True)
@@ -225,15 +254,57 @@ class Tensors:
     """Buffers that are not in the checkpoint."""
 
 
+@dataclass(frozen=True)
+class Note:
+    """Something that a user should know about a case, and that fails nothing."""
+
+    about: str
+    """The name of a tensor, or a call."""
+    text: str
+    ranks: tuple[int, ...] = ()
+    """The ranks that saw it."""
+
+
+class Variant(NamedTuple):
+    """How a case of an architecture is measured."""
+
+    loader: Loader
+    check: Check
+    precision: Precision = Precision.FLOAT32
+    configuration: Configuration = Configuration.PLAIN
+
+    def __str__(self) -> str:
+        return f"{self.loader} {self.what}"
+
+    @property
+    def what(self) -> str:
+        """The check, and what it is done in."""
+        special = "" if self.configuration is Configuration.PLAIN else f" {self.configuration}"
+        return f"{self.check} {self.precision}{special}"
+
+    @property
+    def slug(self) -> str:
+        """Its name in addresses. float32 and plain are not in it: addresses are older than the other precisions."""
+        special = [part for part in (self.precision, self.configuration) if part not in ("float32", "plain")]
+        return "-".join([self.loader, self.check, *special])
+
+
 class CaseKey(NamedTuple):
     """The key of a case inside its cell."""
 
     architecture: str
     loader: Loader
     check: Check
+    precision: Precision = Precision.FLOAT32
+    configuration: Configuration = Configuration.PLAIN
 
     def __str__(self) -> str:
-        return f"{self.architecture} {self.loader} {self.check}"
+        return f"{self.architecture} {self.variant}"
+
+    @property
+    def variant(self) -> Variant:
+        """How it is measured."""
+        return Variant(*self[1:])
 
 
 DIED: Final = ("RankKilled", "RankDied", "Hang")
@@ -250,9 +321,13 @@ class Case:
     loader: Loader
     check: Check
     verdict: Verdict
+    precision: Precision = Precision.FLOAT32
+    """What DeepSpeed trains in."""
+    configuration: Configuration = Configuration.PLAIN
     tensors: Tensors = Tensors()
     findings: tuple[Finding, ...] = ()
     error: Failure | None = None
+    notes: tuple[Note, ...] = ()
     confirmed: tuple[int, int] = (1, 1)
     """(k, n): k of n runs gave this verdict."""
     seconds: float = 0.0
@@ -263,7 +338,17 @@ class Case:
     @cached_property
     def key(self) -> CaseKey:
         """The key that identifies this case inside its cell."""
-        return CaseKey(self.architecture, self.loader, self.check)
+        return CaseKey(self.architecture, self.loader, self.check, self.precision, self.configuration)
+
+    @property
+    def trained_dtype(self) -> str:
+        """The dtype that the DeepSpeed config trains in, as torch calls it."""
+        return self.precision.dtype
+
+    @property
+    def requested_dtype(self) -> str:
+        """The dtype that `from_pretrained` was asked for, as torch calls it."""
+        return self.configuration.requested(self.precision).dtype
 
     def believed(self, confirmations: int) -> bool:
         """Returns whether it is measured enough: it passes, was decided without ranks, or failed in enough reruns.

@@ -81,6 +81,24 @@ class Verdict(str, Enum):
             wrong=True,
         ),
     )
+    NARROWED = (
+        "narrowed",
+        VerdictRow(
+            letter="L",
+            word="narrowed",
+            meaning="returned normally, but tensors are rounded to a narrower dtype than a plain load gives them, without any error",
+            does="{load} values rounded to a narrower dtype silently",
+            fares=("are rounded to a narrower dtype", "is rounded to a narrower dtype"),
+            own="right values, but rounded to a narrower dtype than a plain load keeps",
+            style="red",
+            badge="red",
+            light=("#e0567a", "#1f0009"),
+            dark=("#c94a6c", "#fff"),
+            evidence=("findings",),
+            outcome="rounded",
+            wrong=True,
+        ),
+    )
     REPORTED = (
         "reported",
         VerdictRow(
@@ -212,10 +230,10 @@ class Verdict(str, Enum):
         VerdictRow(
             letter="-",
             word="unsupported",
-            meaning="this version has no such class",
-            does="have no such class",
+            meaning="this version has no such class, or this device cannot train in this precision",
+            does="have no such class or precision",
             fares=("are gone", "is gone"),
-            own="not in this transformers",
+            own="not possible here",
             style="dim",
             badge="lightgrey",
             light=("transparent", "var(--soft)"),

@@ -150,8 +150,12 @@ def _command(plan: ComparisonPlan, pins: Mapping[str, str], comparison: Comparis
         return None
     key = found[0].key
     variables = [f"{PACKAGES[package].variable}={shlex.quote(pin)}" for package, pin in packages.items()]
-    session = f"nox -s zero3_matrix -- --architecture '{key.architecture}' --loader {key.loader} --check {key.check}"
+    session = f"nox -s zero3_matrix -- --architecture '{key.architecture}' {_options(key)}"
     return Reproduction(Code(" ".join([*variables, session])), plan.head_sha if PROJECT in pins else "")
+
+
+def _options(key: CaseKey) -> str:
+    return f"--loader {key.loader} --check {key.check} --precision {key.precision}"
 
 
 def _reproducible(pins: Mapping[str, str], key: CaseKey) -> bool:

@@ -61,7 +61,7 @@ def _rank(one: ComparedCase, outcomes: Sequence[Outcome]) -> tuple[int, int]:
 def _row(comparison: Comparison, group: Sequence[ComparedCase], other: str) -> Row:
     first = group[0]
     signature = _signature(comparison, first)
-    checks = join_words([str(one.key.check) for one in group])
+    checks = join_words([one.key.variant.what for one in group])
     return Row(
         architecture=clip(first.key.architecture),
         checks=checks if first.key.loader is Loader.STOCK else f"{checks}, {first.key.loader} loader",

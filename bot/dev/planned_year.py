@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from bot.site.build import Sources, write_site_of_history
-from matrix.checks import LOADERS_AND_CHECKS
+from matrix.checks import DEFAULT
 from matrix.history.reader import pack
 from matrix.model import Case, Cell, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, Tensors, Timing, What
 from matrix.process.parallel import count_processors, spread
@@ -103,7 +103,7 @@ def _write_file(history: Path, cell: Cell, lines: list[str]) -> None:
 def _cell(year: Year, number: int, night: int) -> Cell:
     started = f"{FIRST + timedelta(days=night)}T02:{number % 60:02}:00Z"
     inputs = f"sha256:{night // CHANGE:064}"
-    return Cell(_environment(number), inputs, inputs, started, len(LOADERS_AND_CHECKS) * year.architectures)
+    return Cell(_environment(number), inputs, inputs, started, len(DEFAULT.variants) * year.architectures)
 
 
 def _environment(number: int) -> EnvironmentInfo:
@@ -126,11 +126,12 @@ def _environment(number: int) -> EnvironmentInfo:
 
 def _cases(year: Year, number: int) -> Iterator[Case]:
     for model in range(year.architectures):
-        for loader, check in LOADERS_AND_CHECKS:
-            case = Case(f"model_{model}:Model{model}ForCausalLM", loader, check, Verdict.PASS, Tensors(54, 167, 2))
+        for variant in DEFAULT.variants:
+            name = f"model_{model}:Model{model}ForCausalLM"
+            case = Case(name, *variant[:2], Verdict.PASS, *variant[2:], Tensors(54, 167, 2))
             if model % 5 == 1:
                 yield replace(case, verdict=Verdict.CRASH, error=ERROR, confirmed=(3, 3))
-            elif model % 4 == 0 and loader is Loader.STOCK and number % 16 >= 6:
+            elif model % 4 == 0 and variant.loader is Loader.STOCK and number % 16 >= 6:
                 findings = tuple(_finding(model, index) for index in range(25))
                 yield replace(case, verdict=Verdict.CORRUPT, findings=findings, confirmed=(3, 3))
             else:

@@ -18,7 +18,7 @@ from bot.nightly.package_index import PackageIndexError, fetch_releases
 from bot.nightly.plan import NightlyRequest, PastRuns
 from bot.settings import Settings
 from matrix.catalog.catalog import catalog_hash, load_catalog
-from matrix.checks import CHECKS
+from matrix.checks import NIGHTLY
 from matrix.environments.packages import CROSSED, PACKAGES, TIPS
 from matrix.errors import INFRASTRUCTURE, MatrixError
 from matrix.history.archive import has_cell, merge, store
@@ -28,7 +28,7 @@ from matrix.history.database import History, open_database
 from matrix.history.files import CellState, default_database
 from matrix.measure.fingerprint import compute_probe_hash
 from matrix.measure.tasks import plan_tasks
-from matrix.model import CaseKey, Loader
+from matrix.model import CaseKey
 from matrix.nightly.plan import NightlyPlan
 from matrix.process.temporary import temporary_folder
 from matrix.results.write import append
@@ -71,8 +71,8 @@ def fetch_news(github: GitHub) -> News:
 
 
 def list_cases() -> frozenset[CaseKey]:
-    """Returns the cases of every cell of a nightly run: the whole catalog, all loaders, all checks."""
-    tasks = plan_tasks(load_catalog(), tuple(Loader), tuple(CHECKS))
+    """Returns the cases of every cell of a nightly run: the whole catalog, measured in all ways."""
+    tasks = plan_tasks(load_catalog(), NIGHTLY)
     return frozenset(key for task in tasks for key in task.keys)
 
 

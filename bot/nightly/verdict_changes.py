@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from pydantic import ConfigDict
 
 from matrix.history.changes import VerdictHistory, Verdicts
-from matrix.model import CaseKey, Check, Loader
+from matrix.model import CaseKey, Check, Configuration, Loader, Precision
 from matrix.verdicts import Verdict
 
 
@@ -28,11 +28,18 @@ class CaseChange:
     before: Verdict
     after: Verdict
     since: date
+    precision: Precision = Precision.FLOAT32
+    configuration: Configuration = Configuration.PLAIN
+
+    @property
+    def key(self) -> CaseKey:
+        """The case in its cell."""
+        return CaseKey(self.architecture, self.loader, self.check, self.precision, self.configuration)
 
     @property
     def subject(self) -> tuple[str, str]:
         """The cell, and the case in it."""
-        return self.cell, f"{self.architecture} {self.loader} {self.check}"
+        return self.cell, str(self.key)
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def _last_change(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[CaseChang
     for night, verdict in measured[1:]:
         if is_worse(right, verdict):
             wrong_since = wrong_since or night
-            last = CaseChange(cell, key.architecture, key.loader, key.check, right, verdict, wrong_since)
+            last = CaseChange(cell, key.architecture, key.loader, key.check, right, verdict, wrong_since, *key[3:])
         elif wrong_since and verdict is not Verdict.PASS:
             if (
                 verdict.wrong_values and verdict not in _UNSURE
@@ -86,6 +93,6 @@ def _last_change(cell: str, key: CaseKey, verdicts: Verdicts) -> tuple[CaseChang
                 right, wrong_since, last = verdict, None, None
         elif not (verdict in _UNSURE and right.wrong_values):
             if last and wrong_since:
-                last = CaseChange(cell, key.architecture, key.loader, key.check, last.after, verdict, night)
+                last = CaseChange(cell, key.architecture, key.loader, key.check, last.after, verdict, night, *key[3:])
             right, wrong_since = verdict, None
     return (last, wrong_since is not None) if last else None

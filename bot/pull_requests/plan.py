@@ -20,7 +20,7 @@ from matrix.environments.choose import select_set
 from matrix.environments.packages import CROSSED, PACKAGES, PROJECT
 from matrix.environments.spec import Environment
 from matrix.errors import USAGE, MatrixError
-from matrix.model import Architecture, CaseKey, Check
+from matrix.model import Architecture, CaseKey, Check, Precision
 from matrix.text import join_lines
 
 NAMED: Final = 8
@@ -86,15 +86,7 @@ def describe_unplanned(affected: Affected, catalog: Sequence[Architecture]) -> t
 
 def list_expected_cases(plan: ComparisonPlan) -> dict[str, tuple[CaseKey, ...]]:
     """Returns the cases that each job has to decide, by the job's name."""
-    return {
-        job.name: tuple(
-            CaseKey(architecture, loader, check)
-            for architecture in job.architectures
-            for loader in job.loaders
-            for check in job.checks
-        )
-        for job in plan.jobs
-    }
+    return {job.name: job.keys for job in plan.jobs}
 
 
 def build_github_matrix(plan: ComparisonPlan) -> dict[str, Any]:
@@ -134,7 +126,9 @@ def _plan_jobs(
     newest = PlannedRevision(Role.NEWEST, {**_pins(environments[0]), **own})
     yield ComparisonJob("newest", (newest,), architectures, checks=checks)
     last_broken = PlannedRevision(Role.LAST_BROKEN, {**_pins(_last_broken(environments)), **own})
-    yield ComparisonJob("last-broken", (last_broken,), architectures, checks=(DETECTING,))
+    yield ComparisonJob(
+        "last-broken", (last_broken,), architectures, checks=(DETECTING,), precisions=(Precision.FLOAT32,)
+    )
 
 
 def _plan_revisions(

@@ -23,8 +23,8 @@ from bot.text import Code, clip
 from bot.verdict_words import describe_tensors
 from matrix.catalog.coverage import LEFT_OUT, compute_coverage
 from matrix.catalog.lock import Lock
-from matrix.checks import CHECKS
-from matrix.model import Case, Cell, Check, Loader, Run
+from matrix.checks import find_variants
+from matrix.model import Case, Cell, Loader, Run
 from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
@@ -53,7 +53,7 @@ def build_report(run: Run, families: Mapping[str, str] = MappingProxyType({}), l
         for case in cell.cases
     ]
     occurring = Counter(case.case.verdict for case in placed)
-    checks = tuple(check for check in CHECKS if any(case.case.check is check for case in placed))
+    checks = tuple(dict.fromkeys(variant.what for variant in find_variants(case.case.key for case in placed)))
     columns = tuple(_columns(run.cells, environments))
     rows = _rows(placed, anchors, columns, checks)
     return Report(
@@ -99,11 +99,11 @@ def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | No
 
 def _placed(cell: Cell, case: Case, environment: EnvironmentView, anchors: Mapping[str, str]) -> Placed:
     view = CaseView(
-        anchor=f"{anchors[case.architecture]}-{environment.anchor}-{case.loader}-{case.check}",
+        anchor=f"{anchors[case.architecture]}-{environment.anchor}-{case.key.variant.slug}",
         environment=environment,
         architecture=clip(case.architecture),
         loader=case.loader,
-        check=case.check,
+        check=case.key.variant.what,
         verdict=case.verdict,
         compared=describe_tensors(case.tensors),
         wrong=len({finding.tensor for finding in case.findings}),
@@ -125,7 +125,7 @@ def _columns(cells: Sequence[Cell], environments: Sequence[EnvironmentView]) -> 
 
 
 def _rows(
-    placed: Sequence[Placed], anchors: Mapping[str, str], columns: Sequence[Column], checks: Sequence[Check]
+    placed: Sequence[Placed], anchors: Mapping[str, str], columns: Sequence[Column], checks: Sequence[str]
 ) -> dict[str, ArchitectureView]:
     by_architecture: dict[str, list[Placed]] = defaultdict(list)
     for case in placed:
@@ -158,8 +158,8 @@ def _evidence(signatures: Signatures, limit: int) -> tuple[EvidenceView, ...]:
     return tuple(build_evidence(signature, cases, limit) for signature, cases in signatures.items())
 
 
-def _heat_cells(cases: Sequence[Placed], columns: Sequence[Column], checks: Sequence[Check]) -> tuple[HeatCell, ...]:
-    found = {(case.view.environment.anchor, case.case.loader, case.case.check): case.view for case in cases}
+def _heat_cells(cases: Sequence[Placed], columns: Sequence[Column], checks: Sequence[str]) -> tuple[HeatCell, ...]:
+    found = {(case.view.environment.anchor, case.case.loader, case.case.key.variant.what): case.view for case in cases}
     return tuple(
         _heat_cell(column, [found.get((column.environment.anchor, column.loader, check)) for check in checks])
         for column in columns

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bot.text import Code, Sentence, count
 from bot.verdict_words import is_failing
 from matrix.environments.packages import CROSSED, INSTALLED, PINNED
-from matrix.model import Check, EnvironmentInfo, Kind, Loader, Timing, What
+from matrix.model import EnvironmentInfo, Kind, Loader, Timing, What
 from matrix.verdicts import Verdict
 
 
@@ -122,7 +122,7 @@ class CaseView:
     environment: EnvironmentView
     architecture: Code
     loader: Loader
-    check: Check
+    check: str
     verdict: Verdict
     compared: str
     wrong: int
@@ -236,7 +236,7 @@ class Report:
     answer: str
     environments: tuple[EnvironmentView, ...]
     verdicts: tuple[Verdict, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[str, ...]
     columns: tuple[Column, ...]
     families: tuple[Family, ...]
     findings: tuple[Statement, ...]

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from bot.text import Code, clip
 from matrix.environments.packages import CROSSED, PACKAGES, TIPS, UNCROSSED, installed
-from matrix.model import Case, Cell, EnvironmentInfo
+from matrix.model import Case, Cell, Configuration, EnvironmentInfo
 
 DEFAULT_WORLD_SIZE = 2
 _SHA = "[0-9a-f]{40}"
@@ -28,8 +28,9 @@ def label_cells(cells: Sequence[Cell]) -> list[Code]:
 def format_command(info: EnvironmentInfo, case: Case) -> Code:
     """Formats the command line that reproduces one case; for a branch it names the commit that was measured."""
     size = "" if info.world_size == DEFAULT_WORLD_SIZE else f" --world-size {info.world_size}"
-    what = f"--architecture {_quoted(case.architecture)} --loader {case.loader} --check {case.check} --again{size}"
-    return Code(f"{_begin(info)} {what}")
+    mixed = "" if case.configuration is Configuration.PLAIN else f" --configuration {case.configuration}"
+    what = f"--loader {case.loader} --check {case.check} --precision {case.precision}{mixed}"
+    return Code(f"{_begin(info)} --architecture {_quoted(case.architecture)} {what} --again{size}")
 
 
 @lru_cache(1024)  # most environments have it

@@ -96,14 +96,14 @@ class _Group:
         """What groups in different environments share when they are the same failure."""
         case = self.quoted.case
         cause = _way(self.finding) if self.finding else case.error.type if case.error else ""
-        return case.verdict, case.check, cause, frozenset(placed.case.architecture for placed in self.cases)
+        return case.verdict, case.key.variant.what, cause, frozenset(placed.case.architecture for placed in self.cases)
 
 
 def _groups(cases: Iterable[Placed]) -> Iterator[_Group]:
     totals: Counter[Hashable] = Counter()
     groups: dict[tuple[Hashable, ...], list[Placed]] = defaultdict(list)
     for placed in cases:
-        case, place = placed.case, (placed.view.environment.anchor, placed.case.loader, placed.case.check)
+        case, place = placed.case, (placed.view.environment.anchor, placed.case.key.variant)
         totals[place] += case.verdict.row.measured
         if case.verdict.wrong_values:
             cause = () if case.findings or case.error is None else _cause(case.error)

@@ -17,7 +17,7 @@ from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, PlannedRevision
 from matrix.environments.packages import PINNED, RECORDED, REQUIRED
 from matrix.environments.pins import label_pin, parse_id
-from matrix.model import CaseKey, Cell, EnvironmentInfo
+from matrix.model import Cell, EnvironmentInfo
 
 LARGEST_WORLD: Final = 64
 _RERUNS: Final = {Role.BASE_RERUN: Role.BASE, Role.HEAD_RERUN: Role.HEAD}
@@ -36,7 +36,7 @@ def match_plan(cell: Cell, job: ComparisonJob, file: Member) -> Cell:
     differences = _find_differences(cell.environment, revision, file.stem)
     if words := find_odd_frame(cell, revision.pins) or next(differences, ""):
         raise HostileError(words)
-    keys = {CaseKey(a, loader, check) for a in job.architectures for loader in job.loaders for check in job.checks}
+    keys = {*job.keys}
     for case in cell.cases:
         if case.key not in keys:
             raise HostileError("has a case that was not planned: ", clip(str(case.key)))

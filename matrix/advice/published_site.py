@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
 from matrix.advice.safety import Tried
-from matrix.checks import LOADERS_AND_CHECKS
+from matrix.checks import VARIANTS
 from matrix.download import DownloadError, fetch
 from matrix.environments.packages import UNCROSSED
 
@@ -37,8 +37,8 @@ class PublishedSite:
 
     def _tried(self, one: AdviceEnvironment, name: str) -> Tried:
         cases = self._file.verdicts[name].get(one.id, {})
-        known = ((kind, cases.get("-".join(kind))) for kind in LOADERS_AND_CHECKS)
-        verdicts = {kind: verdict for kind, verdict in known if verdict}
+        known = ((variant, cases.get(variant.slug)) for variant in VARIANTS)
+        verdicts = {variant: verdict for variant, verdict in known if verdict}
         return Tried(
             one.id,
             one.transformers,

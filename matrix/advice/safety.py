@@ -10,10 +10,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-from matrix.checks import LOADERS_AND_CHECKS, NEEDED_FOR_SAFE, case_keys
+from matrix.checks import NEEDED_FOR_SAFE
 from matrix.errors import INFRASTRUCTURE
 from matrix.history.snapshot import Pair, Reading, is_too_old
-from matrix.model import Check, Device, Loader
+from matrix.model import Check, Configuration, Device, Loader, Precision, Variant
 from matrix.verdicts import Verdict
 
 RACE: Final = 5
@@ -46,7 +46,7 @@ class Tried:
     deepspeed: str
     device: Device
     night: date
-    verdicts: Mapping[tuple[Loader, Check], Verdict]
+    verdicts: Mapping[Variant, Verdict]
     stale: bool = False
     flaky: int = 0
 
@@ -65,14 +65,25 @@ class Tried:
         """Whether a pass may be luck: the other loader is flaky here, or so many models are that loading itself must be."""
         return self.flaky >= RACE or Verdict.FLAKY in self.verdicts.values()
 
-    def measured(self, loader: Loader) -> Mapping[Check, Verdict]:
-        """Returns the verdict of each check that was measured with `loader`."""
-        return {check: verdict for (used, check), verdict in self.verdicts.items() if used is loader}
+    def measured(self, loader: Loader) -> Mapping[Variant, Verdict]:
+        """Returns the verdict of each case that was measured with `loader`, and that its device can do."""
+        found = {variant: verdict for variant, verdict in self.verdicts.items() if variant.loader is loader}
+        impossible = (variant for variant, verdict in found.items() if verdict is Verdict.UNSUPPORTED)
+        beside = {variant for variant in impossible if variant.precision is not Precision.FLOAT32}
+        return {variant: verdict for variant, verdict in found.items() if variant not in beside}
+
+    def precisions(self, loader: Loader) -> tuple[Precision, ...]:
+        """Returns the precisions in which every check that safe needs was measured with `loader`."""
+        checks: dict[Precision, set[Check]] = defaultdict(set)
+        for variant in self.measured(loader):
+            if variant.configuration is Configuration.PLAIN:
+                checks[variant.precision].add(variant.check)
+        return tuple(precision for precision in Precision if checks[precision] >= NEEDED_FOR_SAFE)
 
     def passed(self, loader: Loader) -> bool:
-        """Returns whether every check that safe needs was measured with `loader`, and all that were measured passed."""
-        found = self.measured(loader)
-        return found.keys() >= NEEDED_FOR_SAFE and all(verdict is Verdict.PASS for verdict in found.values())
+        """Returns whether every check that safe needs was measured in a precision, and all that were measured passed."""
+        right = all(verdict is Verdict.PASS for verdict in self.measured(loader).values())
+        return bool(self.precisions(loader)) and right
 
     def answer(self, loader: Loader) -> Answer:
         """Returns safe when the checks passed with `loader`, lately and reproducibly; unsafe when one did not pass, however old."""
@@ -89,14 +100,14 @@ def find_tried(readings: Iterable[Reading], architecture: str) -> tuple[Tried, .
 
 def _tried(reading: Reading, architecture: str) -> Tried:
     info = reading.cell.environment
-    found = zip(LOADERS_AND_CHECKS, map(reading.cases.get, case_keys(architecture)), strict=True)
+    keys = (key for key in reading.cases if key.architecture == architecture)
     return Tried(
         info.id,
         info.transformers,
         info.deepspeed,
         info.device,
         reading.night,
-        verdicts={kind: dated.case.verdict for kind, dated in found if dated},
+        verdicts={key.variant: reading.cases[key].case.verdict for key in keys},
         stale=bool(reading.stale),
         flaky=reading.flaky,
     )

@@ -9,7 +9,6 @@ from typing import Any, Final
 from matrix.advice.advice import Advice, Age, Ask
 from matrix.advice.fixed_loader import FIXED_LOADER
 from matrix.advice.safety import Answer, Tried, answer_pairs
-from matrix.checks import CHECKS
 from matrix.history.snapshot import TRUSTED, is_too_old
 from matrix.model import Loader
 from matrix.text import make_printable
@@ -36,7 +35,7 @@ def advice_values(advice: Advice) -> dict[str, Any]:
 
 
 def _values(tried: Tried) -> dict[str, Any]:
-    verdicts = {f"{loader}-{check}": verdict for (loader, check), verdict in tried.verdicts.items()}
+    verdicts = {variant.slug: verdict for variant, verdict in tried.verdicts.items()}
     return {**vars(tried), "night": tried.night.isoformat(), "verdicts": verdicts}
 
 
@@ -106,9 +105,8 @@ def _format_measurement(tried: Tried, loader: Loader) -> str:
         return f"unknown: it could not be measured (last tried {tried.night})"
     answer = tried.answer(loader)
     word = {Answer.SAFE: "safe", Answer.UNSAFE: "not safe", Answer.UNKNOWN: "unknown"}[answer]
-    verdicts = ((check, tried.verdicts.get((loader, check))) for check in CHECKS)
     words = ", ".join(
-        f"{check} {verdict.replace('_', ' ') if verdict else 'not tested'}" for check, verdict in verdicts
+        f"{variant.what} {verdict.replace('_', ' ')}" for variant, verdict in tried.measured(loader).items()
     )
     doubts = ", stale" * tried.stale + ", but reruns disagree" * (tried.racy and answer is Answer.UNKNOWN)
     return f"{word}: {words} (measured {tried.night}{doubts})"

@@ -17,7 +17,7 @@ from matrix.benchmark.goals import (
     sample_passed,
     sum_set,
 )
-from matrix.checks import CHECKS
+from matrix.checks import CHECKS, Axes
 from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError, ProbeDiedError
 from matrix.job import Job
@@ -25,9 +25,10 @@ from matrix.measure.cell import measure
 from matrix.measure.probe_process import last_line, run_job
 from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan_tasks
-from matrix.model import Architecture, Check, Device, Loader
+from matrix.model import Architecture, Device, Loader, Precision
 
 FIRST: Final = next(iter(CHECKS))
+SMALLEST: Final = Axes((Loader.STOCK,), (FIRST,), (Precision.FLOAT32,))
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,17 @@ class Bench:
             raise ProbeDiedError(name, log, last_line(log))
         return parse_launch(name, wall, messages)
 
-    def _job(self, architectures: Sequence[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]) -> Job:
-        return Job(tuple(architectures), plan_tasks(architectures, loaders, checks), self.device, self.world_size)
+    def _job(self, architectures: Sequence[Architecture], axes: Axes) -> Job:
+        return Job(tuple(architectures), plan_tasks(architectures, axes), self.device, self.world_size)
 
-    def cell(self, name: str, loaders: Sequence[Loader], checks: Sequence[Check]) -> Launch:
+    def cell(self, name: str, axes: Axes) -> Launch:
         """Measures the whole catalog in one warm process."""
-        return self.launch(name, self._job(self.architectures, loaders, checks))
+        return self.launch(name, self._job(self.architectures, axes))
 
     def single(self, architecture: str) -> Launch:
         """Does what `cell` does with one architecture, the stock loader and the first check."""
         one = [entry for entry in self.architectures if entry.id == architecture]
-        job = self._job(one, [Loader.STOCK], [FIRST])
+        job = self._job(one, SMALLEST)
         return self.launch(f"launch of {architecture}", job)
 
 
@@ -74,17 +75,17 @@ def measure_goals(bench: Bench, sample: int) -> tuple[list[Launch], list[Goal]]:
 
     Raises EnvironmentFailedError when none passes the check that the launches have to do.
     """
-    load = bench.cell(f"cell, stock, {FIRST}", [Loader.STOCK], [FIRST])
+    load = bench.cell(f"cell, stock, {FIRST}", SMALLEST)
     if not load.passed:
         raise EnvironmentFailedError(str(bench.interpreter), "no architecture passes, so there is nothing to compare")
     singles = [bench.single(architecture) for architecture in sample_passed(load.passed, sample)]
-    full = bench.cell(f"cell, both loaders, {' and '.join(CHECKS)}", list(Loader), list(CHECKS))
+    full = bench.cell(f"cell, both loaders, {' and '.join(CHECKS)}", Axes(precisions=SMALLEST.precisions))
     return [load, *singles, full], compute_goals(load, full, singles)
 
 
 def measure_set(environments: Sequence[Environment], bench: Bench) -> Goal:
     """Installs the environments from the package caches and measures each, as the default command does."""
-    tasks = plan_tasks(bench.architectures, list(Loader), list(CHECKS))
+    tasks = plan_tasks(bench.architectures)
     started = time.perf_counter()
     with TemporaryDirectory(prefix="set-", dir=bench.out) as name:
         folder = Path(name)

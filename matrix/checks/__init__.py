@@ -6,14 +6,15 @@ probe read it.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from graphlib import TopologicalSorter
 from pkgutil import iter_modules
 from typing import Final
 
 from matrix.check_protocol import CheckDescription
-from matrix.model import CaseKey, Check, Loader
+from matrix.model import CaseKey, Check, Configuration, Loader, Precision, Variant
 
 
 def _read_folder() -> Mapping[Check, CheckDescription]:
@@ -33,11 +34,54 @@ CHECKS: Final = _read_folder()
 NEEDED_FOR_SAFE: Final = frozenset(check for check, description in CHECKS.items() if description.needed_for_safe)
 """The checks without which no versions are called safe."""
 
-LOADERS_AND_CHECKS: Final = tuple((loader, check) for loader in Loader for check in CHECKS)
-"""The cases of an architecture in an environment, in the order in which they are shown."""
+
+@dataclass(frozen=True)
+class Axes:
+    """How an architecture is measured: every loader, check, precision and configuration with every other."""
+
+    loaders: tuple[Loader, ...] = tuple(Loader)
+    checks: tuple[Check, ...] = tuple(CHECKS)
+    precisions: tuple[Precision, ...] = (Precision.FLOAT32, Precision.BF16)
+    configurations: tuple[Configuration, ...] = (Configuration.PLAIN,)
+
+    @property
+    def trainings(self) -> tuple[tuple[Precision, Configuration], ...]:
+        """The precisions, each with its configurations. float32 has nothing to mix."""
+        every = ((precision, one) for one in self.configurations for precision in self.precisions)
+        mixed = (Precision.FLOAT32, Configuration.MIXED_DTYPES)
+        return tuple(training for training in every if training != mixed)
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """All ways to measure one architecture, in the order in which they are shown."""
+        ways = (
+            (*training, loader, check)
+            for training in self.trainings
+            for loader in self.loaders
+            for check in self.checks
+        )
+        return tuple(
+            Variant(loader, check, precision, configuration) for precision, configuration, loader, check in ways
+        )
+
+
+DEFAULT: Final = Axes()
+"""What is measured where nothing else is asked for."""
+
+NIGHTLY: Final = Axes(precisions=tuple(Precision), configurations=tuple(Configuration))
+"""What a nightly run measures."""
+
+VARIANTS: Final = NIGHTLY.variants
+"""All ways to measure an architecture, in the order in which they are shown."""
+
+
+def find_variants(keys: Iterable[CaseKey]) -> tuple[Variant, ...]:
+    """Returns how any of these cases is measured, in the order in which it is shown."""
+    found = {key.variant for key in keys}
+    return tuple(variant for variant in VARIANTS if variant in found)
 
 
 @lru_cache(10_000)  # few architectures, asked for in each environment
-def case_keys(architecture: str) -> tuple[CaseKey, ...]:
-    """Returns the keys of all cases of an architecture in one environment."""
-    return tuple(CaseKey(architecture, loader, check) for loader, check in LOADERS_AND_CHECKS)
+def case_keys(architecture: str, variants: tuple[Variant, ...] = VARIANTS) -> tuple[CaseKey, ...]:
+    """Returns the keys of the cases of an architecture in one environment, one for each variant."""
+    return tuple(CaseKey(architecture, *variant) for variant in variants)

@@ -1,48 +1,76 @@
 """Saves a model under ZeRO-3 the way users do after training, loads that in one process and looks at every tensor."""
 
-from matrix.check_protocol import CheckDescription, CheckResult, CheckSession, CheckWords, Flaws
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from matrix.check_protocol import CheckDescription, CheckResult, CheckSession, CheckWords, Flaw, Flaws
+
+PLAIN = "model.save_pretrained(folder)"
 
 
 def run(session: CheckSession) -> CheckResult:
     """Returns what is wrong with the model that was saved; nothing where ZeRO-3 did not shard it."""
     if not session.partitioned:
         return CheckResult()
-    _save(session)
-    return CheckResult(_judge_saved(session))
-
-
-def _save(session: CheckSession) -> None:
-    """Makes an engine, gathers the 16-bit state on rank 0, and calls `save_pretrained` there."""
-    import deepspeed
-    import torch
-
-    # Whatever the load lost must not count against saving: the model gets its right values first.
-    session.fill(session.expected)
-    trainable = [parameter for parameter in session.model.parameters() if parameter.requires_grad]
-    # AdamW refuses an empty list, which a model with only frozen parameters would give.
-    optimizer = torch.optim.AdamW(trainable) if trainable else None
+    # Whatever the load lost must not count against saving.
+    session.restore()
     with session.under_zero3():
-        engine, *_ = deepspeed.initialize(model=session.model, optimizer=optimizer, config=session.config)
-        try:
-            with session.poisoned():
-                # On all ranks: it gathers the parameters, though only rank 0 gets them.
-                state = engine._zero3_consolidated_16bit_state_dict()
-            if torch.distributed.get_rank() == 0:
-                with session.poisoned(), session.timed():
-                    session.save(session.folder, state_dict=state)
-        finally:
-            session.destroy(engine)
+        # Before there is an engine, which keeps small parameters whole: a tiny model has no others.
+        notes = {PLAIN: _save_plainly(session)}
+        with session.initialize() as engine:
+            stages = {
+                "deepspeed.initialize": session.judge_shards(),
+                "gathering the state dict": _save(session, engine),
+            }
+    stages[""] = session.judge_saved(session.folder) if _is_first() else {}
+    return CheckResult(_join(stages), notes=notes)
 
 
-def _judge_saved(session: CheckSession) -> Flaws:
-    """Returns what is wrong after a plain load of what rank 0 saved. Only rank 0 looks."""
+def _is_first() -> bool:
     import torch
 
-    if torch.distributed.get_rank() != 0:
+    return bool(torch.distributed.get_rank() == 0)
+
+
+def _save(session: CheckSession, engine: Any) -> Flaws:
+    """Gathers the 16-bit state on rank 0 and calls `save_pretrained` there. Returns what is wrong with the state."""
+    with session.poisoned():
+        # On all ranks: it gathers the parameters, though only rank 0 gets them.
+        state = engine._zero3_consolidated_16bit_state_dict()
+    if not _is_first():
         return {}
     with session.poisoned(), session.timed():
-        model = session.model_class.from_pretrained(session.folder)
-    return session.judge(model)
+        session.save(session.folder, state_dict=state)
+    return session.judge_state(state)
+
+
+def _save_plainly(session: CheckSession) -> str:
+    """Calls `save_pretrained` without a state dict, as one would without ZeRO-3, and returns what that writes."""
+    import torch
+
+    # Each rank has a folder: whether only one may call it is what nobody who does this knows.
+    folder = session.folder.with_name(f"{session.folder.name}.plain.{torch.distributed.get_rank()}")
+    try:
+        session.save(folder)
+    except Exception as error:
+        return f"raises {type(error).__name__}"
+    empty, written = session.count_empty(folder)
+    return f"writes {empty} of {written} tensors empty, without an error" if empty else ""
+
+
+def _join(stages: Mapping[str, Flaws]) -> Flaws:
+    """Returns the flaws of all stages. One that shows at several stages is that of the first."""
+    found: dict[tuple[str, str], Flaw] = {}
+    for stage, flaws in stages.items():
+        for name, those in flaws.items():
+            for flaw in those:
+                words = ", ".join(filter(None, [flaw.detail, stage and f"seen after {stage}"]))
+                found.setdefault((name, flaw.kind), replace(flaw, detail=words))
+    joined: dict[str, list[Flaw]] = {}
+    for (name, _), flaw in found.items():
+        joined.setdefault(name, []).append(flaw)
+    return joined
 
 
 CHECK = CheckDescription(

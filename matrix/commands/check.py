@@ -12,12 +12,10 @@ from matrix import clock
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.lock import ScannedVersion
 from matrix.catalog.lockfile import read_lock
-from matrix.checks import CHECKS
 from matrix.command_line.options import DEVICES, require_choice
 from matrix.command_line.output import say
 from matrix.measure.request import Request
 from matrix.measure.tasks import plan_tasks
-from matrix.model import Loader
 from matrix.own_model import measure as own
 from matrix.own_model import target as targets
 from matrix.own_model.diagnosis import add_reasons, diagnose, uses_own_code
@@ -59,7 +57,7 @@ def check_model(
     with own.open_folder(out) as folder:
         request = Request(
             out=folder,
-            tasks=plan_tasks(entries, [*Loader], [*CHECKS]),
+            tasks=plan_tasks(entries),
             interpreter=python or Path(sys.executable),
             device=device,
             world_size=world_size,

@@ -13,7 +13,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.catalog.coverage import select_covering
 from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
-from matrix.checks import CHECKS
+from matrix.checks import CHECKS, DEFAULT, Axes
 from matrix.command_line.options import DEVICES, Architectures, require_choice
 from matrix.command_line.output import say
 from matrix.environments.choose import find_environment, load_environments, read_named_environment
@@ -22,7 +22,7 @@ from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
 from matrix.measure.request import Request
 from matrix.measure.tasks import parse_choices, plan_tasks
-from matrix.model import Architecture, Cell, Device, Loader
+from matrix.model import Architecture, Cell, Configuration, Device, Loader, Precision
 from matrix.progress import show_progress
 
 PARTS = ("auto", "full", "sites")
@@ -67,6 +67,15 @@ def measure_cell(
     ] = "auto",
     loader: Annotated[str, typer.Option(help="stock, fixed, or both with a comma between them.")] = "stock,fixed",
     check: Annotated[str, typer.Option(help=f"{', '.join(CHECKS)}, or several with commas.")] = ",".join(CHECKS),
+    precision: Annotated[str, typer.Option(help=f"{', '.join(Precision)}, or several with commas.")] = ",".join(
+        DEFAULT.precisions
+    ),
+    configuration: Annotated[
+        str,
+        typer.Option(
+            help="plain, mixed_dtypes (from_pretrained is asked for float32), or both with a comma between them."
+        ),
+    ] = "plain",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     world_size: Annotated[int, typer.Option(help="Number of ranks.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a case counts as hung.")] = 120.0,
@@ -86,14 +95,19 @@ def measure_cell(
     if python and environment:
         why = "one measures what is installed, the other installs what it measures"
         raise ConflictingOptionsError("--python", "--environment", why)
-    loaders, checks = parse_choices("loader", Loader, loader), parse_choices("check", CHECKS, check)
+    axes = Axes(
+        parse_choices("loader", Loader, loader),
+        parse_choices("check", CHECKS, check),
+        parse_choices("precision", Precision, precision),
+        parse_choices("configuration", Configuration, configuration),
+    )
     known = load_environments()
     named = read_named_environment(os.environ, known)
     found = find_environment(environment, (*known, *filter(None, [named]))) if environment else None
     architectures = choose_architectures(architecture or [], catalog, resolve_device(device, world_size))
     request = Request(
         out=out,
-        tasks=plan_tasks(architectures, loaders, checks),
+        tasks=plan_tasks(architectures, axes),
         environment=found,
         interpreter=None if environment else (python or Path(sys.executable)),
         venv=venv,

@@ -80,7 +80,7 @@ class _JobRun:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        return plan_tasks(self.options.architectures, self.job.loaders, self.job.checks)
+        return plan_tasks(self.options.architectures, self.job.axes)
 
     def revision(self, role: Role) -> PlannedRevision | None:
         return next((revision for revision in self.job.revisions if revision.role is role), None)

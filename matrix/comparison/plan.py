@@ -8,11 +8,11 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from matrix.checks import CHECKS
+from matrix.checks import DEFAULT, Axes, case_keys
 from matrix.comparison.compare import Role
 from matrix.environments.packages import PACKAGES
 from matrix.environments.pins import ADDRESS, is_version
-from matrix.model import ARCHITECTURE_ID, Check, Loader
+from matrix.model import ARCHITECTURE_ID, CaseKey, Check, Loader, Precision
 from matrix.plans import PlanFormat
 
 
@@ -39,7 +39,18 @@ class ComparisonJob:
     revisions: Annotated[tuple[PlannedRevision, ...], Field(alias="sides")]
     architectures: tuple[str, ...]
     loaders: tuple[Loader, ...] = (Loader.STOCK,)
-    checks: tuple[Check, ...] = tuple(CHECKS)
+    checks: tuple[Check, ...] = DEFAULT.checks
+    precisions: tuple[Precision, ...] = DEFAULT.precisions
+
+    @property
+    def axes(self) -> Axes:
+        """How each architecture is measured."""
+        return Axes(self.loaders, self.checks, self.precisions)
+
+    @property
+    def keys(self) -> tuple[CaseKey, ...]:
+        """The cases that each revision has to decide."""
+        return tuple(key for architecture in self.architectures for key in case_keys(architecture, self.axes.variants))
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ def _find_job_problems(job: ComparisonJob) -> Iterator[str]:
         yield "it must have revisions, no role twice, and no rerun"
     if not ({Role.BASE, Role.HEAD} <= roles or (len(roles) == 1 and roles <= {Role.NEWEST, Role.LAST_BROKEN})):
         yield "it must have base and head, or a single reference"
-    if not (job.architectures and job.loaders and job.checks):
+    if not job.keys:
         yield "it measures nothing"
     if unknown := [name for name in job.architectures if not ARCHITECTURE_ID.fullmatch(name)]:
         yield f"{unknown[0]!r} is not an architecture"

@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from matrix.history.database import History, case_key
+from matrix.history.database import KEY_COLUMNS, History, case_key
 from matrix.model import CaseKey
 from matrix.verdicts import Verdict
 
@@ -34,11 +34,11 @@ SELECT "key", coverage.id FROM coverage WHERE id IN (SELECT coverage FROM cell
 ORDER BY "key"
 """
 
-_CHANGES: Final = """
-SELECT id, architecture, loader, "check", night, verdict FROM change JOIN "key" ON "key".id = change."key"
+_CHANGES: Final = f"""
+SELECT id, {KEY_COLUMNS}, night, verdict FROM change JOIN "key" ON "key".id = change."key"
 WHERE environment = (SELECT id FROM environment WHERE name = :name) AND night <= :last
 ORDER BY change."key", night
-"""
+"""  # noqa: S608
 
 
 _Paths = tuple[tuple[int, str | None], ...]
@@ -61,7 +61,7 @@ def query_case_histories(
     within = {key: frozenset(coverage for _, coverage in rows) for key, rows in covered}
     # Cases with the same coverages share one tuple of paths: without that, thousands of equal ones are made.
     paths = {coverages: _paths(ordinals, cells, coverages) for coverages in set(within.values())}  # a few
-    changes = groupby(history.rows(_CHANGES, **wanted), itemgetter(0, 1, 2, 3))
+    changes = groupby(history.rows(_CHANGES, **wanted), itemgetter(slice(0, -2)))
     return {
         case_key(*names): _nightly_verdicts(paths[within[key]], _changes_since(rows, ordinals[0]))
         for (key, *names), rows in changes
@@ -77,7 +77,7 @@ def _paths(days: Iterable[int], cells: Mapping[int, tuple[str, int]], coverages:
 
 def _changes_since(rows: Iterable[Sequence[Any]], first: int) -> tuple[tuple[int, str], ...]:
     """Returns the verdicts of a case from the night `first` on, each with its first night."""
-    return tuple({max(row[4], first): row[5] for row in rows}.items())
+    return tuple({max(row[-2], first): row[-1] for row in rows}.items())
 
 
 @lru_cache  # most cases of an environment had the same history

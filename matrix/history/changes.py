@@ -9,7 +9,7 @@ from datetime import date
 from itertools import groupby
 from typing import Final
 
-from matrix.history.database import History, case_key
+from matrix.history.database import KEY_COLUMNS, History, case_key
 from matrix.history.queries import query_days
 from matrix.model import CaseKey
 from matrix.verdicts import Verdict
@@ -26,7 +26,7 @@ class VerdictChange:
     night: date
 
 
-_NAMES: Final = 'name, architecture, loader, "check"'
+_NAMES: Final = f"name, {KEY_COLUMNS}"
 
 _FIRST_NIGHTLY_RUNS: Final = """
 SELECT environment, "key", max(night) FROM change WHERE night <= :night GROUP BY environment, "key"
@@ -36,7 +36,7 @@ SELECT environment, "key", max(night) FROM change WHERE night <= :night GROUP BY
 def query_first_nightly_runs(history: History, night: date = date.max) -> Mapping[str, Mapping[CaseKey, date]]:
     """Returns the first night of the verdict that each case has as of a `night`, by the names of the environments."""
     names: dict[int, str] = dict(history.rows("SELECT id, name FROM environment"))
-    keys = history.rows('SELECT id, architecture, loader, "check" FROM "key"')
+    keys = history.rows(f'SELECT id, {KEY_COLUMNS} FROM "key"')  # noqa: S608
     key_of = {id_: case_key(*words) for id_, *words in keys}
     found: dict[str, dict[CaseKey, date]] = defaultdict(dict)
     for environment, key, day in history.rows(_FIRST_NIGHTLY_RUNS, night=night.toordinal()):
@@ -97,14 +97,14 @@ measured AS (
 """The night that last measured each case, not after `:night`."""
 
 _HISTORIES: Final = f"""{MEASURED}
-SELECT name, architecture, loader, "check", change.night, change.verdict,
+SELECT {_NAMES}, change.night, change.verdict,
     (SELECT max(night) FROM cell WHERE environment = change.environment),
     (SELECT min(night) FROM cell
      WHERE environment = change.environment AND state = 'complete' AND night > measured.night)
 FROM change JOIN measured ON measured.environment = change.environment AND measured."key" = change."key"
 JOIN environment ON environment.id = change.environment JOIN "key" ON "key".id = change."key"
 WHERE (change.environment, change."key") IN (SELECT environment, "key" FROM change GROUP BY 1, 2 HAVING count(*) > 1)
-ORDER BY name, architecture, loader, "check", change.night
+ORDER BY {_NAMES}, change.night
 """  # noqa: S608
 
 
@@ -128,10 +128,11 @@ def query_verdict_histories(history: History, idle: int) -> Mapping[tuple[str, C
     """
     tried_on = [night.toordinal() for night in query_days(history)]
     rows = history.rows(_HISTORIES, night=date.max.toordinal())
-    same = groupby(rows, key=lambda row: (*row[:4], *row[6:]))
+    # A row is: cell, key, night, verdict, tried, left_out.
+    same = groupby(rows, key=lambda row: (*row[:-4], *row[-2:]))
     return {
         (name, case_key(*names)): VerdictHistory(
-            tuple((date.fromordinal(row[4]), Verdict(row[5])) for row in group),
+            tuple((date.fromordinal(row[-4]), Verdict(row[-3])) for row in group),
             _ended(tried_on[bisect(tried_on, tried) + idle :], left_out),
         )
         for (name, *names, tried, left_out), group in same

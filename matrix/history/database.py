@@ -11,17 +11,18 @@ from typing import Any, Final
 from matrix.errors import INFRASTRUCTURE, MatrixError, OutputError
 from matrix.history.archive import publish
 from matrix.history.files import HALF
-from matrix.model import CaseKey, Check, Loader
+from matrix.model import CaseKey, Check, Configuration, Loader, Precision
 from matrix.results.records import SCHEMA
 
-VERSION: Final = 1000 * SCHEMA + 4
+VERSION: Final = 1000 * SCHEMA + 5
 """The version of the tables and of the records they were read from; a database of any other version is not read."""
 
 TABLES: Final = """
 CREATE TABLE file (id INTEGER PRIMARY KEY, path TEXT NOT NULL);
 CREATE TABLE rejected (file INTEGER PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE environment (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-CREATE TABLE "key" (id INTEGER PRIMARY KEY, architecture TEXT NOT NULL, loader TEXT NOT NULL, "check" TEXT NOT NULL);
+CREATE TABLE "key" (id INTEGER PRIMARY KEY, architecture TEXT NOT NULL, loader TEXT NOT NULL, "check" TEXT NOT NULL,
+  precision TEXT NOT NULL, configuration TEXT NOT NULL);
 CREATE TABLE header (id INTEGER PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE coverage (id INTEGER, "key" INTEGER, PRIMARY KEY (id, "key")) WITHOUT ROWID;
 CREATE TABLE cell (file INTEGER PRIMARY KEY, night INTEGER NOT NULL, environment INTEGER NOT NULL, state TEXT NOT NULL,
@@ -32,9 +33,12 @@ CREATE TABLE evidence (environment INTEGER, "key" INTEGER, file INTEGER NOT NULL
   PRIMARY KEY (environment, "key")) WITHOUT ROWID;
 CREATE INDEX cell_of ON cell (environment, night);
 """
-"""`night` is a date's ordinal. `key` is what a cell measures: architecture, loader, check; `coverage` a set of them, for
+"""`night` is a date's ordinal. `key` is what a cell measures, as `CaseKey`; `coverage` a set of them, for
 most cells the same. `change` has a verdict only where it differs from the case's previous one; with the coverages that
 gives every night's. `evidence` is the newest measurement of each case."""
+
+KEY_COLUMNS: Final = 'architecture, loader, "check", precision, configuration'
+"""What of the table `key` is a `CaseKey`."""
 
 
 class HistoryError(MatrixError):
@@ -119,6 +123,6 @@ def _problem(db: sqlite3.Connection) -> str:
 
 
 @lru_cache(10_000)  # every environment has them
-def case_key(architecture: str, loader: str, check: str) -> CaseKey:
+def case_key(architecture: str, loader: str, check: str, precision: str, configuration: str) -> CaseKey:
     """Returns the key that a row of the table `key` names."""
-    return CaseKey(architecture, Loader(loader), Check(check))
+    return CaseKey(architecture, Loader(loader), Check(check), Precision(precision), Configuration(configuration))

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from matrix.history.database import History
+from matrix.history.database import KEY_COLUMNS, History
 from matrix.history.files import CellState
 from matrix.history.reader import parse_case
 from matrix.model import Case, Cell
@@ -128,11 +128,11 @@ def _header(record: str) -> Cell:
     return assemble_cell([validate_record(json.loads(record), path, 1)], path)
 
 
-_EVIDENCE: Final = """
+_EVIDENCE: Final = f"""
 SELECT line, night, path FROM evidence JOIN cell USING (file) JOIN file ON file.id = evidence.file
 JOIN "key" ON "key".id = evidence."key" WHERE evidence.environment = (SELECT id FROM environment WHERE name = :name)
-ORDER BY architecture, loader, "check"
-"""
+ORDER BY {KEY_COLUMNS}
+"""  # noqa: S608
 
 
 def query_evidence(history: History, environment: str) -> tuple[Evidence, ...]:

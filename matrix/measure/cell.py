@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from matrix.catalog.catalog import select_recipes
-from matrix.checks import LOADERS_AND_CHECKS
 from matrix.environments.spec import plan_info
 from matrix.errors import (
     BadMessageError,
@@ -54,7 +53,8 @@ def measure(request: Request, progress: Progress) -> Cell:
     path = request.out / f"{prepared.id}.jsonl"
     earlier = read_earlier(path, request, progress)
     tasks = _remaining(request, earlier)
-    progress.begin(prepared.id, len(LOADERS_AND_CHECKS) if request.target else sum(len(task.checks) for task in tasks))
+    variants = request.target.axes.variants if request.target else ()
+    progress.begin(prepared.id, len(variants) + sum(len(task.checks) for task in tasks))
     if earlier and not tasks:
         progress.step(f"already measured on {earlier.started}")
         return earlier if earlier.complete else _finish(path, earlier)
@@ -84,9 +84,8 @@ def _measure(
 
 
 def _run(request: Request, tasks: tuple[Task, ...], prepared: Prepared, log: Path) -> Generator[Message]:
-    """Yields what the probe reports. The checks that its checkout does not have are unsupported, as missing classes are."""
-    known = request.setup.checks
-    missing = [key for task in tasks for key in task.keys if key.check not in known]
+    """Yields what the probe reports. What its checkout cannot measure is unsupported, as missing classes are."""
+    missing = [key for task in tasks for key in task.keys if not request.setup.knows(key)]
     possible = filter_remaining(tasks, missing)
     if missing and not possible:
         yield from map(_unsupported, missing)
@@ -100,8 +99,8 @@ def _run(request: Request, tasks: tuple[Task, ...], prepared: Prepared, log: Pat
 
 
 def _unsupported(key: CaseKey) -> Message:
-    error = Failure(UNKNOWN_CHECK, "this commit of the project does not have this check")
-    return {"case": Case(key.architecture, key.loader, key.check, Verdict.UNSUPPORTED, error=error)}
+    error = Failure(UNKNOWN_CHECK, "this commit of the project does not have this check or precision")
+    return {"case": Case(*key[:3], Verdict.UNSUPPORTED, *key[3:], error=error)}
 
 
 def _job(request: Request, tasks: tuple[Task, ...], prepared: Prepared) -> Job:
@@ -110,7 +109,8 @@ def _job(request: Request, tasks: tuple[Task, ...], prepared: Prepared) -> Job:
     )
     source = request.target.source if request.target else None
     options = (request.world_size, request.timeout, request.confirmations)
-    return Job(architectures, tasks, prepared.device, *options, source)
+    precisions = request.target.axes.precisions if request.target else ()
+    return Job(architectures, tasks, prepared.device, *options, source, precisions)
 
 
 def record_failure(request: Request, failure: Failure, progress: Progress) -> Cell:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 
 from matrix.environments.interpreter import find_interpreter
 from matrix.job import Job
+from matrix.model import CaseKey, Precision
 from matrix.process.messages import MESSAGE, Message, read_messages
 from matrix.process.run import ROOT, Command, running
 from matrix.process.sandbox import Sandbox
@@ -26,11 +28,21 @@ class Setup:
     root: Path = ROOT
     sandbox: Sandbox | None = None
 
-    @property
+    @cached_property
     def checks(self) -> frozenset[str]:
         """The checks that this probe can do; a job with any other makes it fail. Without the folder it is an old one."""
         folder = self.root / "matrix" / "checks"
         return frozenset(file.stem for file in folder.glob("*.py")) if folder.is_dir() else _FIRST_CHECKS
+
+    @cached_property
+    def precisions(self) -> frozenset[str]:
+        """The precisions that this probe can measure in. One from before there were several would take any for float32."""
+        model = (self.root / "matrix" / "model.py").read_text(encoding="utf-8")
+        return frozenset(Precision) if "class Precision(" in model else frozenset({Precision.FLOAT32})
+
+    def knows(self, key: CaseKey) -> bool:
+        """Returns whether this probe can measure a case."""
+        return key.check in self.checks and key.precision in self.precisions
 
 
 OURS: Final = Setup()

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from matrix import clock
-from matrix.checks import CHECKS
 from matrix.environments.spec import Environment, plan_info
 from matrix.errors import EnvironmentFailedError, RejectedTargetError
 from matrix.job import Task
@@ -13,7 +12,7 @@ from matrix.measure.machine import MachineError, find_trouble
 from matrix.measure.prepare import Prepared
 from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan_tasks
-from matrix.model import Architecture, Case, CaseKey, Cell, EnvironmentInfo, Failure, Loader, Timing
+from matrix.model import Architecture, Case, CaseKey, Cell, EnvironmentInfo, Failure, Timing
 from matrix.process.messages import Message, Resolved
 from matrix.results.read import add_cases
 from matrix.results.records import round_times
@@ -96,7 +95,7 @@ class Recorder:
         """From here on the probe may decide the cases of the target; where none was asked for, no message adds to them."""
         if target := self.request.target:
             target.resolved = resolved
-            self._ask(plan_tasks([Architecture(resolved.id, "own")], [*Loader], [*CHECKS]))
+            self._ask(plan_tasks([Architecture(resolved.id, "own")], target.axes))
 
     def _reject(self, words: str) -> None:
         if target := self.request.target:

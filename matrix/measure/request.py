@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from matrix.catalog.catalog import catalog_hash
+from matrix.checks import DEFAULT, Axes
 from matrix.environments.spec import Environment
 from matrix.job import Task
 from matrix.measure.probe_process import OURS, Setup
@@ -30,6 +31,7 @@ class Target:
     """A user's model."""
 
     source: Source
+    axes: Axes = DEFAULT
     resolved: Resolved | None = None
     """What the probe found the model to be; None until it has looked."""
 

@@ -3,12 +3,14 @@
 PURE: no input or output.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, TypeVar
 
+from matrix.checks import DEFAULT, Axes
 from matrix.errors import UnknownNameError
 from matrix.job import Task
-from matrix.model import Architecture, CaseKey, Check, Loader
+from matrix.model import Architecture, CaseKey
 
 UNKNOWN_CHECK: Final = "UnknownCheckError"
 """The type of the error of a case whose check the measuring commit of this project does not have."""
@@ -25,18 +27,18 @@ def parse_choices(what: str, known: Iterable[_Choice], text: str) -> tuple[_Choi
     return tuple(dict.fromkeys(by_name[name] for name in names))
 
 
-def plan_tasks(
-    architectures: Iterable[Architecture], loaders: Sequence[Loader], checks: Sequence[Check]
-) -> tuple[Task, ...]:
-    """Returns every architecture with every loader, all checks in one task: they look at the same loaded model."""
-    return tuple(Task(architecture.id, loader, tuple(checks)) for architecture in architectures for loader in loaders)
+def plan_tasks(architectures: Iterable[Architecture], axes: Axes = DEFAULT) -> tuple[Task, ...]:
+    """Returns the tasks of every architecture. All checks are in one task: they look at the same loaded model."""
+    return tuple(
+        Task(architecture.id, loader, axes.checks, *training)
+        for architecture in architectures
+        for training in axes.trainings
+        for loader in axes.loaders
+    )
 
 
 def filter_remaining(tasks: Iterable[Task], done: Iterable[CaseKey]) -> tuple[Task, ...]:
     """Returns `tasks` without the cases that are `done`."""
     finished = set(done)
-    left = [
-        Task(task.architecture, task.loader, tuple(key.check for key in task.keys if key not in finished))
-        for task in tasks
-    ]
+    left = [replace(task, checks=tuple(key.check for key in task.keys if key not in finished)) for task in tasks]
     return tuple(task for task in left if task.checks)

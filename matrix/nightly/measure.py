@@ -9,12 +9,12 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from matrix.checks import CHECKS
+from matrix.checks import NIGHTLY
 from matrix.measure.cell import UNFINISHED, measure, salvage
 from matrix.measure.probe_process import OURS
 from matrix.measure.request import Progress, Request
 from matrix.measure.tasks import plan_tasks
-from matrix.model import Architecture, Loader
+from matrix.model import Architecture
 from matrix.nightly.plan import WORLD_SIZE, NightlyCell, NightlyPlan
 from matrix.process.sandbox import Sandbox
 
@@ -46,7 +46,7 @@ def measure_shard(plan: NightlyPlan, shard: str, options: ShardOptions, progress
 def _request(plan: NightlyPlan, cell: NightlyCell, options: ShardOptions) -> Request:
     return Request(
         out=options.out,
-        tasks=plan_tasks(options.architectures, tuple(Loader), tuple(CHECKS)),
+        tasks=plan_tasks(options.architectures, NIGHTLY),
         environment=cell.environment,
         venv=options.venvs / cell.environment.id,
         device=plan.device,

@@ -6,16 +6,46 @@ import inspect
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
-ZERO3 = {
+from matrix.model import Precision
+
+
+class UnsupportedPrecisionError(Exception):
+    """Raised where this device, or this release, cannot train in a precision."""
+
+
+ZERO3: dict[str, Any] = {
     "train_micro_batch_size_per_gpu": 1,  # never train_batch_size: it is asserted before the ranks are known
     "zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True},
     "zero_allow_untested_optimizer": True,
 }
+
+
+def make_config(precision: Precision, stage: int = 3) -> dict[str, Any]:
+    """Returns the DeepSpeed config that trains in `precision`; at stage 0 nothing is sharded."""
+    zero = ZERO3 if stage == 3 else {**ZERO3, "zero_optimization": {"stage": stage}}
+    return zero if precision is Precision.FLOAT32 else {**zero, precision: {"enabled": True}}
+
+
+def require_trainable(precision: Precision) -> None:
+    """Raises UnsupportedPrecisionError where `deepspeed.initialize` refuses to train in `precision`."""
+    accelerator = importlib.import_module("deepspeed.accelerator").get_accelerator()
+    supported = {Precision.BF16: accelerator.is_bf16_supported, Precision.FP16: accelerator.is_fp16_supported}
+    if precision in supported and not supported[precision]():
+        raise UnsupportedPrecisionError(f"deepspeed does not train in {precision} on {accelerator.device_name()}")
+
+
+def load_pretrained(model_class: Any, folder: Path, requested: Precision, **options: Any) -> Any:
+    """Calls `from_pretrained` and asks it for a dtype, by the option `dtype`, which was `torch_dtype` before 4.56."""
+    stock = inspect.unwrap(importlib.import_module("transformers.modeling_utils").PreTrainedModel.from_pretrained)
+    option = "dtype" if "dtype" in stock.__code__.co_varnames else "torch_dtype"
+    return model_class.from_pretrained(folder, **{option: getattr(torch, requested.dtype)}, **options)
+
 
 # What the first load and the first deepspeed.initialize import lazily: 8 s on 2 cores, paid once before the fork.
 _LAZY = (
@@ -96,6 +126,17 @@ def disable_shm_op() -> None:
     operations = importlib.import_module("deepspeed.ops")
     compatible = {**operations.__compatible_ops__, "deepspeed_shm_comm": False}
     operations.__dict__["__compatible_ops__"] = compatible
+
+
+def initialize(model: Any, precision: Precision, stage: int = 3) -> Any:
+    """Returns a DeepSpeed engine that trains all of `model` that is not frozen; raises what `require_trainable` raises."""
+    require_trainable(precision)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    # AdamW refuses an empty list, which a model with only frozen parameters would give.
+    optimizer = torch.optim.AdamW(trainable) if trainable else None
+    deepspeed = importlib.import_module("deepspeed")
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=make_config(precision, stage))
+    return engine
 
 
 def destroy(engine: Any) -> None:

@@ -10,7 +10,17 @@ from typing import Any, Final
 Record = dict[str, Any]
 Step = Callable[[Record], Record]
 
-STEPS: Final[tuple[Step, ...]] = ()
+
+def _add_precision(record: Record) -> Record:
+    """Schema 2 has precision, configuration and notes. What is older was measured in float32."""
+    if record["record"] != "case":
+        return record
+    findings = [{**finding, "at_stage_0": None} for finding in record["findings"]]
+    place = {"precision": "float32", "configuration": "plain"}
+    return {**record, **place, "findings": findings, "notes": []}
+
+
+STEPS: Final[tuple[Step, ...]] = (_add_precision,)
 """What makes a record of schema 1 one of schema 2, one of 2 one of 3, and so on. Each is given records of every kind."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from matrix.model import Case, Cell, Timing
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """What the records hold, by number: `matrix.results.migrations` says how to change it."""
 
 
@@ -26,8 +26,12 @@ def header_record(cell: Cell) -> str:
 
 
 def case_record(case: Case) -> str:
-    """Returns the line of one case. A later line for the same case replaces an earlier one."""
-    return record("case", asdict(case))
+    """Returns the line of one case. A later line for the same case replaces an earlier one.
+
+    The two dtypes follow from precision and configuration, for readers who do not know these words.
+    """
+    dtypes = {"trained_dtype": case.trained_dtype, "requested_dtype": case.requested_dtype}
+    return record("case", {**asdict(case), **dtypes})
 
 
 def end_record(cases: Iterable[Case], timing: Timing) -> str:

@@ -9,10 +9,11 @@ import pytest
 
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.select import select
+from matrix.checks import Axes
 from matrix.measure.cell import measure
 from matrix.measure.request import Request
 from matrix.measure.tasks import plan_tasks
-from matrix.model import Case, CaseKey, Check, Loader
+from matrix.model import Case, CaseKey, Check, Loader, Precision
 from matrix.progress import TerminalProgress
 from matrix.verdicts import Verdict
 
@@ -31,7 +32,7 @@ Answers = dict[CaseKey, Case]
 
 def answers(interpreter: Path, out: Path) -> Answers:
     architectures = select(load_catalog(), ALL)
-    tasks = plan_tasks(architectures, list(Loader), [Check("load")])
+    tasks = plan_tasks(architectures, Axes(checks=(Check("load"),), precisions=(Precision.FLOAT32,)))
     request = Request(out, tasks, interpreter=interpreter, device="cpu", confirmations=1)
     return {case.key: case for case in measure(request, TerminalProgress()).cases}
 

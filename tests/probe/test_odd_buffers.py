@@ -11,12 +11,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from matrix.catalog.lockfile import format_lock
-from matrix.checks import CHECKS
+from matrix.checks import CHECKS, Axes
 from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
 from matrix.discovery.merge_versions import LockBuilder, choose_classes
 from matrix.job import Job
 from matrix.measure.tasks import plan_tasks
-from matrix.model import Architecture, Device, Loader
+from matrix.model import Architecture, Device, Loader, Precision
 from matrix.process.run import ROOT
 
 pytestmark = pytest.mark.measured
@@ -55,7 +55,12 @@ Judged = dict[str, dict[str, Any]]
 def judge(python: Path, folder: Path) -> Judged:
     """By architecture, the case of the stock loader's load; that of its save by "ARCHITECTURE save"."""
     architectures = tuple(Architecture(name, "other") for name in IDS.values())
-    job = Job(architectures, plan_tasks(architectures, [Loader.STOCK], list(CHECKS)), Device.CPU, confirmations=0)
+    job = Job(
+        architectures,
+        plan_tasks(architectures, Axes((Loader.STOCK,), precisions=(Precision.FLOAT32,))),
+        Device.CPU,
+        confirmations=0,
+    )
     file = folder / "job.json"
     file.write_text(json.dumps(asdict(job)))
     messages = probe(python, "matrix.probe", str(file))

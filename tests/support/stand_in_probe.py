@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from string import Template
 
+from matrix.checks import Axes
 from matrix.measure.request import Request
 from matrix.measure.tasks import plan_tasks
-from matrix.model import Architecture, Case, Check, Loader
+from matrix.model import Architecture, Case, Check, Loader, Precision
 from tests.support.runs import info
 
 EVERY_CASE = "environment(); [case(key) for key in keys]; end()"
@@ -121,5 +122,5 @@ class SilentProgress:
 def load_request(folder: Path, stand_in: StandIn, *names: str) -> Request:
     """Returns a request to load these architectures with the stand-in, into `folder`."""
     architectures = tuple(Architecture(f"{name}:Model", "other") for name in names)
-    tasks = plan_tasks(architectures, [Loader.STOCK], [Check("load")])
+    tasks = plan_tasks(architectures, Axes((Loader.STOCK,), (Check("load"),), (Precision.FLOAT32,)))
     return Request(folder / "out", tasks, interpreter=stand_in.path, device="cpu", catalog="sha256:1")

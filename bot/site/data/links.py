@@ -26,7 +26,7 @@ def find_worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
 def link_case(environment: str, case: Case) -> CaseLink:
     """Returns the link to a case of the environment with that id."""
     page = urls.case(environment, case.key)
-    return CaseLink(clip(case.architecture), case.loader, case.check, case.verdict, page)
+    return CaseLink(clip(case.architecture), case.loader, case.key.variant.what, case.verdict, page)
 
 
 def link_failure(failure: UpstreamFailure) -> FailureLink:

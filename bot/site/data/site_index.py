@@ -16,11 +16,12 @@ from bot.site.failures.group import UpstreamFailure, group_failures
 from bot.text import Code, clip
 from matrix.advice.known import Known
 from matrix.catalog.lock import Lock
+from matrix.checks import find_variants
 from matrix.history.case_history import NightlyVerdict
 from matrix.history.changes import VerdictChange
 from matrix.history.queries import NightlyRun
 from matrix.history.snapshot import Reading, Snapshot
-from matrix.model import CaseKey, Device
+from matrix.model import CaseKey, Device, Variant
 from matrix.versions import sort_versions, version_key
 
 CaseHistories = Mapping[CaseKey, tuple[NightlyVerdict, ...]]
@@ -79,6 +80,11 @@ class SiteIndex:
         """Every architecture that has a case in an environment, sorted by name."""
         found = {key.architecture for reading in self.snapshot.readings for key in reading.cases}
         return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
+
+    @cached_property
+    def variants(self) -> tuple[Variant, ...]:
+        """How the cases are measured: what no environment was measured in is not shown."""
+        return find_variants({key for reading in self.snapshot.readings for key in reading.cases})
 
     @cached_property
     def transformers(self) -> tuple[str, ...]:

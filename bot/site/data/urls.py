@@ -46,7 +46,7 @@ def architecture(name: str) -> str:
 
 def case(environment_id: str, key: CaseKey) -> str:
     """Returns the place of one case: on the page that its environment and architecture share."""
-    return f"{cases(environment_id, key.architecture)}#{key.loader}-{key.check}"
+    return f"{cases(environment_id, key.architecture)}#{key.variant.slug}"
 
 
 def cases(environment_id: str, architecture_id: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from bot.text import Code, Sentence, strip_marks
-from matrix.model import Check, Device, Loader
+from matrix.model import Device, Loader
 from matrix.verdicts import Verdict
 
 
@@ -54,7 +54,7 @@ class CaseLink:
 
     architecture: Code
     loader: Loader
-    check: Check
+    check: str
     verdict: Verdict
     page: str
 

@@ -105,6 +105,7 @@ def _point(place: Place, bearing: set[tuple[str, str]], families: Mapping[str, s
         device=environment.device,
         loader=case.loader,
         check=case.check,
+        precision=case.precision,
         architecture=case.architecture,
         family=families.get(case.architecture, ""),
         buffers=_version(place) in bearing,

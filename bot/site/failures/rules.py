@@ -10,7 +10,7 @@ from typing import Final
 
 from bot.text import Sentence, clip, count, join_words
 from matrix.environments.packages import CROSSED
-from matrix.model import Check, Device, Loader
+from matrix.model import Check, Device, Loader, Precision
 from matrix.versions import version_key
 
 NAMED: Final = 8
@@ -30,6 +30,7 @@ class Point:
     device: Device
     loader: Loader
     check: Check
+    precision: Precision
     architecture: str
     family: str = ""
     buffers: bool = False
@@ -176,7 +177,7 @@ def _narrow(measured: MeasuredPoints, failing: int) -> Iterator[list[Condition]]
         yield [Condition(name, frozenset(bad), words)] if len(bad) < len(every) else []
 
 
-_WORDS: Final = {"device": "on {}", "loader": "{} loader", "check": "{} check"}
+_WORDS: Final = {"device": "on {}", "loader": "{} loader", "check": "{} check", "precision": "in {}"}
 
 
 def _range(package: str, first: int, last: int, every: Sequence[object]) -> Sentence:

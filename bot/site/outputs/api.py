@@ -17,7 +17,7 @@ from bot.text import clip, render_json, strip_marks
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
-from matrix.model import Check, Device, Loader
+from matrix.model import Check, Configuration, Device, Loader, Precision
 from matrix.verdicts import Verdict
 
 VERSION: Final = 1
@@ -75,6 +75,8 @@ class CaseEntry:
     environment: str
     loader: Loader
     check: Check
+    precision: Precision
+    configuration: Configuration
     verdict: Verdict
     measured: date
     since: date
@@ -167,13 +169,15 @@ def _architecture(site: SiteIndex, name: str) -> ArchitectureFile:
 
 def _cases(site: SiteIndex, reading: Reading, name: str) -> Iterator[CaseEntry]:
     environment = reading.cell.environment.id
-    for key in case_keys(name):
+    for key in case_keys(name, site.variants):
         if dated := reading.cases.get(key):
             case, failures = dated.case, site.failures_of.get((environment, key), ())
             yield CaseEntry(
                 clip(environment),
                 key.loader,
                 key.check,
+                key.precision,
+                key.configuration,
                 case.verdict,
                 dated.night,
                 dated.since,
@@ -188,7 +192,7 @@ def _advice(site: SiteIndex) -> AdviceFile:
     for reading in site.readings:
         for key, dated in reading.cases.items():
             cases = verdicts[clip(key.architecture)].setdefault(clip(reading.cell.environment.id), {})
-            cases[f"{key.loader}-{key.check}"] = dated.case.verdict
+            cases[key.variant.slug] = dated.case.verdict
     return AdviceFile(1, site.night, tuple(map(_advice_environment, site.readings)), verdicts)
 
 

@@ -85,7 +85,7 @@ def _entry(kind: _Kind, changes: Sequence[VerdictChange], publisher: Publisher) 
     night, before, after = kind
     lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for change in changes:
-        lines[change.environment, f"{change.key.loader}, {change.key.check}"].append(change.key.architecture)
+        lines[change.environment, f"{change.key.loader}, {change.key.variant.what}"].append(change.key.architecture)
     environments = sorted({change.environment for change in changes})
     return Entry(
         id=f"tag:{publisher.authority},{night}:{before or 'new'}-{after}",

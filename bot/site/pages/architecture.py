@@ -17,7 +17,7 @@ from bot.site.parts.architecture_lines import CaseChip, build_cell
 from bot.site.parts.version_ranges import VersionRange, find_version_ranges
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, answer_pairs, find_tried
-from matrix.checks import CHECKS, case_keys
+from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
 from matrix.model import CaseKey, Device, Loader
 from matrix.verdicts import Verdict
@@ -109,7 +109,7 @@ def build(site: SiteIndex, name: str) -> ArchitecturePage:
     ranges = find_version_ranges(site, name)
     good, others = _judged(site, name)
     safe = {reading.cell.environment.id for reading in good}
-    verdicts = Counter(get_verdict(reading, key) for reading in site.readings for key in case_keys(name))
+    verdicts = Counter(get_verdict(reading, key) for reading in site.readings for key in case_keys(name, site.variants))
     found = _failures(site, name)
     return ArchitecturePage(
         path=urls.architecture(name),
@@ -143,7 +143,7 @@ def _failures(site: SiteIndex, name: str) -> list[UpstreamFailure]:
     pages = {
         link.page
         for reading in site.readings
-        for key in case_keys(name)
+        for key in case_keys(name, site.variants)
         for link in site.failures_of.get((reading.cell.environment.id, key), ())
     }
     return [failure for failure in site.failures if urls.finding(failure.slug) in pages]
@@ -155,7 +155,7 @@ def _sites(site: SiteIndex, name: str) -> Sites:
     named = {
         finding.site
         for reading in site.readings
-        for key in case_keys(name)
+        for key in case_keys(name, site.variants)
         if key in reading.cases
         for finding in reading.cases[key].case.findings
         if finding.what != "parameter"
@@ -175,7 +175,7 @@ def _grids(site: SiteIndex, name: str, ranges: Sequence[VersionRange]) -> Iterat
     for device in site.devices:
         crossed = site.crossed[device]
         for loader in Loader:
-            keys = [CaseKey(name, loader, check) for check in CHECKS]
+            keys = [key for key in case_keys(name, site.variants) if key.loader is loader]
             rows = tuple(
                 GridRow(clip(version), tuple(_place(site, readings, keys, edges) for readings in places))
                 for version, places in crossed.rows

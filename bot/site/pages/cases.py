@@ -19,7 +19,7 @@ from bot.text import Code, clip
 from matrix.checks import case_keys
 from matrix.history.case_history import NightlyVerdict
 from matrix.history.snapshot import DatedCase, Reading
-from matrix.model import CaseKey, Check, EnvironmentInfo, Loader
+from matrix.model import CaseKey, EnvironmentInfo, Loader
 from matrix.verdicts import Verdict
 
 TENSORS_SHOWN: Final = 60
@@ -44,7 +44,7 @@ class CaseDetail:
 
     anchor: str
     loader: Loader
-    check: Check
+    check: str
     verdict: Verdict
     night: date
     since: date
@@ -97,7 +97,7 @@ def _segments_of(histories: CaseHistories) -> _Histories:
 
 def _page(site: SiteIndex, reading: Reading, architecture: str, histories: _Histories) -> CasesPage:
     link, title = site.of(reading), clip(architecture)
-    found = [(key, reading.cases.get(key)) for key in case_keys(architecture)]
+    found = [(key, reading.cases.get(key)) for key in case_keys(architecture, site.variants)]
     failures = site.failures_of
     return CasesPage(
         path=urls.cases(reading.cell.environment.id, architecture),
@@ -111,7 +111,7 @@ def _page(site: SiteIndex, reading: Reading, architecture: str, histories: _Hist
             for key, dated in found
             if dated
         ),
-        untested=tuple(f"{key.loader} {key.check}" for key, dated in found if not dated),
+        untested=tuple(str(key.variant) for key, dated in found if not dated),
     )
 
 
@@ -121,9 +121,9 @@ def _entry(
     case, info = dated.case, reading.cell.environment
     found = _found(Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size))
     return CaseDetail(
-        anchor=f"{case.loader}-{case.check}",
+        anchor=case.key.variant.slug,
         loader=case.loader,
-        check=case.check,
+        check=case.key.variant.what,
         verdict=case.verdict,
         night=dated.night,
         since=dated.since,

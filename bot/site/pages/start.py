@@ -94,7 +94,7 @@ def _worse_first(environment: str, before: Verdict | None, after: Verdict) -> tu
 def _case(transition: VerdictChange) -> CaseLink:
     key = transition.key
     page = urls.case(transition.environment, key)
-    return CaseLink(clip(key.architecture), key.loader, key.check, transition.after, page)
+    return CaseLink(clip(key.architecture), key.loader, key.variant.what, transition.after, page)
 
 
 PAGE: Final = PageKind(

@@ -14,7 +14,7 @@ from bot.site.data.views import VERDICTS, FailureLink, VerdictEntry, Words
 from bot.text import Code, clip
 from matrix.advice.safety import Answer, find_tried
 from matrix.advice.safety import answer_pairs as answers_of
-from matrix.checks import LOADERS_AND_CHECKS, case_keys
+from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
 from matrix.model import CaseKey, Device, Loader
 from matrix.verdicts import Verdict
@@ -77,7 +77,7 @@ def build_answers(site: SiteIndex) -> Answers:
     numbers = {urls.finding(failure.slug): number for number, failure in enumerate(site.failures)}
     letters = _letters(site)
     return Answers(
-        cases=tuple(f"{loader} {check}" for loader, check in LOADERS_AND_CHECKS),
+        cases=tuple(map(str, site.variants)),
         verdicts=VERDICTS,
         devices=site.devices,
         transformers=tuple(clip(version or "?") for version in site.transformers),
@@ -92,7 +92,7 @@ def _environment(
     site: SiteIndex, reading: Reading, numbers: dict[str, int], letters: Mapping[str, str]
 ) -> AnswerEnvironment:
     link, name = site.of(reading), reading.cell.environment.id
-    keys = [key for architecture in site.architectures for key in case_keys(architecture)]
+    keys = [key for architecture in site.architectures for key in case_keys(architecture, site.variants)]
     return AnswerEnvironment(
         id=link.id,
         label=link.label,

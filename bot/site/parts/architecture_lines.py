@@ -9,7 +9,7 @@ from bot.site.data.site_index import SiteIndex
 from bot.text import Code, clip
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
-from matrix.model import CaseKey, Check, Loader
+from matrix.model import CaseKey, Loader
 from matrix.verdicts import Verdict
 
 
@@ -18,7 +18,7 @@ class CaseChip:
     """A case in a table; `verdict` is None where it is untested."""
 
     loader: Loader
-    check: Check
+    check: str
     verdict: Verdict | None
     page: str
 
@@ -47,7 +47,7 @@ def list_families(lines: Iterable[ArchitectureLine]) -> tuple[Code, ...]:
 
 def build_architecture_line(site: SiteIndex, reading: Reading, architecture: str) -> ArchitectureLine:
     """Returns an architecture in the environment of `reading`."""
-    cells = tuple(build_cell(reading, key) for key in case_keys(architecture))
+    cells = tuple(build_cell(reading, key) for key in case_keys(architecture, site.variants))
     return ArchitectureLine(
         anchor="",
         architecture=clip(architecture),
@@ -73,4 +73,4 @@ def build_cell(reading: Reading, key: CaseKey) -> CaseChip:
     """Returns a case of the environment of `reading`, measured or not; its page is empty where there is none."""
     verdict = get_verdict(reading, key)
     page = urls.case(reading.cell.environment.id, key) if verdict else ""
-    return CaseChip(key.loader, key.check, verdict, page)
+    return CaseChip(key.loader, key.variant.what, verdict, page)

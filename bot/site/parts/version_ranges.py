@@ -12,8 +12,8 @@ from bot.site.data.links import get_verdict
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import Words, words
 from bot.text import Code, clip, join_words
-from matrix.checks import LOADERS_AND_CHECKS
-from matrix.model import CaseKey, Check, Device, Loader
+from matrix.checks import case_keys
+from matrix.model import CaseKey, Device, Loader
 from matrix.verdicts import Verdict
 
 
@@ -41,7 +41,7 @@ class VersionRange:
 
     device: Device
     loader: Loader
-    check: Check
+    check: str
     axis: Axis
     spans: tuple[Span, ...]
     text: Words
@@ -59,9 +59,9 @@ def find_version_ranges(site: SiteIndex, architecture: str) -> tuple[VersionRang
     return tuple(
         found
         for device in site.devices
-        for loader, check in LOADERS_AND_CHECKS
+        for key in case_keys(architecture, site.variants)
         for axis in OTHER
-        for found in _version_ranges_of(site, device, CaseKey(architecture, loader, check), axis)
+        for found in _version_ranges_of(site, device, key, axis)
     )
 
 
@@ -83,7 +83,7 @@ def _version_ranges_of(site: SiteIndex, device: Device, key: CaseKey, axis: Axis
 def _version_range(device: Device, key: CaseKey, axis: Axis, lines: Sequence[_Line]) -> VersionRange:
     others = tuple(clip(other) for other, _ in lines)
     spans = tuple(_joined(same) for same in zip(*(spans for _, spans in lines), strict=True))
-    return VersionRange(device, key.loader, key.check, axis, spans, _words(axis, others, spans))
+    return VersionRange(device, key.loader, key.variant.what, axis, spans, _words(axis, others, spans))
 
 
 def _joined(same: Sequence[Span]) -> Span:

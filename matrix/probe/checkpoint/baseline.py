@@ -2,28 +2,32 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from matrix.model import Architecture, Failure, Kind
+from matrix.model import Architecture, Failure, Kind, Precision
 from matrix.probe.checkpoint.fixture import (
     Fixture,
     Model,
+    adopt_dtypes,
     copy_state,
     fill,
     find_flaws,
     fixture_folder,
     make_reference,
     named_tensors,
+    reference_file,
     save,
     write_extra_files,
 )
+from matrix.probe.checkpoint.judge import Reference
 from matrix.probe.checkpoint.sentinels import find_alike, sentinels
+from matrix.probe.compat import load_pretrained
 from matrix.probe.exceptions import failure
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
@@ -31,6 +35,8 @@ from matrix.probe.uninitialized import poisoned_memory
 from matrix.verdicts import Verdict
 
 Baseline = tuple[tuple[str, Kind], ...]
+Loads = Mapping[Precision, Baseline | Failure]
+"""By the dtype that was asked for, what a plain load gets wrong, or raises."""
 
 
 def write_without_saving(model: Model, path: Path) -> None:
@@ -56,22 +62,40 @@ class PlainLoad:
     initial: dict[str, Tensor]
     path: Path
     watch: Stopwatch
+    requested: Sequence[Precision]
 
-    def run(self, keep: Callable[[Model, Path], None]) -> Baseline:
-        """Returns what a plain load of the model that `keep` wrote gets wrong. Raises what either raises."""
-        checkpoint = self.path / "checkpoint"
+    def run(self, keep: Callable[[Model, Path], None]) -> Loads:
+        """Returns what plain loads of the model that `keep` wrote get wrong, or raise.
+
+        Raises what writing, or the first load, raises.
+        """
         with self.watch.running():
-            keep(self.model, checkpoint)
-        reference = make_reference(self.model, self.initial, checkpoint)
+            keep(self.model, self.path / "checkpoint")
+        written = make_reference(self.model, self.initial, self.path / "checkpoint")
+        first, *rest = self.requested
+        return {
+            first: self._load(written, first),
+            **{precision: self._try_load(written, precision) for precision in rest},
+        }
+
+    def _try_load(self, written: Reference, requested: Precision) -> Baseline | Failure:
+        try:
+            return self._load(written, requested)
+        except Exception as error:
+            return failure(error)
+
+    def _load(self, written: Reference, requested: Precision) -> Baseline:
         with poisoned_memory(), self.watch.running():
-            loaded = type(self.model).from_pretrained(checkpoint)
-        torch.save(reference, self.path / "reference.pt")
-        wrong = find_flaws(named_tensors(loaded), reference, {**reference.expected, **reference.nonpersistent})
+            loaded = load_pretrained(type(self.model), self.path / "checkpoint", requested)
+        actual = named_tensors(loaded)
+        reference = adopt_dtypes(written, actual)
+        torch.save(reference, reference_file(self.path, requested))
+        wrong = find_flaws(actual, reference, {**reference.expected, **reference.nonpersistent})
         return tuple((name, flaw.kind) for name, found in wrong.items() for flaw in found)
 
 
-def _compare_plain_load(loading: PlainLoad) -> tuple[Baseline, Failure | None]:
-    """Returns what a plain load gets wrong, and why `save_pretrained` fails. Raises that if nothing can be loaded."""
+def _compare_plain_load(loading: PlainLoad) -> tuple[Loads, Failure | None]:
+    """Returns what plain loads get wrong, and why `save_pretrained` fails. Raises that if nothing can be loaded."""
     try:
         return loading.run(save), None
     except Exception as error:
@@ -82,24 +106,38 @@ def _compare_plain_load(loading: PlainLoad) -> tuple[Baseline, Failure | None]:
     raise refused
 
 
-def build_fixture(architecture: Architecture, root: Path) -> Fixture:
-    """Builds, saves and plainly loads `architecture` under `root`. What goes wrong is in the fixture, not raised."""
+def build_fixtures(architecture: Architecture, root: Path, requested: Sequence[Precision]) -> list[Fixture]:
+    """Builds, saves and plainly loads `architecture` under `root`, once with each dtype that is asked for.
+
+    What goes wrong is in the fixtures, not raised.
+    """
     started = time.perf_counter()
+    empty = [Fixture(architecture.id, precision, Verdict.PASS) for precision in requested]
     try:
         # The constructor's values are evidence (`init_value`): memory that it leaves unwritten must not look like one.
         with poisoned_memory():
             model = recipes.build(architecture)
     except recipes.UnsupportedError as error:
-        return Fixture(architecture.id, Verdict.UNSUPPORTED, failure(error))
+        return [replace(one, verdict=Verdict.UNSUPPORTED, error=failure(error)) for one in empty]
     except Exception as error:
-        return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
+        return [replace(one, verdict=Verdict.BASELINE_BROKEN, error=failure(error)) for one in empty]
     watch = Stopwatch()
     try:
         initial = copy_state(model)
         values = sentinels(initial)
         fill(model, values)
-        baseline, unsaved = _compare_plain_load(PlainLoad(model, initial, fixture_folder(root, architecture.id), watch))
+        plain = PlainLoad(model, initial, fixture_folder(root, architecture.id), watch, requested)
+        loads, unsaved = _compare_plain_load(plain)
     except Exception as error:
-        return Fixture(architecture.id, Verdict.BASELINE_BROKEN, failure(error))
-    seconds, alike = time.perf_counter() - started, find_alike(values, initial)
-    return Fixture(architecture.id, Verdict.PASS, unsaved, baseline, seconds, watch.seconds, alike)
+        return [replace(one, verdict=Verdict.BASELINE_BROKEN, error=failure(error)) for one in empty]
+    # The times are those of all loads together.
+    first = replace(
+        empty[0], seconds=time.perf_counter() - started, load_seconds=watch.seconds, alike=find_alike(values, initial)
+    )
+    return [_with_load(one, loads[one.requested], unsaved) for one in (first, *empty[1:])]
+
+
+def _with_load(fixture: Fixture, load: Baseline | Failure, unsaved: Failure | None) -> Fixture:
+    if isinstance(load, Failure):
+        return replace(fixture, verdict=Verdict.BASELINE_BROKEN, error=load)
+    return replace(fixture, error=unsaved, baseline=load)

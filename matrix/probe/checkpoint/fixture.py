@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from matrix.check_protocol import Flaw
 from matrix.checks import CHECKS
-from matrix.model import Check, Failure, Kind, What
+from matrix.model import Check, Failure, Kind, Precision, What
 from matrix.probe.checkpoint.floats import identical
 from matrix.probe.checkpoint.judge import Judged, Reference, judge
 from matrix.verdicts import Verdict
@@ -27,7 +27,7 @@ BESIDE: Mapping[str, str] = {"qwen2_5_omni": "spk_dict.pt"}
 
 @dataclass(frozen=True)
 class Fixture:
-    """How the fixture of one architecture turned out, as the builder reports it to the zygote.
+    """How the fixture of one architecture turned out, loaded in `requested`, as the builder reports it to the zygote.
 
     `verdict` is `pass` when the plain load works, else `unsupported` or `baseline_broken` with `error`; with `pass`, an
     `error` says why nothing can be saved in one process. `baseline` names what the plain load already gets wrong: (tensor,
@@ -36,6 +36,7 @@ class Fixture:
     """
 
     architecture: str
+    requested: Precision
     verdict: Verdict
     error: Failure | None = None
     baseline: tuple[tuple[str, Kind], ...] = ()
@@ -54,6 +55,7 @@ class Fixture:
         error = Failure(**values["error"]) if values["error"] else None
         baseline = tuple((name, Kind(kind)) for name, kind in values["baseline"])
         read = {
+            "requested": Precision(values["requested"]),
             "verdict": Verdict(values["verdict"]),
             "error": error,
             "baseline": baseline,
@@ -67,9 +69,14 @@ def fixture_folder(root: Path, architecture: str) -> Path:
     return root / re.sub(r"\W", "_", architecture)
 
 
-def load_reference(root: Path, architecture: str) -> Reference:
-    """Reads what every tensor of `architecture` should hold, as `build_fixture` stored it."""
-    file = fixture_folder(root, architecture) / "reference.pt"
+def reference_file(folder: Path, requested: Precision) -> Path:
+    """Returns the file in the `folder` of a fixture that has the reference for loads in a dtype."""
+    return folder / f"reference.{requested}.pt"
+
+
+def load_reference(root: Path, architecture: str, requested: Precision) -> Reference:
+    """Reads what every tensor of `architecture`, loaded in a dtype, should hold, as `build_fixtures` stored it."""
+    file = reference_file(fixture_folder(root, architecture), requested)
     reference: Reference = torch.load(file, weights_only=False)  # our own file
     return reference
 
@@ -88,9 +95,9 @@ def classify_tensor(name: str, reference: Reference) -> What:
     return What.PARAMETER if name in reference.parameters else What.BUFFER
 
 
-def describe_tensors(root: Path, architecture: str) -> dict[str, tuple[What, str]]:
-    """Returns what each tensor of `architecture` is, and its site."""
-    reference = load_reference(root, architecture)
+def describe_tensors(root: Path, architecture: str, requested: Precision) -> dict[str, tuple[What, str]]:
+    """Returns what each tensor of `architecture`, loaded in a dtype, is, and its site."""
+    reference = load_reference(root, architecture, requested)
     return {name: (classify_tensor(name, reference), site) for name, site in reference.sites.items()}
 
 
@@ -126,7 +133,8 @@ def copy_state(model: Model) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
-def _saved(path: Path) -> dict[str, Tensor]:
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Returns every tensor in the files of a checkpoint, by the name that it has there."""
     saved: dict[str, Tensor] = {}
     for file in sorted(path.glob("*.safetensors")):
         saved.update(load_file(file))
@@ -167,7 +175,7 @@ def make_reference(model: Model, initial: dict[str, Tensor], checkpoint: Path) -
     """
     filled = copy_state(model)  # tied tensors share the sentinel that was written last
     nonpersistent = {n: b.detach().clone() for n, b in model.named_buffers(remove_duplicate=False) if n not in filled}
-    saved = _saved(checkpoint)
+    saved = read_checkpoint(checkpoint)
     expected = {
         name: saved[name] if name in saved and identical(saved[name], value) else value
         for name, value in filled.items()
@@ -181,6 +189,30 @@ def make_reference(model: Model, initial: dict[str, Tensor], checkpoint: Path) -
         parameters=frozenset(parameters & set(expected)),
         sites=_sites(model, set(expected) | set(nonpersistent)),
     )
+
+
+def adopt_dtypes(written: Reference, loaded: Mapping[str, Tensor]) -> Reference:
+    """Returns what each tensor should hold after a load with the dtype that the model `loaded` plainly was asked for.
+
+    Values of the checkpoint are rounded to the dtypes that the plain load has. What the configuration computes is computed in
+    another precision as well, so there the values of the plain load count, unless it left them unwritten.
+    """
+    expected = {name: _in_dtype_of(value, loaded.get(name)) for name, value in written.expected.items()}
+    computed = {name: _computed(value, loaded.get(name)) for name, value in written.nonpersistent.items()}
+    return replace(written, expected=expected, nonpersistent=computed)
+
+
+def _in_dtype_of(value: Tensor, loaded: Tensor | None) -> Tensor:
+    floats = loaded is not None and loaded.is_floating_point() and value.is_floating_point()
+    return value.to(loaded.dtype) if loaded is not None and floats else value
+
+
+def _computed(value: Tensor, loaded: Tensor | None) -> Tensor:
+    expected = _in_dtype_of(value, loaded)
+    if loaded is None or loaded.is_meta or loaded.shape != value.shape or loaded.dtype == value.dtype:
+        return expected
+    unwritten = loaded.is_floating_point() and bool((loaded.isfinite() != expected.isfinite()).any())
+    return expected if unwritten else loaded.detach().clone()
 
 
 def find_flaws(actual: Mapping[str, Tensor], reference: Reference, names: Iterable[str]) -> dict[str, list[Flaw]]:

@@ -2,10 +2,10 @@
 
 import gc
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,19 @@ from matrix.checks import CHECKS
 from matrix.job import Task
 from matrix.model import Architecture, Check, Tensors
 from matrix.probe import compat
-from matrix.probe.checkpoint.fixture import Model, find_flaws, fixture_folder, load_reference, named_tensors, save
+from matrix.probe.checkpoint.fixture import (
+    Model,
+    find_flaws,
+    fixture_folder,
+    judge_all,
+    load_reference,
+    named_tensors,
+    read_checkpoint,
+    save,
+)
 from matrix.probe.checkpoint.judge import Reference
 from matrix.probe.checks import shards
+from matrix.probe.checks.control import control_is_needed, find_rounded_at_stage_0
 from matrix.probe.checks.loaders import use_loader
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
@@ -31,6 +41,9 @@ class Seen:
 
     flaws: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    at_stage_0: tuple[str, ...] | None = None
+    """Tensors that the control rounds too; None where it was not tried."""
     partitioned: bool = True
     tensors: Tensors = field(default_factory=Tensors)
     seconds: float = 0.0
@@ -43,7 +56,7 @@ def _count(reference: Reference) -> Tensors:
 
 
 _load_reference = lru_cache(maxsize=1)(load_reference)
-"""Read once for both loaders, which follow each other. Nobody writes into it: what a model is given are copies."""
+"""Read once for both loaders of a precision, which follow each other. Nobody writes into it: what a model is given are copies."""
 
 
 class Session:
@@ -56,9 +69,11 @@ class Session:
         self.task = task
         self.model_class = recipes.find_class(architecture)
         self.root, self.path = root, fixture_folder(root, architecture.id)
-        self.folder = self.path / f"saved.{task.loader}"  # the other loader may be at work on the same architecture
-        self.config = compat.ZERO3
+        # Other tasks of the same architecture write too.
+        self.folder = self.path / f"saved.{task.loader}.{task.precision}.{task.configuration}"
+        self.config = compat.make_config(task.precision)
         self.missing: tuple[str, ...] = ()
+        self._notes: dict[str, str] = {}
         self.watch = Stopwatch()
         self._loaded: Model = None
 
@@ -73,12 +88,7 @@ class Session:
     @cached_property
     def _reference(self) -> Reference:
         """What the model should hold, read once it is loaded: a load that raises needs none."""
-        return _load_reference(self.root, self.task.architecture)
-
-    @property
-    def expected(self) -> Mapping[str, Tensor]:
-        """The tensors of the checkpoint."""
-        return self._reference.expected
+        return _load_reference(self.root, *self.task.fixture)
 
     @property
     def partitioned(self) -> bool:
@@ -88,16 +98,41 @@ class Session:
     def run(self, check: Check) -> Seen:
         """Does `check` and returns what this rank saw. Raises whatever upstream raises."""
         started, loading = time.perf_counter(), self.watch.seconds
+        self._notes = {}
         # Looked at before the check, which may change the model: an engine takes the parameters over.
         partitioned = self.partitioned
         result = CHECKS[check].run(self)
         seconds = time.perf_counter() - started
         spent = self.watch.seconds - loading
-        return Seen(result.flaws, result.missing, partitioned, _count(self._reference), seconds, spent)
+        control = self._control if control_is_needed(result.flaws) else None
+        return Seen(
+            result.flaws,
+            result.missing,
+            {**result.notes, **self._notes},
+            control,
+            partitioned,
+            _count(self._reference),
+            seconds,
+            spent,
+        )
+
+    @cached_property
+    def _control(self) -> tuple[str, ...] | None:
+        """The tensors that are rounded without ZeRO-3 too."""
+        model = self._load_plainly(self.path / "checkpoint")
+        return find_rounded_at_stage_0(
+            model, self.task.precision, partial(find_flaws, reference=self._reference, names=self._names)
+        )
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (*self._reference.expected, *self._reference.nonpersistent)
 
     def _load(self) -> None:
         with use_loader(self.task.loader), self.poisoned(), self.timed():
-            self._loaded, info = self.model_class.from_pretrained(self.path / "checkpoint", output_loading_info=True)
+            checkpoint = self.path / "checkpoint"
+            loaded = compat.load_pretrained(self.model_class, checkpoint, self.task.requested, output_loading_info=True)
+            self._loaded, info = loaded
         # A set in some releases and a list in others; records must not depend on its order.
         self.missing = tuple(sorted(info["missing_keys"]))
 
@@ -113,26 +148,48 @@ class Session:
         """Counts the time as spent loading and saving."""
         return self.watch.running()
 
-    def fill(self, values: Mapping[str, Tensor]) -> None:
-        """Gives the model known values."""
-        shards.fill(self.model, values)
+    def restore(self) -> None:
+        """Gives the model the right values."""
+        shards.fill(self.model, {**self._reference.expected, **self._reference.nonpersistent})
+
+    @contextmanager
+    def initialize(self) -> Iterator[Any]:
+        """Makes an engine of the model, and frees what it holds afterwards."""
+        engine = compat.initialize(self.model, self.task.precision)
+        try:
+            yield engine
+        finally:
+            compat.destroy(engine)
 
     def save(self, folder: Path, **options: Any) -> None:
         """Saves the model, with what a published checkpoint has besides."""
         save(self.model, folder, **options)
 
-    def destroy(self, engine: Any) -> None:
-        """Frees what a DeepSpeed engine holds."""
-        compat.destroy(engine)
-
     def judge_shards(self) -> dict[str, list[Flaw]]:
         """Returns what is wrong with the model, put together from all ranks."""
-        actual = {**named_tensors(self.model), **shards.gather_parameters(self.model)}
-        return find_flaws(actual, self._reference, {**self._reference.expected, **self._reference.nonpersistent})
+        return self._judge({**named_tensors(self.model), **shards.gather_parameters(self.model)}, self._names)
 
-    def judge(self, model: Model) -> dict[str, list[Flaw]]:
-        """Returns what is wrong with the persistent tensors of `model`."""
-        return find_flaws(named_tensors(model), self._reference, self._reference.expected)
+    def judge_state(self, state: Mapping[str, Tensor]) -> dict[str, list[Flaw]]:
+        """Returns what is wrong with the tensors in a state dict."""
+        return self._judge(state, [name for name in self._reference.expected if name in state])
+
+    def judge_saved(self, folder: Path) -> dict[str, list[Flaw]]:
+        """Returns what is wrong with the persistent tensors of a plain load."""
+        return self._judge(named_tensors(self._load_plainly(folder)), self._reference.expected)
+
+    def count_empty(self, folder: Path) -> tuple[int, int]:
+        """Returns how many tensors are empty, of all in a checkpoint."""
+        saved = read_checkpoint(folder)
+        return sum(not tensor.numel() for tensor in saved.values()), len(saved)
+
+    def _load_plainly(self, folder: Path) -> Model:
+        with self.poisoned(), self.timed():
+            return compat.load_pretrained(self.model_class, folder, self.task.requested)
+
+    def _judge(self, actual: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, list[Flaw]]:
+        judged = judge_all(actual, self._reference, names)
+        self._notes.update({name: found.note for name, found in judged.items() if found.note})
+        return {name: list(found.flaws) for name, found in judged.items() if found.flaws}
 
     def close(self) -> None:
         """Frees the model: its parameters, hooks and engine refer to each other.

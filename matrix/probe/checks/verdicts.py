@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from matrix.job import Task
-from matrix.model import Case, Check, Failure, Finding, Kind, Tensors, What
+from matrix.model import Case, Check, Failure, Finding, Kind, Note, Tensors, What
 from matrix.probe.checkpoint.fixture import Fixture
 from matrix.probe.checks.observation import Observation
+from matrix.probe.compat import UnsupportedPrecisionError
 from matrix.verdicts import Verdict
 
 Message = Mapping[str, Any]
@@ -36,9 +37,28 @@ def _merge(seen: list[Message], described: Described) -> list[Finding]:
             actual=tuple(holders[0][1]["actual"]),
             elements=_pair(holders[0][1]["elements"]),
             detail=holders[0][1]["detail"],
+            at_stage_0=_at_stage_0(name, kind, seen),
         )
         for (name, kind), holders in sorted(found.items())
     ]
+
+
+def _at_stage_0(name: str, kind: Kind, seen: list[Message]) -> bool | None:
+    """Returns whether the control rounds a tensor on every rank; None where it was not tried, or the tensor is not rounded."""
+    controls = [entry["at_stage_0"] for entry in seen]
+    if kind is not Kind.ROUNDED or None in controls:
+        return None
+    return all(name in control for control in controls)
+
+
+def _merge_notes(seen: list[Message]) -> tuple[Note, ...]:
+    """Returns each note once, with the ranks that made it."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for rank, entry in enumerate(seen):
+        for about, text in entry["notes"].items():
+            if text:
+                found.setdefault((about, text), []).append(rank)
+    return tuple(Note(about, text, tuple(ranks)) for (about, text), ranks in sorted(found.items()))
 
 
 def _times(message: Message | None) -> tuple[float, float]:
@@ -55,7 +75,8 @@ def _pair(values: Iterable[int]) -> tuple[int, int]:
 def _verdict(blamed: list[Finding], found: list[Finding], *, partitioned: bool) -> Verdict:
     """Returns the verdict on what was `found`; `blamed` is the part that a plain load does not give as well."""
     if blamed:
-        return Verdict.REPORTED if all(finding.reported_missing for finding in blamed) else Verdict.CORRUPT
+        silent = {finding.kind for finding in blamed if not finding.reported_missing}
+        return Verdict.CORRUPT if silent - {Kind.ROUNDED} else Verdict.NARROWED if silent else Verdict.REPORTED
     if not partitioned:
         return Verdict.NOT_PARTITIONED
     return Verdict.BASELINE_BROKEN if found else Verdict.PASS
@@ -81,8 +102,12 @@ def _broken(observation: Observation, check: Check) -> tuple[Verdict, Failure] |
         return None
     blamed = _blame(observation, check)
     ranks = tuple(rank for failure in blamed for rank in failure.ranks)
-    verdict = Verdict.HANG if blamed[0].type == "Hang" else Verdict.CRASH
+    verdict = _ENDS.get(blamed[0].type, Verdict.CRASH)
     return verdict, replace(blamed[0], ranks=ranks)
+
+
+_ENDS: Final = {"Hang": Verdict.HANG, UnsupportedPrecisionError.__name__: Verdict.UNSUPPORTED}
+"""What an end other than by an exception of upstream says of a case."""
 
 
 def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: Described) -> Case:
@@ -92,7 +117,12 @@ def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: De
     blamed = [finding for finding in found if (finding.tensor, finding.kind) not in fixture.baseline]
     verdict = _verdict(blamed, found, partitioned=all(entry["partitioned"] for entry in seen))
     tensors = Tensors(**seen[0]["tensors"])
-    return replace(case, verdict=verdict, findings=tuple(blamed or found), tensors=tensors)
+    notes = _merge_notes(seen)
+    return replace(case, verdict=verdict, findings=tuple(blamed or found), tensors=tensors, notes=notes)
+
+
+def _case(task: Task, check: Check, verdict: Verdict, **values: Any) -> Case:
+    return Case(task.architecture, task.loader, check, verdict, task.precision, task.configuration, **values)
 
 
 def judge_task(task: Task, observation: Observation, fixture: Fixture, described: Described) -> list[Case]:
@@ -101,7 +131,7 @@ def judge_task(task: Task, observation: Observation, fixture: Fixture, described
     for check, outcomes in observation.outcomes.items():
         times = [_times(message) for message in outcomes]
         seconds, loading = (max(column) for column in zip(*times, strict=True))
-        case = Case(task.architecture, task.loader, check, Verdict.PASS, seconds=seconds, load_seconds=loading)
+        case = _case(task, check, Verdict.PASS, seconds=seconds, load_seconds=loading)
         if broken := _broken(observation, check):
             decided.append(replace(case, verdict=broken[0], error=broken[1]))
         else:
@@ -112,7 +142,7 @@ def judge_task(task: Task, observation: Observation, fixture: Fixture, described
 def foresee_cases(task: Task, fixture: Fixture) -> list[Case]:
     """Returns the cases of a task that say nothing about ZeRO-3: one process cannot load, or save, the model either."""
     return [
-        Case(task.architecture, task.loader, check, fixture.foreseen(check), error=fixture.error)
+        _case(task, check, fixture.foreseen(check), error=fixture.error)
         for check in task.checks
         if fixture.foreseen(check) is not Verdict.PASS
     ]

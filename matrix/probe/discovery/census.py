@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from matrix.model import Architecture
-from matrix.probe.checkpoint.baseline import build_fixture
+from matrix.model import Architecture, Precision
+from matrix.probe.checkpoint.baseline import build_fixtures
 from matrix.probe.exceptions import explain
 from matrix.probe.ranks.ipc import map_in_processes
 from matrix.probe.tiny import recipes, search
@@ -87,7 +87,7 @@ def try_plain_load(name: str, recipe: search.Recipe) -> tuple[bool, str]:
     if recipe.parameters > MOST_PARAMETERS:
         raise ValueError(f"it cannot be made smaller than {recipe.parameters:,} parameters")
     with TemporaryDirectory() as root:
-        fixture = build_fixture(Architecture(name, "", recipe.config), Path(root))
+        [fixture] = build_fixtures(Architecture(name, "", recipe.config), Path(root), [Precision.FLOAT32])
         refused = fixture.error if fixture.verdict is not Verdict.PASS else None
         why = f"{refused.type}: {' '.join(refused.message.split())}".replace(root, "")[:300] if refused else ""
     return not fixture.error and not fixture.baseline, why

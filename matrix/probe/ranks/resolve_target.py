@@ -118,5 +118,7 @@ def resolve(job: Job) -> tuple[Job, dict[str, Any]]:
     tiny = found.pop("tiny", {})
     source = replace(job.target, tiny=tiny, full=True)
     architecture = Architecture(found["id"], FAMILY, source=source)
-    tasks = tuple(Task(architecture.id, loader, tuple(CHECKS)) for loader in Loader)
-    return replace(job, architectures=(architecture,), tasks=tasks), found
+    tasks = (
+        Task(architecture.id, loader, tuple(CHECKS), precision) for precision in job.precisions for loader in Loader
+    )
+    return replace(job, architectures=(architecture,), tasks=tuple(tasks)), found

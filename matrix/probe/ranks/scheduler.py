@@ -1,20 +1,21 @@
 """Schedules a job: fixtures first, then every task on a worker's rank groups, then reruns of failing cases."""
 
 import gc
+import itertools
 import os
 import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from matrix.job import Job, Task
-from matrix.model import Architecture, Case, CaseKey, Failure
-from matrix.probe.checkpoint.baseline import build_fixture
+from matrix.model import Architecture, Case, CaseKey, Failure, Precision
+from matrix.probe.checkpoint.baseline import build_fixtures
 from matrix.probe.checkpoint.fixture import Fixture, describe_tensors, fixture_folder
 from matrix.probe.checks.verdicts import confirm, foresee_cases, judge_task, remove_foreseen
 from matrix.probe.ranks.group import Group, StartError, reap_leaving
@@ -30,22 +31,37 @@ WORKERS = 3
 
 _described = cache(describe_tensors)
 
+Fixtures = dict[tuple[str, Precision], Fixture]
+"""By architecture and the dtype that it is loaded in."""
 
-def build_fixtures(job: Job, root: Path, emit: Emit, builders: int) -> dict[str, Fixture]:
+
+def _requested(job: Job) -> dict[str, list[Precision]]:
+    """Returns the dtypes that each architecture is loaded in."""
+    found: dict[str, dict[Precision, None]] = {architecture.id: {} for architecture in job.architectures}
+    for task in job.tasks:
+        found[task.architecture][task.requested] = None
+    return {name: list(precisions) or [Precision.FLOAT32] for name, precisions in found.items()}
+
+
+def prepare_fixtures(job: Job, root: Path, emit: Emit, builders: int) -> Fixtures:
     """Builds every fixture in that many processes; one that ends its builder twice is `baseline_broken`.
 
     Once somebody else may have ended it.
     """
-    fixtures: dict[str, Fixture] = {}
+    fixtures: Fixtures = {}
+    requested, done = _requested(job), itertools.count(1)
 
     def build(architecture: Architecture) -> dict[str, Any]:
         # What a builder left that was ended.
         shutil.rmtree(fixture_folder(root, architecture.id), ignore_errors=True)
-        return asdict(build_fixture(architecture, root))
+        return {"fixtures": list(map(asdict, build_fixtures(architecture, root, requested[architecture.id])))}
 
-    def keep(architecture: Architecture, fixture: Fixture) -> None:
-        fixtures[architecture.id] = fixture
-        emit({"progress": "fixture", "done": len(fixtures), "of": len(job.architectures), "at": architecture.id})
+    def keep(architecture: Architecture, answer: dict[str, Any] | None) -> None:
+        name = architecture.id
+        broken = [Fixture(name, precision, Verdict.BASELINE_BROKEN, died) for precision in requested[name]]
+        built = map(Fixture.from_dict, answer["fixtures"]) if answer else broken
+        fixtures.update({(name, fixture.requested): fixture for fixture in built})
+        emit({"progress": "fixture", "done": next(done), "of": len(job.architectures), "at": name})
 
     died = Failure(
         "BuilderDied", f"the plain load failed: its process ended early, or it took longer than {job.timeout:.0f} s"
@@ -53,19 +69,18 @@ def build_fixtures(job: Job, root: Path, emit: Emit, builders: int) -> dict[str,
     ended = []
     for architecture, answer in map_in_processes(job.architectures, build, builders, job.timeout):
         if answer:
-            keep(architecture, Fixture.from_dict(answer))
+            keep(architecture, answer)
         else:
             ended.append(architecture)
     for architecture, answer in map_in_processes(ended, build, builders, job.timeout):
-        broken = Fixture(architecture.id, Verdict.BASELINE_BROKEN, died)
-        keep(architecture, Fixture.from_dict(answer) if answer else broken)
+        keep(architecture, answer)
     _tell_alike(fixtures, emit)
     return fixtures
 
 
-def _tell_alike(fixtures: Mapping[str, Fixture], emit: Emit) -> None:
+def _tell_alike(fixtures: Fixtures, emit: Emit) -> None:
     """Counts, and names in the log, the tensors that could be swapped without anybody seeing it."""
-    alike = {architecture: fixture.alike for architecture, fixture in fixtures.items() if fixture.alike}
+    alike = {fixture.architecture: fixture.alike for fixture in fixtures.values() if fixture.alike}
     for architecture, names in sorted(alike.items()):
         sys.stderr.write(f"{architecture}: their dtype has too few values to tell them apart: {', '.join(names)}\n")
     if alike:
@@ -79,7 +94,7 @@ class Worker:
 
     job: Job
     root: Path
-    fixtures: dict[str, Fixture]
+    fixtures: Fixtures
     rss_mb: float = 0.0
     _ready: deque[Group] = field(default_factory=deque)
 
@@ -106,8 +121,8 @@ class Worker:
     def _decide(self, task: Task, group: Group) -> list[Case]:
         started = time.perf_counter()
         observation = group.run(task)
-        tensors = _described(self.root, task.architecture)
-        decided = judge_task(task, observation, self.fixtures[task.architecture], tensors)
+        tensors = _described(self.root, task.architecture, task.requested)
+        decided = judge_task(task, observation, self.fixtures[task.fixture], tensors)
         seconds = round(time.perf_counter() - started, 4)
         return [case if case.seconds else replace(case, seconds=seconds) for case in decided]
 
@@ -134,7 +149,7 @@ def _run_until_believed(worker: Worker, tasks: Sequence[Task], emit: Emit) -> fl
     return sum(case.load_seconds for cases_of_one in runs.values() for case in cases_of_one)
 
 
-def _work(job: Job, root: Path, fixtures: dict[str, Fixture], tasks: Sequence[Task], channel: Channel) -> None:
+def _work(job: Job, root: Path, fixtures: Fixtures, tasks: Sequence[Task], channel: Channel) -> None:
     """Does `tasks` in a forked process with groups of its own, and sends the cases on `channel`.
 
     Imports the models of no other worker: whenever one is built, deepspeed patches every module class that there is.
@@ -185,10 +200,10 @@ def run_job(job: Job, root: Path, emit: Emit) -> dict[str, float]:
     after the slower builder's.
     """
     builders = count_builders()
-    fixtures = build_fixtures(job, root, emit, builders)
+    fixtures = prepare_fixtures(job, root, emit, builders)
     for task in job.tasks:
-        _emit_cases(foresee_cases(task, fixtures[task.architecture]), emit)
-    left = [remove_foreseen(task, fixtures[task.architecture]) for task in job.tasks]
+        _emit_cases(foresee_cases(task, fixtures[task.fixture]), emit)
+    left = [remove_foreseen(task, fixtures[task.fixture]) for task in job.tasks]
     shares = _shares([task for task in left if task.checks])
     workers = [fork(partial(_work, job, root, fixtures, share)) for share in shares if share]
     measured = _collect(workers, emit)

@@ -167,10 +167,11 @@ def cases(draw: st.DrawFn) -> Case:
         key.loader,
         key.check,
         draw(st.sampled_from(Verdict)),
+        *key[3:],
         Tensors(),
         tuple(draw(st.lists(FINDINGS, max_size=3))),
         draw(st.none() | FAILURES),
-        draw(st.tuples(COUNTS, COUNTS)),
+        confirmed=draw(st.tuples(COUNTS, COUNTS)),
     )
 
 
@@ -233,7 +234,7 @@ def hostile(text: str, number: int) -> CommentView:
     failure = Failure(text, text, text, (0,))
 
     def one(index: int, outcome: Outcome) -> ComparedCase:
-        case = Case(text, Loader.FIXED, Check("load"), Verdict.CORRUPT, Tensors(), (wrong,) * (index % 2), failure)
+        case = Case(text, Loader.FIXED, Check("load"), Verdict.CORRUPT, findings=(wrong,) * (index % 2), error=failure)
         measured = {} if outcome is Outcome.NOT_RUN else {Role.BASE: case, Role.HEAD: case}
         return ComparedCase(CaseKey(f"{index}{text}", Loader.FIXED, Check("load")), outcome, f"{index}{text}", measured)
 

@@ -219,7 +219,7 @@ def test_a_check_that_base_does_not_have_is_new_on_head(tmp_path: Path, acts: st
     machine.sides[Role.HEAD].acts(acts)
     cells = machine.run()
     assert all(cell.complete and not cell.error for cell in cells.values())
-    keys = [key for task in plan_tasks(machine.means.architectures, both.loaders, both.checks) for key in task.keys]
+    keys = [key for task in plan_tasks(machine.means.architectures, both.axes) for key in task.keys]
     found = compare({Role(role): Run((cell,)) for role, cell in cells.items()}, keys).compared
     assert {(one.key.check, one.outcome) for one in found} == {("load", Outcome.UNCHANGED), ("save", outcome)}
     assert {one.reason.partition(",")[0] for one in found if one.key.check == "save"} == {"base has no such check"}

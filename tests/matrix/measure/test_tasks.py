@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix.catalog.select import select
-from matrix.checks import CHECKS
+from matrix.checks import CHECKS, Axes
 from matrix.errors import UnknownNameError, closest
 from matrix.job import Task
 from matrix.measure.tasks import filter_remaining, parse_choices, plan_tasks
-from matrix.model import Architecture, CaseKey, Check, Failure, Loader
+from matrix.model import Architecture, CaseKey, Check, Failure, Loader, Precision
 from matrix.verdicts import Verdict
 from tests.support.runs import case, finding
 
@@ -85,7 +85,7 @@ def test_every_unknown_choice_is_reported() -> None:
 
 
 def test_a_plan_loads_each_architecture_once_per_loader() -> None:
-    assert plan_tasks([BERT, LLAMA], [Loader.STOCK], BOTH) == (
+    assert plan_tasks([BERT, LLAMA], Axes((Loader.STOCK,), BOTH, (Precision.FLOAT32,))) == (
         Task(BERT.id, Loader.STOCK, BOTH),
         Task(LLAMA.id, Loader.STOCK, BOTH),
     )
@@ -98,7 +98,7 @@ keys = st.builds(
 
 @given(st.sets(keys))
 def test_done_and_remaining_are_the_plan(done: set[CaseKey]) -> None:
-    tasks = plan_tasks(CATALOG, list(Loader), BOTH)
+    tasks = plan_tasks(CATALOG, Axes(checks=BOTH, precisions=(Precision.FLOAT32,)))
     left = [key for task in filter_remaining(tasks, done) for key in task.keys]
     assert sorted([*left, *done], key=str) == sorted((key for task in tasks for key in task.keys), key=str)
     assert all(task.checks for task in filter_remaining(tasks, done))

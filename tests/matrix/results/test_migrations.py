@@ -41,9 +41,9 @@ def test_what_schema_1_said_is_read_for_ever() -> None:
     assert (whole.started, whole.planned, whole.timing.rss_mb) == ("2026-11-25T08:20:07Z", 3, 734.266)
     corrupt, crash, good = whole.cases
     assert [str(known.key) for known in whole.cases] == [
-        "mra:MraForMaskedLM stock load",
-        "marian:MarianMTModel stock save",
-        "sam:SamModel fixed load",
+        "mra:MraForMaskedLM stock load float32",
+        "marian:MarianMTModel stock save float32",
+        "sam:SamModel fixed load float32",
     ]
     assert [known.verdict for known in whole.cases] == [Verdict.CORRUPT, Verdict.CRASH, Verdict.PASS]
     (found,) = corrupt.findings
@@ -72,9 +72,9 @@ def filled(record: dict[str, Any]) -> dict[str, Any]:
 def third(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version whose records are of schema 3: those of today."""
     monkeypatch.setattr(migrations, "STEPS", (renamed, filled))
+    monkeypatch.setattr(parse, "HEADER", parse.HEADER.replace(str(SCHEMA).encode(), b"3"))
     for module in (records, parse, write, history_reading):
         monkeypatch.setattr(module, "SCHEMA", 3)
-    monkeypatch.setattr(parse, "HEADER", parse.HEADER.replace(b"1", b"3"))
 
 
 NOW = cell(case(ROUTER), case(BERT, Verdict.HANG))
@@ -150,7 +150,7 @@ def test_nothing_is_added_to_a_file_of_an_older_schema(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("schema", ["2", "0", "true", '"1"', "null"])
 def test_a_schema_that_nobody_knows_yet_says_to_update(tmp_path: Path, schema: str) -> None:
-    path = keep(tmp_path / "cell.jsonl", [header_record(NOW).replace('"schema": 1', f'"schema": {schema}')])
+    path = keep(tmp_path / "cell.jsonl", [header_record(NOW).replace(f'"schema": {SCHEMA}', f'"schema": {schema}')])
     with pytest.raises(OtherSchemaError, match="update this project"):
         read_cell(path)
 

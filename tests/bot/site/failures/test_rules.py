@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from bot.site.failures.rules import MeasuredPoints, Point, PointSets, Rule, describe, explain
 from bot.text import strip_marks
-from matrix.model import Check, Device, Loader
+from matrix.model import Check, Device, Loader, Precision
 
 VERSIONS = ("4.57.6", "5.0.0", "5.5.4", "5.23.0", "git.abc")
 FAMILY = {"a": "router", "b": "router", "c": "batchnorm", "d": ""}
 POINTS = [
-    Point(transformers, deepspeed, Device.CPU, loader, Check("load"), name, FAMILY[name], name in "abc")
+    Point(
+        transformers, deepspeed, Device.CPU, loader, Check("load"), Precision.FLOAT32, name, FAMILY[name], name in "abc"
+    )
     for transformers, deepspeed, loader, name in product(VERSIONS, ("0.16.9", "0.19.8"), Loader, FAMILY)
 ]
 
@@ -83,7 +85,7 @@ def test_a_family_stands_for_its_architectures() -> None:
 
 def test_architectures_that_the_catalog_does_not_know_are_no_family() -> None:
     points = [
-        Point("5.0.0", "0.19.8", Device.CPU, Loader.STOCK, Check("load"), name, FAMILY.get(name, ""))
+        Point("5.0.0", "0.19.8", Device.CPU, Loader.STOCK, Check("load"), Precision.FLOAT32, name, FAMILY.get(name, ""))
         for name in "abdxyz"
     ]
     assert words(set(points[2:]), points) == "d, x, y and z in every measured case"
@@ -114,5 +116,8 @@ def test_a_rule_does_not_cover_what_another_failure_ended_if_a_version_can_tell_
 
 
 def test_many_architectures_are_not_all_named() -> None:
-    many = [Point("5.0.0", "0.19.8", Device.CPU, Loader.STOCK, Check("load"), f"{name}:M") for name in "abcdefghijkl"]
+    many = [
+        Point("5.0.0", "0.19.8", Device.CPU, Loader.STOCK, Check("load"), Precision.FLOAT32, f"{name}:M")
+        for name in "abcdefghijkl"
+    ]
     assert words(set(many[:11]), many) == ("a, b, c, d, e, f, g, h and 3 more architectures in every measured case")
