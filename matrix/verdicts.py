@@ -86,7 +86,7 @@ class Verdict(str, Enum):
         VerdictRow(
             letter="L",
             word="narrowed",
-            meaning="returned normally, but tensors are rounded to a narrower dtype than a plain load gives them, without any error",
+            meaning="returned normally, but tensors are rounded to a narrower dtype than without ZeRO-3, without any error",
             does="{load} values rounded to a narrower dtype silently",
             fares=("are rounded to a narrower dtype", "is rounded to a narrower dtype"),
             own="right values, but rounded to a narrower dtype than a plain load keeps",
