@@ -28,14 +28,30 @@ Flaws = Mapping[str, Sequence[Flaw]]
 
 
 @dataclass(frozen=True)
+class LoadingReport:
+    """What `from_pretrained` says of a load: sorted names, and messages on one line. Its fields are the keys of that report."""
+
+    missing_keys: tuple[str, ...] = ()
+    unexpected_keys: tuple[str, ...] = ()
+    mismatched_keys: tuple[str, ...] = ()
+    error_msgs: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Sequence[str]] | None) -> "LoadingReport | None":
+        """Returns the report that `dataclasses.asdict` and JSON made into `values`; None for None."""
+        return cls(**{part: tuple(names) for part, names in values.items()}) if values else None
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """What a check found on one rank.
 
-    `missing` are the tensors that the loader reported as missing. `notes` has what a user should know, by what it is about.
+    `report` is what the loader said, None where it is not to be compared with a plain load's. `notes` has what a user should know,
+    by what it is about.
     """
 
     flaws: Flaws = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
+    report: LoadingReport | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -50,8 +66,8 @@ class CheckSession(Protocol):
         """The model, loaded from the checkpoint under ZeRO-3: one for all checks of a task."""
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """The tensors that the loader reported as missing."""
+    def report(self) -> LoadingReport | None:
+        """What the loader said of the load; None where the model has a way of its own to load, which says nothing."""
 
     @property
     def partitioned(self) -> bool:

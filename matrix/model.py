@@ -27,6 +27,8 @@ else:
 
 SHOWN_VALUES = 4
 """How many wrong elements a finding quotes."""
+SHOWN_NAMES = 20
+"""How many names a difference between loading reports quotes."""
 
 Scalar = bool | int | float | str
 """A tensor element as JSON holds it: NaN, infinities and complex numbers are strings."""
@@ -265,6 +267,30 @@ class Note:
     """The ranks that saw it."""
 
 
+@dataclass(frozen=True)
+class ReportDifference:
+    """A part of the loading report that a load under ZeRO-3 gives otherwise than a plain load."""
+
+    part: str
+    """The name that `output_loading_info` has for it, such as `missing_keys`."""
+    added: tuple[str, ...]
+    """What only the load under ZeRO-3 names, at most SHOWN_NAMES."""
+    left_out: tuple[str, ...]
+    """What only the plain load names, at most SHOWN_NAMES."""
+    counts: tuple[int, int]
+    """How many there are of `added`, and of `left_out`."""
+    ranks: tuple[int, ...]
+
+
+class ReportLimit(StrEnum):
+    """Why a release does not tell the truth in a part of the loading report under ZeRO-3, whatever it loads."""
+
+    ALWAYS_EMPTY = "always_empty"
+    OF_PLACEHOLDERS = "of_placeholders"
+    """It compares the shapes of placeholders, which differ from all that the checkpoint has."""
+    ON_RANK_0_ONLY = "on_rank_0_only"
+
+
 class Variant(NamedTuple):
     """How a case of an architecture is measured."""
 
@@ -328,6 +354,8 @@ class Case:
     findings: tuple[Finding, ...] = ()
     error: Failure | None = None
     notes: tuple[Note, ...] = ()
+    report: tuple[ReportDifference, ...] = ()
+    """Where the loading report differs from a plain load's, beyond what the environment's `report_limits` say."""
     confirmed: tuple[int, int] = (1, 1)
     """(k, n): k of n runs gave this verdict."""
     seconds: float = 0.0
@@ -377,6 +405,8 @@ class EnvironmentInfo:
     hardware: str
     packages: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The versions of further packages that decide a result, by name."""
+    report_limits: Mapping[str, ReportLimit] = field(default_factory=dict, hash=False)
+    """By part of the loading report, what this transformers does not tell under ZeRO-3; such parts are not compared."""
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,14 @@ class VerdictRow:
     """Colours of a page: background and text."""
     dark: tuple[str, str]
     evidence: tuple[str, ...]
-    """What a record of it may hold: `findings`, an `error`, or `nothing`. Records that differ are rejected."""
+    """What a record of it may hold: `findings`, an `error`, a difference of the loading `report` alone, or `nothing`.
+
+    Records that differ are rejected.
+    """
     outcome: str = ""
     """What becomes of a case in a range of versions; empty when the verdict says nothing about ZeRO-3."""
     wrong: bool = False
-    """Whether ZeRO-3 left wrong values, or no model at all: what exit code 1 means."""
+    """Whether ZeRO-3 left wrong values, a wrong report of them, or no model at all: what exit code 1 means."""
     settled: bool = False
     """Whether a rerun cannot change it: decided without a race between ranks."""
     measured: bool = True
@@ -153,6 +156,24 @@ class Verdict(str, Enum):
             wrong=True,
         ),
     )
+    MISREPORTED = (
+        "misreported",
+        VerdictRow(
+            letter="M",
+            word="misreported",
+            meaning="every value is right, but the loading report differs from a plain load's",
+            does="{load} right values, but report them wrong",
+            fares=("are reported wrong", "is reported wrong"),
+            own="right values, but the loading report differs from a plain load's",
+            style="yellow",
+            badge="orange",
+            light=("#6b6810", "#fff"),
+            dark=("#77741a", "#fff"),
+            evidence=("report",),
+            outcome="misreported",
+            wrong=True,
+        ),
+    )
     FLAKY = (
         "flaky",
         VerdictRow(
@@ -166,7 +187,7 @@ class Verdict(str, Enum):
             badge="orange",
             light=("#fbe38a", "#4a3900"),
             dark=("#c9ab3a", "#1d1600"),
-            evidence=("findings", "error", "nothing"),
+            evidence=("findings", "error", "report", "nothing"),
             outcome="flaky",
             wrong=True,
         ),
@@ -184,7 +205,7 @@ class Verdict(str, Enum):
             badge="orange",
             light=("#12748c", "#fff"),
             dark=("#17768e", "#fff"),
-            evidence=("findings", "nothing"),
+            evidence=("findings", "report", "nothing"),
             outcome="not partitioned",
             wrong=True,
             settled=True,
@@ -264,7 +285,7 @@ class Verdict(str, Enum):
 
     @property
     def wrong_values(self) -> bool:
-        """Whether ZeRO-3 left wrong values, or no model at all: what exit code 1 means."""
+        """Whether ZeRO-3 left wrong values, a wrong report of them, or no model at all: what exit code 1 means."""
         return self.row.wrong
 
     @property

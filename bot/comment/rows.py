@@ -104,7 +104,7 @@ def _signature(comparison: Comparison, one: ComparedCase) -> Signature | None:
     role = next(role for role, measured in one.cases.items() if measured is case)
     cells = comparison.runs[role].cells if role in comparison.runs else ()
     world_size = cells[0].environment.world_size if cells else DEFAULT_WORLD_SIZE
-    return Signature(case.verdict, case.tensors, case.findings, case.error, world_size)
+    return Signature.of(case, world_size)
 
 
 def build_gaps(comparison: Comparison, facts: Facts, rejected: Iterable[Rejected]) -> Part[Gap]:

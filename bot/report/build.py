@@ -150,7 +150,7 @@ def _signatures(cases: Sequence[Placed]) -> Signatures:
     alike: Signatures = defaultdict(list)
     for placed in sorted(cases, key=lambda placed: placed.case.verdict.rank):
         case, info = placed.case, placed.view.environment.info
-        alike[Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size)].append(placed.view)
+        alike[Signature.of(case, info.world_size)].append(placed.view)
     return alike
 
 

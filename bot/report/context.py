@@ -10,6 +10,7 @@ from bot.text import Code, Sentence, count
 from bot.verdict_words import is_failing
 from matrix.environments.packages import CROSSED, INSTALLED, PINNED
 from matrix.model import EnvironmentInfo, Kind, Loader, Timing, What
+from matrix.text import describe_limits
 from matrix.verdicts import Verdict
 
 
@@ -79,6 +80,11 @@ class EnvironmentView:
         """Name and version of python and of each package that has a field of its own in records."""
         named = ("python", *PINNED, *CROSSED, *INSTALLED)
         return tuple((name, vars(self.info)[name]) for name in named)
+
+    @property
+    def report_limits(self) -> str:
+        """What its transformers does not tell in the loading report, in a sentence; empty where it tells all."""
+        return describe_limits(self.info.report_limits)
 
     @property
     def covered(self) -> str:
@@ -171,6 +177,8 @@ class EvidenceView:
     more_sites: int
     error: ErrorView | None
     cases: tuple[CaseView, ...]
+    differences: tuple[Sentence, ...] = ()
+    """What differs between the loading report and that of a plain load."""
 
 
 @dataclass(frozen=True)

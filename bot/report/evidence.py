@@ -1,14 +1,14 @@
 """PURE. Builds evidence: findings grouped by buffer site, and cases of one architecture with the same findings together."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bot.report.context import CaseView, ErrorView, EvidenceView, SiteView, TensorView
-from bot.text import MESSAGE_LIMIT, clip, describe_ranks, format_values
+from bot.text import MESSAGE_LIMIT, Sentence, clip, describe_ranks, format_values
 from bot.verdict_words import describe_reported, describe_tensors
-from matrix.model import Failure, Finding, Kind, Tensors
-from matrix.text import KINDS
+from matrix.model import Case, Failure, Finding, Kind, ReportDifference, Tensors
+from matrix.text import KINDS, describe_difference
 from matrix.verdicts import Verdict
 
 
@@ -20,7 +20,13 @@ class Signature:
     tensors: Tensors
     findings: tuple[Finding, ...]
     error: Failure | None
+    report: tuple[ReportDifference, ...]
     world_size: int
+
+    @classmethod
+    def of(cls, case: Case, world_size: int) -> "Signature":
+        """Returns what `case`, of so many ranks, found."""
+        return cls(case.verdict, case.tensors, case.findings, case.error, case.report, world_size)
 
 
 def build_evidence(signature: Signature, cases: Iterable[CaseView], limit: int) -> EvidenceView:
@@ -36,7 +42,14 @@ def build_evidence(signature: Signature, cases: Iterable[CaseView], limit: int) 
         more_sites=len(groups) - len(views),
         error=build_error_view(signature.error, signature.world_size),
         cases=tuple(cases),
+        differences=tuple(s for one in signature.report for s in describe_report_difference(one, signature.world_size)),
     )
+
+
+def describe_report_difference(found: ReportDifference, world_size: int) -> Iterator[Sentence]:
+    """Yields what a part of the loading report has too much, and what it leaves out."""
+    ranks = describe_ranks(found.ranks, world_size)
+    return ((f"{words} {ranks}: ", clip(names)) for words, names in describe_difference(found))
 
 
 def group_by_site(findings: Iterable[Finding]) -> list[list[Finding]]:

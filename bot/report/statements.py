@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.report.context import CaseView, Statement
+from bot.report.evidence import describe_report_difference
 from bot.text import Code, Sentence, capitalize, clip, count, describe_ranks, format_values, join_words
 from bot.verdict_words import describe_reported, describe_verdict
 from matrix.checks import CHECKS
@@ -145,7 +146,7 @@ def _way(finding: Finding) -> tuple[str, str, tuple[int, ...], bool]:
 def _statement(groups: Sequence[_Group], environments: int) -> Statement:
     first = groups[0]
     views = [placed.view for group in groups for placed in group.cases if placed is not first.quoted]
-    detail = _finding(first, first.finding) if first.finding else _error(first)
+    detail = _finding(first, first.finding) if first.finding else _error(first) or _report(first)
     return Statement(
         verdict=first.verdict,
         where=_where(groups, environments),
@@ -185,6 +186,12 @@ def _values(finding: Finding) -> Sentence:
     if finding.expected and finding.actual:
         return " (expected ", format_values(finding.expected[:1]), ", got ", format_values(finding.actual[:1]), ")"
     return (" (", clip(finding.detail), ")") if finding.detail else ()
+
+
+def _report(group: _Group) -> Sentence:
+    world_size = group.quoted.view.environment.info.world_size
+    found = (s for one in group.quoted.case.report for s in describe_report_difference(one, world_size))
+    return ": ", *next(found, ("",))
 
 
 def _error(group: _Group) -> Sentence:

@@ -9,7 +9,7 @@ from typing import Final
 
 from matrix.environments.packages import INSTALLABLE, RECORDED, installed
 from matrix.environments.pins import find_commit, is_version
-from matrix.model import SHOWN_VALUES, Case, EnvironmentInfo, Failure, Finding
+from matrix.model import SHOWN_NAMES, SHOWN_VALUES, Case, EnvironmentInfo, Failure, Finding, ReportDifference
 from matrix.verdicts import Verdict
 
 MOST_RUNS: Final = 100
@@ -42,12 +42,17 @@ def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
     yield min(*tensors, case.seconds, case.load_seconds) < 0, "it has a negative count or time"
     yield _repeated(case.findings), "it has the same finding twice"
     yield any(_odd(finding, world_size) for finding in case.findings), "the ranks or values of a finding are impossible"
+    yield (
+        any(_odd_difference(one, world_size) for one in case.report),
+        "a difference of its loading report is impossible",
+    )
     yield not ranks_exist(case.error, world_size), "its error names ranks that it did not have"
 
 
 def _fits(case: Case) -> bool:
     """Tests whether a case has the evidence that its verdict comes with; see `matrix.probe.checks.verdicts`."""
-    held = [name for name, has in (("findings", case.findings), ("error", case.error)) if has] or ["nothing"]
+    held = [name for name, has in (("findings", case.findings), ("error", case.error)) if has]
+    held = held or ["report" if case.report else "nothing"]
     return len(held) == 1 and held[0] in case.verdict.row.evidence
 
 
@@ -59,6 +64,12 @@ def _odd(finding: Finding, world_size: int) -> bool:
     wrong, total = finding.elements
     shown = max(len(finding.expected), len(finding.actual))
     return not (_exist(finding.ranks, world_size) and finding.ranks and 0 <= wrong <= total and shown <= SHOWN_VALUES)
+
+
+def _odd_difference(found: ReportDifference, world_size: int) -> bool:
+    names = (found.added, found.left_out)
+    shown = all(len(quoted) == min(total, SHOWN_NAMES) for quoted, total in zip(names, found.counts, strict=True))
+    return not (shown and any(found.counts) and found.ranks and _exist(found.ranks, world_size))
 
 
 def ranks_exist(error: Failure | None, world_size: int) -> bool:

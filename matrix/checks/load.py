@@ -5,7 +5,7 @@ from matrix.check_protocol import CheckDescription, CheckResult, CheckSession, C
 
 def run(session: CheckSession) -> CheckResult:
     """Returns what is wrong with the model as it was loaded."""
-    return CheckResult(session.judge_shards(), session.missing)
+    return CheckResult(session.judge_shards(), session.report)
 
 
 CHECK = CheckDescription(

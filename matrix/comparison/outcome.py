@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from matrix.measure.tasks import UNKNOWN_CHECK
-from matrix.model import Case, Failure
+from matrix.model import Case, Failure, ReportDifference
 from matrix.verdicts import Verdict
 
-Signature = tuple[Verdict, frozenset[tuple[str, tuple[int, ...]]]]
+Signature = tuple[Verdict, frozenset[tuple[str, tuple[int, ...]]], tuple[ReportDifference, ...]]
 
 
 class Outcome(StrEnum):
@@ -61,11 +61,11 @@ class Attribution(StrEnum):
 
 
 def signature(case: Case) -> Signature:
-    """Returns what two equal measurements of a case share: the verdict, and which tensors are wrong on which ranks.
+    """Returns what two equal measurements of a case share: the verdict, and which tensors are wrong on which ranks, and what the loader said.
 
     How they are wrong is left out: a tensor that nobody has written to has other values each time.
     """
-    return case.verdict, frozenset((found.tensor, found.ranks) for found in case.findings)
+    return case.verdict, frozenset((found.tensor, found.ranks) for found in case.findings), case.report
 
 
 def is_failing(case: Case | None) -> bool | None:
@@ -187,6 +187,8 @@ def _plain(head: Case) -> str:
 
 def _worsening(base: Case, head: Case) -> str:
     """Returns how head is more wrong than a base that was wrong already; empty when it is not."""
+    if head.findings and base.verdict is Verdict.MISREPORTED:
+        return "values are wrong that were right on base"
     if head.verdict is Verdict.CORRUPT and base.verdict is not Verdict.CORRUPT:
         return "the wrong values are no longer reported"
     added = _wrong(head) - _wrong(base)

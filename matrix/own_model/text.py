@@ -12,7 +12,7 @@ from matrix.advice.safety import Answer
 from matrix.checks import CHECKS
 from matrix.model import Case
 from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites
-from matrix.text import KINDS, make_printable
+from matrix.text import KINDS, describe_difference, describe_limits, make_printable
 from matrix.verdicts import Verdict
 
 _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}
@@ -33,6 +33,7 @@ def format_diagnosis(found: Diagnosis) -> Iterator[str]:
     for case in found.stock:
         which = f"{case.architecture} " if ", " in names else ""
         yield make_printable(f"{which}{CHECKS[case.check].words.call}: {_said(case)}")
+        yield from map(make_printable, _differences(case))
         key = (case.architecture, case.check)
         yield from map(
             make_printable, _sites([wrong for wrong in found.wrong if (wrong.architecture, wrong.check) == key])
@@ -59,7 +60,9 @@ def build_diagnosis_values(found: Diagnosis) -> dict[str, Any]:
 
 def _case_values(case: Case) -> dict[str, Any]:
     error = asdict(case.error) if case.error else None
-    return {"architecture": case.architecture, "check": case.check, "verdict": case.verdict, "error": error}
+    report = [asdict(found) for found in case.report]
+    said = {"architecture": case.architecture, "check": case.check, "verdict": case.verdict}
+    return {**said, "error": error, "report": report}
 
 
 def _measured(found: Diagnosis) -> Iterator[str]:
@@ -68,6 +71,8 @@ def _measured(found: Diagnosis) -> Iterator[str]:
         tiny = f"measured tiny: {resolved.parameters:,} of {resolved.full_parameters:,} parameters"
         sites = f"{len(resolved.sites)} buffer site{'s' if len(resolved.sites) != 1 else ''}"
         yield f"{tiny}, {sites}" + ("" if has_unseen_sites(resolved) else " (all of them)")
+    if limits := describe_limits(found.environment.report_limits):
+        yield limits
     for site in resolved.lost or ():
         yield f"not measured: {site}, which the tiny model does not have; --full measures it"
     if resolved.unknown:
@@ -91,6 +96,11 @@ def _sites(wrong: list[Wrong]) -> Iterator[str]:
         yield f"  {entry.what} {entry.site} {KINDS[entry.kind]} on {ranks} ({entry.tensors[0]}{more})"
     if len(wrong) > _SHOWN:
         yield f"  and {len(wrong) - _SHOWN} more; --json lists all"
+
+
+def _differences(case: Case) -> Iterator[str]:
+    for found in case.report:
+        yield from (f"  {words} on {_ranks(found.ranks)} ({names})" for words, names in describe_difference(found))
 
 
 def _unexplained(case: Case, found: Diagnosis) -> bool:

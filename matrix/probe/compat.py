@@ -1,10 +1,12 @@
 """What differs between releases of transformers and deepspeed, found by looking, in this one place."""
 
+import functools
 import importlib
 import importlib.metadata
 import inspect
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +14,7 @@ from typing import Any
 
 import torch
 
-from matrix.model import Precision
+from matrix.model import Precision, ReportLimit
 
 
 class UnsupportedPrecisionError(Exception):
@@ -126,6 +128,36 @@ def disable_shm_op() -> None:
     operations = importlib.import_module("deepspeed.ops")
     compatible = {**operations.__compatible_ops__, "deepspeed_shm_comm": False}
     operations.__dict__["__compatible_ops__"] = compatible
+
+
+@functools.cache
+def find_report_limits() -> Mapping[str, ReportLimit]:
+    """Returns the parts of the loading report that no load under ZeRO-3 tells the truth about, as the loader's sources show.
+
+    A release that changes these lines is compared in full: what it still leaves out is then found, not overlooked.
+    """
+    loading = importlib.import_module("transformers.modeling_utils")
+    caller = _source(getattr(loading.PreTrainedModel, "_load_pretrained_model", None))
+    names = [
+        name for name in ("unexpected_keys", "mismatched_keys") if re.search(rf"\b{name}\b[\w, ]*= *set\(\)", caller)
+    ]
+    limits = dict.fromkeys(names, ReportLimit.ALWAYS_EMPTY)
+    # Up to 4.57.6: the checkpoint's shapes against those of a state dict of placeholders.
+    if re.search(r"def _find_mismatched_keys\((?!.*\bds_shape\b)", _source(loading), re.DOTALL):
+        limits["mismatched_keys"] = ReportLimit.OF_PLACEHOLDERS
+    loaders = [
+        getattr(loading, name, None) for name in ("_load_state_dict_into_zero3_model", "_load_state_dict_into_model")
+    ]
+    if any(re.search(r"get_rank\(\) == 0:\s+module\._load_from_state_dict", _source(loader)) for loader in loaders):
+        limits["error_msgs"] = ReportLimit.ON_RANK_0_ONLY
+    return limits
+
+
+def _source(thing: Any) -> str:
+    """Returns the source of a function or module, empty where it has none."""
+    with suppress(OSError, TypeError):
+        return inspect.getsource(thing)
+    return ""
 
 
 def initialize(model: Any, precision: Precision, stage: int = 3) -> Any:

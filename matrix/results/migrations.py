@@ -12,12 +12,12 @@ Step = Callable[[Record], Record]
 
 
 def _add_precision(record: Record) -> Record:
-    """Schema 2 has precision, configuration and notes. What is older was measured in float32."""
+    """Schema 2 has precision, configuration, notes and differences of the loading report. What is older was measured in float32."""
     if record["record"] != "case":
         return record
     findings = [{**finding, "at_stage_0": None} for finding in record["findings"]]
     place = {"precision": "float32", "configuration": "plain"}
-    return {**record, **place, "findings": findings, "notes": []}
+    return {**record, **place, "findings": findings, "notes": [], "report": []}
 
 
 STEPS: Final[tuple[Step, ...]] = (_add_precision,)

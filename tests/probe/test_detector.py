@@ -71,6 +71,18 @@ def test_what_the_loader_reports_is_not_silent(told: dict[str, Any]) -> None:
     assert (case["verdict"], [finding["reported_missing"] for finding in case["findings"]]) == ("reported", [True])
 
 
+@pytest.mark.parametrize(
+    ("way", "named", "ranks"),
+    [("buffers_missing", ".running_mean", [0, 1]), ("parameters_missing", ".weight", [1])],
+)
+def test_right_values_that_are_reported_missing(told: dict[str, Any], way: str, named: str, ranks: list[int]) -> None:
+    case = told[way]["broken"]
+    (difference,) = case["report"]
+    assert (case["verdict"], case["findings"], difference["part"]) == ("misreported", [], "missing_keys")
+    assert (difference["ranks"], difference["left_out"]) == (ranks, [])
+    assert named in str(difference["added"])
+
+
 def test_what_is_lost_on_save_is_seen_after_a_plain_load(told: dict[str, Any]) -> None:
     case = told["lose_on_save"]["broken"]
     assert (case["check"], case["verdict"]) == ("save", "corrupt")

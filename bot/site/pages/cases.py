@@ -15,7 +15,7 @@ from bot.site.data import urls
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import CaseHistories, SiteIndex
 from bot.site.data.views import EnvironmentLink, FailureLink, Link
-from bot.text import Code, clip
+from bot.text import Code, Sentence, clip
 from matrix.checks import case_keys
 from matrix.history.case_history import NightlyVerdict
 from matrix.history.snapshot import DatedCase, Reading
@@ -53,6 +53,7 @@ class CaseDetail:
     sites: tuple[SiteView, ...]
     more_sites: int
     error: ErrorView | None
+    differences: tuple[Sentence, ...]
     baseline: str
     confirmed: tuple[int, int]
     seconds: float
@@ -119,7 +120,7 @@ def _entry(
     reading: Reading, dated: DatedCase, failures: tuple[FailureLink, ...], history: tuple[Segment, ...]
 ) -> CaseDetail:
     case, info = dated.case, reading.cell.environment
-    found = _found(Signature(case.verdict, case.tensors, case.findings, case.error, info.world_size))
+    found = _found(Signature.of(case, info.world_size))
     return CaseDetail(
         anchor=case.key.variant.slug,
         loader=case.loader,
@@ -132,6 +133,7 @@ def _entry(
         sites=found.sites,
         more_sites=found.more_sites,
         error=found.error,
+        differences=found.differences,
         baseline=_baseline(case.verdict, info),
         confirmed=case.confirmed,
         seconds=case.seconds,

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from matrix.check_protocol import LoadingReport
 from matrix.model import Architecture, Failure, Kind, Precision
 from matrix.probe.checkpoint.fixture import (
     Fixture,
@@ -29,14 +30,23 @@ from matrix.probe.checkpoint.judge import Reference
 from matrix.probe.checkpoint.sentinels import find_alike, sentinels
 from matrix.probe.compat import load_pretrained
 from matrix.probe.exceptions import failure
+from matrix.probe.loading_report import listening
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
 from matrix.probe.uninitialized import poisoned_memory
 from matrix.verdicts import Verdict
 
-Baseline = tuple[tuple[str, Kind], ...]
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a plain load gets wrong, and what it says of itself."""
+
+    wrong: tuple[tuple[str, Kind], ...]
+    report: LoadingReport | None
+
+
 Loads = Mapping[Precision, Baseline | Failure]
-"""By the dtype that was asked for, what a plain load gets wrong, or raises."""
+"""By the dtype that was asked for, what a plain load gives, or raises."""
 
 
 def write_without_saving(model: Model, path: Path) -> None:
@@ -85,13 +95,13 @@ class PlainLoad:
             return failure(error)
 
     def _load(self, written: Reference, requested: Precision) -> Baseline:
-        with poisoned_memory(), self.watch.running():
+        with poisoned_memory(), self.watch.running(), listening() as heard:
             loaded = load_pretrained(type(self.model), self.path / "checkpoint", requested)
         actual = named_tensors(loaded)
         reference = adopt_dtypes(written, actual)
         torch.save(reference, reference_file(self.path, requested))
         wrong = find_flaws(actual, reference, {**reference.expected, **reference.nonpersistent})
-        return tuple((name, flaw.kind) for name, found in wrong.items() for flaw in found)
+        return Baseline(tuple((name, flaw.kind) for name, found in wrong.items() for flaw in found), heard.report)
 
 
 def _compare_plain_load(loading: PlainLoad) -> tuple[Loads, Failure | None]:
@@ -140,4 +150,4 @@ def build_fixtures(architecture: Architecture, root: Path, requested: Sequence[P
 def _with_load(fixture: Fixture, load: Baseline | Failure, unsaved: Failure | None) -> Fixture:
     if isinstance(load, Failure):
         return replace(fixture, verdict=Verdict.BASELINE_BROKEN, error=load)
-    return replace(fixture, error=unsaved, baseline=load)
+    return replace(fixture, error=unsaved, baseline=load.wrong, report=load.report)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from matrix.check_protocol import Flaw
+from matrix.check_protocol import Flaw, LoadingReport
 from matrix.checks import CHECKS
 from matrix.model import Check, Failure, Kind, Precision, What
 from matrix.probe.checkpoint.floats import identical
@@ -32,7 +32,8 @@ class Fixture:
     `verdict` is `pass` when the plain load works, else `unsupported` or `baseline_broken` with `error`; with `pass`, an
     `error` says why nothing can be saved in one process. `baseline` names what the plain load already gets wrong: (tensor,
     kind) pairs that ZeRO-3 is not blamed for. `alike` names the tensors whose sentinels prove little, because their dtype
-    has too few values.
+    has too few values. `report` is what the loader said of the plain load, None where it
+    is not known.
     """
 
     architecture: str
@@ -40,6 +41,7 @@ class Fixture:
     verdict: Verdict
     error: Failure | None = None
     baseline: tuple[tuple[str, Kind], ...] = ()
+    report: LoadingReport | None = None
     seconds: float = 0.0
     load_seconds: float = 0.0
     alike: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class Fixture:
             "verdict": Verdict(values["verdict"]),
             "error": error,
             "baseline": baseline,
+            "report": LoadingReport.from_dict(values["report"]),
             "alike": tuple(values["alike"]),
         }
         return cls(**{**values, **read})

@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
-from matrix.check_protocol import Flaw
+from matrix.check_protocol import Flaw, LoadingReport
 from matrix.checks import CHECKS
 from matrix.job import Task
 from matrix.model import Architecture, Check, Tensors
-from matrix.probe import compat
+from matrix.probe import compat, loading_report
 from matrix.probe.checkpoint.fixture import (
     Model,
     find_flaws,
@@ -40,7 +40,7 @@ class Seen:
     """What one rank saw in one check: a `matrix.check_protocol.CheckResult`, and what is the same for every check."""
 
     flaws: Mapping[str, Any] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
+    report: LoadingReport | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     at_stage_0: tuple[str, ...] | None = None
     """Tensors that the control rounds too; None where it was not tried."""
@@ -72,7 +72,7 @@ class Session:
         # Other tasks of the same architecture write too.
         self.folder = self.path / f"saved.{task.loader}.{task.precision}.{task.configuration}"
         self.config = compat.make_config(task.precision)
-        self.missing: tuple[str, ...] = ()
+        self.report: LoadingReport | None = None
         self._notes: dict[str, str] = {}
         self.watch = Stopwatch()
         self._loaded: Model = None
@@ -107,7 +107,7 @@ class Session:
         control = self._control if control_is_needed(result.flaws) else None
         return Seen(
             result.flaws,
-            result.missing,
+            result.report,
             {**result.notes, **self._notes},
             control,
             partitioned,
@@ -129,12 +129,10 @@ class Session:
         return (*self._reference.expected, *self._reference.nonpersistent)
 
     def _load(self) -> None:
-        with use_loader(self.task.loader), self.poisoned(), self.timed():
+        with use_loader(self.task.loader), self.poisoned(), self.timed(), loading_report.listening() as heard:
             checkpoint = self.path / "checkpoint"
-            loaded = compat.load_pretrained(self.model_class, checkpoint, self.task.requested, output_loading_info=True)
-            self._loaded, info = loaded
-        # A set in some releases and a list in others; records must not depend on its order.
-        self.missing = tuple(sorted(info["missing_keys"]))
+            self._loaded = compat.load_pretrained(self.model_class, checkpoint, self.task.requested)
+        self.report = heard.report
 
     def under_zero3(self) -> AbstractContextManager[None]:
         """Makes transformers load and save under ZeRO-3."""

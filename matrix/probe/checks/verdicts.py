@@ -1,13 +1,16 @@
 """From what the ranks saw to a case: findings merged over ranks, and the verdict. Pure functions."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
+from matrix.check_protocol import LoadingReport
 from matrix.job import Task
 from matrix.model import Case, Check, Failure, Finding, Kind, Note, Tensors, What
 from matrix.probe.checkpoint.fixture import Fixture
 from matrix.probe.checks.observation import Observation
+from matrix.probe.checks.reports import compare_reports, find_reported
 from matrix.probe.compat import UnsupportedPrecisionError
 from matrix.verdicts import Verdict
 
@@ -16,10 +19,8 @@ Described = Mapping[str, tuple[What, str]]
 """What each tensor of an architecture is, and its site."""
 
 
-def _merge(seen: list[Message], described: Described) -> list[Finding]:
+def _merge(seen: list[Message], described: Described, reported: AbstractSet[str]) -> list[Finding]:
     """Returns one finding per tensor and kind, with the ranks that have it and the values of the lowest of them."""
-    # Only what every rank names counts as reported: a user may look at any one of them.
-    missing = set.intersection(*(set(entry["missing"]) for entry in seen))
     found: dict[tuple[str, Kind], list[tuple[int, Message]]] = {}
     for rank, entry in enumerate(seen):
         for name, flaws in entry["flaws"].items():
@@ -32,7 +33,7 @@ def _merge(seen: list[Message], described: Described) -> list[Finding]:
             site=described[name][1],
             kind=kind,
             ranks=tuple(rank for rank, _ in holders),
-            reported_missing=name in missing,
+            reported_missing=name in reported,
             expected=tuple(holders[0][1]["expected"]),
             actual=tuple(holders[0][1]["actual"]),
             elements=_pair(holders[0][1]["elements"]),
@@ -72,13 +73,15 @@ def _pair(values: Iterable[int]) -> tuple[int, int]:
     return first, second
 
 
-def _verdict(blamed: list[Finding], found: list[Finding], *, partitioned: bool) -> Verdict:
+def _verdict(blamed: list[Finding], found: list[Finding], *, partitioned: bool, misreported: bool) -> Verdict:
     """Returns the verdict on what was `found`; `blamed` is the part that a plain load does not give as well."""
     if blamed:
         silent = {finding.kind for finding in blamed if not finding.reported_missing}
         return Verdict.CORRUPT if silent - {Kind.ROUNDED} else Verdict.NARROWED if silent else Verdict.REPORTED
     if not partitioned:
         return Verdict.NOT_PARTITIONED
+    if misreported:
+        return Verdict.MISREPORTED
     return Verdict.BASELINE_BROKEN if found else Verdict.PASS
 
 
@@ -113,12 +116,15 @@ _ENDS: Final = {"Hang": Verdict.HANG, UnsupportedPrecisionError.__name__: Verdic
 def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: Described) -> Case:
     """Returns `case` with the verdict and findings of ranks that all came to an end."""
     seen = [outcome["seen"] for outcome in outcomes]
-    found = _merge(seen, described)
+    reports = [LoadingReport.from_dict(entry["report"]) for entry in seen]
+    found = _merge(seen, described, find_reported(fixture.report, reports))
     blamed = [finding for finding in found if (finding.tensor, finding.kind) not in fixture.baseline]
-    verdict = _verdict(blamed, found, partitioned=all(entry["partitioned"] for entry in seen))
-    tensors = Tensors(**seen[0]["tensors"])
-    notes = _merge_notes(seen)
-    return replace(case, verdict=verdict, findings=tuple(blamed or found), tensors=tensors, notes=notes)
+    report = compare_reports(fixture.report, reports, {finding.tensor for finding in found})
+    partitioned = all(entry["partitioned"] for entry in seen)
+    verdict = _verdict(blamed, found, partitioned=partitioned, misreported=bool(report))
+    evidence = () if verdict is Verdict.MISREPORTED else tuple(blamed or found)
+    tensors, notes = Tensors(**seen[0]["tensors"]), _merge_notes(seen)
+    return replace(case, verdict=verdict, findings=evidence, report=report, tensors=tensors, notes=notes)
 
 
 def _case(task: Task, check: Check, verdict: Verdict, **values: Any) -> Case:
@@ -154,10 +160,10 @@ def remove_foreseen(task: Task, fixture: Fixture) -> Task:
 
 
 def signature(case: Case) -> tuple[object, ...]:
-    """Returns what a rerun must repeat for the verdict to be believed: the same tensors wrong on the same ranks."""
+    """Returns what a rerun must repeat for the verdict to be believed: the same tensors wrong on the same ranks, the same report."""
     # Not the values: what uninitialised memory holds differs from run to run.
     wrong = frozenset((finding.tensor, finding.ranks) for finding in case.findings)
-    return case.verdict, wrong, case.error and (case.error.type, case.error.ranks)
+    return case.verdict, wrong, case.report, case.error and (case.error.type, case.error.ranks)
 
 
 def confirm(runs: list[Case]) -> Case:

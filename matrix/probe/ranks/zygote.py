@@ -53,6 +53,7 @@ def describe_environment(job: Job) -> EnvironmentInfo:
         world_size=job.world_size,
         hardware=describe_hardware(job.device),
         packages=packages,
+        report_limits=compat.find_report_limits(),
     )
 
 

@@ -8,7 +8,7 @@ from bot.report.labels import format_command
 from bot.text import strip_marks
 from bot.verdict_words import describe_verdict
 from matrix.checks import CHECKS
-from matrix.model import Check, Device, Failure, Kind, Loader, Run
+from matrix.model import Check, Device, Failure, Kind, Loader, ReportDifference, ReportLimit, Run
 from matrix.text import KINDS
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
@@ -50,6 +50,20 @@ def test_ranks_in_words(ranks: tuple[int, ...], world_size: int, words: str) -> 
     wrong = case(verdict=Verdict.CORRUPT, findings=(finding(ranks=ranks),))
     found = build_report(Run((cell(wrong, environment=info(world_size=world_size)),))).findings
     assert f"initial value {words} (" in strip_marks(found[0].sentence)
+
+
+def test_a_wrong_report_in_words() -> None:
+    lost = ReportDifference("missing_keys", ("a", "b", "c", "d"), (), (4, 0), (0, 1))
+    report = build_report(Run((cell(case(verdict=Verdict.MISREPORTED, report=(lost,))),)))
+    told = "missing_keys names what a plain load does not name on ranks 0 and 1: a, b, c and 1 more"
+    assert strip_marks(report.findings[0].sentence).endswith(f": {told}.")
+    assert [strip_marks(one) for one in report.architectures[0].evidence[0].differences] == [told]
+
+
+def test_what_a_release_never_tells_is_said_once_for_its_environment() -> None:
+    silent = info(report_limits={"unexpected_keys": ReportLimit.ALWAYS_EMPTY})
+    views = build_report(Run((cell(case(), environment=silent), cell(case())))).environments
+    assert ["unexpected_keys is always empty" in view.report_limits for view in views] == [True, False]
 
 
 def test_worse_verdicts_come_first_then_what_hits_more() -> None:

@@ -21,7 +21,7 @@ from bot.untrusted.strict_records import LIMITS, HostileError, parse_cell
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
-from matrix.model import Case, Cell, Device, Failure, Kind, Loader, Run, Tensors, Timing
+from matrix.model import Case, Cell, Device, Failure, Kind, Loader, ReportDifference, Run, Tensors, Timing
 from matrix.results.records import case_record, end_record, header_record
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info, with_commits
@@ -226,6 +226,7 @@ def test_a_half_written_last_line_is_not_read() -> None:
 
 
 FOUND = finding()
+LEFT_OUT = ReportDifference("missing_keys", (), ("a",), (0, 1), (0, 1))
 
 
 @pytest.mark.parametrize(
@@ -255,6 +256,11 @@ FOUND = finding()
         (case(verdict=Verdict.REPORTED, findings=(finding(ranks=()),)), "the ranks or values of a finding are impossible"),
         (case(verdict=Verdict.REPORTED, findings=(finding(elements=(9, 8)),)), "the ranks or values of a finding are impossible"),
         (case(verdict=Verdict.REPORTED, findings=(finding(expected=(0,) * 5),)), "the ranks or values of a finding are impossible"),
+        (case(report=(LEFT_OUT,)), "its evidence does not fit the verdict pass"),
+        (case(verdict=Verdict.MISREPORTED), "its evidence does not fit the verdict misreported"),
+        (case(verdict=Verdict.MISREPORTED, report=(LEFT_OUT,), findings=(FOUND,)), "its evidence does not fit the verdict misreported"),
+        (case(verdict=Verdict.MISREPORTED, report=(replace(LEFT_OUT, ranks=(2,)),)), "a difference of its loading report is impossible"),
+        (case(verdict=Verdict.MISREPORTED, report=(replace(LEFT_OUT, counts=(0, 2)),)), "a difference of its loading report is impossible"),
         (case(verdict=Verdict.CRASH, error=replace(CRASH, ranks=(7,))), "its error names ranks that it did not have"),
     ],
 )  # fmt: skip

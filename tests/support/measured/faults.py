@@ -138,6 +138,8 @@ WAYS: dict[str, Callable[[Model], object]] = {
     "skip_and_say_so": lambda _model: None,
     "buffers_through_bf16": lambda _model: None,
     "parameters_through_bf16": lambda _model: None,
+    "buffers_missing": lambda _model: None,
+    "parameters_missing": lambda _model: None,
     "do_not_partition": lambda _model: None,
     "lose_on_save": lambda _model: None,
 }
@@ -161,7 +163,10 @@ def break_from_pretrained() -> None:
 
 
 def break_loader() -> None:
-    """Let what happens inside the loader itself happen there: a buffer is lost, and then reported as missing, or rounded."""
+    """Let what happens inside the loader itself happen there: a buffer is lost and reported as missing, or rounded.
+
+    Or all is loaded right, and reported as missing.
+    """
     module: Any = sys.modules["transformers.modeling_utils"]
     stock = module._load_state_dict_into_zero3_model
 
@@ -172,7 +177,12 @@ def break_loader() -> None:
         if state["way"].endswith("_through_bf16") and type(model).__name__ == BROKEN.class_name:
             named = getattr(model, f"named_{state['way'].partition('_')[0]}")()
             state_dict = state_dict | {key: through_bf16(state_dict[key]) for key, _ in named if key in state_dict}
-        return stock(model, state_dict, *args)
+        errors, missing = stock(model, state_dict, *args)
+        if state["way"] == "buffers_missing" and type(model).__name__ == BROKEN.class_name:
+            missing |= {name for name, _ in model.named_buffers() if name in state_dict}
+        if state["way"] == "parameters_missing" and type(model).__name__ == BROKEN.class_name:
+            missing |= {name for name, _ in model.named_parameters() if torch.distributed.get_rank() == 1}
+        return errors, missing
 
     module._load_state_dict_into_zero3_model = broken
 
