@@ -362,6 +362,8 @@ class Case:
     """Wall time, of the slowest rank."""
     load_seconds: float = 0.0
     """The part of `seconds` inside `from_pretrained` and `save_pretrained`."""
+    measured_with: Loader | None = None
+    """The loader that this was measured with, where it is the same code as `loader`; None where that was `loader` itself."""
 
     @cached_property
     def key(self) -> CaseKey:

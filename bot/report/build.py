@@ -24,7 +24,7 @@ from bot.verdict_words import describe_tensors
 from matrix.catalog.coverage import LEFT_OUT, compute_coverage
 from matrix.catalog.lock import Lock
 from matrix.checks import find_variants
-from matrix.model import Case, Cell, Loader, Run
+from matrix.model import Case, Cell, Loader, Precision, Run
 from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
@@ -94,6 +94,7 @@ def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | No
         complete=cell.complete,
         error=build_error_view(cell.error, cell.environment.world_size),
         coverage=_coverage(cell, lock),
+        shared=tuple(sorted({case.precision for case in cell.cases if case.measured_with}, key=[*Precision].index)),
     )
 
 

@@ -6,10 +6,10 @@ PURE: no input or output.
 from collections import Counter
 from dataclasses import dataclass
 
-from bot.text import Code, Sentence, count
+from bot.text import Code, Sentence, count, join_words
 from bot.verdict_words import is_failing
 from matrix.environments.packages import CROSSED, INSTALLED, PINNED
-from matrix.model import EnvironmentInfo, Kind, Loader, Timing, What
+from matrix.model import EnvironmentInfo, Kind, Loader, Precision, Timing, What
 from matrix.text import describe_limits
 from matrix.verdicts import Verdict
 
@@ -60,7 +60,8 @@ class CoverageView:
 class EnvironmentView:
     """One environment and how far its measurement got. `untested` counts planned cases without a verdict.
 
-    `coverage` is None where the catalog does not know that version of transformers.
+    `coverage` is None where the catalog does not know that version of transformers. `shared` are the precisions in which
+    the fixed loader is the stock one, and was not run.
     """
 
     anchor: str
@@ -74,6 +75,7 @@ class EnvironmentView:
     complete: bool
     error: ErrorView | None
     coverage: CoverageView | None = None
+    shared: tuple[Precision, ...] = ()
 
     @property
     def versions(self) -> tuple[tuple[str, str], ...]:
@@ -89,7 +91,9 @@ class EnvironmentView:
     @property
     def covered(self) -> str:
         """The coverage, in words."""
-        return self.coverage.words if self.coverage else "coverage unknown: the catalog was not made with this version"
+        known = self.coverage.words if self.coverage else "coverage unknown: the catalog was not made with this version"
+        same = f"; in {join_words(self.shared)} the fixed loader is the stock one, so one measurement serves both"
+        return known + (same if self.shared else "")
 
     @property
     def device(self) -> str:

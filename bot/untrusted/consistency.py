@@ -9,7 +9,7 @@ from typing import Final
 
 from matrix.environments.packages import INSTALLABLE, RECORDED, installed
 from matrix.environments.pins import find_commit, is_version
-from matrix.model import SHOWN_NAMES, SHOWN_VALUES, Case, EnvironmentInfo, Failure, Finding, ReportDifference
+from matrix.model import SHOWN_NAMES, SHOWN_VALUES, Case, EnvironmentInfo, Failure, Finding, Loader, ReportDifference
 from matrix.verdicts import Verdict
 
 MOST_RUNS: Final = 100
@@ -40,6 +40,10 @@ def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
     yield not 1 <= k <= n <= MOST_RUNS, "its numbers of reruns are impossible"
     yield (k < n) is not (case.verdict is Verdict.FLAKY), "its reruns do not fit its verdict"
     yield min(*tensors, case.seconds, case.load_seconds) < 0, "it has a negative count or time"
+    yield (
+        case.measured_with is not None and (case.loader, case.measured_with) != (Loader.FIXED, Loader.STOCK),
+        "its loader was measured with another one, which is not the same code",
+    )
     yield _repeated(case.findings), "it has the same finding twice"
     yield any(_odd(finding, world_size) for finding in case.findings), "the ranks or values of a finding are impossible"
     yield (

@@ -21,6 +21,7 @@ from matrix.probe.checks.verdicts import confirm, foresee_cases, judge_task, rem
 from matrix.probe.ranks.group import Group, StartError, reap_leaving
 from matrix.probe.ranks.ipc import Channel, Child, fork, map_in_processes, merge_channels
 from matrix.probe.ranks.processors import count_builders
+from matrix.probe.ranks.shared import add_shared, share_loaders
 from matrix.probe.tiny import recipes
 from matrix.verdicts import Verdict
 
@@ -95,6 +96,7 @@ class Worker:
     job: Job
     root: Path
     fixtures: Fixtures
+    shared: frozenset[CaseKey]
     rss_mb: float = 0.0
     _ready: deque[Group] = field(default_factory=deque)
 
@@ -141,7 +143,7 @@ def _run_until_believed(worker: Worker, tasks: Sequence[Task], emit: Emit) -> fl
             for case in decided:
                 runs.setdefault(case.key, []).append(case)
             seen = [confirm(runs[case.key]) for case in decided]
-            _emit_cases(seen, emit)
+            _emit_cases(add_shared(seen, worker.shared), emit)
             checks = tuple(case.check for case in seen if not case.believed(worker.job.confirmations))
             failing += [replace(task, checks=checks)] if checks else []
         # Other neighbours in a rerun: a verdict that depends on what ran before it shows as flaky.
@@ -149,17 +151,16 @@ def _run_until_believed(worker: Worker, tasks: Sequence[Task], emit: Emit) -> fl
     return sum(case.load_seconds for cases_of_one in runs.values() for case in cases_of_one)
 
 
-def _work(job: Job, root: Path, fixtures: Fixtures, tasks: Sequence[Task], channel: Channel) -> None:
-    """Does `tasks` in a forked process with groups of its own, and sends the cases on `channel`.
+def _work(worker: Worker, tasks: Sequence[Task], channel: Channel) -> None:
+    """Does `tasks` in a forked process with the worker's groups, and sends the cases on `channel`.
 
     Imports the models of no other worker: whenever one is built, deepspeed patches every module class that there is.
     """
     mine = {task.architecture for task in tasks}
-    recipes.import_classes(architecture for architecture in job.architectures if architecture.id in mine)
+    recipes.import_classes(architecture for architecture in worker.job.architectures if architecture.id in mine)
     # Frozen objects are not visited in the forked ranks, whose pages then stay shared with this process.
     gc.collect()
     gc.freeze()
-    worker = Worker(job, root, fixtures)
     try:
         loading = _run_until_believed(worker, tasks, channel.send)
     except StartError as error:
@@ -204,10 +205,13 @@ def run_job(job: Job, root: Path, emit: Emit) -> dict[str, float]:
     for task in job.tasks:
         _emit_cases(foresee_cases(task, fixtures[task.fixture]), emit)
     left = [remove_foreseen(task, fixtures[task.fixture]) for task in job.tasks]
-    shares = _shares([task for task in left if task.checks])
-    workers = [fork(partial(_work, job, root, fixtures, share)) for share in shares if share]
+    tasks, shared = share_loaders([task for task in left if task.checks])
+    worker = Worker(job, root, fixtures, shared)
+    workers = [fork(partial(_work, worker, share)) for share in _shares(tasks) if share]
     measured = _collect(workers, emit)
     # Builders share the fixtures evenly enough; the workers start when the last one is done.
-    building = sum(fixture.load_seconds for fixture in fixtures.values()) / min(builders, max(1, len(fixtures)))
+    building = sum(fixture.load_seconds for fixture in fixtures.values()) / min(
+        builders, max(1, len(job.architectures))
+    )
     loading = max((one["load_seconds"] for one in measured), default=0.0)
     return {"load_seconds": building + loading, "rss_mb": max((one["rss_mb"] for one in measured), default=0.0)}

@@ -214,3 +214,9 @@ def test_a_branch_is_reproduced_at_the_commit_that_was_measured() -> None:
     forged = info("$(id)", id=name, packages={"deepspeed": f"x+git.{commit}"})
     assert "'$(id)'" in format_command(replace(forged, id="transformers-x+deepspeed-main+cpu"), case())
     assert format_command(replace(tip, packages={}), case()).startswith("zero3 run --environment transformers-main+")
+
+
+def test_the_report_says_where_one_measurement_serves_both_loaders() -> None:
+    shared = replace(case(loader=Loader.FIXED), measured_with=Loader.STOCK)
+    both, alone = (build_report(Run((cell(*cases),))).environments[0].covered for cases in ([case(), shared], [case()]))
+    assert both == f"{alone}; in float32 the fixed loader is the stock one, so one measurement serves both"

@@ -262,6 +262,7 @@ LEFT_OUT = ReportDifference("missing_keys", (), ("a",), (0, 1), (0, 1))
         (case(verdict=Verdict.MISREPORTED, report=(replace(LEFT_OUT, ranks=(2,)),)), "a difference of its loading report is impossible"),
         (case(verdict=Verdict.MISREPORTED, report=(replace(LEFT_OUT, counts=(0, 2)),)), "a difference of its loading report is impossible"),
         (case(verdict=Verdict.CRASH, error=replace(CRASH, ranks=(7,))), "its error names ranks that it did not have"),
+        (replace(case(), measured_with=Loader.FIXED), "its loader was measured with another one, which is not the same code"),
     ],
 )  # fmt: skip
 def test_a_case_that_contradicts_itself(claim: Case, words: str) -> None:
