@@ -26,6 +26,8 @@ def build_json_schema() -> dict[str, Any]:
         del types["Cell"]["properties"][later]
     types["Cell"]["properties"]["schema"] = {"const": SCHEMA}
     types["Timing"]["properties"]["cases"] = {"type": "integer"}
+    for name in ("trained_dtype", "requested_dtype"):
+        types["Case"]["properties"][name] = {"type": "string", "description": inspect.getdoc(getattr(Case, name))}
     for kind, field, text in _find_field_texts(inspect.getsource(model)):
         if field in types.get(kind, {}).get("properties", ()):
             types[kind]["properties"][field]["description"] = text

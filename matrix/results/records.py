@@ -31,7 +31,7 @@ def case_record(case: Case) -> str:
     The two dtypes follow from precision and configuration, for readers who do not know these words.
     """
     dtypes = {"trained_dtype": case.trained_dtype, "requested_dtype": case.requested_dtype}
-    return record("case", {**asdict(case), **dtypes})
+    return record("case", {**dtypes, **asdict(case)})
 
 
 def end_record(cases: Iterable[Case], timing: Timing) -> str:

@@ -25,7 +25,8 @@ if sys.argv[1] == "-c":
     print('$versions')
     sys.exit()
 job = json.loads(Path(sys.argv[-1]).read_text())
-keys = [(task["architecture"], task["loader"], check) for task in job["tasks"] for check in task["checks"]]
+keys = [(task["architecture"], task["loader"], check, task["precision"], task["configuration"])
+        for task in job["tasks"] for check in task["checks"]]
 with Path("$asked").open("a") as asked:
     asked.write(json.dumps(keys) + "\\n")
 
@@ -36,8 +37,9 @@ def environment():
     tell("environment", json.loads('$info'))
 
 def case(key, verdict="pass", confirmed=(1, 1)):
-    architecture, loader, check = key
+    architecture, loader, check, precision, configuration = (*key, "float32", "plain")[:3] + (*key[3:], "float32", "plain")[:2]
     tell("case", {"architecture": architecture, "loader": loader, "check": check, "verdict": verdict,
+                  "precision": precision, "configuration": configuration,
                   "confirmed": confirmed})
 
 def end():

@@ -25,14 +25,14 @@ CHECK = CheckDescription(
 )
 '''
 PROBE = "environment(); [case(key, 'crash' if key[2] == 'sharded' else 'pass') for key in keys]; end()"
-MEASURE = "-m matrix run --out results --device cpu --architecture {name} --python {python} --confirmations 0"
+MEASURE = "-m matrix run --out results --device cpu --architecture {name} --python {python} --confirmations 0 --precision float32"
 OLD = """
 import sys
 from datetime import date
 from matrix.advice.safety import Tried
-from matrix.model import Check, Device, Loader
+from matrix.model import Check, Device, Loader, Variant
 from matrix.verdicts import Verdict
-measured = {(Loader.STOCK, Check(name)): Verdict(verdict) for name, verdict in (one.split("=") for one in sys.argv[1:])}
+measured = {Variant(Loader.STOCK, Check(name)): Verdict(verdict) for name, verdict in (one.split("=") for one in sys.argv[1:])}
 tried = Tried("e", "5.6.0", "0.19.8", Device.CPU, date(2026, 11, 22), measured)
 print(tried.answer(Loader.STOCK))
 """
@@ -69,7 +69,7 @@ def test_a_new_check_is_offered_and_measured(tree: Path) -> None:
 def test_a_new_check_is_in_every_report(tree: Path) -> None:
     printed = python(tree, "-m", "bot", "report", "results")
     assert "crashes while sharding" in printed
-    assert "| sharded | crash |" in read(tree / "results/report.md")
+    assert "| sharded float32 | crash |" in read(tree / "results/report.md")
     html = read(tree / "results/report.html")
     assert "stock-sharded" in html
     assert "stock-save" in html
@@ -90,7 +90,7 @@ def test_a_new_check_is_in_the_tables_of_architectures(tree: Path) -> None:
     assert "sharded" in checks
     assert table.count(f"<small>{' '.join(checks)}</small>") == 2
     _, stock, fixed = (cell.partition("</td>")[0] for cell in table.partition("<tbody>")[2].split("<td>")[:3])
-    assert [check for check in checks if f'title="stock {check}: ' in stock] == checks
+    assert [check for check in checks if f'title="stock {check} float32: ' in stock] == checks
     assert "stock" not in fixed
     (page,) = (tree / "site/architectures").glob("deepseek_v3*.html")
     assert f"A cell shows {', '.join(checks)}, from left to right." in read(page)

@@ -18,7 +18,7 @@ from matrix.errors import BadPlanError, UnknownNameError
 from matrix.measure.fingerprint import compute_probe_hash
 from matrix.measure.probe_process import Setup
 from matrix.measure.tasks import plan_tasks
-from matrix.model import Architecture, Cell, Check, Failure, Loader, Run
+from matrix.model import Architecture, Cell, Check, Failure, Loader, Precision, Run
 from matrix.process import run as runner
 from matrix.process.sandbox import Isolation, Sandbox
 from matrix.results.read import read_run
@@ -38,6 +38,7 @@ def older(sha: str) -> dict[str, str]:
     return {**commit(sha), "deepspeed": "0.16.9"}
 
 
+ONE = (Precision.FLOAT32,)
 PAIR = ComparisonJob(
     "pair",
     (
@@ -48,6 +49,7 @@ PAIR = ComparisonJob(
     ),
     NAMES,
     checks=(Check("load"),),
+    precisions=ONE,
 )
 PLAN = ComparisonPlan("huggingface/transformers", 7, OLD, NEW, (PAIR,))
 LLAMA_IS = "environment(); [case(key, '{}' if 'llama' in key[0] else 'pass', (3, 3)) for key in keys]; end()"
@@ -185,7 +187,9 @@ def test_an_environment_that_cannot_be_installed_is_a_cell_that_says_so(machine:
 
 
 def test_a_reference_is_simply_measured(tmp_path: Path) -> None:
-    reference = ComparisonJob("newest", (PlannedRevision(Role.NEWEST, {"transformers": "5.23.0"}),), NAMES)
+    reference = ComparisonJob(
+        "newest", (PlannedRevision(Role.NEWEST, {"transformers": "5.23.0"}),), NAMES, precisions=ONE
+    )
     assert list(Machine(tmp_path, Sandbox(Isolation.NONE), reference).run()) == ["newest"]
 
 
@@ -213,7 +217,7 @@ def test_a_check_that_base_does_not_have_is_new_on_head(tmp_path: Path, acts: st
     base = project(tmp_path / "base", "matrix/checks/__init__.py", "matrix/checks/load.py")
     head = project(tmp_path / "head", "matrix/checks/load.py", "matrix/checks/save.py")
     sides = (PlannedRevision(Role.BASE, base), PlannedRevision(Role.HEAD, head))
-    both = ComparisonJob("change", sides, NAMES, checks=(Check("load"), Check("save")))
+    both = ComparisonJob("change", sides, NAMES, checks=(Check("load"), Check("save")), precisions=ONE)
     machine = Machine(tmp_path, Sandbox(Isolation.NONE), both)
     machine.sides[Role.BASE].acts(ONLY_LOAD)
     machine.sides[Role.HEAD].acts(acts)
@@ -225,6 +229,16 @@ def test_a_check_that_base_does_not_have_is_new_on_head(tmp_path: Path, acts: st
     assert {one.reason.partition(",")[0] for one in found if one.key.check == "save"} == {"base has no such check"}
 
 
+def test_a_precision_that_base_does_not_have_is_not_taken_for_another(tmp_path: Path) -> None:
+    base, head = project(tmp_path / "base"), project(tmp_path / "head")
+    sides = (PlannedRevision(Role.BASE, base), PlannedRevision(Role.HEAD, head))
+    machine = Machine(tmp_path, Sandbox(Isolation.NONE), ComparisonJob("change", sides, NAMES))
+    machine.sides[Role.BASE].acts("assert all(key[3] == 'float32' for key in keys), keys; " + EVERY_CASE)
+    cells = machine.run()
+    verdicts = {(case.key.precision, case.verdict) for case in cells[Role.BASE].cases}
+    assert verdicts == {(Precision.FLOAT32, Verdict.PASS), (Precision.BF16, Verdict.UNSUPPORTED)}
+
+
 def test_commits_from_before_the_folder_of_checks_have_the_first_two(tmp_path: Path) -> None:
     assert Setup(tmp_path).checks == {"load", "save"}
     assert Setup().checks >= {*CHECKS}
@@ -232,7 +246,7 @@ def test_commits_from_before_the_folder_of_checks_have_the_first_two(tmp_path: P
 
 def test_this_projects_own_commits_measure_with_their_own_probe(tmp_path: Path) -> None:
     side = PlannedRevision(Role.NEWEST, project(tmp_path / "project"))
-    machine = Machine(tmp_path, Sandbox(Isolation.NONE), ComparisonJob("newest", (side,), NAMES))
+    machine = Machine(tmp_path, Sandbox(Isolation.NONE), ComparisonJob("newest", (side,), NAMES, precisions=ONE))
     model = tmp_path / "model"
     copied = f"Path({str(model)!r}).write_text(Path(os.environ['PYTHONPATH'], 'matrix', 'model.py').read_text())"
     machine.sides[Role.NEWEST].acts(f"{copied}; {EVERY_CASE}")
@@ -248,7 +262,9 @@ def test_a_confined_probe_cannot_change_results_environments_or_this_project(tmp
     sandbox = runner.find_sandbox(kept)
     if not sandbox.isolation.full:
         pytest.skip(f"this kernel permits no more than {sandbox.isolation}")
-    machine = Machine(tmp_path, sandbox, ComparisonJob("newest", (PlannedRevision(Role.NEWEST),), NAMES))
+    machine = Machine(
+        tmp_path, sandbox, ComparisonJob("newest", (PlannedRevision(Role.NEWEST),), NAMES, precisions=ONE)
+    )
     attempts = f"""
 for folder in {[str(folder) for folder in kept]!r}:
     try:
@@ -337,7 +353,11 @@ def test_the_command_says_what_is_wrong_and_measures_nothing(tmp_path: Path) -> 
 def test_the_command_measures(tmp_path: Path) -> None:
     catalog_name = "llama:LlamaForCausalLM"
     reference = ComparisonJob(
-        "newest", (PlannedRevision(Role.NEWEST, {"transformers": "5.23.0"}),), (catalog_name,), checks=(Check("load"),)
+        "newest",
+        (PlannedRevision(Role.NEWEST, {"transformers": "5.23.0"}),),
+        (catalog_name,),
+        checks=(Check("load"),),
+        precisions=ONE,
     )
     machine = Machine(tmp_path, Sandbox(Isolation.NONE), reference)
     machine.sides[Role.NEWEST].keeps_no_notes()

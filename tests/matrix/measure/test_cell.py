@@ -173,7 +173,7 @@ def test_what_is_no_results_file_is_set_aside(request_all: Request) -> None:
 @pytest.mark.parametrize("resume", [False, True])
 def test_records_of_another_schema_are_not_touched(request_all: Request, stand_in: StandIn, resume: bool) -> None:  # noqa: FBT001
     measure(request_all, SilentProgress())
-    other = results(request_all).read_text().replace('"schema": 1', '"schema": 2')
+    other = results(request_all).read_text().replace('"schema": 2', '"schema": 3')
     results(request_all).write_text(other)
     with pytest.raises(OtherSchemaError, match="choose another --out"):
         measure(replace(request_all, resume=resume), SilentProgress())

@@ -148,7 +148,7 @@ def test_nothing_is_added_to_a_file_of_an_older_schema(tmp_path: Path) -> None:
     assert path.read_text().splitlines() == written(2)
 
 
-@pytest.mark.parametrize("schema", ["2", "0", "true", '"1"', "null"])
+@pytest.mark.parametrize("schema", ["3", "0", "true", '"1"', "null"])
 def test_a_schema_that_nobody_knows_yet_says_to_update(tmp_path: Path, schema: str) -> None:
     path = keep(tmp_path / "cell.jsonl", [header_record(NOW).replace(f'"schema": {SCHEMA}', f'"schema": {schema}')])
     with pytest.raises(OtherSchemaError, match="update this project"):

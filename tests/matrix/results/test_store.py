@@ -14,7 +14,20 @@ from jsonschema import Draft202012Validator
 
 from matrix.checks import CHECKS
 from matrix.errors import BusyError, NoResultsError, OtherSchemaError, OutputError, ResultsError
-from matrix.model import Case, Cell, Failure, Finding, Kind, Loader, Tensors, Timing, What
+from matrix.model import (
+    Case,
+    Cell,
+    Configuration,
+    Failure,
+    Finding,
+    Kind,
+    Loader,
+    Note,
+    Precision,
+    Tensors,
+    Timing,
+    What,
+)
 from matrix.results.json_schema import build_json_schema
 from matrix.results.read import read_cell, read_run
 from matrix.results.records import case_record, end_record, header_record
@@ -35,11 +48,13 @@ findings = st.builds(
     text, st.sampled_from(What), text, st.sampled_from(Kind), ranks, st.booleans(), scalars, scalars,
     st.tuples(counts, counts), text,
 )  # fmt: skip
+notes = st.lists(st.builds(Note, text, text, ranks), max_size=2).map(tuple)
 cases = st.builds(
     Case,
     text, st.sampled_from(Loader), st.sampled_from(list(CHECKS)), st.sampled_from(Verdict),
-    st.builds(Tensors, counts, counts, counts), st.lists(findings, max_size=2).map(tuple), st.none() | failures,
-    st.tuples(counts, counts), st.floats(0, 1e3), st.floats(0, 1e3),
+    st.sampled_from(Precision), st.sampled_from(Configuration), st.builds(Tensors, counts, counts, counts),
+    st.lists(findings, max_size=2).map(tuple), st.none() | failures,
+    notes=notes, confirmed=st.tuples(counts, counts), seconds=st.floats(0, 1e3), load_seconds=st.floats(0, 1e3),
 )  # fmt: skip
 
 
@@ -161,8 +176,8 @@ def test_a_number_that_is_not_finite_is_no_record(path: Path, number: str, line:
 
 
 def test_records_of_another_schema_are_not_touched(path: Path) -> None:
-    write(path, HEADER.replace('"schema": 1', '"schema": 2'))
-    with pytest.raises(OtherSchemaError, match="records of schema 2, but this version reads schemas up to 1: update"):
+    write(path, HEADER.replace('"schema": 2', '"schema": 3'))
+    with pytest.raises(OtherSchemaError, match="records of schema 3, but this version reads schemas up to 2: update"):
         read_cell(path)
 
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from matrix.history.changes import MEASURED
-from matrix.history.database import History, case_key
+from matrix.history.database import KEY_COLUMNS, History, case_key
 from matrix.model import CaseKey
 from matrix.verdicts import Verdict
 
@@ -21,7 +21,7 @@ class Standing:
     since: date
 
 
-_NAMES: Final = 'name, architecture, loader, "check"'
+_NAMES: Final = f"name, {KEY_COLUMNS}"
 
 _STANDINGS: Final = f"""{MEASURED}
 SELECT {_NAMES}, change.verdict, measured.night, change.night FROM measured
