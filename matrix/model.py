@@ -267,12 +267,20 @@ class Note:
     """The ranks that saw it."""
 
 
+class ReportPart(StrEnum):
+    """A part of the loading report, by its name in `output_loading_info`."""
+
+    MISSING = "missing_keys"
+    UNEXPECTED = "unexpected_keys"
+    MISMATCHED = "mismatched_keys"
+    ERRORS = "error_msgs"
+
+
 @dataclass(frozen=True)
 class ReportDifference:
     """A part of the loading report that a load under ZeRO-3 gives otherwise than a plain load."""
 
-    part: str
-    """The name that `output_loading_info` has for it, such as `missing_keys`."""
+    part: ReportPart
     added: tuple[str, ...]
     """What only the load under ZeRO-3 names, at most SHOWN_NAMES."""
     left_out: tuple[str, ...]
@@ -407,7 +415,7 @@ class EnvironmentInfo:
     hardware: str
     packages: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The versions of further packages that decide a result, by name."""
-    report_limits: Mapping[str, ReportLimit] = field(default_factory=dict, hash=False)
+    report_limits: Mapping[ReportPart, ReportLimit] = field(default_factory=dict, hash=False)
     """By part of the loading report, what this transformers does not tell under ZeRO-3; such parts are not compared."""
 
 

@@ -6,7 +6,7 @@ PURE: no input or output.
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from matrix.model import Kind, ReportDifference, ReportLimit
+from matrix.model import Kind, ReportDifference, ReportLimit, ReportPart
 
 KINDS: Mapping[Kind, str] = {
     Kind.ABSENT: "is absent",
@@ -31,23 +31,19 @@ LIMITS: Mapping[ReportLimit, str] = {
 _NAMED: Final = 3
 
 
-def describe_limits(limits: Mapping[str, ReportLimit]) -> str:
+def describe_limits(limits: Mapping[ReportPart, ReportLimit]) -> str:
     """Describes what a release does not tell in its loading report under ZeRO-3, in one sentence; empty where it tells all."""
     told = ", ".join(f"{part} {LIMITS[limit]}" for part, limit in sorted(limits.items()))
-    return (
-        f"The loading report of this transformers under ZeRO-3 is not compared where it cannot be right: {told}."
-        if told
-        else ""
-    )
+    return f"Not compared, as this transformers never tells it under ZeRO-3: {told}." if told else ""
 
 
 def describe_difference(found: ReportDifference) -> Iterator[tuple[str, str]]:
-    """Yields what is different in a part of the loading report, in words, and the first of its names."""
+    """Yields what is different in a part of the loading report, as a verb with its object, and the first of its names."""
     sides = {"names what a plain load does not name": found.added, "leaves out what a plain load names": found.left_out}
     for (words, names), number in zip(sides.items(), found.counts, strict=True):
         more = f" and {number - _NAMED:,} more" if number > _NAMED else ""
         if number:
-            yield f"{found.part} {words}", ", ".join(names[:_NAMED]) + more
+            yield words, ", ".join(names[:_NAMED]) + more
 
 
 def make_visible(text: str, keep: str = "\n\t") -> str:

@@ -49,7 +49,7 @@ def build_evidence(signature: Signature, cases: Iterable[CaseView], limit: int) 
 def describe_report_difference(found: ReportDifference, world_size: int) -> Iterator[Sentence]:
     """Yields what a part of the loading report has too much, and what it leaves out."""
     ranks = describe_ranks(found.ranks, world_size)
-    return ((f"{words} {ranks}: ", clip(names)) for words, names in describe_difference(found))
+    return ((f"{found.part} {ranks} {words}: ", clip(names)) for words, names in describe_difference(found))
 
 
 def group_by_site(findings: Iterable[Finding]) -> list[list[Finding]]:

@@ -100,7 +100,9 @@ def _sites(wrong: list[Wrong]) -> Iterator[str]:
 
 def _differences(case: Case) -> Iterator[str]:
     for found in case.report:
-        yield from (f"  {words} on {_ranks(found.ranks)} ({names})" for words, names in describe_difference(found))
+        yield from (
+            f"  {found.part} on {_ranks(found.ranks)} {words}: {names}" for words, names in describe_difference(found)
+        )
 
 
 def _unexplained(case: Case, found: Diagnosis) -> bool:

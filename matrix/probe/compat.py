@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from matrix.model import Precision, ReportLimit
+from matrix.model import Precision, ReportLimit, ReportPart
 
 
 class UnsupportedPrecisionError(Exception):
@@ -131,25 +131,24 @@ def disable_shm_op() -> None:
 
 
 @functools.cache
-def find_report_limits() -> Mapping[str, ReportLimit]:
+def find_report_limits() -> Mapping[ReportPart, ReportLimit]:
     """Returns the parts of the loading report that no load under ZeRO-3 tells the truth about, as the loader's sources show.
 
     A release that changes these lines is compared in full: what it still leaves out is then found, not overlooked.
     """
     loading = importlib.import_module("transformers.modeling_utils")
     caller = _source(getattr(loading.PreTrainedModel, "_load_pretrained_model", None))
-    names = [
-        name for name in ("unexpected_keys", "mismatched_keys") if re.search(rf"\b{name}\b[\w, ]*= *set\(\)", caller)
-    ]
-    limits = dict.fromkeys(names, ReportLimit.ALWAYS_EMPTY)
+    parts = (ReportPart.UNEXPECTED, ReportPart.MISMATCHED)
+    empty = [part for part in parts if re.search(rf"\b{part.value}\b[\w, ]*= *set\(\)", caller)]
+    limits = dict.fromkeys(empty, ReportLimit.ALWAYS_EMPTY)
     # Up to 4.57.6: the checkpoint's shapes against those of a state dict of placeholders.
     if re.search(r"def _find_mismatched_keys\((?!.*\bds_shape\b)", _source(loading), re.DOTALL):
-        limits["mismatched_keys"] = ReportLimit.OF_PLACEHOLDERS
+        limits[ReportPart.MISMATCHED] = ReportLimit.OF_PLACEHOLDERS
     loaders = [
         getattr(loading, name, None) for name in ("_load_state_dict_into_zero3_model", "_load_state_dict_into_model")
     ]
     if any(re.search(r"get_rank\(\) == 0:\s+module\._load_from_state_dict", _source(loader)) for loader in loaders):
-        limits["error_msgs"] = ReportLimit.ON_RANK_0_ONLY
+        limits[ReportPart.ERRORS] = ReportLimit.ON_RANK_0_ONLY
     return limits
 
 

@@ -4,11 +4,11 @@ import functools
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matrix.check_protocol import LoadingReport
-from matrix.model import ReportLimit
+from matrix.model import ReportLimit, ReportPart
 from matrix.probe.compat import find_report_limits
 from matrix.probe.exceptions import MESSAGE_LIMIT
 
@@ -43,11 +43,10 @@ def listening() -> Iterator[Heard]:
         base.from_pretrained = stock
 
 
-def make_report(info: Mapping[str, Iterable[Any]], limits: Mapping[str, ReportLimit]) -> LoadingReport:
+def make_report(info: Mapping[str, Iterable[Any]], limits: Mapping[ReportPart, ReportLimit]) -> LoadingReport:
     """Returns what `output_loading_info` gave, without the parts that no load under ZeRO-3 tells the truth about."""
-    parts = [part.name for part in fields(LoadingReport)]
     # Sets in some releases and lists in others; records must not depend on their order.
-    told = LoadingReport(**{part: tuple(sorted({_name(entry) for entry in info.get(part, ())})) for part in parts})
+    told = LoadingReport(**{part: tuple(sorted({_name(entry) for entry in info.get(part, ())})) for part in ReportPart})
     untrue = [part for part, limit in limits.items() if limit is not ReportLimit.ON_RANK_0_ONLY]
     return replace(told, **dict.fromkeys(untrue, ()))
 

@@ -54,7 +54,7 @@ def test_a_job_survives_its_way_to_the_probe(job: Job) -> None:
 def test_verdicts_are_ordered_worst_first() -> None:
     worst_first = sorted(Verdict, key=lambda verdict: verdict.rank)
     assert [str(verdict) for verdict in worst_first] == [
-        *("corrupt", "reported", "crash", "hang", "flaky", "not_partitioned"),
+        *("corrupt", "narrowed", "reported", "crash", "hang", "misreported", "flaky", "not_partitioned"),
         *("baseline_broken", "environment", "unsupported", "pass"),
     ]
 

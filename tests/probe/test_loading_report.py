@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from matrix.check_protocol import LoadingReport
-from matrix.model import SHOWN_NAMES, ReportDifference
+from matrix.model import SHOWN_NAMES, ReportDifference, ReportPart
 from matrix.probe.checks.reports import compare_reports, find_reported
 
 NOTHING = LoadingReport()
@@ -18,7 +18,7 @@ def test_what_only_one_of_the_two_names_is_a_difference_on_its_ranks() -> None:
     plain = LoadingReport(missing_keys=("a", "b"), unexpected_keys=("old",))
     wrong = LoadingReport(missing_keys=("b", "c"), unexpected_keys=("old",))
     assert compare_reports(plain, [plain, wrong], set()) == (
-        ReportDifference("missing_keys", added=("c",), left_out=("a",), counts=(1, 1), ranks=(1,)),
+        ReportDifference(ReportPart.MISSING, added=("c",), left_out=("a",), counts=(1, 1), ranks=(1,)),
     )
 
 

@@ -5,10 +5,10 @@ PURE: no input or output.
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from matrix.check_protocol import LoadingReport
-from matrix.model import SHOWN_NAMES, ReportDifference
+from matrix.model import SHOWN_NAMES, ReportDifference, ReportPart
 
 MOST_DIFFERENCES = 8
 """How many differences a case has at most: a record has to stay small."""
@@ -33,18 +33,20 @@ def compare_reports(
 def _differences(
     plain: LoadingReport, ranks: Sequence[LoadingReport], wrong: AbstractSet[str]
 ) -> Iterator[ReportDifference]:
-    for part in (field.name for field in fields(LoadingReport)):
+    for part in ReportPart:
         alike: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
         for rank, report in enumerate(ranks):
             told, right = set(getattr(report, part)), set(getattr(plain, part))
-            added = told - right - (wrong if part == "missing_keys" else set())
+            added = told - right - (wrong if part is ReportPart.MISSING else set())
             alike.setdefault((frozenset(added), frozenset(right - told)), []).append(rank)
         for (added_names, left_out), holders in alike.items():
             if added_names or left_out:
                 yield _difference(part, sorted(added_names), sorted(left_out), holders)
 
 
-def _difference(part: str, added: Sequence[str], left_out: Sequence[str], ranks: Sequence[int]) -> ReportDifference:
+def _difference(
+    part: ReportPart, added: Sequence[str], left_out: Sequence[str], ranks: Sequence[int]
+) -> ReportDifference:
     shown = tuple(added[:SHOWN_NAMES]), tuple(left_out[:SHOWN_NAMES])
     return ReportDifference(part, *shown, (len(added), len(left_out)), tuple(ranks))
 

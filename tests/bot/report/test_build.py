@@ -8,7 +8,7 @@ from bot.report.labels import format_command
 from bot.text import strip_marks
 from bot.verdict_words import describe_verdict
 from matrix.checks import CHECKS
-from matrix.model import Check, Device, Failure, Kind, Loader, ReportDifference, ReportLimit, Run
+from matrix.model import Check, Device, Failure, Kind, Loader, ReportDifference, ReportLimit, ReportPart, Run
 from matrix.text import KINDS
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
@@ -53,15 +53,15 @@ def test_ranks_in_words(ranks: tuple[int, ...], world_size: int, words: str) -> 
 
 
 def test_a_wrong_report_in_words() -> None:
-    lost = ReportDifference("missing_keys", ("a", "b", "c", "d"), (), (4, 0), (0, 1))
+    lost = ReportDifference(ReportPart.MISSING, ("a", "b", "c", "d"), (), (4, 0), (0, 1))
     report = build_report(Run((cell(case(verdict=Verdict.MISREPORTED, report=(lost,))),)))
-    told = "missing_keys names what a plain load does not name on ranks 0 and 1: a, b, c and 1 more"
+    told = "missing_keys on ranks 0 and 1 names what a plain load does not name: a, b, c and 1 more"
     assert strip_marks(report.findings[0].sentence).endswith(f": {told}.")
     assert [strip_marks(one) for one in report.architectures[0].evidence[0].differences] == [told]
 
 
 def test_what_a_release_never_tells_is_said_once_for_its_environment() -> None:
-    silent = info(report_limits={"unexpected_keys": ReportLimit.ALWAYS_EMPTY})
+    silent = info(report_limits={ReportPart.UNEXPECTED: ReportLimit.ALWAYS_EMPTY})
     views = build_report(Run((cell(case(), environment=silent), cell(case())))).environments
     assert ["unexpected_keys is always empty" in view.report_limits for view in views] == [True, False]
 

@@ -21,7 +21,7 @@ from bot.untrusted.strict_records import LIMITS, HostileError, parse_cell
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
-from matrix.model import Case, Cell, Device, Failure, Kind, Loader, ReportDifference, Run, Tensors, Timing
+from matrix.model import Case, Cell, Device, Failure, Kind, Loader, ReportDifference, ReportPart, Run, Tensors, Timing
 from matrix.results.records import case_record, end_record, header_record
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info, with_commits
@@ -226,7 +226,7 @@ def test_a_half_written_last_line_is_not_read() -> None:
 
 
 FOUND = finding()
-LEFT_OUT = ReportDifference("missing_keys", (), ("a",), (0, 1), (0, 1))
+LEFT_OUT = ReportDifference(ReportPart.MISSING, (), ("a",), (0, 1), (0, 1))
 
 
 @pytest.mark.parametrize(

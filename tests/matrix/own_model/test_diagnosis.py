@@ -8,7 +8,7 @@ import pytest
 
 from matrix.advice.safety import Answer
 from matrix.catalog.lock import ScannedVersion
-from matrix.model import Case, Cell, Check, Failure, Loader, ReportDifference, ReportLimit
+from matrix.model import Case, Cell, Check, Failure, Loader, ReportDifference, ReportLimit, ReportPart
 from matrix.own_model.diagnosis import Diagnosis, add_reasons, diagnose
 from matrix.own_model.text import build_diagnosis_values, format_diagnosis
 from matrix.process.messages import Resolved
@@ -70,14 +70,14 @@ def test_wrong_tensors_of_a_site_are_one_line_with_kind_and_ranks() -> None:
 
 
 def test_a_wrong_report_is_not_safe_and_what_the_release_never_tells_is_said() -> None:
-    lost = ReportDifference("missing_keys", ("layers.0.bias",), (), (1, 0), (1,))
+    lost = ReportDifference(ReportPart.MISSING, ("layers.0.bias",), (), (1, 0), (1,))
     whole = measured(Verdict.MISREPORTED)
-    silent = replace(whole.environment, report_limits={"unexpected_keys": ReportLimit.ALWAYS_EMPTY})
+    silent = replace(whole.environment, report_limits={ReportPart.UNEXPECTED: ReportLimit.ALWAYS_EMPTY})
     cases = (replace(whole.cases[0], report=(lost,)), *whole.cases[1:])
     found = told(replace(whole, environment=silent, cases=cases))
     assert found.answer is Answer.UNSAFE
-    assert "  missing_keys names what a plain load does not name on rank 1 (layers.0.bias)\n" in words(found)
-    assert "not compared where it cannot be right: unexpected_keys is always empty.\n" in words(found)
+    assert "  missing_keys on rank 1 names what a plain load does not name: layers.0.bias\n" in words(found)
+    assert "never tells it under ZeRO-3: unexpected_keys is always empty.\n" in words(found)
     assert build_diagnosis_values(found)["checks"][0]["report"][0]["added"] == ("layers.0.bias",)
 
 
