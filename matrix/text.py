@@ -3,7 +3,7 @@
 PURE: no input or output.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from matrix.model import Kind, ReportDifference, ReportLimit, ReportPart
@@ -64,3 +64,9 @@ def make_printable(text: str) -> str:
 def join_lines(text: str) -> str:
     """Returns `text` visible, with each run of white space as one space."""
     return make_visible(" ".join(text.split()))
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Returns `words` as a sentence lists them: `a`, `a and b`, `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

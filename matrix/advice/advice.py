@@ -4,7 +4,7 @@ PURE: no input or output.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from matrix.advice.safety import Answer, Tried, answer_pairs, mark_aged
 from matrix.environments.packages import CROSSED
-from matrix.model import Device, Loader
+from matrix.model import Device, Loader, Precision
 from matrix.versions import is_release, parse_version, version_key
 
 FRESH: Final = 2
@@ -39,12 +39,13 @@ class Age:
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked for; an empty version, and no device, stand for any."""
+    """What is asked for; an empty version, no device and no precision stand for any."""
 
     transformers: str = ""
     deepspeed: str = ""
     device: Device | None = None
     loader: Loader = Loader.STOCK
+    precision: Precision | None = None
 
     @property
     def pinned(self) -> bool:
@@ -76,7 +77,8 @@ def advise(architecture: str, tried: Iterable[Tried], ask: Ask, age: Age) -> Adv
     Without pins the newest safe pairs come first; with pins the safe ones among those asked for, else the nearest.
     A pair that is unsafe, or not known, on one device that was asked about is not safe on another.
     """
-    known = [one for one in mark_aged(tried, age.today) if ask.device in (None, one.device)]
+    found = [replace(one, only=ask.precision) for one in mark_aged(tried, age.today)]
+    known = [one for one in found if ask.device in (None, one.device)]
     asked = [one for one in known if ask.fits(one)]
     known_answers = answer_pairs(known, ask.loader)
     sound = [one for one in known if known_answers[one.pair] is Answer.SAFE]
@@ -89,7 +91,7 @@ def advise(architecture: str, tried: Iterable[Tried], ask: Ask, age: Age) -> Adv
         answer,
         asked=_sorted(asked, ask, known) if ask.pinned else (),
         safe=_sorted([one for one in good or sound if all(map(is_release, one.pair))], ask, known),
-        measured=len([one for one in known if one.verdicts]),
+        measured=len([one for one in known if one.has_verdicts]),
         age=age,
     )
 

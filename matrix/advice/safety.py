@@ -10,7 +10,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-from matrix.checks import NEEDED_FOR_SAFE
+from matrix.checks import NEEDED_FOR_SAFE, VARIANTS
 from matrix.errors import INFRASTRUCTURE
 from matrix.history.snapshot import Pair, Reading, is_too_old
 from matrix.model import Check, Configuration, Device, Loader, Precision, Variant
@@ -18,6 +18,9 @@ from matrix.verdicts import Verdict
 
 RACE: Final = 5
 """Percent of flaky cases from which on a pass may be luck. Where deepspeed had a race, a fifth was; without one, none."""
+
+Training = tuple[Precision, Configuration]
+"""What a model is trained in, and with what besides."""
 
 
 class Answer(StrEnum):
@@ -49,6 +52,8 @@ class Tried:
     verdicts: Mapping[Variant, Verdict]
     stale: bool = False
     flaky: int = 0
+    only: Precision | None = None
+    """The precision that is asked about; None for all."""
 
     @property
     def pair(self) -> Pair:
@@ -65,31 +70,65 @@ class Tried:
         """Whether a pass may be luck: the other loader is flaky here, or so many models are that loading itself must be."""
         return self.flaky >= RACE or Verdict.FLAKY in self.verdicts.values()
 
+    @property
+    def has_verdicts(self) -> bool:
+        """Whether a case of what is asked about was measured, with any loader."""
+        return any(self.only in (None, variant.precision) for variant in self.verdicts)
+
     def measured(self, loader: Loader) -> Mapping[Variant, Verdict]:
         """Returns the verdict of each case that was measured with `loader`, and that its device can do."""
-        found = {variant: verdict for variant, verdict in self.verdicts.items() if variant.loader is loader}
-        impossible = (variant for variant, verdict in found.items() if verdict is Verdict.UNSUPPORTED)
-        beside = {variant for variant in impossible if variant.precision is not Precision.FLOAT32}
-        return {variant: verdict for variant, verdict in found.items() if variant not in beside}
+        asked = (variant for variant in self.verdicts if self.only in (None, variant.precision))
+        return {
+            variant: self.verdicts[variant]
+            for variant in asked
+            if variant.loader is loader and not self._is_impossible(variant)
+        }
+
+    def _is_impossible(self, variant: Variant) -> bool:
+        """Returns whether only the precision cannot be had: what is unsupported in float32 too is a class that is not there."""
+        first = Variant(variant.loader, variant.check)
+        unsupported = [one for one in (variant, first) if self.verdicts.get(one) is Verdict.UNSUPPORTED]
+        return unsupported == [variant] and variant != first
+
+    def by_training(self, loader: Loader) -> Mapping[Training, Mapping[Check, Verdict]]:
+        """Returns the verdict of each check that was measured with `loader`, for each precision and configuration."""
+        found: dict[Training, dict[Check, Verdict]] = {}
+        for variant, verdict in sorted(self.measured(loader).items(), key=lambda item: VARIANTS.index(item[0])):
+            found.setdefault((variant.precision, variant.configuration), {})[variant.check] = verdict
+        return found
+
+    def judge(self, verdicts: Mapping[Check, Verdict]) -> Answer:
+        """Returns safe when the checks passed, lately and reproducibly; unsafe when one did not pass, however old."""
+        if any(verdict not in (Verdict.PASS, Verdict.ENVIRONMENT) for verdict in verdicts.values()):
+            return Answer.UNSAFE
+        return Answer.SAFE if _all_passed(verdicts) and not self.racy and not self.stale else Answer.UNKNOWN
+
+    def answers(self, loader: Loader) -> Mapping[Precision, Answer]:
+        """Returns the answer in each precision that was measured with `loader`.
+
+        A configuration besides the plain one has no part in it: what it asks for is not what safe promises.
+        """
+        found = self.by_training(loader).items()
+        return {precision: self.judge(verdicts) for (precision, one), verdicts in found if one is Configuration.PLAIN}
 
     def precisions(self, loader: Loader) -> tuple[Precision, ...]:
-        """Returns the precisions in which every check that safe needs was measured with `loader`."""
-        checks: dict[Precision, set[Check]] = defaultdict(set)
-        for variant in self.measured(loader):
-            if variant.configuration is Configuration.PLAIN:
-                checks[variant.precision].add(variant.check)
-        return tuple(precision for precision in Precision if checks[precision] >= NEEDED_FOR_SAFE)
+        """Returns the precisions in which it is safe with `loader`: what a safe answer rests on."""
+        return tuple(precision for precision, answer in self.answers(loader).items() if answer is Answer.SAFE)
 
     def passed(self, loader: Loader) -> bool:
         """Returns whether every check that safe needs was measured in a precision, and all that were measured passed."""
-        right = all(verdict is Verdict.PASS for verdict in self.measured(loader).values())
-        return bool(self.precisions(loader)) and right
+        plain = [verdicts for (_, one), verdicts in self.by_training(loader).items() if one is Configuration.PLAIN]
+        right = all(verdict is Verdict.PASS for verdicts in plain for verdict in verdicts.values())
+        return right and any(map(_all_passed, plain))
 
     def answer(self, loader: Loader) -> Answer:
-        """Returns safe when the checks passed with `loader`, lately and reproducibly; unsafe when one did not pass, however old."""
-        if any(verdict not in (Verdict.PASS, Verdict.ENVIRONMENT) for verdict in self.measured(loader).values()):
-            return Answer.UNSAFE
-        return Answer.SAFE if self.passed(loader) and not self.racy and not self.stale else Answer.UNKNOWN
+        """Returns unsafe where one precision is, safe where one is known to be, and never more than was measured."""
+        answers = self.answers(loader).values()
+        return next((answer for answer in (Answer.UNSAFE, Answer.SAFE) if answer in answers), Answer.UNKNOWN)
+
+
+def _all_passed(verdicts: Mapping[Check, Verdict]) -> bool:
+    return verdicts.keys() >= NEEDED_FOR_SAFE and set(verdicts.values()) == {Verdict.PASS}
 
 
 def find_tried(readings: Iterable[Reading], architecture: str) -> tuple[Tried, ...]:

@@ -15,7 +15,7 @@ from matrix.advice.text import advice_lines, advice_values
 from matrix.command_line.options import require_choice
 from matrix.command_line.output import say
 from matrix.errors import OutputError
-from matrix.model import Device, Loader
+from matrix.model import Device, Loader, Precision
 
 
 def advise_pairs(
@@ -24,6 +24,9 @@ def advise_pairs(
     deepspeed: Annotated[str, typer.Option(help="Ask about this version of DeepSpeed.")] = "",
     device: Annotated[str, typer.Option(help="cpu or cuda. Default: both.")] = "",
     loader: Annotated[str, typer.Option(help="stock or fixed.")] = "stock",
+    precision: Annotated[
+        str, typer.Option(help="float32, bf16 or fp16: answer for this one only. Default: each that was measured.")
+    ] = "",
     source: Annotated[
         str,
         typer.Option(
@@ -39,7 +42,10 @@ def advise_pairs(
     require_choice("loader", loader, list(Loader))
     if device:
         require_choice("device", device, list(Device))
-    ask = Ask(transformers, deepspeed, Device(device) if device else None, Loader(loader))
+    if precision:
+        require_choice("precision", precision, list(Precision))
+    place = Device(device) if device else None, Loader(loader), Precision(precision) if precision else None
+    ask = Ask(transformers, deepspeed, *place)
     say(f"from {detect_source_type(source)} {source}", err=True)
     known = open_source(source)
     name = find_architecture(architecture, known.names)

@@ -8,18 +8,18 @@ from matrix.advice.advice import Advice, Age, Ask
 from matrix.advice.advice import advise as advise_on
 from matrix.advice.safety import Tried
 from matrix.checks import CHECKS
-from matrix.model import Check, Device, Loader
+from matrix.model import Check, Device, Loader, Variant
 from matrix.verdicts import Verdict
 from tests.support.runs import info
 
 TODAY = date(2026, 11, 25)
 """The newest night of the records, and the day on which these tests ask."""
-PASS = {(loader, check): Verdict.PASS for loader in Loader for check in CHECKS}
+PASS = {Variant(loader, check): Verdict.PASS for loader in Loader for check in CHECKS}
 
 
 def tried(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> Tried:
     """Returns an environment in which every check passes, but those of the stock loader that `stock` names."""
-    verdicts = {**PASS, **{(Loader.STOCK, check): verdict for check, verdict in other.pop("stock", {}).items()}}
+    verdicts = {**PASS, **{Variant(Loader.STOCK, check): verdict for check, verdict in other.pop("stock", {}).items()}}
     values = {"device": Device.CPU, "night": TODAY, "verdicts": verdicts, **other}
     return Tried(info(transformers).id, transformers, deepspeed, **values)
 

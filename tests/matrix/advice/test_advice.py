@@ -21,7 +21,7 @@ from matrix.download import DownloadError
 from matrix.errors import UnknownNameError, UnknownSourceError
 from matrix.history.archive import archive
 from matrix.history.take_snapshot import snapshot_of_run
-from matrix.model import Check, Device, Loader, Run
+from matrix.model import Check, Device, Loader, Run, Variant
 from matrix.verdicts import Verdict
 from tests.support.advice import PASS, TODAY, advise, broken, tried
 from tests.support.history.folder import Folder
@@ -92,8 +92,8 @@ def test_a_safe_pair_that_was_asked_for_is_what_to_use() -> None:
     [
         tried("5.6.0", stale=True),
         tried("5.6.0", flaky=RACE),
-        tried("5.6.0", verdicts={(Loader.STOCK, Check("load")): Verdict.PASS}),
-        tried("5.6.0", verdicts={**PASS, (Loader.FIXED, Check("load")): Verdict.FLAKY}),
+        tried("5.6.0", verdicts={Variant(Loader.STOCK, Check("load")): Verdict.PASS}),
+        tried("5.6.0", verdicts={**PASS, Variant(Loader.FIXED, Check("load")): Verdict.FLAKY}),
         broken("5.6.0", Verdict.ENVIRONMENT),
     ],
     ids=["stale", "racy", "in part", "lucky", "not installed"],
@@ -143,7 +143,7 @@ def test_a_measurement_in_vain_is_told_of_but_not_counted() -> None:
     known = [tried("5.6.0"), tried("5.6.0", device=Device.CUDA, verdicts={}, stale=True), tried("5.5.4")]
     assert next(advice_lines(advise("m", known, Ask()))) == "m: 1 of 2 measured pairs are safe with the stock loader"
     asked = "\n".join(advice_lines(advise("m", known, Ask(transformers="5.6.0"))))
-    assert "cpu: safe: load pass, save pass" in asked
+    assert "cpu: safe in float32: load, save (" in asked
     assert "cuda: unknown: it could not be measured (last tried 2026-11-25)" in asked
 
 
@@ -176,7 +176,7 @@ def test_how_old_the_data_is_comes_right_after_the_answer(days: int, line: str) 
 
 def test_the_fixed_loader_is_told_of_where_it_helps() -> None:
     asked = Ask(transformers="5.5.4")
-    helps = f"    with the fixed loader every check passes there ({FIXED_LOADER})"
+    helps = f"    with the fixed loader it is safe in float32: load, save ({FIXED_LOADER})"
     assert helps in advice_lines(advise("m", [broken("5.5.4")], asked))
     both = broken("5.5.4", verdicts=dict.fromkeys(PASS, Verdict.CRASH))
     assert helps not in advice_lines(advise("m", [both], asked))
@@ -222,8 +222,12 @@ def test_an_unknown_or_ambiguous_name_has_close_matches(name: str) -> None:
     ("arguments", "code", "said"),
     [
         (["deepseek_v3"], 0, "transformers 5.23.0, deepspeed 0.19.8, cpu"),
-        (["deepseek_v3", "--transformers", "5.6.0"], 0, "transformers 5.6.0 is safe with the stock loader"),
-        (["deepseek_v3", "--transformers", "5.5.4", "--deepspeed", "0.19.8"], 1, "not safe: load reported, save pass"),
+        (["deepseek_v3", "--transformers", "5.6.0"], 0, "transformers 5.6.0 is safe in float32 with the stock loader"),
+        (
+            ["deepseek_v3", "--transformers", "5.5.4", "--deepspeed", "0.19.8"],
+            1,
+            "not safe in float32: load reported, save pass",
+        ),
         (["deepseek_v3", "--transformers", "5.5.4", "--deepspeed", "0.19.8", "--loader", "fixed"], 0, "is safe"),
         (["bert", "--deepspeed", "0.16.9"], 3, "reruns disagree"),
         (["bert", "--transformers", "5.7.0"], 3, "transformers 5.7.0 was not measured"),
@@ -273,7 +277,7 @@ def test_a_history_and_its_database_answer_the_same_and_which_it_is_is_said(resu
     archive(results, history, date(2026, 11, 25))
     sources = (history, history.with_suffix(".sqlite"), results)
     told = [run("--from", one, "--architecture", "deepseek_v3", "--transformers", "5.5.4") for one in sources]
-    assert "transformers 5.5.4 is not safe" in told[0].stdout
+    assert "transformers 5.5.4 is not safe in float32" in told[0].stdout
     assert told[0].stdout == told[1].stdout == told[2].stdout
     assert [one.stderr for one in told] == [
         f"from the history {sources[0]}\n",
@@ -319,7 +323,7 @@ def test_a_published_site_answers(tmp_path: Path) -> None:
     file = tmp_path / "c.txt"
     told = published(files, "--architecture", "bert", "--transformers", "5.5.4", "--constraints", file)
     assert told.exit_code == 1
-    assert "not safe: load corrupt, save pass" in told.output
+    assert "not safe in float32: load corrupt, save pass" in told.output
     assert file.read_text().splitlines()[:3] == ["transformers==5.6.0", "deepspeed==0.19.8", "torch==2.13.0"]
 
 
@@ -394,6 +398,6 @@ def test_hostile_text_of_a_site_is_inert_in_a_terminal_and_in_constraints(tmp_pa
         )
     )
     told = published(files, "--architecture", "bert", "--deepspeed", "0.19.8", "--constraints", tmp_path / "c.txt")
-    assert "transformers 5.6.0\\x1b[2J\\nevil==1, deepspeed 0.19.8, cpu: safe" in told.stdout
+    assert "transformers 5.6.0\\x1b[2J\\nevil==1, deepspeed 0.19.8, cpu: safe in float32: load, save" in told.stdout
     assert "\x1b" not in told.output
     assert (tmp_path / "c.txt").read_text() == "transformers==5.6.0\ndeepspeed==0.19.8\naccelerate==1.15.0\n"

@@ -167,11 +167,11 @@ def test_records_of_another_schema_are_told_and_not_touched(tmp_path: Path) -> N
     stand_in = StandIn(tmp_path)
     file = tmp_path / "out" / f"{info().id}.jsonl"
     file.parent.mkdir()
-    file.write_text('{"record": "cell", "schema": 2}\n')
+    file.write_text('{"record": "cell", "schema": 3}\n')
     done = matrix("run", "--python", stand_in.path, "--out", file.parent, "--resume", *ONE_CASE_EACH)
     assert done.returncode == 2
-    assert "has records of schema 2, but this version reads schemas up to 1: update this project" in done.stderr
-    assert file.read_text() == '{"record": "cell", "schema": 2}\n'
+    assert "has records of schema 3, but this version reads schemas up to 2: update this project" in done.stderr
+    assert file.read_text() == '{"record": "cell", "schema": 3}\n'
 
 
 def test_after_a_probe_that_died_only_run_can_resume(tmp_path: Path) -> None:

@@ -26,7 +26,10 @@ from tests.support.stand_in_probe import SilentProgress, StandIn, load_request
 
 TODAY = date(2026, 11, 22)
 SOURCE = Source("my_models:Mine")
-CASES = "[case(('mine:Mine', loader, check)) for loader in ('stock', 'fixed') for check in ('load', 'save')]"
+CASES = (
+    "[case(('mine:Mine', loader, check, precision)) for precision in ('float32', 'bf16')"
+    " for loader in ('stock', 'fixed') for check in ('load', 'save')]"
+)
 WHOLE = f"environment(); tell('target', {{'id': 'mine:Mine', 'parameters': 7}}); {CASES}; end()"
 
 
@@ -38,7 +41,7 @@ def check(where: Path, body: str, source: Source | None = SOURCE) -> tuple[Cell,
 def test_the_probe_says_what_the_target_is_and_decides_its_cases(tmp_path: Path) -> None:
     whole, resolved = check(tmp_path, WHOLE)
     assert resolved == Resolved("mine:Mine", 7)
-    assert (len(whole.cases), whole.planned, whole.complete, whole.catalog) == (4, 4, True, compute_identity(SOURCE))
+    assert (len(whole.cases), whole.planned, whole.complete, whole.catalog) == (8, 8, True, compute_identity(SOURCE))
     assert read_run(tmp_path / "out").cells == (whole,)
 
 
@@ -135,7 +138,7 @@ def test_the_command_tells_and_exits_like_a_test(tmp_path: Path) -> None:
     arguments = ("check", tmp_path, "--python", stand_in.path, "--device", "cpu", "--json")
     done = matrix(*arguments, "--out", tmp_path / "out")
     assert (done.returncode, json.loads(done.stdout)["answer"]) == (0, "safe")
-    stand_in.acts(WHOLE.replace("check))", "check), 'corrupt')"))
+    stand_in.acts(WHOLE.replace("precision))", "precision), 'corrupt')"))
     assert matrix(*arguments).returncode == 1
 
 
