@@ -18,7 +18,7 @@ from bot.nightly.package_index import PackageIndexError, fetch_releases
 from bot.nightly.plan import NightlyRequest, PastRuns
 from bot.settings import Settings
 from matrix.catalog.catalog import catalog_hash, load_catalog
-from matrix.checks import NIGHTLY
+from matrix.environments.choose import load_axes
 from matrix.environments.packages import CROSSED, PACKAGES, TIPS
 from matrix.errors import INFRASTRUCTURE, MatrixError
 from matrix.history.archive import has_cell, merge, store
@@ -72,7 +72,7 @@ def fetch_news(github: GitHub) -> News:
 
 def list_cases() -> frozenset[CaseKey]:
     """Returns the cases of every cell of a nightly run: the whole catalog, measured in all ways."""
-    tasks = plan_tasks(load_catalog(), NIGHTLY)
+    tasks = plan_tasks(load_catalog(), load_axes("nightly"))
     return frozenset(key for task in tasks for key in task.keys)
 
 

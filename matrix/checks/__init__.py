@@ -43,13 +43,15 @@ class Axes:
     checks: tuple[Check, ...] = tuple(CHECKS)
     precisions: tuple[Precision, ...] = (Precision.FLOAT32, Precision.BF16)
     configurations: tuple[Configuration, ...] = (Configuration.PLAIN,)
+    mixed: tuple[Precision, ...] = (Precision.BF16, Precision.FP16)
+    """The precisions that `mixed_dtypes` is measured in. float32 has nothing to mix."""
 
     @property
     def trainings(self) -> tuple[tuple[Precision, Configuration], ...]:
-        """The precisions, each with its configurations. float32 has nothing to mix."""
+        """The precisions, each with its configurations."""
         every = ((precision, one) for one in self.configurations for precision in self.precisions)
-        mixed = (Precision.FLOAT32, Configuration.MIXED_DTYPES)
-        return tuple(training for training in every if training != mixed)
+        mixes = Configuration.MIXED_DTYPES
+        return tuple((precision, one) for precision, one in every if one is not mixes or precision in self.mixed)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -66,12 +68,9 @@ class Axes:
 
 
 DEFAULT: Final = Axes()
-"""What is measured where nothing else is asked for."""
+"""What is measured where nothing else is asked for: as `environments.toml` says of the default set."""
 
-NIGHTLY: Final = Axes(precisions=tuple(Precision), configurations=tuple(Configuration))
-"""What a nightly run measures."""
-
-VARIANTS: Final = NIGHTLY.variants
+VARIANTS: Final = Axes(precisions=tuple(Precision), configurations=tuple(Configuration)).variants
 """All ways to measure an architecture, in the order in which they are shown."""
 
 

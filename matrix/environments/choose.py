@@ -12,10 +12,12 @@ from typing import Any, Final
 
 import tomllib
 
+from matrix.checks import Axes
 from matrix.environments.packages import CROSSED, INSTALLABLE, PACKAGES
 from matrix.environments.pins import is_version, parse_id
 from matrix.environments.spec import Environment, replace_pins
 from matrix.errors import DataFileError, PinError, UnknownNameError
+from matrix.model import Configuration, Precision
 
 ENVIRONMENTS: Final = Path(__file__).parents[1] / "environments.toml"
 
@@ -47,24 +49,50 @@ def _problems(data: Mapping[str, Any]) -> Iterator[str]:
         transformers, _, deepspeed = pair.partition("+")
         if transformers not in data["transformers"] or deepspeed not in data["deepspeed"]:
             yield f"[{where}] names {pair!r}, which is not a transformers+deepspeed pair of this file"
+    yield from _precision_problems(data["sets"])
     for pair, reason in data["exclusions"].items():
         if not isinstance(reason, str) or not reason:
             yield f"[exclusions] {pair!r} has no reason"
 
 
+def _precision_problems(sets: Mapping[str, Any]) -> Iterator[str]:
+    for name, chosen in sets.items():
+        asked = [*chosen.get("precisions", []), *chosen.get("mixed_dtypes", [])]
+        yield from (f"[sets.{name}] {one!r} is not a precision" for one in asked if one not in [*Precision])
+        if not chosen.get("precisions"):
+            yield f"[sets.{name}] has no precisions"
+
+
 def load_environments(path: Path = ENVIRONMENTS) -> tuple[Environment, ...]:
     """Returns every environment that is in a set of `path`; raises DataFileError with all of the file's mistakes."""
+    data = _read(path)
+    sets: dict[tuple[str, str], list[str]] = {}
+    for name in data["sets"]:
+        for pair in _pairs(data, name):
+            sets.setdefault(pair, []).append(name)
+    return tuple(_environment(data, *pair, sets=tuple(names)) for pair, names in sets.items())
+
+
+def load_axes(name: str, path: Path = ENVIRONMENTS) -> Axes:
+    """Returns how the environments of a set are measured; raises DataFileError, and UnknownNameError for no set."""
+    sets = _read(path)["sets"]
+    if name not in sets:
+        raise UnknownNameError("set of environments", [name], sorted(sets))
+    precisions, mixed = (
+        tuple(Precision(one) for one in sets[name].get(key, [])) for key in ("precisions", "mixed_dtypes")
+    )
+    axes = Axes(precisions=precisions)
+    return replace(axes, configurations=tuple(Configuration), mixed=mixed) if mixed else axes
+
+
+def _read(path: Path) -> Mapping[str, Any]:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise DataFileError(path, [str(error)]) from error
     if problems := list(_problems(data)):
         raise DataFileError(path, problems)
-    sets: dict[tuple[str, str], list[str]] = {}
-    for name in data["sets"]:
-        for pair in _pairs(data, name):
-            sets.setdefault(pair, []).append(name)
-    return tuple(_environment(data, *pair, sets=tuple(names)) for pair, names in sets.items())
+    return data
 
 
 def _environment(data: Mapping[str, Any], transformers: str, deepspeed: str, sets: tuple[str, ...] = ()) -> Environment:

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from matrix.checks import NIGHTLY
+from matrix.environments.choose import load_axes
 from matrix.measure.cell import UNFINISHED, measure, salvage
 from matrix.measure.probe_process import OURS
 from matrix.measure.request import Progress, Request
@@ -46,7 +46,7 @@ def measure_shard(plan: NightlyPlan, shard: str, options: ShardOptions, progress
 def _request(plan: NightlyPlan, cell: NightlyCell, options: ShardOptions) -> Request:
     return Request(
         out=options.out,
-        tasks=plan_tasks(options.architectures, NIGHTLY),
+        tasks=plan_tasks(options.architectures, load_axes("nightly")),
         environment=cell.environment,
         venv=options.venvs / cell.environment.id,
         device=plan.device,

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.environments.choose import find_environment, load_environments, read_named_environment
+from matrix.checks import DEFAULT
+from matrix.environments.choose import find_environment, load_axes, load_environments, read_named_environment
 from matrix.environments.pins import label_pin
 from matrix.environments.spec import Environment
 from matrix.errors import DataFileError, PinError, UnknownNameError
+from matrix.model import Configuration, Precision
 
 KNOWN = load_environments()
 NEWEST = KNOWN[0]
@@ -142,7 +144,9 @@ optional = []
 [deepspeed]
 "0.19.8" = { why = "the newest" }
 [sets.default]
+precisions = ["bf16", "int8"]
 pairs = ["5.0.0+0.19.8", "5.1.0+0.19.8"]
+[sets.empty]
 [exclusions]
 "5.0.0+0.18.0" = "typo"
 "5.0.0+0.19.8" = ""
@@ -166,6 +170,8 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
         "[transformers] '6.0.0' has no `why`",
         "[sets.default] names '5.1.0+0.19.8', which is not a transformers+deepspeed pair of this file",
         "[exclusions] names '5.0.0+0.18.0', which is not a transformers+deepspeed pair of this file",
+        "[sets.default] 'int8' is not a precision",
+        "[sets.empty] has no precisions",
         "[exclusions] '5.0.0+0.19.8' has no reason",
     ]
 
@@ -184,5 +190,20 @@ def test_an_excluded_pair_is_in_no_set(tmp_path: Path) -> None:
     file.write_text(
         BAD.replace('why = ""', 'why = "x"').replace('"five" =', '"5.1.0" =').replace('"no table"', '{ why = "x" }')
         .replace('"5.0.0+0.18.0" = "typo"', "").replace('8" = ""', '8" = "does not import"')
+        .replace(', "int8"', "").replace("[sets.empty]", "")
     )  # fmt: skip
     assert [environment.transformers for environment in load_environments(file)] == ["5.1.0"]
+
+
+def test_the_default_set_is_measured_in_what_is_measured_where_nothing_is_asked_for() -> None:
+    assert load_axes("default") == load_axes("last-broken") == DEFAULT
+
+
+def test_the_nightly_set_adds_fp16_and_bf16_after_a_load_in_float32() -> None:
+    plain = [(precision, Configuration.PLAIN) for precision in Precision]
+    assert load_axes("nightly").trainings == (*plain, (Precision.BF16, Configuration.MIXED_DTYPES))
+
+
+def test_a_set_that_nobody_has_has_no_axes() -> None:
+    with pytest.raises(UnknownNameError, match="nightlly"):
+        load_axes("nightlly")

@@ -12,7 +12,7 @@ from bot.nightly.input_changes import Digests, find_input_changes
 from bot.nightly.plan import PastRuns, plan_nightly_run
 from matrix.__main__ import app
 from matrix.catalog.catalog import catalog_hash
-from matrix.checks import NIGHTLY
+from matrix.environments.choose import load_axes
 from matrix.environments.spec import Environment
 from matrix.errors import BadPlanError, UnknownNameError
 from matrix.measure.fingerprint import compute_probe_hash
@@ -38,7 +38,7 @@ class Night:
             device=Device.CPU,
             shards=1,
             digests=Digests(catalog_hash(), compute_probe_hash()),
-            cases=len(NAMES) * len(NIGHTLY.variants),
+            cases=len(NAMES) * len(load_axes("nightly").variants),
         )
         self.plan: NightlyPlan = plan_nightly_run(environments, PastRuns(), asked).plan
         self.progress, self.out, self.venvs = SilentProgress(), folder / "records", folder / "venvs"
@@ -64,7 +64,9 @@ def test_every_cell_of_the_machine_is_measured_whole(tmp_path: Path) -> None:
     night = Night(tmp_path, RELEASE, MAIN)
     cells = night.run()
     assert sorted(cells) == sorted(night.plan.name(cell) for cell in night.plan.cells)
-    assert all(cell.complete and len(cell.cases) == len(NAMES) * len(NIGHTLY.variants) for cell in cells.values())
+    assert all(
+        cell.complete and len(cell.cases) == len(NAMES) * len(load_axes("nightly").variants) for cell in cells.values()
+    )
 
 
 def test_a_branch_keeps_its_name_and_the_record_its_commit(tmp_path: Path) -> None:
