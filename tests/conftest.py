@@ -37,8 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=60, help="How many of the seeded kills the chaos tests make.")
 
 
-def _interpreter(transformers: str) -> Path:
-    environment = next(e for e in load_environments() if (e.transformers, e.deepspeed) == (transformers, "0.19.8"))
+def _interpreter(transformers: str, deepspeed: str = "0.19.8") -> Path:
+    environment = next(e for e in load_environments() if (e.transformers, e.deepspeed) == (transformers, deepspeed))
     venv = ROOT / ".zero3" / "venvs" / environment.id
     venv.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{venv}.lock"):
@@ -61,6 +61,18 @@ def last_broken() -> Path:
 def last_4x() -> Path:
     """The interpreter of an environment with transformers 4.57.6."""
     return _interpreter("4.57.6")
+
+
+@pytest.fixture(scope="session")
+def older_deepspeed() -> Path:
+    """The interpreter of an environment with the newest transformers and deepspeed 0.16.9."""
+    return _interpreter(load_environments()[0].transformers, "0.16.9")
+
+
+@pytest.fixture(scope="session")
+def oldest() -> Path:
+    """The interpreter of an environment with transformers 4.40.2 and deepspeed 0.15.4."""
+    return _interpreter("4.40.2", "0.15.4")
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,23 @@
-"""The checkpoint's buffers on every rank of a DeepSpeed ZeRO-3 load, with any transformers from 4.40 on.
+"""What a plain load keeps, kept in a DeepSpeed ZeRO-3 load too, with any transformers from 4.40 on.
 
 Up to 5.5.4, transformers gives buffers (BatchNorm statistics, MoE router biases, codebooks ...) to rank 0 only, to no
-rank, or resets them after loading. This file is all it takes to load them right without upgrading. Copy it next to the
-training script and call it before `from_pretrained`, on all ranks:
+rank, or resets them after loading. In bf16 and fp16, ZeRO-3 also rounds buffers and frozen parameters that a plain load
+keeps in float32. This file is all it takes to load them right without upgrading. Copy it next to the training script
+and call it before `from_pretrained`, on all ranks:
 
     import zero3_buffers
     print(zero3_buffers.install())
 
 It backports https://github.com/huggingface/transformers/pull/45402 (transformers 5.6.0) in the form it has in 5.23.0,
-where rank 0 broadcasts, since other ranks may hold no values. It needs torch, transformers and deepspeed, nothing else.
+where rank 0 broadcasts, since other ranks may hold no values. What is constructed in float32, or named by the model's
+`_keep_in_fp32_modules_strict`, stays float32 through `from_pretrained` and `deepspeed.initialize`. Only trainable
+parameters do not: DeepSpeed wants one dtype for all of them. It needs torch, transformers and deepspeed, nothing else.
 """
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType
@@ -34,41 +38,59 @@ list of error messages, from 5.0.0rc1 on together with the set of missing keys. 
 CONVERSION = "_apply_weight_conversions_to_state_dict"
 """What renames and merges the tensors of a checkpoint inside the loader, from 5.0.0 on."""
 
+HALF = {"bf16": torch.bfloat16, "bfloat16": torch.bfloat16, "fp16": torch.float16}
+"""What a DeepSpeed config calls the dtypes that are narrower than float32."""
+
 _STOCK = "_zero3_buffers_stock"
 
 
 @dataclass(frozen=True)
 class Installed:
-    """The result of `install`: `patched` names the replaced function of transformers, empty where none had to be."""
+    """The result of `install`: `patched` names the replaced functions of transformers and deepspeed.
+
+    `changes_float32` says whether any of them does something where DeepSpeed trains in float32.
+    """
 
     transformers: str
-    patched: str
+    deepspeed: str
+    patched: tuple[str, ...]
+    changes_float32: bool
 
     def __str__(self) -> str:
-        if self.patched:
-            return f"patched transformers {self.transformers}: {self.patched} now loads buffers on every ZeRO-3 rank"
-        return f"transformers {self.transformers} already loads buffers under ZeRO-3: nothing changed"
+        precisions = "in every precision" if self.changes_float32 else "in bf16 and fp16; float32 is as before"
+        return (
+            f"patched transformers {self.transformers} and deepspeed {self.deepspeed} ({', '.join(self.patched)}): "
+            f"ZeRO-3 loads keep the buffers of a plain load on every rank, {precisions}"
+        )
 
 
 def install() -> Installed:
-    """Makes ZeRO-3 loads put the checkpoint's buffers on every rank; a second call changes nothing.
+    """Makes ZeRO-3 loads keep the buffers of a plain load on every rank; a second call changes nothing.
 
     Raises RuntimeError where transformers has a ZeRO-3 loader that this file does not support.
     """
-    name = _loader()
-    loader = getattr(modeling_utils, name)
-    if not hasattr(loader, _STOCK):
-        if "named_buffers" in _names(loader.__code__):
-            return Installed(transformers.__version__, "")
-        setattr(modeling_utils, name, _with_buffers(loader))
-    return Installed(transformers.__version__, name)
+    import deepspeed
+
+    patches = _patches()
+    for owner, name, wrap in patches:
+        if not hasattr(stock := getattr(owner, name), _STOCK):
+            setattr(owner, name, fixed := functools.wraps(stock)(wrap(stock)))
+            setattr(fixed, _STOCK, stock)
+    names = tuple(name for _, name, _ in patches)
+    return Installed(transformers.__version__, deepspeed.__version__, names, changes_float32())
 
 
 def uninstall() -> None:
-    """Gives transformers its own loader back, if `install` replaced it."""
-    name = _loader()
-    loader = getattr(modeling_utils, name)
-    setattr(modeling_utils, name, getattr(loader, _STOCK, loader))
+    """Gives transformers and deepspeed their own functions back, if `install` replaced them."""
+    for owner, name, _ in _patches():
+        current = getattr(owner, name)
+        setattr(owner, name, getattr(current, _STOCK, current))
+
+
+def changes_float32() -> bool:
+    """Returns whether `install` changes loads in float32: not where transformers loads buffers itself."""
+    loader = getattr(modeling_utils, _loader())
+    return "named_buffers" not in _names(getattr(loader, _STOCK, loader).__code__)
 
 
 def load_buffers(
@@ -119,15 +141,127 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def _with_buffers(stock: Callable[..., Any]) -> Callable[..., Any]:
+def _patches() -> list[tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]:
+    """Returns what is replaced: whose function, its name, and what makes the new one from it."""
+    from deepspeed.runtime.engine import DeepSpeedEngine
+    from deepspeed.runtime.zero import partition_parameters
+
+    patches: list[tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = [
+        (modeling_utils, _loader(), _with_buffers if changes_float32() else _with_plain_dtypes),
+        (partition_parameters, "zero_wrapper_for_fp_tensor_constructor", _with_asked_dtype),
+        (partition_parameters.Init, "_zero_init_param", _with_training_dtype),
+        (partition_parameters.Init, "_allgather_params_coalesced", _by_dtype),
+    ]
+    if not hasattr(DeepSpeedEngine, "_cast_module_mixed_precision"):  # up to 0.19.1 it rounds the whole model
+        patches.append((DeepSpeedEngine, "_configure_distributed_model", _without_rounding))
+    return patches
+
+
+def _training_dtype() -> torch.dtype | None:
+    """Returns the dtype that a ZeRO-3 load rounds to, None outside such a load and in float32."""
+    config = integration.deepspeed_config() if integration.is_deepspeed_zero3_enabled() else {}
+    return next((dtype for key, dtype in HALF.items() if (config.get(key) or {}).get("enabled") is True), None)
+
+
+def _with_asked_dtype(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps what `zero.Init` replaces torch's constructors with: it rounds also tensors made in an explicit dtype."""
+
+    def replace(constructor: Callable[..., Any], target_fp_dtype: torch.dtype, *args: Any, **kwargs: Any) -> Any:
+        if target_fp_dtype is None or target_fp_dtype != _training_dtype():
+            return stock(constructor, target_fp_dtype, *args, **kwargs)
+        place = stock(constructor, None, *args, **kwargs)  # on the right device, in the constructor's dtype
+
+        def construct(*args: Any, **kwargs: Any) -> torch.Tensor:
+            tensor: torch.Tensor = place(*args, **kwargs)
+            # `from_pretrained` may be asked for another dtype than DeepSpeed trains in: its default dtype.
+            if kwargs.get("dtype") is None and tensor.dtype == torch.get_default_dtype():
+                tensor.data = tensor.data.to(target_fp_dtype)
+            return tensor
+
+        return construct
+
+    return replace
+
+
+def _with_training_dtype(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps what partitions a parameter: trainable ones must all have the training dtype, frozen ones need not."""
+
+    def partition(init: Any, param: torch.nn.Parameter) -> Any:
+        if param.requires_grad and param.is_floating_point() and init.dtype == _training_dtype():
+            param.data = param.data.to(init.dtype)
+        return stock(init, param)
+
+    return partition
+
+
+def _by_dtype(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps what gathers a list of parameters: up to 0.19.2, frozen float32 ones cannot be in it with others."""
+
+    def gather(init: Any, param_list: Iterable[Any], *args: Any, **kwargs: Any) -> None:
+        lists: dict[torch.dtype, list[Any]] = {}
+        for param in param_list:
+            lists.setdefault(param.ds_tensor.dtype, []).append(param)
+        for params in lists.values():
+            stock(init, params, *args, **kwargs)
+
+    return gather
+
+
+def _without_rounding(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps what calls `bfloat16()` or `half()` on the model of a new engine, if ZeRO-3 has partitioned it before."""
+
+    def configure(engine: Any, model: torch.nn.Module) -> Any:
+        parameters = [parameter for parameter in model.parameters() if hasattr(parameter, "ds_id")]
+        frozen = [(parameter, parameter.dtype) for parameter in parameters if not parameter.requires_grad]
+        buffers = [(module._buffers, dict(module._buffers)) for module in model.modules() if parameters]
+        result = stock(engine, model)
+        for current, kept in buffers:
+            current.update(kept)
+        for parameter, dtype in frozen:
+            parameter.data = parameter.data.to(dtype)  # a placeholder: only its dtype counts
+        return result
+
+    return configure
+
+
+def _with_plain_dtypes(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a loader: first, the buffers that the model wants in float32 become it, so that no value is rounded."""
     # The arguments' order differs between releases, their names do not.
     signature = inspect.signature(stock)
 
-    @functools.wraps(stock)
+    def load(*args: Any, **kwargs: Any) -> Any:
+        if dtype := _training_dtype():
+            model = signature.bind(*args, **kwargs).arguments["model_to_load"]
+            wanted = _kept_in_float32(model, dtype)
+            for name, buffer in persistent_buffers(model).items():
+                if buffer.dtype == dtype and wanted.search(name):
+                    buffer.data = buffer.data.float()
+        return stock(*args, **kwargs)
+
+    return load
+
+
+def _kept_in_float32(model: torch.nn.Module, dtype: torch.dtype) -> re.Pattern[str]:
+    """Returns what the names match that a plain load in `dtype` gives float32, by the rule of this transformers."""
+    if hasattr(model, "dtype_plan") or hasattr(model, "_get_dtype_plan"):  # up to 5.0 and after it
+        plan = model._get_dtype_plan(dtype) if hasattr(model, "_get_dtype_plan") else model.dtype_plan
+        patterns = [name.replace("*", ".*") for name in plan]
+    else:
+        names = [*(getattr(model, "_keep_in_fp32_modules_strict", None) or [])]
+        if dtype == torch.float16:
+            names += getattr(model, "_keep_in_fp32_modules", None) or []
+        patterns = [rf"(^|\.){name}($|\.)" for name in names]
+    return re.compile("|".join(patterns) or "(?!)")
+
+
+def _with_buffers(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a loader that does not load buffers, or not on every rank."""
+    signature, load_plain = inspect.signature(stock), _with_plain_dtypes(stock)
+
     def load(*args: Any, **kwargs: Any) -> Any:
         call = signature.bind(*args, **kwargs).arguments
         with _converted() as converted:
-            result = stock(*args, **kwargs)
+            result = load_plain(*args, **kwargs)
         if integration.is_deepspeed_zero3_enabled():
             # 5.0.0 loses what no converter touched: https://github.com/huggingface/transformers/issues/43257
             tensors = {**call["state_dict"], **converted}
@@ -138,7 +272,6 @@ def _with_buffers(stock: Callable[..., Any]) -> Callable[..., Any]:
             missing.difference_update(loaded)
         return result
 
-    setattr(load, _STOCK, stock)
     return load
 
 

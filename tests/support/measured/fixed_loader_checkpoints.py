@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 
 TOWER = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, use_clipped_linears=True)
 TEXT = dict(TOWER, num_key_value_heads=1, head_dim=8, global_head_dim=8, vocab_size=64, vocab_size_per_layer_input=64)
+LAYERS = dict(hidden_size=32, intermediate_size=16, vocab_size=64, num_hidden_layers=2, num_attention_heads=4)
+EXPERTS = dict(LAYERS, moe_intermediate_size=8, num_key_value_heads=4, num_experts_per_tok=2)
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "bart": (
         "BartForConditionalGeneration",
@@ -32,6 +34,13 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2)
         | dict(head_dim=8, num_filters=4, upsampling_ratios=[2, 2], upsample_groups=16, num_quantizers=3)
         | dict(codebook_size=16, codebook_dim=8, vector_quantization_hidden_dimension=8),
+    ),
+    "llama": ("LlamaForCausalLM", LAYERS),
+    "esm": ("EsmForMaskedLM", dict(LAYERS, position_embedding_type="rotary", pad_token_id=1)),
+    "frozen": ("Ernie4_5_MoeForCausalLM", dict(EXPERTS, moe_num_experts=8, moe_k=2, moe_layer_start_index=0)),
+    "expert bias": (
+        "Lfm2MoeForCausalLM",
+        dict(EXPERTS, num_experts=8, num_dense_layers=1, layer_types=["conv", "full_attention"]),
     ),
     "gemma4": (
         "Gemma4ForConditionalGeneration",
@@ -57,9 +66,9 @@ ABSENT = ("norm_sublayer1.batchnorm.weight", "norm_sublayer3.batchnorm.running_m
 
 
 def sentinel(index: int, tensor: torch.Tensor) -> torch.Tensor:
-    """Values that no constructor gives, of `tensor`'s shape and dtype, and different for neighbours."""
+    """Values that no constructor gives and that bf16 and fp16 round, different for neighbours, in `tensor`'s dtype."""
     values = torch.arange(tensor.numel()).reshape(tensor.shape) + 2 + index % 7
-    return (values / 8 if tensor.is_floating_point() else values).to(tensor.dtype)
+    return (values / 8 + 1 / 81 if tensor.is_floating_point() else values).to(tensor.dtype)
 
 
 def write_checkpoints(folder: Path) -> None:
@@ -69,8 +78,9 @@ def write_checkpoints(folder: Path) -> None:
         if model_class is None:
             continue
         model = model_class(model_class.config_class(**changes))
-        for index, buffer in enumerate(zero3_buffers.persistent_buffers(model).values()):
-            buffer.copy_(sentinel(index, buffer))
+        frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
+        for index, tensor in enumerate([*zero3_buffers.persistent_buffers(model).values(), *frozen]):
+            tensor.copy_(sentinel(index, tensor))
         model.save_pretrained(folder / name)
         if name == "batchnorm":
             write_variants(model, folder)

@@ -2,7 +2,7 @@
 
     INTERPRETER fixed_loader_ranks.py FOLDER
 
-Runs in the measured interpreter, with copies of fixed_loader_checkpoints.py and zero3_buffers.py next to it.
+Runs in the measured interpreter, with copies of zero3_buffers.py and of the other two fixed_loader_*.py next to it.
 Leaves FOLDER/rank0.json and FOLDER/rank1.json: scenario -> what that rank found.
 """
 
@@ -21,13 +21,14 @@ import torch
 import transformers
 import zero3_buffers  # type: ignore[import-not-found]
 from fixed_loader_checkpoints import LOADS, read_checkpoint, write_checkpoints
-from transformers import modeling_utils
+from fixed_loader_precision import SCENARIOS, compare
 from transformers.integrations import HfDeepSpeedConfig
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 ZERO3 = {"train_micro_batch_size_per_gpu": 1, "zero_optimization": {"stage": 3}}
 
 STOCK = ("bart", "batchnorm", "sharded")
+STOCK_PRECISION = ("bf16 llama", "bf16 esm", "bf16 router", "bf16 codebook")
 
 
 def odd(fill: int | None) -> Any:
@@ -119,23 +120,28 @@ def load_mismatched(rank: int) -> dict[str, Any]:
     return {"loaded": sorted(loaded), "errors": errors, "flags": model.flags.tolist(), "count": model.count.item()}
 
 
+def patchable() -> list[Any]:
+    """The functions that `install` may replace, as they are now."""
+    return [getattr(owner, name) for owner, name, _ in zero3_buffers._patches()]
+
+
 def install_twice() -> dict[str, Any]:
     """What `install` says and changes, twice, and whether `uninstall` undoes it; leaves it installed."""
-    name = zero3_buffers._loader()
-    stock = getattr(modeling_utils, name)
+    stock = patchable()
     first = zero3_buffers.install()
-    fixed = getattr(modeling_utils, name)
+    fixed = patchable()
     second = zero3_buffers.install()
-    again = getattr(modeling_utils, name)
+    again = patchable()
     zero3_buffers.uninstall()
-    restored = getattr(modeling_utils, name) is stock
+    restored = patchable()
     zero3_buffers.install()
     return {
         "said": [str(first), str(second)],
         "patched": first.patched,
-        "replaced": fixed is not stock,
-        "idempotent": again is fixed,
-        "restored": restored,
+        "changes_float32": [first.changes_float32, second.changes_float32],
+        "replaced": [now is not before for now, before in zip(fixed, stock, strict=True)],
+        "idempotent": again == fixed,
+        "restored": restored == stock,
     }
 
 
@@ -150,9 +156,12 @@ def attempt(action: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]
 def scenarios(rank: int, folder: Path) -> dict[str, Any]:
     """All that is observed, in the same order on both ranks, but for a plain load: there, a collective would hang."""
     available = {key: value for key, value in LOADS.items() if (folder / value[0]).exists()}
+    precisions = [scenario for scenario, (checkpoint, *_) in SCENARIOS.items() if checkpoint in available]
     found = {f"stock {name}": attempt(load, folder, name, ZERO3) for name in STOCK}
+    found |= {f"stock {name}": attempt(compare, folder, name, ZERO3) for name in precisions if name in STOCK_PRECISION}
     found["install"] = install_twice()
     found |= {name: attempt(load, folder, name, ZERO3) for name in available}
+    found |= {scenario: attempt(compare, folder, scenario, ZERO3) for scenario in precisions}
     if rank == 0:
         found["plain"] = attempt(load, folder, "batchnorm", None)
     for name, action in {"odd": load_odd, "headless": load_headless, "mismatched": load_mismatched}.items():
@@ -183,6 +192,7 @@ def main() -> bool:
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    gc.freeze()  # `deepspeed.initialize` collects garbage again and again, over all objects there are
     children = []
     for rank in range(2):
         child = os.fork()
