@@ -12,11 +12,11 @@ from matrix.probe.ranks.ipc import Channel, fork
 def _ask(channel: Channel) -> None:
     from matrix.probe import zero3_buffers
 
-    channel.send({"unchanged": [] if zero3_buffers.install().patched else [Precision.FLOAT32]})
+    channel.send({"unchanged": [] if zero3_buffers.changes_float32() else [Precision.FLOAT32]})
 
 
 def find_unchanged() -> frozenset[Precision]:
-    """Returns the precisions in which the fixed loader changes nothing. A forked process looks: looking installs it."""
+    """Returns the precisions in which the fixed loader changes nothing. A forked process looks: looking imports transformers."""
     child = fork(_ask)
     answers = list(child.channel)
     os.waitpid(child.pid, 0)
