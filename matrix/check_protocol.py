@@ -116,6 +116,8 @@ class CheckWords:
     doing: str
     call: str
     meaning: str
+    given: str = ""
+    """What the call is given that it would not be without ZeRO-3."""
 
 
 @dataclass(frozen=True)

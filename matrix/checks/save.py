@@ -79,6 +79,7 @@ CHECK = CheckDescription(
         doing="saving",
         call="save_pretrained",
         meaning="a model under ZeRO-3 is saved as users do after training, then loaded plainly, and compared",
+        given="the consolidated state",
     ),
     run=run,
     after=("load",),

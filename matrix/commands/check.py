@@ -12,6 +12,7 @@ from matrix import clock
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.lock import ScannedVersion
 from matrix.catalog.lockfile import read_lock
+from matrix.checks import Axes
 from matrix.command_line.options import DEVICES, require_choice
 from matrix.command_line.output import say
 from matrix.measure.request import Request
@@ -19,6 +20,7 @@ from matrix.measure.tasks import plan_tasks
 from matrix.own_model import measure as own
 from matrix.own_model import target as targets
 from matrix.own_model.diagnosis import add_reasons, diagnose, uses_own_code
+from matrix.own_model.stated import read_stated
 from matrix.own_model.text import build_diagnosis_values, format_diagnosis
 from matrix.progress import show_progress
 
@@ -38,6 +40,12 @@ def check_model(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run the code that is in the folder. Read it first.")
     ] = False,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="float32, bf16 or fp16, or several with commas. Default: the dtype of its config.json, else float32 and bf16."
+        ),
+    ] = "",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     world_size: Annotated[int, typer.Option(help="Number of ranks.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a step counts as hung.")] = 120.0,
@@ -54,19 +62,24 @@ def check_model(
     require_choice("device", device, DEVICES)
     entries = () if full else targets.find_catalogued(target, load_catalog())
     source = None if entries else targets.find_source(target, trusted=trust_remote_code, full=full)
+    stated = read_stated(
+        source.config if source else {}, precision, adapter=bool(source) and targets.has_adapter(target)
+    )
+    axes = Axes(precisions=stated.precisions)
     with own.open_folder(out) as folder:
         request = Request(
             out=folder,
-            tasks=plan_tasks(entries),
+            tasks=plan_tasks(entries, axes),
             interpreter=python or Path(sys.executable),
             device=device,
             world_size=world_size,
             timeout=timeout,
         )
         with show_progress() as progress:
-            cell, resolved = own.measure_own_model(source, request, progress)
+            cell, resolved = own.measure_own_model(source, request, progress, axes)
     looked = read_lock().versions.get(cell.environment.transformers, ScannedVersion({}))
     safe = own.find_safe_pairs(cell, source_of_pairs, clock.today())
-    found = replace(add_reasons(diagnose(cell, resolved, safe), looked), own_code=uses_own_code(source))
+    found = add_reasons(diagnose(cell, resolved, safe, stated), looked)
+    found = replace(found, own_code=uses_own_code(source))
     say(json.dumps(build_diagnosis_values(found)) if as_json else "\n".join(format_diagnosis(found)))
     raise typer.Exit(found.answer.exit_code)

@@ -12,7 +12,8 @@ from packaging.version import Version
 from matrix.advice.safety import Answer
 from matrix.catalog.lock import TINY, ScannedVersion
 from matrix.checks import CHECKS, NEEDED_FOR_SAFE
-from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Source, What
+from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Precision, Source, What
+from matrix.own_model.stated import Stated
 from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
 
@@ -26,6 +27,7 @@ class Wrong:
 
     architecture: str
     check: Check
+    precision: Precision
     site: str
     what: What
     kind: Kind
@@ -42,7 +44,7 @@ class Diagnosis:
     is known to, and `pairs` are environments in which the stock loader was measured right, the nearest first. `reasons`
     say of architectures why nothing is learnt of ZeRO-3 from them with this transformers, as the catalog knows it.
     `own_code` says whether the code that the configuration names (`auto_map`) is what was measured, None where it names
-    none.
+    none. `stated` is what was to be measured and what was left out, `answers` those in each precision.
     """
 
     environment: EnvironmentInfo
@@ -55,15 +57,21 @@ class Diagnosis:
     pairs: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     own_code: bool | None = None
+    stated: Stated = field(default_factory=Stated)
+    answers: Mapping[Precision, Answer] = field(default_factory=dict)
 
 
-def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = ()) -> Diagnosis:
+def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = (), stated: Stated | None = None) -> Diagnosis:
     """Diagnoses `cell`, which has every case of one target; `pairs` are known to be safe for it.
 
-    What was not measured does not count as safe.
+    What was not measured does not count as safe: a precision that was to be, or what is quantized.
     """
     stock = _of(cell, Loader.STOCK)
-    found = Diagnosis(cell.environment, resolved, _answer(stock, resolved), stock)
+    measured = dict.fromkeys(case.precision for case in stock)
+    stated = stated or Stated(tuple(measured))
+    answers = {one: _answer([case for case in stock if case.precision is one], resolved) for one in measured}
+    answer = _combine(answers, stated)
+    found = Diagnosis(cell.environment, resolved, answer, stock, stated=stated, answers=answers)
     if found.answer is not Answer.UNSAFE:
         return found
     fixed = _gives_back(_of(cell, Loader.FIXED))
@@ -104,6 +112,13 @@ def has_unseen_sites(resolved: Resolved) -> bool:
     return bool(resolved.lost or resolved.unknown)
 
 
+def _combine(answers: Mapping[Precision, Answer], stated: Stated) -> Answer:
+    if Answer.UNSAFE in answers.values():
+        return Answer.UNSAFE
+    right = all(answers.get(precision) is Answer.SAFE for precision in stated.precisions)
+    return Answer.SAFE if answers and right and not stated.quantized else Answer.UNKNOWN
+
+
 def _answer(cases: Sequence[Case], resolved: Resolved) -> Answer:
     """Returns UNSAFE for what went wrong under ZeRO-3, or left wrong values anywhere; SAFE only for what was measured whole."""
     if any(case.findings or (case.verdict.wrong_values and not case.verdict.settled) for case in cases):
@@ -116,14 +131,21 @@ def _of(cell: Cell, loader: Loader) -> tuple[Case, ...]:
 
 
 def _right(cases: Sequence[Case]) -> bool:
-    return {case.check for case in cases} >= NEEDED_FOR_SAFE and all(case.verdict is Verdict.PASS for case in cases)
+    return _made(cases) and all(case.verdict is Verdict.PASS for case in cases)
+
+
+def _made(cases: Sequence[Case]) -> bool:
+    """Returns whether every check that safe needs was made of each architecture, in each precision."""
+    checks: dict[tuple[str, Precision], set[Check]] = {}
+    for case in cases:
+        checks.setdefault((case.architecture, case.precision), set()).add(case.check)
+    return bool(checks) and all(made >= NEEDED_FOR_SAFE for made in checks.values())
 
 
 def _gives_back(cases: Sequence[Case]) -> bool:
     """Returns whether all passed that could: no loader helps what fails in one process too, without a wrong value."""
     loadable = [case for case in cases if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
-    made = {case.check for case in cases} >= NEEDED_FOR_SAFE
-    return made and bool(loadable) and all(case.verdict is Verdict.PASS for case in loadable)
+    return _made(cases) and bool(loadable) and all(case.verdict is Verdict.PASS for case in loadable)
 
 
 def _wrong(case: Case) -> Iterator[Wrong]:
@@ -134,5 +156,13 @@ def _wrong(case: Case) -> Iterator[Wrong]:
         found = list(group)
         reported = all(finding.reported_missing for finding in found)
         yield Wrong(
-            case.architecture, case.check, site, what, kind, ranks, tuple(finding.tensor for finding in found), reported
+            case.architecture,
+            case.check,
+            case.precision,
+            site,
+            what,
+            kind,
+            ranks,
+            tuple(finding.tensor for finding in found),
+            reported,
         )

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.sources import open_source
+from matrix.checks import DEFAULT, Axes
 from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RejectedTargetError
 from matrix.measure.cell import measure
 from matrix.measure.request import Progress, Request, Target
@@ -17,6 +19,9 @@ from matrix.model import Cell, Source
 from matrix.process.messages import Resolved
 from matrix.process.temporary import keep, temporary_folder
 from matrix.verdicts import Verdict
+
+UNSUPPORTED_PRECISION: Final = "UnsupportedPrecisionError"
+"""The type of the error of a case whose precision this device or release cannot train in; the probe raises it."""
 
 
 def compute_identity(source: Source) -> str:
@@ -42,36 +47,41 @@ def open_folder(out: Path | None) -> Iterator[Path]:
 
 
 def find_safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
-    """Returns the ids of environments that are safe for every architecture of `cell`, as of `today`, the nearest first.
+    """Returns the ids of environments that are safe for each architecture and precision of `cell`, as of `today`, the nearest first.
 
     `source` is what `matrix.advice.sources` reads; where it cannot be read, there are none.
     """
     info = cell.environment
-    ask = Ask(info.transformers, info.deepspeed, info.device)
-    names = {case.architecture.partition("@")[0] for case in cell.cases}
+    asked = {(case.architecture.partition("@")[0], case.precision) for case in cell.cases}
     try:
         known = open_source(source)
         age = Age(known.night, today)
-        safe = [[one.environment for one in advise(name, known.tried(name), ask, age).safe] for name in names]
+        safe = [
+            [one.environment for one in advise(name, known.tried(name), ask, age).safe]
+            for name, precision in sorted(asked)
+            for ask in [Ask(info.transformers, info.deepspeed, info.device, precision=precision)]
+        ]
     except MatrixError:
         return []
-    return [pair for pair in safe[0] if all(pair in others for others in safe)]
+    return [pair for pair in next(iter(safe), []) if all(pair in others for others in safe)]
 
 
-def measure_own_model(source: Source | None, request: Request, progress: Progress) -> tuple[Cell, Resolved]:
-    """Measures every case of `source`, or the tasks of `request`; returns the cell on disk, and what was measured.
+def measure_own_model(
+    source: Source | None, request: Request, progress: Progress, axes: Axes = DEFAULT
+) -> tuple[Cell, Resolved]:
+    """Measures `source` along `axes`, or the tasks of `request`; returns the cell on disk, and what was measured.
 
     Raises RejectedTargetError when there is no such model in the interpreter, EnvironmentFailedError when the packages
     cannot be imported or no ranks be started, and what else `matrix.measure.cell.measure` raises.
     """
-    target = Target(source) if source else None
+    target = Target(source, axes) if source else None
     if source:
         request = replace(request, target=target, catalog=compute_identity(source))
     cell = measure(request, progress)
     if cell.error:
         raise EnvironmentFailedError(cell.environment.id, f"{cell.error.type}: {cell.error.message}")
     for case in cell.cases:
-        if case.verdict is Verdict.UNSUPPORTED:
+        if case.verdict is Verdict.UNSUPPORTED and not (case.error and case.error.type == UNSUPPORTED_PRECISION):
             raise RejectedTargetError(case.architecture, case.error.message if case.error else "there is no such class")
     names = dict.fromkeys(task.architecture for task in request.tasks)
     return cell, (target.resolved if target else None) or Resolved(", ".join(names))

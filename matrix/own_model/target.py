@@ -43,6 +43,13 @@ def find_source(target: str, *, trusted: bool = False, full: bool = False) -> So
     return Source(name=target, paths=_module_folders(), full=full)
 
 
+def has_adapter(target: str) -> bool:
+    """Returns whether the folder that `target` names, or in which it is, has an adapter of peft."""
+    path = Path(target).expanduser()
+    folder = path if path.is_dir() else path.parent
+    return path.exists() and (folder / "adapter_config.json").is_file()
+
+
 def _in_a_file(file: Path, *, trusted: bool, full: bool) -> Source:
     folder = file.resolve().parent
     return Source(config=read_config(file), folder=str(folder) if trusted else "", label=_label(folder.name), full=full)

@@ -12,11 +12,11 @@ from matrix.advice.safety import Answer
 from matrix.checks import CHECKS
 from matrix.model import Case
 from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites
-from matrix.text import KINDS, describe_difference, describe_limits, make_printable
+from matrix.text import KINDS, describe_difference, describe_limits, join_words, make_printable
 from matrix.verdicts import Verdict
 
 _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}
-_NOT_OWN: Final = ", as transformers has it; its own code (auto_map) was not measured"
+_NOT_OWN: Final = "its own code (auto_map)"
 _SHOWN: Final = 8
 
 
@@ -24,21 +24,54 @@ def format_diagnosis(found: Diagnosis) -> Iterator[str]:
     """Yields the answer in a few lines: safe or not, what was measured, what is wrong, and what to do."""
     info = found.environment
     names = ", ".join(dict.fromkeys(case.architecture for case in found.stock))
-    yield make_printable(f"{_ANSWERS[found.answer]}: {names}{_NOT_OWN if found.own_code is False else ''}")
+    yield make_printable(f"{_ANSWERS[found.answer]}: {names}{_rests_on(found)}{_left_out(found)}")
     yield make_printable(
         f"with transformers {info.transformers}, deepspeed {info.deepspeed}, torch {info.torch}; "
         f"{info.world_size} ranks, {info.device}"
     )
     yield from map(make_printable, _measured(found))
-    for case in found.stock:
-        which = f"{case.architecture} " if ", " in names else ""
-        yield make_printable(f"{which}{CHECKS[case.check].words.call}: {_said(case)}")
-        yield from map(make_printable, _differences(case))
-        key = (case.architecture, case.check)
-        yield from map(
-            make_printable, _sites([wrong for wrong in found.wrong if (wrong.architecture, wrong.check) == key])
-        )
+    yield from map(make_printable, _cases(found, named=", " in names))
     yield from suggest_fixes(found)
+
+
+def _rests_on(found: Diagnosis) -> str:
+    """Says in which precisions it is unsafe, and what safe rests on."""
+    by_answer = {answer: [one for one, its in found.answers.items() if its is answer] for answer in Answer}
+    unsafe = f", in {join_words(sorted(by_answer[Answer.UNSAFE]))}" if by_answer[Answer.UNSAFE] else ""
+    if not by_answer[Answer.SAFE] or found.answer is Answer.UNKNOWN:
+        return unsafe
+    checks = ", ".join(dict.fromkeys(case.check for case in found.stock))
+    safe = f"in {join_words(sorted(by_answer[Answer.SAFE]))}: {checks}"
+    return f"{unsafe}; safe {safe}" if unsafe else f", {safe}"
+
+
+def _left_out(found: Diagnosis) -> str:
+    left_out = [*found.stated.left_out, *([_NOT_OWN] if found.own_code is False else [])]
+    return f"; not measured: {join_words(left_out)}" if left_out else ""
+
+
+def _cases(found: Diagnosis, *, named: bool) -> Iterator[str]:
+    """Yields the lines of each case; precisions that have the same lines share them."""
+    lines: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for case in found.stock:
+        words = CHECKS[case.check].words
+        which = f"{case.architecture} " if named else ""
+        call = f"{which}{words.call}{f', given {words.given},' if words.given else ''}"
+        key = (case.architecture, case.check, case.precision)
+        wrong = [one for one in found.wrong if (one.architecture, one.check, one.precision) == key]
+        more = (*_differences(case), *_sites(wrong), *_notes(case))
+        lines.setdefault((call, _said(case), more), []).append(case.precision)
+    for (call, said, more), precisions in lines.items():
+        yield f"{call} in {join_words(sorted(precisions))}: {said}"
+        yield from more
+
+
+def _notes(case: Case) -> Iterator[str]:
+    for note in case.notes[:_SHOWN]:
+        called = "on a ZeRO-3 model, a plain " if note.about.endswith(")") else ""
+        yield f"  note: {called}{note.about}{'' if called else ':'} {note.text}"
+    if len(case.notes) > _SHOWN:
+        yield f"  and {len(case.notes) - _SHOWN} more notes; --json lists all"
 
 
 def build_diagnosis_values(found: Diagnosis) -> dict[str, Any]:
@@ -47,6 +80,11 @@ def build_diagnosis_values(found: Diagnosis) -> dict[str, Any]:
         "answer": found.answer,
         "architectures": list(dict.fromkeys(case.architecture for case in found.stock)),
         "environment": asdict(found.environment),
+        "precisions": list(found.stated.precisions),
+        "precisions_because": found.stated.why,
+        "answers": dict(found.answers),
+        "left_out": list(found.stated.left_out),
+        "quantized": found.stated.quantized,
         "own_code_measured": found.own_code,
         "measured": asdict(found.resolved),
         "checks": [_case_values(case) for case in found.stock],
@@ -61,12 +99,17 @@ def build_diagnosis_values(found: Diagnosis) -> dict[str, Any]:
 def _case_values(case: Case) -> dict[str, Any]:
     error = asdict(case.error) if case.error else None
     report = [asdict(found) for found in case.report]
-    said = {"architecture": case.architecture, "check": case.check, "verdict": case.verdict}
-    return {**said, "error": error, "report": report}
+    said = {"architecture": case.architecture, "check": case.check, "precision": case.precision}
+    notes = [asdict(note) for note in case.notes]
+    return {**said, "verdict": case.verdict, "error": error, "report": report, "notes": notes}
 
 
 def _measured(found: Diagnosis) -> Iterator[str]:
     resolved = found.resolved
+    if found.stated.why:
+        yield f"measured in {join_words(sorted(found.stated.precisions))}: {found.stated.why}"
+    if found.stated.quantized:
+        yield "what was measured is not quantized, so nothing is known of the model that is"
     if resolved.parameters is not None and resolved.full_parameters is not None:
         tiny = f"measured tiny: {resolved.parameters:,} of {resolved.full_parameters:,} parameters"
         sites = f"{len(resolved.sites)} buffer site{'s' if len(resolved.sites) != 1 else ''}"

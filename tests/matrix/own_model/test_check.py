@@ -26,8 +26,19 @@ DEEPSEEK: dict[str, Any] = {
     "first_k_dense_replace": 3,
     "n_routed_experts": 64,
     "hidden_size": 1024,
+    "torch_dtype": "float32",
+}
+LLAMA_IN_4_BIT: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
     "torch_dtype": "bfloat16",
-    "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]},
+    "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
 }
 ROUTER = "DeepseekV3TopkRouter.e_score_correction_bias"
 CODE = """
@@ -143,7 +154,7 @@ def checked(interpreter: Path, target: str | Path, *more: str, **variables: str)
     """The exit code and the answer."""
     arguments = ("check", target, "--python", interpreter, "--device", "cpu", "--json", *more)
     done = matrix(*arguments, **variables)
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1, 3), done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
@@ -170,6 +181,24 @@ def test_a_checkpoint_is_unsafe_before_the_fix_and_the_buffer_is_named(last_brok
         ("load", ROUTER, "init_value", [0, 1])
     ]
     assert (answer["fixed_loader_helps"], answer["transformers_since"]) == (True, "5.6.0")
+
+
+def test_a_quantized_model_is_measured_in_its_own_dtype_and_nothing_is_known_of_it(
+    newest: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA_IN_4_BIT))
+    code, answer = checked(newest, tmp_path)
+    assert (code, answer["answer"], answer["answers"]) == (3, "unknown", {"bf16": "safe"})
+    assert (answer["left_out"], answer["quantized"]) == (["quantization (bitsandbytes)"], True)
+    assert answer["precisions_because"] == "its config.json has torch_dtype bfloat16"
+
+
+def test_what_a_plain_save_writes_is_told_of_a_model_that_is_safe(newest: Path) -> None:
+    code, answer = checked(newest, "llama", "--precision", "float32")
+    assert (code, answer["answer"]) == (0, "safe")
+    (note,) = [note for check in answer["checks"] for note in check["notes"] if check["check"] == "save"]
+    assert note["about"] == "model.save_pretrained(folder)"
+    assert "tensors empty, without an error" in note["text"]
 
 
 def test_a_model_of_a_hub_is_measured_from_its_configuration_alone(newest: Path) -> None:

@@ -3,13 +3,27 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from matrix.advice.safety import Answer
 from matrix.catalog.lock import ScannedVersion
-from matrix.model import Case, Cell, Check, Failure, Loader, ReportDifference, ReportLimit, ReportPart
+from matrix.model import (
+    Case,
+    Cell,
+    Check,
+    Failure,
+    Kind,
+    Loader,
+    Note,
+    Precision,
+    ReportDifference,
+    ReportLimit,
+    ReportPart,
+)
 from matrix.own_model.diagnosis import Diagnosis, add_reasons, diagnose
+from matrix.own_model.stated import Stated, read_stated
 from matrix.own_model.text import build_diagnosis_values, format_diagnosis
 from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
@@ -38,12 +52,79 @@ def test_every_value_right_is_safe() -> None:
     found = told(measured(Verdict.PASS))
     assert found.answer is Answer.SAFE
     assert words(found).splitlines() == [
-        f"SAFE: {MINE}",
+        f"SAFE: {MINE}, in float32: load, save",
         "with transformers 5.5.4, deepspeed 0.19.8, torch 2.13.0; 2 ranks, cpu",
         "measured tiny: 35,232 of 671,026,404,352 parameters, 1 buffer site (all of them)",
-        "from_pretrained: every value right on every rank",
-        "save_pretrained: every value right on every rank",
+        "from_pretrained in float32: every value right on every rank",
+        "save_pretrained, given the consolidated state, in float32: every value right on every rank",
     ]
+
+
+def in_bf16(stock: Verdict, save: Verdict = Verdict.PASS, **other: Any) -> tuple[Case, ...]:
+    """The cases of the stock loader in bf16, of which the load has this verdict."""
+    return (
+        case(MINE, stock, precision=Precision.BF16, **other),
+        case(MINE, save, check=Check("save"), precision=Precision.BF16),
+    )
+
+
+def beside(*more: Case) -> Cell:
+    """A cell in which everything is right in float32, with more cases."""
+    right = measured(Verdict.PASS, transformers="5.24.0")
+    return replace(right, cases=(*right.cases, *more))
+
+
+def test_safe_names_every_precision_and_lines_that_are_alike_stand_once() -> None:
+    lines = words(told(beside(*in_bf16(Verdict.PASS)))).splitlines()
+    assert lines[0] == f"SAFE: {MINE}, in bf16 and float32: load, save"
+    assert lines[3:] == [
+        "from_pretrained in bf16 and float32: every value right on every rank",
+        "save_pretrained, given the consolidated state, in bf16 and float32: every value right on every rank",
+    ]
+
+
+def test_unsafe_in_one_precision_and_safe_in_another_is_one_sentence() -> None:
+    rounded = finding(kind=Kind.ROUNDED, reported_missing=False)
+    found = told(beside(*in_bf16(Verdict.NARROWED, findings=(rounded,))))
+    assert words(found).splitlines()[0] == f"UNSAFE: {MINE}, in bf16; safe in float32: load, save"
+    assert "  buffer Router.bias is rounded to a narrower dtype on ranks 0, 1 (" in words(found)
+    assert build_diagnosis_values(found)["answers"] == {"float32": "safe", "bf16": "unsafe"}
+
+
+def test_a_precision_that_was_to_be_measured_and_was_not_is_not_safe() -> None:
+    both = Stated((Precision.FLOAT32, Precision.BF16), "as --precision says")
+    assert diagnose(measured(Verdict.PASS), TINY, (), both).answer is Answer.UNKNOWN
+
+
+def test_a_precision_that_cannot_be_had_here_has_its_reason() -> None:
+    error = Failure("UnsupportedPrecisionError", "deepspeed does not train in fp16 on cpu")
+    load = case(MINE, precision=Precision.FP16)
+    save = case(MINE, Verdict.UNSUPPORTED, check=Check("save"), precision=Precision.FP16, error=error)
+    alone = told(cell(load, save, environment=info("5.24.0")))
+    assert alone.answer is Answer.UNKNOWN
+    assert "in fp16: not possible here: UnsupportedPrecisionError: deepspeed does not train in fp16 on cpu" in words(
+        alone
+    )
+
+
+def test_what_is_not_quantized_says_nothing_of_what_is() -> None:
+    stated = read_stated({"torch_dtype": "float32", "quantization_config": {"quant_method": "bitsandbytes"}})
+    found = diagnose(measured(Verdict.PASS), TINY, (), stated)
+    first, *others = words(found).splitlines()
+    assert (found.answer, first) == (
+        Answer.UNKNOWN, f"NOT KNOWN TO BE SAFE: {MINE}; not measured: quantization (bitsandbytes)")  # fmt: skip
+    assert "what was measured is not quantized, so nothing is known of the model that is" in others
+
+
+def test_a_note_says_what_a_plain_call_does() -> None:
+    note = Note("model.save_pretrained(folder)", "writes 121 of 124 tensors empty, without an error", (0, 1))
+    cases = measured(Verdict.PASS).cases
+    found = told(cell(*cases[:2], replace(cases[2], notes=(note,)), cases[3], environment=info("5.5.4")))
+    assert found.answer is Answer.SAFE
+    assert words(found).splitlines()[-1] == (
+        "  note: on a ZeRO-3 model, a plain model.save_pretrained(folder) writes 121 of 124 tensors empty, without an error"
+    )
+    assert build_diagnosis_values(found)["checks"][1]["notes"][0]["about"] == "model.save_pretrained(folder)"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +253,7 @@ def test_wrong_values_are_not_safe_wherever_they_come_from() -> None:
 def test_every_verdict_but_pass_has_words_and_is_not_safe(verdict: Verdict) -> None:
     found = told(measured(verdict))
     assert found.answer is not Answer.SAFE
-    assert "from_pretrained: " in words(found)
+    assert "from_pretrained in float32: " in words(found)
 
 
 def test_of_several_architectures_each_has_its_own_lines() -> None:
@@ -180,7 +261,7 @@ def test_of_several_architectures_each_has_its_own_lines() -> None:
         measured(Verdict.CORRUPT), cases=(*measured(Verdict.CORRUPT).cases, *measured(Verdict.PASS, name="a:B").cases)
     )
     lines = words(told(both)).splitlines()
-    assert "a:B from_pretrained: every value right on every rank" in lines
+    assert "a:B from_pretrained in float32: every value right on every rank" in lines
     assert sum("Router.bias" in line for line in lines) == 1
 
 

@@ -27,7 +27,7 @@ from tests.support.stand_in_probe import SilentProgress, StandIn, load_request
 TODAY = date(2026, 11, 22)
 SOURCE = Source("my_models:Mine")
 CASES = (
-    "[case(('mine:Mine', loader, check, precision)) for precision in ('float32', 'bf16')"
+    "[case(('mine:Mine', loader, check, precision, 'plain')) for precision in ('float32', 'bf16')"
     " for loader in ('stock', 'fixed') for check in ('load', 'save')]"
 )
 WHOLE = f"environment(); tell('target', {{'id': 'mine:Mine', 'parameters': 7}}); {CASES}; end()"
@@ -43,6 +43,38 @@ def test_the_probe_says_what_the_target_is_and_decides_its_cases(tmp_path: Path)
     assert resolved == Resolved("mine:Mine", 7)
     assert (len(whole.cases), whole.planned, whole.complete, whole.catalog) == (8, 8, True, compute_identity(SOURCE))
     assert read_run(tmp_path / "out").cells == (whole,)
+
+
+IMPOSSIBLE = {"type": "UnsupportedPrecisionError", "message": "deepspeed does not train in fp16 on cpu"}
+
+
+@pytest.mark.parametrize(("error", "rejected"), [(IMPOSSIBLE, False), ({"type": "E", "message": "no class"}, True)])
+def test_a_precision_that_cannot_be_had_is_no_missing_class(
+    tmp_path: Path, error: dict[str, str], *, rejected: bool
+) -> None:
+    fields = {"architecture": "mine:Mine", "loader": "stock", "check": "save", "precision": "bf16"}
+    body = WHOLE.replace("end()", f"tell('case', {{**{fields}, 'verdict': 'unsupported', 'error': {error}}}); end()")
+    if rejected:
+        with pytest.raises(RejectedTargetError, match="no class"):
+            check(tmp_path, body)
+    else:
+        cases = {case.key.variant.what: case for case in check(tmp_path, body)[0].cases if case.loader is Loader.STOCK}
+        assert cases["save bf16"].verdict is Verdict.UNSUPPORTED
+
+
+def test_the_dtype_of_the_configuration_or_the_precision_asked_for_is_what_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "mine", "torch_dtype": "bfloat16"}')
+    stand_in = StandIn(
+        tmp_path, WHOLE.replace("environment();", "assert job['precisions'] == ['bf16']; environment();")
+    )
+    arguments = ("check", tmp_path, "--python", stand_in.path, "--device", "cpu")
+    done = matrix(*arguments)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "SAFE: mine:Mine, in bf16: load, save"), done.stderr
+    assert "measured in bf16: its config.json has torch_dtype bfloat16" in done.stdout
+    stand_in.acts(WHOLE.replace("environment();", "assert job['precisions'] == ['float32', 'bf16']; environment();"))
+    done = matrix(*arguments, "--precision", "float32,bf16")
+    assert "measured in bf16 and float32: as --precision says" in done.stdout
+    assert matrix(*arguments, "--precision", "int8").returncode == 2
 
 
 def test_another_target_is_not_taken_for_the_same_and_the_earlier_one_is_kept(tmp_path: Path) -> None:
@@ -138,7 +170,7 @@ def test_the_command_tells_and_exits_like_a_test(tmp_path: Path) -> None:
     arguments = ("check", tmp_path, "--python", stand_in.path, "--device", "cpu", "--json")
     done = matrix(*arguments, "--out", tmp_path / "out")
     assert (done.returncode, json.loads(done.stdout)["answer"]) == (0, "safe")
-    stand_in.acts(WHOLE.replace("precision))", "precision), 'corrupt')"))
+    stand_in.acts(WHOLE.replace("'plain'))", "'plain'), 'corrupt')"))
     assert matrix(*arguments).returncode == 1
 
 
