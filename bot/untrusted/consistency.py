@@ -9,7 +9,18 @@ from typing import Final
 
 from matrix.environments.packages import INSTALLABLE, RECORDED, installed
 from matrix.environments.pins import find_commit, is_version
-from matrix.model import SHOWN_NAMES, SHOWN_VALUES, Case, EnvironmentInfo, Failure, Finding, Loader, ReportDifference
+from matrix.model import (
+    SHOWN_NAMES,
+    SHOWN_VALUES,
+    Case,
+    EnvironmentInfo,
+    Failure,
+    Finding,
+    Kind,
+    Loader,
+    Note,
+    ReportDifference,
+)
 from matrix.verdicts import Verdict
 
 MOST_RUNS: Final = 100
@@ -26,16 +37,21 @@ def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
     """Yields for each possible contradiction whether it is there, and its words."""
     k, n = case.confirmed
     tensors = (case.tensors.buffers, case.tensors.parameters, case.tensors.nonpersistent)
-    missing = [finding.reported_missing for finding in case.findings]
+    silent = {finding.kind for finding in case.findings if not finding.reported_missing}
     yield not _fits(case), f"its evidence does not fit the verdict {case.verdict}"
     yield case.verdict is Verdict.PASS and not any(tensors), "it passed, but compared nothing"
     yield (
-        case.verdict is Verdict.REPORTED and not all(missing),
+        case.verdict is Verdict.REPORTED and bool(silent),
         "its verdict is reported, but some wrong tensors were not reported",
     )
+    yield case.verdict is Verdict.CORRUPT and not silent, "its verdict is corrupt, but all wrong tensors were reported"
     yield (
-        case.verdict is Verdict.CORRUPT and all(missing),
-        "its verdict is corrupt, but all wrong tensors were reported",
+        case.verdict is Verdict.CORRUPT and silent == {Kind.ROUNDED},
+        "its verdict is corrupt, but what was not reported is only rounded",
+    )
+    yield (
+        case.verdict is Verdict.NARROWED and silent != {Kind.ROUNDED},
+        "its verdict is narrowed, but what was not reported is not rounded, or nothing is",
     )
     yield not 1 <= k <= n <= MOST_RUNS, "its numbers of reruns are impossible"
     yield (k < n) is not (case.verdict is Verdict.FLAKY), "its reruns do not fit its verdict"
@@ -46,6 +62,7 @@ def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
     )
     yield _repeated(case.findings), "it has the same finding twice"
     yield any(_odd(finding, world_size) for finding in case.findings), "the ranks or values of a finding are impossible"
+    yield any(_odd_note(note, world_size) for note in case.notes), "a note of it is impossible"
     yield (
         any(_odd_difference(one, world_size) for one in case.report),
         "a difference of its loading report is impossible",
@@ -67,7 +84,14 @@ def _repeated(findings: Sequence[Finding]) -> bool:
 def _odd(finding: Finding, world_size: int) -> bool:
     wrong, total = finding.elements
     shown = max(len(finding.expected), len(finding.actual))
-    return not (_exist(finding.ranks, world_size) and finding.ranks and 0 <= wrong <= total and shown <= SHOWN_VALUES)
+    possible = 0 <= wrong <= total and shown <= SHOWN_VALUES
+    # The control looks for what is rounded, and for nothing else.
+    told = finding.at_stage_0 is None or finding.kind is Kind.ROUNDED
+    return not (_exist(finding.ranks, world_size) and finding.ranks and possible and told)
+
+
+def _odd_note(note: Note, world_size: int) -> bool:
+    return not (note.about and note.text and note.ranks and _exist(note.ranks, world_size))
 
 
 def _odd_difference(found: ReportDifference, world_size: int) -> bool:

@@ -21,8 +21,23 @@ from bot.untrusted.strict_records import LIMITS, HostileError, parse_cell
 from matrix.checks import CHECKS
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
-from matrix.model import Case, Cell, Device, Failure, Kind, Loader, ReportDifference, ReportPart, Run, Tensors, Timing
-from matrix.results.records import case_record, end_record, header_record
+from matrix.model import (
+    Case,
+    Cell,
+    Check,
+    Device,
+    Failure,
+    Kind,
+    Loader,
+    Note,
+    Precision,
+    ReportDifference,
+    ReportPart,
+    Run,
+    Tensors,
+    Timing,
+)
+from matrix.results.records import SCHEMA, case_record, end_record, header_record
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info, with_commits
 
@@ -41,7 +56,12 @@ NEWEST = ComparisonJob(
 )
 PLAN = ComparisonPlan("huggingface/transformers", 7, BASE, HEAD, (DUEL,))
 DONE = [JobResult("cells / change", "success")]
-CASES = tuple(case(name, check=check) for name in (ROUTER, BERT) for check in CHECKS)
+CASES = tuple(
+    case(name, check=check, precision=precision)
+    for name in (ROUTER, BERT)
+    for precision in DUEL.precisions
+    for check in CHECKS
+)
 CRASH = Failure("ValueError", "no", "transformers/x.py:1 in f", (0, 1))
 
 
@@ -84,7 +104,7 @@ def test_what_this_project_writes_is_believed() -> None:
 
 
 def test_reruns_and_failed_installations_are_believed() -> None:
-    broken = measured(BASE, error=RESOLVER, cases=(), planned=4)
+    broken = measured(BASE, error=RESOLVER, cases=(), planned=8)
     pinned = replace(broken.environment, transformers=pins(BASE)["transformers"], python=">=3.9,<3.13", accelerate="")
     pinned = replace(pinned, packages={})
     again = measured(HEAD, case(verdict=Verdict.REPORTED, findings=(finding(),), confirmed=(3, 3)), planned=1)
@@ -204,7 +224,7 @@ WRONG = case_record(case(ROUTER, Verdict.CORRUPT))
         ([HEADER, FIRST.replace('"buffers": 2', '"buffers": true')], "no record of this version in line 2"),
         ([HEADER, WRONG.replace("Router.bias", "\\ud800")], "no record of this version in line 2"),
         ([HEADER, FIRST.replace('"pass"', '"fine"')], "no record of this version in line 2"),
-        ([HEADER.replace('"schema": 1', '"schema": 2')], "no record of this version in line 1"),
+        ([HEADER.replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA - 1}')], "no record of this version in line 1"),
         ([FIRST], "no record of this version in line 1"),
         ([HEADER, HEADER], "no record of this version in line 2"),
         ([HEADER[:-1] + ', "complete": true}'], "a record in line 1 that this project does not write"),
@@ -226,6 +246,8 @@ def test_a_half_written_last_line_is_not_read() -> None:
 
 
 FOUND = finding()
+SILENT = finding(kind=Kind.DTYPE, reported_missing=False)
+ROUNDED = finding(kind=Kind.ROUNDED, reported_missing=False, at_stage_0=False)
 LEFT_OUT = ReportDifference(ReportPart.MISSING, (), ("a",), (0, 1), (0, 1))
 
 
@@ -238,6 +260,14 @@ LEFT_OUT = ReportDifference(ReportPart.MISSING, (), ("a",), (0, 1), (0, 1))
         (case(verdict=Verdict.CORRUPT, findings=()), "its evidence does not fit the verdict corrupt"),
         (case(verdict=Verdict.CORRUPT), "its verdict is corrupt, but all wrong tensors were reported"),
         (case(verdict=Verdict.REPORTED, findings=(finding(reported_missing=False),)), "its verdict is reported, but some wrong tensors were not reported"),
+        (case(verdict=Verdict.CORRUPT, findings=(FOUND, ROUNDED)), "its verdict is corrupt, but what was not reported is only rounded"),
+        (case(verdict=Verdict.NARROWED), "its evidence does not fit the verdict narrowed"),
+        (case(verdict=Verdict.NARROWED, findings=(replace(ROUNDED, reported_missing=True),)), "its verdict is narrowed, but what was not reported is not rounded, or nothing is"),
+        (case(verdict=Verdict.NARROWED, findings=(ROUNDED, SILENT)), "its verdict is narrowed, but what was not reported is not rounded, or nothing is"),
+        (case(verdict=Verdict.REPORTED, findings=(FOUND, ROUNDED)), "its verdict is reported, but some wrong tensors were not reported"),
+        (case(verdict=Verdict.REPORTED, findings=(finding(at_stage_0=True),)), "the ranks or values of a finding are impossible"),
+        (case(notes=(Note("x", "", (0,)),)), "a note of it is impossible"),
+        (case(notes=(Note("x", "writes it empty", (2,)),)), "a note of it is impossible"),
         (case(verdict=Verdict.CRASH), "its evidence does not fit the verdict crash"),
         (case(verdict=Verdict.HANG, error=CRASH, findings=(FOUND,)), "its evidence does not fit the verdict hang"),
         (case(verdict=Verdict.UNSUPPORTED), "its evidence does not fit the verdict unsupported"),
@@ -267,11 +297,23 @@ LEFT_OUT = ReportDifference(ReportPart.MISSING, (), ("a",), (0, 1), (0, 1))
 )  # fmt: skip
 def test_a_case_that_contradicts_itself(claim: Case, words: str) -> None:
     if claim.verdict is Verdict.CORRUPT and claim.findings:
-        both = (FOUND, finding(kind=Kind.DTYPE, reported_missing=False))
+        both = (FOUND, ROUNDED, SILENT)
         assert not find_contradiction(replace(claim, findings=both), 2)
     runs, refused = read(packed(member(measured(BASE, claim)), member(measured(HEAD), "head")))
     assert list(runs) == [Role.HEAD]
     assert refused.endswith(f"contradicts itself about {claim.key}: {words}")
+
+
+def test_what_is_rounded_noted_or_impossible_on_this_device_is_believed() -> None:
+    refused = Failure("UnsupportedPrecisionError", "deepspeed does not train in bf16 on a cpu", ranks=(0, 1))
+    claims = (
+        case(verdict=Verdict.NARROWED, findings=(FOUND, ROUNDED), precision=Precision.BF16, confirmed=(3, 3)),
+        case(notes=(Note("model.save_pretrained(folder)", "writes 9 of 9 tensors empty", (0, 1)),)),
+        case(check=Check("save"), precision=Precision.BF16, verdict=Verdict.UNSUPPORTED, tensors=Tensors(), error=refused),
+    )  # fmt: skip
+    runs, words = read(packed(member(measured(BASE, *claims)), member(measured(HEAD), "head")))
+    assert runs[Role.BASE].cells[0].cases == claims
+    assert not words
 
 
 def other(**changes: Any) -> tuple[str, bytes]:
@@ -380,7 +422,7 @@ def test_what_a_refusal_quotes_is_marked_and_clipped(hostile: str) -> None:
 def test_a6_a_header_cannot_ask_for_less_than_the_plan() -> None:
     whole = measured(BASE, *CASES[:1], planned=0)
     runs, _ = read(packed(member(whole), member(measured(HEAD), "head")))
-    assert (runs[Role.BASE].cells[0].planned, runs[Role.BASE].cells[0].complete) == (4, False)
+    assert (runs[Role.BASE].cells[0].planned, runs[Role.BASE].cells[0].complete) == (8, False)
 
 
 def test_a6_results_that_were_not_uploaded() -> None:

@@ -1,18 +1,18 @@
 """The frame of a record: what was really measured has nothing odd in it."""
 
-import gzip
 from pathlib import Path
 
 import pytest
 
 from bot.untrusted.record_frame import find_odd_frame, parse_moment
-from bot.untrusted.strict_records import parse_cell
+from matrix.history.reader import read_record_file
 
-RECORDS = sorted((Path(__file__).parents[2] / "data" / "site" / "history").glob("*/*.jsonl.gz"))
+HISTORY = Path(__file__).parents[2] / "data" / "site" / "history"
 
 
 def test_nothing_is_odd_in_what_was_really_measured() -> None:
-    found = {path.name: find_odd_frame(parse_cell(gzip.decompress(path.read_bytes())), {}) for path in RECORDS}
+    names = [str(path.relative_to(HISTORY)) for path in HISTORY.glob("*/*.jsonl.gz")]
+    found = {name: find_odd_frame(read_record_file(HISTORY, name), {}) for name in names}
     assert found
     assert not any(found.values())
 
