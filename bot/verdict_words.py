@@ -1,10 +1,11 @@
 """PURE. Describes verdicts, findings and tensors to people; the words of each verdict are in `matrix.verdicts`."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from bot.text import count, join_words
 from matrix.checks import CHECKS
-from matrix.model import Check, Tensors, What
+from matrix.model import Check, Loader, Tensors, Variant, What
 from matrix.verdicts import Verdict
 
 WHATS: Mapping[What, str] = {
@@ -21,6 +22,22 @@ def describe_verdict(verdict: Verdict, check: Check, number: int) -> str:
     if number == 1:
         verb = "has" if verb == "have" else f"{verb}es" if verb.endswith("sh") else f"{verb}s"
     return f"{verb} {rest}"
+
+
+def describe_trainings(variants: Iterable[Variant]) -> str:
+    """Describes what all `variants` are trained in, each once: `float32 and bf16`."""
+    return join_words(list(dict.fromkeys(variant.trained_in for variant in variants)))
+
+
+def describe_variants(variants: Iterable[Variant]) -> str:
+    """Describes what was done in what, whatever the loader: `load and save in float32 and bf16`, `load in float32, save in bf16`."""
+    trainings: dict[Check, list[str]] = defaultdict(list)
+    for variant in dict.fromkeys(one._replace(loader=Loader.STOCK) for one in variants):
+        trainings[variant.check].append(variant.trained_in)
+    checks: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for check, named in trainings.items():
+        checks[tuple(named)].append(str(check))
+    return ", ".join(f"{join_words(names)} in {join_words(named)}" for named, names in checks.items())
 
 
 def is_absent(verdict: Verdict) -> bool:

@@ -313,8 +313,17 @@ class Variant(NamedTuple):
     @property
     def what(self) -> str:
         """The check, and what it is done in."""
-        special = "" if self.configuration is Configuration.PLAIN else f" {self.configuration}"
-        return f"{self.check} {self.precision}{special}"
+        return f"{self.check} {self.trained_in}"
+
+    @property
+    def trained_in(self) -> str:
+        """The precision, and the configuration unless it is plain: `bf16`, `bf16 mixed_dtypes`."""
+        return str(self.precision) if self.configuration is Configuration.PLAIN else " ".join(self.training)
+
+    @property
+    def training(self) -> tuple[Precision, Configuration]:
+        """What the model is trained in."""
+        return self.precision, self.configuration
 
     @property
     def slug(self) -> str:

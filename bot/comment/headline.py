@@ -12,10 +12,11 @@ from bot.comment.state import Headline
 from bot.comment.words import ROLES, clean_words
 from bot.text import Code, Sentence, count, join_words
 from bot.untrusted.artifacts import Rejected
-from matrix.checks import CHECKS
+from bot.verdict_words import describe_trainings, describe_variants
+from matrix.checks import find_variants
 from matrix.comparison.compare import ComparedCase, Comparison, Role
 from matrix.comparison.outcome import Outcome
-from matrix.model import Check
+from matrix.model import Variant
 from matrix.verdicts import Verdict
 
 BLAMED = tuple(outcome for outcome in Outcome if outcome.worse)
@@ -37,7 +38,7 @@ class OutcomeCounts:
     outcomes: Counter[Outcome]
     measured: int
     expected: int
-    checks: tuple[Check, ...]
+    variants: tuple[Variant, ...]
 
     @property
     def blamed(self) -> int:
@@ -76,7 +77,7 @@ def count_outcomes(comparison: Comparison) -> OutcomeCounts:
         outcomes=Counter(worst),
         measured=len({one.key.architecture for one in measured}),
         expected=len(by_architecture),
-        checks=tuple(check for check in CHECKS if any(one.key.check is check for one in measured)),
+        variants=find_variants(one.key for one in measured),
     )
 
 
@@ -141,14 +142,14 @@ def write_answer(
 
 
 def _regressed(counted: OutcomeCounts, comparison: Comparison) -> str:
-    """Returns a sentence such as: 2 of 89 architectures get worse under ZeRO-3 with this change: 1 loses values and 1 crashes."""
+    """Returns a sentence such as: 2 of 89 architectures get worse under ZeRO-3 in bf16 with this change: 1 loses values and 1 crashes."""
     worst: dict[str, Verdict] = {}
-    for one in comparison.compared:
-        if one.outcome.worse:
-            architecture = one.key.architecture
-            worst[architecture] = min(
-                _worst_verdict(one), worst.get(architecture, Verdict.PASS), key=lambda verdict: verdict.rank
-            )
+    worse = [one for one in comparison.compared if one.outcome.worse]
+    for one in worse:
+        architecture = one.key.architecture
+        worst[architecture] = min(
+            _worst_verdict(one), worst.get(architecture, Verdict.PASS), key=lambda verdict: verdict.rank
+        )
     acts = Counter(verdict.row.fares for verdict in sorted(worst.values(), key=lambda verdict: verdict.rank))
     said = [f"{number:,} {singular if number == 1 else plural}" for (plural, singular), number in acts.items()]
     does = said[0].partition(" ")[2] if len(said) == 1 else "get worse"
@@ -156,7 +157,8 @@ def _regressed(counted: OutcomeCounts, comparison: Comparison) -> str:
     total = count(max(counted.measured, len(worst)), "architecture")
     new = counted.outcomes[Outcome.NEW_BROKEN]
     fresh = f", {new:,} of them new" if new else ""
-    return f"{len(worst):,} of {total} {does} under ZeRO-3 with this change{fresh}{which}."
+    trainings = describe_trainings(find_variants(one.key for one in worse))
+    return f"{len(worst):,} of {total} {does} under ZeRO-3 in {trainings} with this change{fresh}{which}."
 
 
 def _worst_verdict(one: ComparedCase) -> Verdict:
@@ -166,7 +168,7 @@ def _worst_verdict(one: ComparedCase) -> Verdict:
 
 def _not_worse(counted: OutcomeCounts) -> str:
     fixed, broken = counted.outcomes[Outcome.FIXED], counted.outcomes[Outcome.STILL_BROKEN]
-    checks = join_words(list(counted.checks))
+    checks = describe_variants(counted.variants)
     of = f"of {count(counted.measured, 'architecture')}"
     was = "was broken before and still is" if broken == 1 else "were broken before and still are"
     if fixed:

@@ -5,6 +5,7 @@ PURE: no input or output.
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from bot.comment.context import Facts, Gap, Part, Row
@@ -12,11 +13,12 @@ from bot.comment.headline import is_untested
 from bot.comment.words import ATTRIBUTIONS, ROLES, clean_sentence, clean_words
 from bot.report.evidence import Signature, build_evidence
 from bot.report.labels import DEFAULT_WORLD_SIZE
-from bot.text import MESSAGE_LIMIT, Code, clip, join_words
+from bot.text import MESSAGE_LIMIT, clip
 from bot.untrusted.artifacts import Rejected
+from bot.verdict_words import describe_variants
 from matrix.comparison.compare import ComparedCase, Comparison, Role
 from matrix.comparison.outcome import Attribution, Outcome
-from matrix.model import Case, Loader
+from matrix.model import Case, Loader, Variant
 from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
@@ -29,7 +31,7 @@ _WRONG_ON = {
 
 
 def build_rows(comparison: Comparison, outcomes: Sequence[Outcome], other: str = "") -> Part[Row]:
-    """Returns the cases with one of `outcomes`, the worst verdict first, in one row for checks that fail alike.
+    """Returns the cases with one of `outcomes`, the worst verdict first, in one row for checks and precisions that fail alike.
 
     `other` is the package that may be the cause besides the one under comparison.
     """
@@ -41,7 +43,7 @@ def build_rows(comparison: Comparison, outcomes: Sequence[Outcome], other: str =
             one.outcome,
             _change(one),
             _note(one, other),
-            _signature(comparison, one),
+            _likeness(_signature(comparison, one)),
         )
         alike[key].append(one)
     return Part.whole(tuple(_row(comparison, group, other) for group in alike.values()))
@@ -61,7 +63,7 @@ def _rank(one: ComparedCase, outcomes: Sequence[Outcome]) -> tuple[int, int]:
 def _row(comparison: Comparison, group: Sequence[ComparedCase], other: str) -> Row:
     first = group[0]
     signature = _signature(comparison, first)
-    checks = join_words([one.key.variant.what for one in group])
+    checks = describe_variants(one.key.variant for one in group)
     return Row(
         architecture=clip(first.key.architecture),
         checks=checks if first.key.loader is Loader.STOCK else f"{checks}, {first.key.loader} loader",
@@ -107,6 +109,12 @@ def _signature(comparison: Comparison, one: ComparedCase) -> Signature | None:
     return Signature.of(case, world_size)
 
 
+def _likeness(signature: Signature | None) -> Hashable:
+    """Returns what two cases must share to be one row: all but the values, which differ from precision to precision."""
+    findings = signature.findings if signature else ()
+    return signature and replace(signature, findings=tuple(replace(one, expected=(), actual=()) for one in findings))
+
+
 def build_gaps(comparison: Comparison, facts: Facts, rejected: Iterable[Rejected]) -> Part[Gap]:
     """Returns what was not measured and why, the runs that failed as a whole first."""
     whole = chain(_failed(comparison), _lost(facts, rejected))
@@ -130,10 +138,13 @@ def _lost(facts: Facts, rejected: Iterable[Rejected]) -> Iterator[Gap]:
 
 
 def _not_run(comparison: Comparison) -> Iterator[Gap]:
-    """Yields the cases without a verdict, by the reason that they share."""
-    reasons: dict[str, list[Code]] = defaultdict(list)
+    """Yields the cases without a verdict, by the reason that they share; those of a model and a loader together."""
+    reasons: dict[str, dict[tuple[str, Loader], list[Variant]]] = defaultdict(lambda: defaultdict(list))
     for one in comparison.compared:
         if is_untested(one):
-            reasons[one.reason or "no result"].append(clip(str(one.key)))
-    for reason, cases in reasons.items():
-        yield Gap((clean_words(reason),), Part.whole(tuple(cases)).first(NAMES_IN_GAP))
+            reasons[one.reason or "no result"][one.key.architecture, one.key.loader].append(one.key.variant)
+    for reason, models in reasons.items():
+        cases = tuple(
+            clip(f"{name}: {describe_variants(missing)}, {loader} loader") for (name, loader), missing in models.items()
+        )
+        yield Gap((clean_words(reason),), Part.whole(cases).first(NAMES_IN_GAP))

@@ -7,6 +7,7 @@ PURE: no input or output.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,6 +19,8 @@ from bot.github.marker import Marker
 from bot.github.types import Comment
 from bot.nightly.verdict_changes import CaseChange, CaseChanges
 from bot.text import clip, count, render_markdown_code
+from bot.verdict_words import describe_variants
+from matrix.checks import find_variants
 
 TITLE: Final = "Nightly: what changed"
 SHOWN: Final = 30
@@ -193,10 +196,15 @@ def _table(title: str, turns: Sequence[CaseChange], more: int = 0, words: str = 
         return []
     head = [f"### {title}", "", *([words, ""] if words else []), _HEAD]
     rest = [f"\nand {count(more, 'more case')}"] if more else []
-    return [*head, *map(_row, turns), *rest, ""]
+    alike: dict[tuple[object, ...], list[CaseChange]] = defaultdict(list)
+    for change in turns:
+        alike[change.cell, change.architecture, change.loader, change.before, change.after, change.since].append(change)
+    return [*head, *map(_row, alike.values()), *rest, ""]
 
 
-def _row(change: CaseChange) -> str:
-    cell, case = change.subject
+def _row(alike: Sequence[CaseChange]) -> str:
+    """Returns the row of cases of a model that differ in check and precision only."""
+    change, variants = alike[0], find_variants(one.key for one in alike)
+    case = f"{render_markdown_code(change.architecture)} {change.loader} loader, {describe_variants(variants)}"
     verdicts = [str(verdict).replace("_", " ") for verdict in (change.before, change.after)]
-    return f"| {' | '.join([render_markdown_code(cell), render_markdown_code(case), *verdicts, str(change.since)])} |"
+    return f"| {' | '.join([render_markdown_code(change.cell), case, *verdicts, str(change.since)])} |"

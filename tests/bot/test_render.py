@@ -126,8 +126,8 @@ def test_m5_the_policy_allows_exactly_the_inline_style_and_script() -> None:
 def test_a_heat_cell_says_its_verdict_without_colour() -> None:
     html = render("report.html", a_report())
     (corrupt,) = re.findall(r'<a class="v-corrupt"[^>]*>C</a>', html)
-    assert 'aria-label="load: corrupt"' in corrupt
-    assert 'title="load: corrupt, 1 wrong tensor"' in corrupt
+    assert 'aria-label="load float32: corrupt"' in corrupt
+    assert 'title="load float32: corrupt, 1 wrong tensor"' in corrupt
 
 
 def test_a_passing_cell_leads_to_what_was_compared() -> None:

@@ -1,10 +1,10 @@
 """PURE. All data of the site. What several pages look up in it is computed once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Final
 
 from bot.report.labels import label_cells
 from bot.report.statements import find_not_reached
@@ -16,14 +16,22 @@ from bot.site.failures.group import UpstreamFailure, group_failures
 from bot.text import Code, clip
 from matrix.advice.known import Known
 from matrix.catalog.lock import Lock
-from matrix.checks import find_variants
+from matrix.checks import VARIANTS, find_variants
 from matrix.history.case_history import NightlyVerdict
 from matrix.history.changes import VerdictChange
 from matrix.history.queries import NightlyRun
 from matrix.history.snapshot import Reading, Snapshot
-from matrix.model import CaseKey, Device, Variant
+from matrix.model import CaseKey, Configuration, Device, Precision, Variant
 from matrix.versions import sort_versions, version_key
 
+
+def _find_planned(keys: Iterable[CaseKey]) -> tuple[Variant, ...]:
+    """Returns all loaders and checks in what any of the cases was measured in; in float32 where nothing was measured."""
+    trainings = {variant.training for variant in find_variants(keys)} or {_FIRST}
+    return tuple(variant for variant in VARIANTS if variant.training in trainings)
+
+
+_FIRST: Final = (Precision.FLOAT32, Configuration.PLAIN)
 CaseHistories = Mapping[CaseKey, tuple[NightlyVerdict, ...]]
 """What each nightly run said of a case, the oldest first."""
 CaseHistoriesOf = Callable[[str, Sequence[date]], CaseHistories]
@@ -82,9 +90,18 @@ class SiteIndex:
         return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
 
     @cached_property
+    def _variants_of(self) -> Mapping[str, tuple[Variant, ...]]:
+        return {reading.cell.environment.id: _find_planned(reading.cases) for reading in self.snapshot.readings}
+
+    @cached_property
     def variants(self) -> tuple[Variant, ...]:
-        """How the cases are measured: what no environment was measured in is not shown."""
-        return find_variants({key for reading in self.snapshot.readings for key in reading.cases})
+        """How any environment is measured, in the order in which it is shown."""
+        found = {variant for variants in self._variants_of.values() for variant in variants}
+        return tuple(variant for variant in VARIANTS if variant in found)
+
+    def variants_of(self, reading: Reading) -> tuple[Variant, ...]:
+        """Returns how the environment of `reading` is measured. What it was never measured in is not untested: nobody asked."""
+        return self._variants_of[reading.cell.environment.id]
 
     @cached_property
     def transformers(self) -> tuple[str, ...]:

@@ -9,7 +9,10 @@ from typing import Final
 from bot.site.data import urls
 from bot.site.data.publisher import NOBODY, Publisher
 from bot.text import Code, clip, count
+from bot.verdict_words import describe_variants
+from matrix.checks import find_variants
 from matrix.history.changes import VerdictChange
+from matrix.model import CaseKey, Loader
 from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
@@ -20,7 +23,10 @@ LISTED: Final = 20
 
 @dataclass(frozen=True)
 class FeedLine:
-    """The changes of an entry in one environment with one loader and check; `more` of the architectures are not named."""
+    """The changes of an entry in one environment with one loader, in the same checks and precisions.
+
+    `more` of the architectures are not named.
+    """
 
     environment: Code
     page: str
@@ -83,9 +89,12 @@ def _order(found: tuple[_Kind, Entry]) -> tuple[int, bool, int, int]:
 
 def _entry(kind: _Kind, changes: Sequence[VerdictChange], publisher: Publisher) -> Entry:
     night, before, after = kind
-    lines: dict[tuple[str, str], list[str]] = defaultdict(list)
+    found: dict[tuple[str, Loader, str], set[CaseKey]] = defaultdict(set)
     for change in changes:
-        lines[change.environment, f"{change.key.loader}, {change.key.variant.what}"].append(change.key.architecture)
+        found[change.environment, change.key.loader, change.key.architecture].add(change.key)
+    lines: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (environment, loader, architecture), keys in found.items():
+        lines[environment, f"{loader}, {describe_variants(find_variants(keys))}"].append(architecture)
     environments = sorted({change.environment for change in changes})
     return Entry(
         id=f"tag:{publisher.authority},{night}:{before or 'new'}-{after}",

@@ -19,7 +19,7 @@ from bot.text import Code, clip
 from matrix.advice.safety import Answer, answer_pairs, find_tried
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
-from matrix.model import CaseKey, Device, Loader
+from matrix.model import Device, Loader
 from matrix.verdicts import Verdict
 
 _Edge = tuple[Loader, str]
@@ -35,11 +35,19 @@ class VerdictCount:
 
 
 @dataclass(frozen=True)
+class GridLine:
+    """The cases of an environment in what it is `trained_in`, one per check."""
+
+    trained_in: str
+    cells: tuple[CaseChip, ...]
+
+
+@dataclass(frozen=True)
 class GridCell:
-    """An environment in an architecture's grid, one case per check; `edge` says of what it is the first, as a version range has it."""
+    """An environment in an architecture's grid; `edge` says of what it is the first, as a version range has it."""
 
     environment: EnvironmentLink
-    cells: tuple[CaseChip, ...]
+    lines: tuple[GridLine, ...]
     edge: str
 
 
@@ -59,6 +67,12 @@ class Grid:
     loader: Loader
     deepspeeds: tuple[Code, ...]
     rows: tuple[GridRow, ...]
+
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """What any of its environments was measured in."""
+        cells = [cell for row in self.rows for place in row.places for cell in place]
+        return tuple(dict.fromkeys(line.trained_in for cell in cells for line in cell.lines))
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,7 @@ class ArchitecturePage(Page):
         """The version ranges of each case together."""
 
         def case(one: VersionRange) -> tuple[str, ...]:
-            return one.device, one.loader, one.check
+            return one.device, one.loader, one.checks
 
         return tuple(tuple(group) for _, group in groupby(self.version_ranges, key=case))
 
@@ -175,34 +189,39 @@ def _grids(site: SiteIndex, name: str, ranges: Sequence[VersionRange]) -> Iterat
     for device in site.devices:
         crossed = site.crossed[device]
         for loader in Loader:
-            keys = [key for key in case_keys(name, site.variants) if key.loader is loader]
             rows = tuple(
-                GridRow(clip(version), tuple(_place(site, readings, keys, edges) for readings in places))
+                GridRow(
+                    clip(version),
+                    tuple(
+                        tuple(_cell(site, reading, (name, loader), edges) for reading in readings)
+                        for readings in places
+                    ),
+                )
                 for version, places in crossed.rows
             )
             yield Grid(device, loader, tuple(map(clip, crossed.deepspeeds)), rows)
 
 
-def _place(
-    site: SiteIndex, readings: Iterable[Reading], keys: Sequence[CaseKey], edges: Mapping[_Edge, tuple[str, ...]]
-) -> tuple[GridCell, ...]:
-    links_of = ((site.of(reading), reading) for reading in readings)
-    return tuple(
-        GridCell(
-            link, tuple(build_cell(reading, key) for key in keys), ", ".join(edges.get((keys[0].loader, link.page), ()))
-        )
-        for link, reading in links_of
+def _cell(
+    site: SiteIndex, reading: Reading, row: tuple[str, Loader], edges: Mapping[_Edge, tuple[str, ...]]
+) -> GridCell:
+    link, (name, loader) = site.of(reading), row
+    keys = [key for key in case_keys(name, site.variants_of(reading)) if key.loader is loader]
+    lines = tuple(
+        GridLine(trained_in, tuple(build_cell(reading, key) for key in there))
+        for trained_in, there in groupby(keys, key=lambda key: key.variant.trained_in)
     )
+    return GridCell(link, lines, ", ".join(edges.get((loader, link.page), ())))
 
 
 def _edges(ranges: Iterable[VersionRange]) -> Mapping[_Edge, tuple[str, ...]]:
-    """Returns what begins in each place: `load: right from this transformers version on`."""
+    """Returns what begins in each place: `load in float32: right from this transformers version on`."""
     found: dict[_Edge, tuple[str, ...]] = {}
     for one in ranges:
         for before, span in pairwise(one.spans):
             for page in span.begins if span.right != before.right else ():
                 key = one.loader, page
-                words = f"{one.check}: {span.outcome} from this {one.axis} version on"
+                words = f"{one.checks}: {span.outcome} from this {one.axis} version on"
                 found[key] = (*found.get(key, ()), words)
     return found
 

@@ -98,7 +98,7 @@ def _segments_of(histories: CaseHistories) -> _Histories:
 
 def _page(site: SiteIndex, reading: Reading, architecture: str, histories: _Histories) -> CasesPage:
     link, title = site.of(reading), clip(architecture)
-    found = [(key, reading.cases.get(key)) for key in case_keys(architecture, site.variants)]
+    found = [(key, reading.cases.get(key)) for key in case_keys(architecture, site.variants_of(reading))]
     failures = site.failures_of
     return CasesPage(
         path=urls.cases(reading.cell.environment.id, architecture),

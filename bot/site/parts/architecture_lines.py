@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from bot.site.data import urls
 from bot.site.data.links import find_worst, get_verdict
@@ -24,20 +25,32 @@ class CaseChip:
 
 
 @dataclass(frozen=True)
+class CaseColumn:
+    """The cases of an architecture with a loader, in what it is `trained_in`, one per check."""
+
+    loader: Loader
+    trained_in: str
+    cells: tuple[CaseChip, ...]
+
+
+@dataclass(frozen=True)
 class ArchitectureLine:
-    """An architecture in an environment, with all its cases; `anchor` names the first line of a group, or nothing."""
+    """An architecture in an environment, with all its cases; `anchor` names the first line of a group, or nothing.
+
+    The `columns` are the same for all architectures of an environment.
+    """
 
     anchor: str
     architecture: Code
     family: Code
     page: str
     worst: Verdict | None
-    cells: tuple[CaseChip, ...]
+    columns: tuple[CaseColumn, ...]
 
     @property
     def verdicts(self) -> tuple[Verdict | None, ...]:
         """The verdicts of its cases."""
-        return tuple(cell.verdict for cell in self.cells)
+        return tuple(cell.verdict for column in self.columns for cell in column.cells)
 
 
 def list_families(lines: Iterable[ArchitectureLine]) -> tuple[Code, ...]:
@@ -47,15 +60,20 @@ def list_families(lines: Iterable[ArchitectureLine]) -> tuple[Code, ...]:
 
 def build_architecture_line(site: SiteIndex, reading: Reading, architecture: str) -> ArchitectureLine:
     """Returns an architecture in the environment of `reading`."""
-    cells = tuple(build_cell(reading, key) for key in case_keys(architecture, site.variants))
+    columns = tuple(_columns(reading, case_keys(architecture, site.variants_of(reading))))
     return ArchitectureLine(
         anchor="",
         architecture=clip(architecture),
         family=site.family(architecture),
         page=urls.architecture(architecture),
-        worst=find_worst([one.verdict for one in cells]),
-        cells=cells,
+        worst=find_worst([cell.verdict for column in columns for cell in column.cells]),
+        columns=columns,
     )
+
+
+def _columns(reading: Reading, keys: Iterable[CaseKey]) -> Iterator[CaseColumn]:
+    for (trained_in, loader), there in groupby(keys, key=lambda key: (key.variant.trained_in, key.loader)):
+        yield CaseColumn(loader, trained_in, tuple(build_cell(reading, key) for key in there))
 
 
 def add_anchors(

@@ -11,9 +11,9 @@ from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink
 from bot.text import Code, clip
 from bot.verdict_words import is_absent
-from matrix.checks import CHECKS, Axes, find_variants
+from matrix.checks import CHECKS
 from matrix.history.snapshot import Reading, Stale
-from matrix.model import Check, Device, Loader, Precision
+from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 
 Position = tuple[Device, Loader, Check | None]
@@ -102,8 +102,7 @@ def build_heat_map(site: SiteIndex, position: Position) -> Heat:
 
 def count_share(site: SiteIndex, reading: Reading, loader: Loader, check: Check | None = None) -> Share:
     """Returns the share of the catalog that passes in an environment; the catalog is every architecture of the snapshot."""
-    measured = find_variants(reading.cases) or Axes(precisions=(Precision.FLOAT32,)).variants
-    wanted = [one for one in measured if one.loader is loader and check in (None, one.check)]
+    wanted = [one for one in site.variants_of(reading) if one.loader is loader and check in (None, one.check)]
     found = Counter(dated.case.verdict for key, dated in reading.cases.items() if key.variant in wanted)
     unsupported = sum(number for verdict, number in found.items() if is_absent(verdict))
     total = len(site.architectures) * len(wanted) - unsupported

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -12,8 +12,9 @@ from bot.site.data.links import get_verdict
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import Words, words
 from bot.text import Code, clip, join_words
+from bot.verdict_words import describe_variants
 from matrix.checks import case_keys
-from matrix.model import CaseKey, Device, Loader
+from matrix.model import CaseKey, Device, Loader, Variant
 from matrix.verdicts import Verdict
 
 
@@ -35,16 +36,25 @@ class Span:
 class VersionRange:
     """The versions along one `axis` where a case changes from wrong to right or back.
 
-    It is the same for several versions of the other package. A span that is `right` after one that is not begins with the
+    It is the same for several versions of the other package, and for all `variants`, which have the same loader. A span that is `right` after one that is not begins with the
     first good version, and the other way round.
     """
 
     device: Device
-    loader: Loader
-    check: str
+    variants: tuple[Variant, ...]
     axis: Axis
     spans: tuple[Span, ...]
     text: Words
+
+    @property
+    def loader(self) -> Loader:
+        """The loader."""
+        return self.variants[0].loader
+
+    @property
+    def checks(self) -> str:
+        """What was done in what: `load and save in float32 and bf16`."""
+        return describe_variants(self.variants)
 
 
 _Changes = tuple[tuple[str, Code, Code], ...]
@@ -55,14 +65,23 @@ _Line = tuple[str, tuple[Span, ...]]
 
 
 def find_version_ranges(site: SiteIndex, architecture: str) -> tuple[VersionRange, ...]:
-    """Returns the version ranges of an architecture: along transformers all, along deepspeed those where the outcome changes."""
-    return tuple(
-        found
-        for device in site.devices
-        for key in case_keys(architecture, site.variants)
-        for axis in OTHER
-        for found in _version_ranges_of(site, device, key, axis)
-    )
+    """Returns the version ranges of an architecture: along transformers all, along deepspeed those where the outcome changes.
+
+    Those of a case come one after the other.
+    """
+    alike: dict[tuple[object, ...], list[VersionRange]] = defaultdict(list)
+    for device in site.devices:
+        for key in case_keys(architecture, site.variants):
+            for axis in OTHER:
+                for one in _version_ranges_of(site, device, key, axis):
+                    alike[one.device, one.loader, one.axis, one.spans, one.text].append(one)
+    joined = [replace(same[0], variants=tuple(one.variants[0] for one in same)) for same in alike.values()]
+    places = {case: place for place, case in enumerate(dict.fromkeys(map(_case, joined)))}
+    return tuple(sorted(joined, key=lambda one: places[_case(one)]))
+
+
+def _case(one: VersionRange) -> tuple[object, ...]:
+    return one.device, one.variants
 
 
 def _outcome(verdict: Verdict | None) -> str:
@@ -83,7 +102,7 @@ def _version_ranges_of(site: SiteIndex, device: Device, key: CaseKey, axis: Axis
 def _version_range(device: Device, key: CaseKey, axis: Axis, lines: Sequence[_Line]) -> VersionRange:
     others = tuple(clip(other) for other, _ in lines)
     spans = tuple(_joined(same) for same in zip(*(spans for _, spans in lines), strict=True))
-    return VersionRange(device, key.loader, key.variant.what, axis, spans, _words(axis, others, spans))
+    return VersionRange(device, (key.variant,), axis, spans, _words(axis, others, spans))
 
 
 def _joined(same: Sequence[Span]) -> Span:

@@ -10,12 +10,12 @@ from bot.comment.shorten import CALM, SHORTENING
 from bot.comment.state import Headline
 from bot.text import Code, strip_marks
 from bot.untrusted.artifacts import Rejected
-from matrix.comparison.compare import Comparison, Role
+from matrix.comparison.compare import ComparedCase, Comparison, Role
 from matrix.comparison.outcome import Attribution, Outcome
 from matrix.comparison.plan import PlannedRevision
-from matrix.model import Check, Kind, Run
+from matrix.model import CaseKey, Check, Finding, Kind, Loader, Precision, Run
 from matrix.verdicts import Verdict
-from tests.support.comparisons import HEAD, PLACE, PUSH, UPSTREAM, compared, comparison, facts, plan
+from tests.support.comparisons import HEAD, LOAD, PLACE, PUSH, UPSTREAM, compared, comparison, facts, plan
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding
 
 REGRESSED = compared(Outcome.REGRESSED)
@@ -43,17 +43,17 @@ def answer_of(shown: CommentView) -> tuple[Headline, str]:
         (
             [REGRESSED, UNCHANGED, NOT_RUN],
             Headline.REGRESSED,
-            "1 of 2 architectures loses values under ZeRO-3 with this change.",
+            "1 of 2 architectures loses values under ZeRO-3 in float32 with this change.",
         ),
         (
             [CRASHED, REGRESSED, UNCHANGED],
             Headline.REGRESSED,
-            "2 of 3 architectures get worse under ZeRO-3 with this change: 1 loses values and 1 crashes.",
+            "2 of 3 architectures get worse under ZeRO-3 in float32 with this change: 1 loses values and 1 crashes.",
         ),
         (
             [compared(Outcome.NEW_BROKEN), FLAKY],
             Headline.REGRESSED,
-            "1 of 2 architectures loses values under ZeRO-3 with this change, 1 of them new.",
+            "1 of 2 architectures loses values under ZeRO-3 in float32 with this change, 1 of them new.",
         ),
         (
             [NOT_RUN, STILL, FIXED],
@@ -84,17 +84,17 @@ def answer_of(shown: CommentView) -> tuple[Headline, str]:
         (
             [STILL, UNCHANGED],
             Headline.BROKEN_BEFORE,
-            "Nothing changes under ZeRO-3: 1 of 2 architectures was broken before and still is (load measured).",
+            "Nothing changes under ZeRO-3: 1 of 2 architectures was broken before and still is (load in float32 measured).",
         ),
         (
             [FIXED],
             Headline.GREEN,
-            "This change fixes 1 of 1 architecture under ZeRO-3 and breaks none (load measured).",
+            "This change fixes 1 of 1 architecture under ZeRO-3 and breaks none (load in float32 measured).",
         ),
         (
             [UNCHANGED, compared(Outcome.UNCHANGED, BERT, Check("save"))],
             Headline.GREEN,
-            "Nothing changes under ZeRO-3: 1 architecture measured (load and save).",
+            "Nothing changes under ZeRO-3: 1 architecture measured (load and save in float32).",
         ),
     ],
 )
@@ -146,12 +146,45 @@ def test_a_row_says_who_what_where_and_whose_doing() -> None:
     )
     (row,) = shown.regressed.items
     cause = "only this change and deepspeed together"
-    assert row == Row(Code(ROUTER), "load and save", "pass → corrupt", row.evidence, cause)
+    assert row == Row(Code(ROUTER), "load and save in float32", "pass → corrupt", row.evidence, cause)
     line = next(line for line in render_comment(shown).splitlines() if ROUTER in line)
     assert line == (
-        f"| `{ROUTER}` | load and save | pass → corrupt | buffer `Router.bias` holds its initial value in 2 tensors, "
+        f"| `{ROUTER}` | load and save in float32 | pass → corrupt | buffer `Router.bias` holds its initial value in 2 tensors, "
         f"the loader reported it as missing; and 1 more tensor | on ranks 0 and 1 | `0.296875, …` | `0.0, …` | {cause} |"
     )
+
+
+def in_precision(precision: Precision, outcome: Outcome, findings: tuple[Finding, ...]) -> ComparedCase:
+    """A case that is right on base and narrowed on head, or not measured."""
+    key = CaseKey(ROUTER, Loader.STOCK, LOAD, precision)
+    narrowed = case(verdict=Verdict.NARROWED, precision=precision, findings=findings)
+    measured = {Role.BASE: case(precision=precision), Role.HEAD: narrowed} if outcome is Outcome.REGRESSED else {}
+    return ComparedCase(key, outcome, "not measured on head", measured, Attribution.SUBJECT)
+
+
+def test_what_fails_alike_in_several_precisions_is_one_row() -> None:
+    rounded = finding(kind=Kind.ROUNDED, reported_missing=False, expected=(6.0012,), actual=(6.0,))
+    others = (replace(rounded, actual=(6.001,)), replace(rounded, site="Other.bias"))
+    found = [
+        in_precision(precision, Outcome.REGRESSED, (one,))
+        for precision, one in zip((Precision.BF16, Precision.FP16), (rounded, others[0]), strict=True)
+    ]
+    shown = build_view(facts(), comparison(*found, compared(Outcome.UNCHANGED)))
+    assert strip_marks(shown.answer) == (
+        "1 of 1 architecture is rounded to a narrower dtype under ZeRO-3 in bf16 and fp16 with this change."
+    )
+    assert [row.checks for row in shown.regressed.items] == ["load in bf16 and fp16"]
+    assert shown.command
+    assert shown.command.line.endswith("--check load --precision bf16")
+    other = in_precision(Precision.FP16, Outcome.REGRESSED, others[1:])
+    rows = build_view(facts(), comparison(found[0], other)).regressed.items
+    assert [row.checks for row in rows] == ["load in bf16", "load in fp16"]
+
+
+def test_what_was_not_measured_in_several_precisions_is_named_once() -> None:
+    missing = [in_precision(precision, Outcome.NOT_RUN, ()) for precision in (Precision.FLOAT32, Precision.BF16)]
+    (gap,) = build_view(facts(), comparison(*missing)).gaps.items
+    assert gap.cases.items == (f"{ROUTER}: load in float32 and bf16, stock loader",)
 
 
 def test_a_crash_is_told_with_its_message_and_ranks() -> None:
@@ -190,7 +223,9 @@ def test_everything_not_measured_is_said_with_its_reason() -> None:
         "not measured on head",
         "save is not affected",
     ]
-    assert shown.gaps.items[4].cases == Part.whole((Code("n:NotRun stock load"), Code("m:Missing stock load")))
+    assert shown.gaps.items[4].cases == Part.whole(
+        (Code("n:NotRun: load in float32, stock loader"), Code("m:Missing: load in float32, stock loader"))
+    )
     body = render_comment(shown)
     assert all(strip_marks(gap.why[:1]) in body for gap in shown.gaps.items)
 
@@ -199,7 +234,7 @@ def test_one_command_reproduces_the_first_case() -> None:
     shown = build_view(facts(), comparison(STILL, CRASHED))
     line = (
         f"ZERO3_TRANSFORMERS={UPSTREAM}{HEAD} ZERO3_DEEPSPEED=0.19.8 nox -s zero3_matrix -- "
-        "--architecture 'c:Crash' --loader stock --check load"
+        "--architecture 'c:Crash' --loader stock --check load --precision float32"
     )
     assert shown.command
     assert (shown.command.line, shown.command.commit) == (line, "")

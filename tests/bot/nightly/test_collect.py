@@ -41,7 +41,7 @@ NOW = MOMENT + timedelta(days=20)
 """A machine is run again weeks later."""
 ASKED = NightlyRequest(MOMENT, Device.CUDA, DIGESTS, cases=2, shards=2, oldest=30)
 PLAN = plan_nightly_run([OLD, NEW], PastRuns(), ASKED).plan
-CASES = tuple(Case("bert:BertModel", Loader.STOCK, check, "pass", Tensors(1, 1, 0)) for check in CHECKS)  # type: ignore[arg-type]
+CASES = tuple(Case("bert:BertModel", Loader.STOCK, check, "pass", tensors=Tensors(1, 1, 0)) for check in CHECKS)  # type: ignore[arg-type]
 KEYS = frozenset(case.key for case in CASES)
 
 

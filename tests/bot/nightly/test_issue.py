@@ -328,7 +328,7 @@ def test_a_night_that_never_begins_is_told_once_and_taken_back(server: GitHubSer
 def test_being_late_and_being_wrong_are_told_apart(server: GitHubServer) -> None:
     update_issue(github(server), OWN, WRONG)
     report_age(github(server), OWN, day(2), day(9))
-    assert "`mimi:MimiModel stock load`" in server.state.repositories[0].issues[0].body
+    assert "`mimi:MimiModel` stock loader, load in float32 |" in server.state.repositories[0].issues[0].body
     update_issue(github(server), OWN, known(10, V.PASS, V.PASS, V.CRASH))
     assert remarks(server) == [
         "No nightly run has started since 2026-11-03: see the workflow `nightly`.",

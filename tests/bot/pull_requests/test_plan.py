@@ -25,7 +25,7 @@ from matrix.environments.choose import load_environments
 from matrix.environments.pins import build_requirement
 from matrix.environments.spec import Environment
 from matrix.errors import UnknownNameError
-from matrix.model import Architecture, CaseKey, Check, Loader
+from matrix.model import Architecture, CaseKey, Check, Loader, Precision
 
 CATALOG = load_catalog()
 ENVIRONMENTS = load_environments()
@@ -186,8 +186,16 @@ def test_no_loading_code_no_jobs() -> None:
 def test_the_cases_of_each_job_are_those_of_the_affected_checks() -> None:
     tiny = [Architecture(CANARIES[0], "router")]
     comparison = build_plan(pull_request(), affected(checks=(Check("save"),)), tiny, ENVIRONMENTS)
-    save, load = (CaseKey(CANARIES[0], Loader.STOCK, check) for check in (Check("save"), Check("load")))
-    assert list_expected_cases(comparison) == {"pair": (save,), "newest": (save,), "last-broken": (load,)}
+    load, *saves = (
+        CaseKey(CANARIES[0], Loader.STOCK, Check(check), precision)
+        for check, precision in (
+            ("load", Precision.FLOAT32),
+            ("save", Precision.FLOAT32),
+            ("save", Precision.BF16),
+        )
+    )
+    both = tuple(saves)
+    assert list_expected_cases(comparison) == {"pair": both, "newest": both, "last-broken": (load,)}
 
 
 def test_github_gets_every_job_and_never_more_than_it_runs() -> None:

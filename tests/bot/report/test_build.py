@@ -151,7 +151,7 @@ def test_the_command_reproduces_one_case() -> None:
     wrong = case(verdict=Verdict.CORRUPT)
     assert build_report(Run((cell(wrong),))).findings[0].example.command == (
         "zero3 run --environment transformers-5.5.4+deepspeed-0.19.8+torch-2.13.0 --device cpu "
-        "--architecture 'deepseek_v3:DeepseekV3ForCausalLM' --loader stock --check load --again"
+        "--architecture 'deepseek_v3:DeepseekV3ForCausalLM' --loader stock --check load --precision float32 --again"
     )
     four = build_report(Run((cell(wrong, environment=info(world_size=4)),)))
     assert four.findings[0].example.command.endswith(" --world-size 4")

@@ -47,7 +47,7 @@ def test_the_index_names_every_environment_and_the_file_of_every_architecture() 
     files = api(small())
     assert [one["transformers"] for one in files[urls.API]["environments"]] == ["9.9.9", "5.6.0", "5.5.4"]
     assert {name: file["id"] for name, file in architectures(files)} == {ROUTER: ROUTER, BERT: BERT}
-    assert [one["verdict"] for one in files[urls.API]["verdicts"]][:2] == ["corrupt", "reported"]
+    assert [one["verdict"] for one in files[urls.API]["verdicts"]][:2] == ["corrupt", "narrowed"]
 
 
 def test_a_case_has_its_verdict_page_and_failures() -> None:

@@ -157,6 +157,7 @@ def test_hostile_names_stay_short_text_in_files_of_their_own() -> None:
 
 def test_the_worst_verdict_of_all_checks_and_devices_is_told_in_its_colour() -> None:
     colors = {verdict: told(cell(*both(load=verdict)))[MODEL].color for verdict in Verdict}
+    assert colors.pop(Verdict.NARROWED) == "red"
     silent, loud, fault, grey = (colors.pop(one) for one in (
         Verdict.CORRUPT, Verdict.PASS, Verdict.BASELINE_BROKEN, Verdict.UNSUPPORTED))  # fmt: skip
     assert (silent, loud, fault, grey, colors.pop(Verdict.ENVIRONMENT)) == (

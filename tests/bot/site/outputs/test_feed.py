@@ -178,5 +178,7 @@ def test_an_entry_lists_places_and_names_in_their_order_and_counts_what_it_leave
     (entry,) = build_feed(told, FIRST).entries
     assert entry.id.endswith(",2026-11-22:new-crash")
     assert ([line.environment for line in entry.lines], entry.more) == (places[:LISTED], 5)
-    assert {(line.how, line.architectures, line.more) for line in entry.lines} == {("stock, load", ("a:A", "b:B"), 0)}
+    assert {(line.how, line.architectures, line.more) for line in entry.lines} == {
+        ("stock, load in float32", ("a:A", "b:B"), 0)
+    }
     assert build_feed([change()], FIRST).entries[0].more == 0

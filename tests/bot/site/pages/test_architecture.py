@@ -36,7 +36,7 @@ def test_the_grid_marks_where_something_turns() -> None:
     page = next(page for page in architecture.PAGE.pages(small()) if page.architecture == ROUTER)
     grid = page.grids[0]
     edges = {row.transformers: place[0].edge for row in grid.rows for place in row.places}
-    assert edges == {"9.9.9": "", "5.6.0": "load: right from this transformers version on", "5.5.4": ""}
+    assert edges == {"9.9.9": "", "5.6.0": "load in float32: right from this transformers version on", "5.5.4": ""}
 
 
 def test_a_pass_where_others_are_flaky_is_not_called_safe() -> None:

@@ -35,7 +35,7 @@ def test_each_value_of_a_case_is_in_its_place_and_no_markup() -> None:
     (page,) = cases.PAGE.pages(site_index(cell(found)))
     html = render_page(page, page.template, NAVIGATION)
     for place in (
-        '<h2 id="stock-load">Stock load ',
+        '<h2 id="stock-load">Stock load float32 ',
         'compared, <b>1 tensor wrong</b>. Measured on <time datetime="2026-11-22">2026-11-22</time>.</p>',
         "<b><code>T&lt;ype</code></b>  in <code>f&lt;rame</code><pre>m&lt;essage</pre>",
         "<code>S&lt;ite.bias</code>",
@@ -48,7 +48,7 @@ def test_each_value_of_a_case_is_in_its_place_and_no_markup() -> None:
 
 def test_a_case_page_says_what_was_not_measured() -> None:
     (page,) = cases.PAGE.pages(site_index(cell(case(ROUTER))))
-    assert page.untested == ("stock save", "fixed load", "fixed save")
+    assert page.untested == ("stock save float32", "fixed load float32", "fixed save float32")
 
 
 def test_a_strip_is_told_in_runs() -> None:

@@ -14,13 +14,13 @@ def test_an_environment_has_the_worst_first_and_says_where_a_verdict_begins() ->
         (ROUTER, "worst-corrupt"),
         (BERT, "worst-pass"),
     ]
-    assert page.architectures[0].cells[0].page.endswith("#stock-load")
+    assert page.architectures[0].columns[0].cells[0].page.endswith("#stock-load")
 
 
 def test_an_environment_that_failed_is_untested_and_stale() -> None:
     page = next(page for page in environment.PAGE.pages(small()) if page.environment.transformers == "9.9.9")
     assert page.view.gap == "could not be measured"
-    assert {cell.verdict for line in page.architectures for cell in line.cells} == {None}
+    assert {cell.verdict for line in page.architectures for cell in line.columns[0].cells} == {None}
     assert len(page.environment.stale) == 1
 
 

@@ -12,7 +12,7 @@ def test_the_answers_have_every_verdict_and_why() -> None:
     at = [one.id for one in told.architectures].index(clip(ROUTER))
     old = next(environment for environment in told.environments if environment.transformers == "5.5.4")
     codes = old.verdicts[4 * at : 4 * at + 4]
-    assert [told.verdicts[int(code)].verdict for code in codes] == [Verdict.CORRUPT, *[Verdict.PASS] * 3]
+    assert [told.verdicts[int(code, 36)].verdict for code in codes] == [Verdict.CORRUPT, *[Verdict.PASS] * 3]
     assert [told.failures[number].page for number in old.why] == ["findings/buffers-skipped.html"]
 
 

@@ -1,10 +1,12 @@
 """Version ranges: where the outcome of a case changes along versions."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.site.pages import architecture
 from bot.site.parts.version_ranges import find_version_ranges
-from matrix.model import Check, Loader
+from matrix.model import Cell, Check, Loader, Precision
 from matrix.verdicts import Verdict
 from tests.support.runs import ROUTER, case, cell
 from tests.support.sites import four, pair, site_index
@@ -22,7 +24,7 @@ def test_a_version_range_has_the_first_good_and_the_first_bad_version() -> None:
     (turn,) = [
         turn
         for turn in find_version_ranges(site, ROUTER)
-        if turn.loader is Loader.STOCK and turn.check is Check("load")
+        if turn.loader is Loader.STOCK and turn.checks == "load in float32"
     ]
     assert [(span.outcome, span.first, span.last) for span in turn.spans] == [
         ("wrong", "5.3.0", "5.4.0"),
@@ -41,14 +43,14 @@ def test_what_is_neither_right_nor_wrong_is_called_neither(verdict: Verdict, wor
     turn = next(
         turn
         for turn in find_version_ranges(site, ROUTER)
-        if turn.loader is Loader.STOCK and turn.check is Check("load")
+        if turn.loader is Loader.STOCK and turn.checks == "load in float32"
     )
     told = f"wrong in transformers 5.5.4, {word} in 5.6.0, right in 5.7.0, {word} from 5.8.0 on"
     assert str(turn.text) == f"with deepspeed 0.19.8: {told}"
     (page,) = architecture.PAGE.pages(site)
     edges = [place.edge for row in page.grids[0].rows for place in row.places[0]]
     along = "from this transformers version on"
-    assert edges == [f"load: {word} {along}", f"load: right {along}", "", ""]
+    assert edges == [f"load in float32: {word} {along}", f"load in float32: right {along}", "", ""]
 
 
 def test_version_ranges_that_are_alike_are_told_once() -> None:
@@ -57,9 +59,27 @@ def test_version_ranges_that_are_alike_are_told_once() -> None:
         for version, verdict in [("5.5.4", Verdict.CORRUPT), ("5.6.0", Verdict.PASS)]
         for deepspeed in ("0.16.9", "0.19.8")
     ]
-    told = [str(turn.text) for turn in find_version_ranges(site_index(*cells), ROUTER) if turn.check is Check("load")]
-    assert told[0] == "with deepspeed 0.16.9 and 0.19.8: wrong in transformers 5.5.4, right from 5.6.0 on"
-    assert len(told) == 2  # the other one is of the fixed loader: along deepspeed nothing turns
+    both = "with deepspeed 0.16.9 and 0.19.8:"
+    told = [(one.loader, one.checks, str(one.text)) for one in find_version_ranges(site_index(*cells), ROUTER)]
+    assert told == [
+        (Loader.STOCK, "load in float32", f"{both} wrong in transformers 5.5.4, right from 5.6.0 on"),
+        (Loader.STOCK, "save in float32", f"{both} right in transformers 5.5.4 to 5.6.0"),
+        (Loader.FIXED, "load and save in float32", f"{both} right in transformers 5.5.4 to 5.6.0"),
+    ]  # along deepspeed nothing turns
+
+
+def test_what_changes_alike_in_several_precisions_is_told_once() -> None:
+    def measured(verdict: Verdict, transformers: str) -> Cell:
+        cases = (
+            replace(one, precision=precision)
+            for precision in (Precision.FLOAT32, Precision.BF16)
+            for one in four(load=verdict)
+        )
+        return cell(*cases, environment=pair(transformers))
+
+    site = site_index(measured(Verdict.CORRUPT, "5.5.4"), measured(Verdict.PASS, "5.6.0"))
+    first, *_ = find_version_ranges(site, ROUTER)
+    assert (first.checks, [span.outcome for span in first.spans]) == ("load in float32 and bf16", ["wrong", "right"])
 
 
 def test_what_says_nothing_of_zero3_is_no_side_of_a_version_range() -> None:
