@@ -60,6 +60,13 @@ def describe_tensors(tensors: Tensors) -> str:
     return join_words([count(number, noun) for number, noun in counts if number]) or "no tensors"
 
 
+def describe_control(*, at_stage_0: bool | None) -> str:
+    """Says whether DeepSpeed does the same without ZeRO-3, at stage 0; empty where that was not tried."""
+    if at_stage_0 is None:
+        return ""
+    return "DeepSpeed does it without ZeRO-3 too" if at_stage_0 else "DeepSpeed does not do it without ZeRO-3"
+
+
 def describe_reported(*, reported_missing: bool) -> str:
     """Says whether the loader reported a tensor as missing."""
     return "the loader reported it as missing" if reported_missing else "the loader did not report it"

@@ -1,7 +1,8 @@
 """PURE. Builds a report from a run: summary, heat map, evidence, and findings in words."""
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from bot.report.context import (
@@ -19,12 +20,12 @@ from bot.report.context import (
 from bot.report.evidence import Signature, build_error_view, build_evidence
 from bot.report.labels import format_command, label_cells
 from bot.report.statements import Placed, build_statements, summarize_cells
-from bot.text import Code, clip
+from bot.text import Code, Sentence, clip, count
 from bot.verdict_words import describe_tensors
 from matrix.catalog.coverage import LEFT_OUT, compute_coverage
 from matrix.catalog.lock import Lock
-from matrix.checks import find_variants
-from matrix.model import Case, Cell, Loader, Precision, Run
+from matrix.checks import VARIANTS, find_variants
+from matrix.model import Case, Cell, Loader, Note, Precision, Run
 from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
@@ -32,6 +33,9 @@ TENSORS_SHOWN = 20
 """How many wrong tensors are shown per evidence; the records have all of them."""
 TENSORS_IN_REPORT = 3000
 """How many wrong tensors are shown in a whole report: at some 250 bytes each, it stays a file that opens at once."""
+
+NOTES_SHOWN = 8
+"""How many notes are shown of an environment."""
 
 Signatures = dict[Signature, list[CaseView]]
 
@@ -95,7 +99,23 @@ def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | No
         error=build_error_view(cell.error, cell.environment.world_size),
         coverage=_coverage(cell, lock),
         shared=tuple(sorted({case.precision for case in cell.cases if case.measured_with}, key=[*Precision].index)),
+        notes=tuple(_notes(cell.cases)),
     )
+
+
+def _notes(cases: Iterable[Case]) -> Iterator[Sentence]:
+    """Yields what cases are noted with, the most frequent first. Texts that differ in numbers only are told once."""
+    found: dict[str, list[tuple[str, Note]]] = defaultdict(list)
+    for case in cases:
+        for note in case.notes:
+            found[re.sub(r"\d+", "", note.text)].append((case.architecture, note))
+    for places in sorted(found.values(), key=lambda places: -len(places))[:NOTES_SHOWN]:
+        architecture, note = places[0]
+        others = len({name for name, _ in places}) - 1
+        alike = f"; alike in {count(others, 'more architecture')}" if others else ""
+        yield clip(note.about), " ", clip(join_lines(note.text)), " in ", clip(architecture), alike
+    if len(found) > NOTES_SHOWN:
+        yield (f"and {count(len(found) - NOTES_SHOWN, 'more note')}, in the records",)
 
 
 def _placed(cell: Cell, case: Case, environment: EnvironmentView, anchors: Mapping[str, str]) -> Placed:
@@ -103,8 +123,7 @@ def _placed(cell: Cell, case: Case, environment: EnvironmentView, anchors: Mappi
         anchor=f"{anchors[case.architecture]}-{environment.anchor}-{case.key.variant.slug}",
         environment=environment,
         architecture=clip(case.architecture),
-        loader=case.loader,
-        check=case.key.variant.what,
+        variant=case.key.variant,
         verdict=case.verdict,
         compared=describe_tensors(case.tensors),
         wrong=len({finding.tensor for finding in case.findings}),
@@ -119,10 +138,13 @@ def _columns(cells: Sequence[Cell], environments: Sequence[EnvironmentView]) -> 
     """Yields a column per environment and loader, empty where a cell failed or was cut short before that loader."""
     everywhere = {case.loader for cell in cells for case in cell.cases}
     for cell, view in zip(cells, environments, strict=True):
-        counts = {loader: Counter(case.verdict for case in cell.cases if case.loader is loader) for loader in Loader}
-        reached = {loader for loader in Loader if counts[loader]}
+        trainings: dict[Loader, dict[str, Counter[Verdict]]] = {loader: {} for loader in Loader}
+        for case in sorted(cell.cases, key=lambda case: VARIANTS.index(case.key.variant)):
+            counted = trainings[case.loader].setdefault(case.key.variant.trained_in, Counter())
+            counted[case.verdict] += 1
+        reached = {loader for loader in Loader if trainings[loader]}
         shown = reached if cell.complete and reached else everywhere
-        yield from (Column(view, loader, counts[loader]) for loader in Loader if loader in shown)
+        yield from (Column(view, loader, trainings[loader]) for loader in Loader if loader in shown)
 
 
 def _rows(

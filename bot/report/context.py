@@ -3,13 +3,15 @@
 PURE: no input or output.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 from bot.text import Code, Sentence, count, join_words
-from bot.verdict_words import is_failing
+from bot.verdict_words import describe_variants, is_failing
+from matrix.checks import VARIANTS
 from matrix.environments.packages import CROSSED, INSTALLED, PINNED
-from matrix.model import EnvironmentInfo, Kind, Loader, Precision, Timing, What
+from matrix.model import EnvironmentInfo, Kind, Loader, Precision, Timing, Variant, What
 from matrix.text import describe_limits
 from matrix.verdicts import Verdict
 
@@ -61,7 +63,7 @@ class EnvironmentView:
     """One environment and how far its measurement got. `untested` counts planned cases without a verdict.
 
     `coverage` is None where the catalog does not know that version of transformers. `shared` are the precisions in which
-    the fixed loader is the stock one, and was not run.
+    the fixed loader is the stock one, and was not run. `notes` are what a user should know though nothing fails of it.
     """
 
     anchor: str
@@ -76,6 +78,7 @@ class EnvironmentView:
     error: ErrorView | None
     coverage: CoverageView | None = None
     shared: tuple[Precision, ...] = ()
+    notes: tuple[Sentence, ...] = ()
 
     @property
     def versions(self) -> tuple[tuple[str, str], ...]:
@@ -111,17 +114,37 @@ class EnvironmentView:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of the heat map: an environment and a loader, with how many of its cases have each verdict."""
+class SummaryRow:
+    """How many cases of an environment have each verdict with a loader, in what they are `trained_in`."""
 
-    environment: EnvironmentView
     loader: Loader
+    trained_in: str
     counts: Counter[Verdict]
 
     @property
     def measured(self) -> int:
         """How many cases have a verdict."""
-        return sum(self.counts.values())
+        return self.counts.total()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the heat map: an environment and a loader."""
+
+    environment: EnvironmentView
+    loader: Loader
+    trainings: Mapping[str, Counter[Verdict]]
+    """How many cases have each verdict, for each precision that was measured."""
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        """How many cases have each verdict."""
+        return sum(self.trainings.values(), Counter())
+
+    @property
+    def measured(self) -> int:
+        """How many cases have a verdict."""
+        return self.counts.total()
 
 
 @dataclass(frozen=True)
@@ -131,14 +154,23 @@ class CaseView:
     anchor: str
     environment: EnvironmentView
     architecture: Code
-    loader: Loader
-    check: str
+    variant: Variant
     verdict: Verdict
     compared: str
     wrong: int
     confirmed: tuple[int, int]
     seconds: float
     command: Code
+
+    @property
+    def loader(self) -> Loader:
+        """The loader."""
+        return self.variant.loader
+
+    @property
+    def check(self) -> str:
+        """The check, and what it is done in."""
+        return self.variant.what
 
 
 @dataclass(frozen=True)
@@ -156,7 +188,7 @@ class TensorView:
 class SiteView:
     """Tensors of one buffer site that are wrong in the same way on the same ranks.
 
-    `holds` says what they hold, `reported` whether the loader reported them. `more` of `total` tensors are not shown.
+    `holds` says what they hold, `reported` whether the loader reported them, and whether DeepSpeed does it without ZeRO-3. `more` of `total` tensors are not shown.
     """
 
     site: Code
@@ -183,6 +215,30 @@ class EvidenceView:
     cases: tuple[CaseView, ...]
     differences: tuple[Sentence, ...] = ()
     """What differs between the loading report and that of a plain load."""
+
+    @property
+    def gist(self) -> Hashable:
+        """What is wrong, without the values, which differ from precision to precision."""
+        sites = tuple((one.site, one.what, one.kind, one.ranks, one.reported, one.total) for one in self.sites)
+        return sites, self.more_sites, self.error, self.differences
+
+
+@dataclass(frozen=True)
+class FailingRow:
+    """Cases of an architecture that fail alike with a loader, with the evidence of the first."""
+
+    cases: tuple[CaseView, ...]
+    evidence: EvidenceView
+
+    @property
+    def first(self) -> CaseView:
+        """The case that the evidence is of."""
+        return self.cases[0]
+
+    @property
+    def checks(self) -> str:
+        """What fails in what: `load and save in float32 and bf16`."""
+        return describe_variants(case.variant for case in self.cases)
 
 
 @dataclass(frozen=True)
@@ -263,11 +319,19 @@ class Report:
         """The environments where some planned cases were not measured."""
         return tuple(view for view in self.environments if view.gap)
 
-    def failing(self, environment: EnvironmentView) -> list[tuple[CaseView, EvidenceView]]:
+    def rows(self, environment: EnvironmentView) -> list[SummaryRow]:
+        """Returns the rows of an environment in the summary."""
+        columns = [column for column in self.columns if column.environment is environment]
+        return [SummaryRow(one.loader, *found) for one in columns for found in one.trainings.items()]
+
+    def failing(self, environment: EnvironmentView) -> list[FailingRow]:
         """Returns the failing cases of an environment with their evidence, worst first."""
         pairs = [(case, found) for row in self.architectures for found in row.evidence for case in found.cases]
         kept = [(case, found) for case, found in pairs if case.environment is environment and is_failing(case.verdict)]
-        return sorted(kept, key=lambda pair: pair[0].verdict.rank)
+        alike: dict[Hashable, list[tuple[CaseView, EvidenceView]]] = defaultdict(list)
+        for case, found in sorted(kept, key=lambda pair: (pair[0].verdict.rank, VARIANTS.index(pair[0].variant))):
+            alike[case.architecture, case.loader, case.verdict, case.confirmed, found.gist].append((case, found))
+        return [FailingRow(tuple(case for case, _ in same), same[0][1]) for same in alike.values()]
 
     @property
     def infrastructure(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot.report.context import CaseView, ErrorView, EvidenceView, SiteView, TensorView
 from bot.text import MESSAGE_LIMIT, Sentence, clip, describe_ranks, format_values
-from bot.verdict_words import describe_reported, describe_tensors
+from bot.verdict_words import describe_control, describe_reported, describe_tensors
 from matrix.model import Case, Failure, Finding, Kind, ReportDifference, Tensors
 from matrix.text import KINDS, describe_difference
 from matrix.verdicts import Verdict
@@ -56,7 +56,8 @@ def group_by_site(findings: Iterable[Finding]) -> list[list[Finding]]:
     """Groups findings that differ only in tensor and values; the worst kind first, then the most tensors."""
     groups: dict[tuple[object, ...], list[Finding]] = defaultdict(list)
     for finding in findings:
-        groups[(finding.site, finding.what, finding.kind, finding.ranks, finding.reported_missing)].append(finding)
+        key = finding.site, finding.what, finding.kind, finding.ranks, finding.reported_missing, finding.at_stage_0
+        groups[key].append(finding)
     order = list(Kind)
     return sorted(groups.values(), key=lambda group: (order.index(group[0].kind), -len(group), group[0].site))
 
@@ -77,7 +78,15 @@ def _site(findings: list[Finding], world_size: int, limit: int) -> SiteView:
         kind=first.kind,
         holds=KINDS[first.kind],
         ranks=describe_ranks(first.ranks, world_size),
-        reported=describe_reported(reported_missing=first.reported_missing),
+        reported="; ".join(
+            filter(
+                None,
+                [
+                    describe_reported(reported_missing=first.reported_missing),
+                    describe_control(at_stage_0=first.at_stage_0),
+                ],
+            )
+        ),
         total=len(findings),
         tensors=tuple(build_tensor_view(finding) for finding in findings[:limit]),
         more=max(0, len(findings) - limit),

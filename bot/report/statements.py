@@ -1,15 +1,15 @@
 """PURE. Says what went wrong in words: one statement for all cases that fail alike, the worst first."""
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.report.context import CaseView, Statement
 from bot.report.evidence import describe_report_difference
 from bot.text import Code, Sentence, capitalize, clip, count, describe_ranks, format_values, join_words
-from bot.verdict_words import describe_reported, describe_verdict
-from matrix.checks import CHECKS
-from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding
+from bot.verdict_words import describe_control, describe_reported, describe_trainings, describe_verdict
+from matrix.checks import CHECKS, find_variants
+from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding, Variant
 from matrix.text import KINDS, join_lines
 from matrix.verdicts import Verdict
 
@@ -27,12 +27,16 @@ def summarize_cells(cells: Sequence[Cell]) -> str:
     verdicts = Counter(case.verdict for cell in cells for case in cell.cases)
     measured = sum(number for verdict, number in verdicts.items() if verdict.row.measured)
     wrong = [verdict for verdict in Verdict if verdict.wrong_values and verdicts[verdict]]
+    trained_in = describe_trainings(
+        find_variants(case.key for cell in cells for case in cell.cases if case.verdict.row.measured)
+    )
+    cases = f"{count(measured, 'case')} measured in {trained_in}"
     if wrong:
         named = join_words([f"{verdicts[verdict]:,} {verdict.row.word}" for verdict in wrong])
         total = sum(verdicts[verdict] for verdict in wrong)
-        first = f"{total:,} of {count(measured, 'measured case')} went wrong: {named}."
+        first = f"{total:,} of {cases} went wrong: {named}."
     else:
-        first = f"No wrong value in {count(measured, 'measured case')}." if measured else "Nothing was measured."
+        first = f"No wrong value in {cases}." if measured else "Nothing was measured."
     return " ".join([first, *_gaps(cells)])
 
 
@@ -77,7 +81,7 @@ def _reached(cases: Sequence[Placed]) -> Iterator[Placed]:
 
 @dataclass(frozen=True)
 class _Group:
-    """Cases of one environment, loader and check that fail alike, out of `total`; `quoted` speaks for them."""
+    """Cases of one environment, measured in one way, that fail alike, out of `total`; `quoted` speaks for them."""
 
     cases: tuple[Placed, ...]
     total: int
@@ -97,7 +101,12 @@ class _Group:
         """What groups in different environments share when they are the same failure."""
         case = self.quoted.case
         cause = _way(self.finding) if self.finding else case.error.type if case.error else ""
-        return case.verdict, case.key.variant.what, cause, frozenset(placed.case.architecture for placed in self.cases)
+        return case.verdict, case.check, cause, frozenset(placed.case.architecture for placed in self.cases)
+
+    @property
+    def variant(self) -> Variant:
+        """How all of its cases were measured."""
+        return self.quoted.case.key.variant
 
 
 def _groups(cases: Iterable[Placed]) -> Iterator[_Group]:
@@ -119,14 +128,29 @@ def _cause(error: Failure) -> tuple[str, str]:
 
 
 def _folded(groups: Iterable[_Group]) -> list[list[_Group]]:
-    """Joins groups with the same failure: first over the loaders of an environment, then over environments."""
-    loaders: dict[Hashable, list[_Group]] = defaultdict(list)
-    for group in groups:
-        loaders[(group.likeness, group.quoted.view.environment.anchor)].append(group)
-    places: dict[Hashable, list[_Group]] = defaultdict(list)
-    for alike in loaders.values():
-        places[(alike[0].likeness, tuple(group.quoted.case.loader for group in alike))].extend(alike)
-    return list(places.values())
+    """Joins groups with the same failure: over the precisions of a loader, then the loaders of an environment, then environments.
+
+    So what is joined fails with each of the loaders in each of the precisions in each of the environments.
+    """
+    precisions = _join([[group] for group in groups], lambda one: (_anchor(one), one[0].variant.loader))
+    loaders = _join(precisions, lambda one: (_anchor(one), _trainings(one)))
+    return _join(loaders, lambda one: (tuple(dict.fromkeys(group.variant.loader for group in one)), _trainings(one)))
+
+
+def _join(several: Iterable[list[_Group]], key: Callable[[list[_Group]], Hashable]) -> list[list[_Group]]:
+    """Joins what has the same failure and the same `key`."""
+    joined: dict[Hashable, list[_Group]] = defaultdict(list)
+    for groups in several:
+        joined[groups[0].likeness, key(groups)].extend(groups)
+    return list(joined.values())
+
+
+def _anchor(groups: list[_Group]) -> str:
+    return groups[0].quoted.view.environment.anchor
+
+
+def _trainings(groups: list[_Group]) -> str:
+    return describe_trainings(find_variants(group.quoted.case.key for group in groups))
 
 
 def _quoted(group: Sequence[Placed]) -> tuple[Placed, Finding | None]:
@@ -139,8 +163,9 @@ def _quoted(group: Sequence[Placed]) -> tuple[Placed, Finding | None]:
     return next((placed, finding) for placed, finding in pairs if _way(finding) == common)
 
 
-def _way(finding: Finding) -> tuple[str, str, tuple[int, ...], bool]:
-    return finding.site, finding.kind, finding.ranks, finding.reported_missing
+def _way(finding: Finding) -> tuple[str, str, tuple[int, ...], bool, str]:
+    control = describe_control(at_stage_0=finding.at_stage_0)
+    return finding.site, finding.kind, finding.ranks, finding.reported_missing, control
 
 
 def _statement(groups: Sequence[_Group], environments: int) -> Statement:
@@ -163,13 +188,14 @@ def _where(groups: Sequence[_Group], environments: int) -> Sentence:
 
 
 def _headline(groups: Sequence[_Group]) -> Sentence:
-    """Says which architectures do what; the total is included only where it is the same everywhere."""
+    """Says in which precisions which architectures do what; the total is included only where it is the same everywhere."""
     first, totals = groups[0], {group.total for group in groups}
     doing = describe_verdict(first.verdict, first.quoted.case.check, first.size)
+    trained_in = f"in {_trainings(list(groups))}, "
     if first.size == 1:
-        return first.quoted.view.architecture, f" {doing}"
+        return trained_in, first.quoted.view.architecture, f" {doing}"
     of = f"{first.size:,} of {first.total:,}" if len(totals) == 1 else f"{first.size:,}"
-    return (f"{of} architectures {doing}",)
+    return (f"{trained_in}{of} architectures {doing}",)
 
 
 def _finding(group: _Group, finding: Finding) -> Sentence:
@@ -179,7 +205,9 @@ def _finding(group: _Group, finding: Finding) -> Sentence:
     also = f". {count(len(sites), 'other site')} {are} wrong too" if sites else ""
     reported = f". {capitalize(describe_reported(reported_missing=finding.reported_missing))}{also}"
     start = ". Example: " if sites else ". "
-    return (start, clip(finding.site), f" {KINDS[finding.kind]} {ranks}".rstrip(), *_values(finding), reported)
+    control = describe_control(at_stage_0=finding.at_stage_0)
+    said = f"{reported}. {control}" if control else reported
+    return (start, clip(finding.site), f" {KINDS[finding.kind]} {ranks}".rstrip(), *_values(finding), said)
 
 
 def _values(finding: Finding) -> Sentence:

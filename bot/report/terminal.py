@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from bot.report.context import Column, CoverageView, Report
+from bot.report.context import CoverageView, Report, SummaryRow
 from bot.text import Code, Sentence, count, join_words
 from matrix.text import join_lines, make_visible
 from matrix.verdicts import Verdict
@@ -41,34 +41,32 @@ def _table(report: Report) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("environment", min_width=24)
     table.add_column("loader", no_wrap=True)
+    table.add_column("precision", no_wrap=True)
     for verdict in report.verdicts:
         table.add_column(_lines(verdict.row.word.split()), justify="right", no_wrap=True)
     table.add_column("of", justify="right", no_wrap=True)
     for environment in report.environments:
-        columns = [column for column in report.columns if column.environment is environment and column.measured]
-        numbers = [_numbers(columns, verdict) for verdict in report.verdicts]
-        of = [str(column.measured) for column in columns] or ["0"]
-        table.add_row(
-            join_lines(environment.label), _lines([column.loader for column in columns]), *numbers, _lines(of)
-        )
+        rows = report.rows(environment)
+        named = (_lines(row.loader for row in rows), _lines(row.trained_in for row in rows))
+        of = [str(row.measured) for row in rows] or ["0"]
+        numbers = [_numbers(rows, verdict) for verdict in report.verdicts]
+        table.add_row(join_lines(environment.label), *named, *numbers, _lines(of))
     return table
 
 
 def _narrow(report: Report) -> Text:
     """Formats the table as lines, for a terminal that is too narrow for it: a cropped column would hide a verdict."""
     lines = []
-    for column in report.columns:
-        counts = [
-            f"{column.counts[verdict]} {verdict.row.word}" for verdict in report.verdicts if column.counts[verdict]
-        ]
-        if counts:
-            label = join_lines(column.environment.label)
-            lines.append(f"{label}, {column.loader}: {', '.join(counts)} of {column.measured}")
+    for environment in report.environments:
+        label = join_lines(environment.label)
+        for row in report.rows(environment):
+            counts = [f"{row.counts[verdict]} {verdict.row.word}" for verdict in report.verdicts if row.counts[verdict]]
+            lines.append(f"{label}, {row.loader}, {row.trained_in}: {', '.join(counts)} of {row.measured}")
     return Text("\n".join(lines))
 
 
-def _numbers(columns: Sequence[Column], verdict: Verdict) -> Text:
-    numbers = [column.counts.get(verdict, 0) for column in columns]
+def _numbers(rows: Sequence[SummaryRow], verdict: Verdict) -> Text:
+    numbers = [row.counts.get(verdict, 0) for row in rows]
     return Text("\n").join(Text(str(number), verdict.row.style if number else "dim") for number in numbers)
 
 
@@ -91,6 +89,7 @@ def _coverage(report: Report) -> list[Text]:
     for environment in report.environments:
         lines.append(Text(f"{join_lines(environment.label)}: {environment.covered}"))
         lines.extend(Text(f"  {line}") for line in (_uncovered(environment.coverage) if environment.coverage else ()))
+        lines.extend(Text("  note: ").append_text(_words(note)) for note in environment.notes)
     return lines
 
 

@@ -73,7 +73,8 @@ def find_causes(case: Case, environment: EnvironmentInfo, known: Sequence[Known]
     if case.verdict is Verdict.PASS or not case.verdict.row.measured:
         return ()
     alike = {
-        (found.what, found.site, found.kind, found.ranks, found.reported_missing): found for found in case.findings
+        (found.what, found.site, found.kind, found.ranks, found.reported_missing, found.at_stage_0): found
+        for found in case.findings
     }
     reasons: list[Finding | Failure] = [*alike.values(), *([case.error] if case.error else [])]
     found = (_cause(reason, case, environment, known) for reason in reasons)
@@ -114,11 +115,19 @@ def _wrong(finding: Finding, case: Case, environment: EnvironmentInfo) -> Cause:
         case Verdict.BASELINE_BROKEN:
             words = f"{what} {how} without ZeRO-3 too"
         case _:
-            words = f"{what} {how} {_where(finding, case, environment)}, {_said(finding)}"
-    verdict = case.verdict
-    if verdict is Verdict.CORRUPT and finding.reported_missing:
-        verdict = Verdict.REPORTED
+            control = ", by DeepSpeed without ZeRO-3 too" if finding.at_stage_0 else ""
+            words = f"{what} {how} {_where(finding, case, environment)}, {_said(finding)}{control}"
+    verdict = _own_verdict(case.verdict, finding)
     return Cause(build_slug([verdict, finding.what, how], words), verdict, (words,))
+
+
+def _own_verdict(verdict: Verdict, finding: Finding) -> Verdict:
+    """Returns what the verdict would be if a case had no other finding: the worst of several decides that of the case."""
+    if verdict not in (Verdict.CORRUPT, Verdict.NARROWED):
+        return verdict
+    if finding.reported_missing:
+        return Verdict.REPORTED
+    return Verdict.NARROWED if finding.kind is Kind.ROUNDED else verdict
 
 
 def _where(finding: Finding, case: Case, environment: EnvironmentInfo) -> str:

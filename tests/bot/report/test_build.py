@@ -1,5 +1,6 @@
 import shlex
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,20 @@ from bot.report.labels import format_command
 from bot.text import strip_marks
 from bot.verdict_words import describe_verdict
 from matrix.checks import CHECKS
-from matrix.model import Check, Device, Failure, Kind, Loader, ReportDifference, ReportLimit, ReportPart, Run
+from matrix.model import (
+    Case,
+    Check,
+    Device,
+    Failure,
+    Kind,
+    Loader,
+    Note,
+    Precision,
+    ReportDifference,
+    ReportLimit,
+    ReportPart,
+    Run,
+)
 from matrix.text import KINDS
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, RESOLVER, ROUTER, case, cell, finding, info
@@ -35,7 +49,7 @@ def test_a_finding_in_words() -> None:
         (
             "transformers 5.5.4 + deepspeed 0.19.8 on cpu, stock loader",
             (
-                "2 of 3 architectures load wrong values silently. Router.bias holds its initial value on ranks 0 and 1 "
+                "in float32, 2 of 3 architectures load wrong values silently. Router.bias holds its initial value on ranks 0 and 1 "
                 "(expected 0.296875, got 0.0). The loader reported it as missing."
             ),
         )
@@ -66,6 +80,67 @@ def test_what_a_release_never_tells_is_said_once_for_its_environment() -> None:
     assert ["unexpected_keys is always empty" in view.report_limits for view in views] == [True, False]
 
 
+def rounded(precision: Precision, loader: Loader = Loader.STOCK, **other: Any) -> Case:
+    values: dict[str, Any] = {"expected": (6.0012,), "actual": (6.0,), "at_stage_0": True, **other}
+    found = finding(kind=Kind.ROUNDED, reported_missing=False, **values)
+    return case(verdict=Verdict.NARROWED, precision=precision, loader=loader, findings=(found,))
+
+
+def test_the_same_failure_in_several_precisions_is_one_finding_that_names_them() -> None:
+    cases = [rounded(Precision.BF16), rounded(Precision.FP16, actual=(6.001,)), case()]
+    report = build_report(
+        Run((cell(*cases, case(BERT, precision=Precision.BF16), case(BERT, precision=Precision.FP16)),))
+    )
+    assert report.answer == "2 of 5 cases measured in float32, bf16 and fp16 went wrong: 2 narrowed."
+    (found,) = report.findings
+    assert strip_marks(found.sentence) == (
+        "in bf16 and fp16, deepseek_v3:DeepseekV3ForCausalLM loads values rounded to a narrower dtype silently. "
+        "Router.bias is rounded to a narrower dtype on ranks 0 and 1 (expected 6.0012, got 6.0). "
+        "The loader did not report it. DeepSpeed does it without ZeRO-3 too."
+    )
+    (row,) = report.failing(report.environments[0])
+    assert (row.checks, len(row.cases)) == ("load in bf16 and fp16", 2)
+    assert [(one.trained_in, one.measured) for one in report.rows(report.environments[0])] == [
+        ("float32", 1),
+        ("bf16", 2),
+        ("fp16", 2),
+    ]
+
+
+def test_a_loader_is_not_said_to_fail_in_a_precision_that_it_is_right_in() -> None:
+    cases = [rounded(Precision.BF16), rounded(Precision.FP16), rounded(Precision.BF16, Loader.FIXED)]
+    found = build_report(Run((cell(*cases),))).findings
+    assert [(strip_marks(one.where).split(", ")[1], strip_marks(one.sentence).split(",")[0]) for one in found] == [
+        ("stock loader", "in bf16 and fp16"),
+        ("fixed loader", "in bf16"),
+    ]
+
+
+def test_what_deepspeed_does_without_zero3_too_is_told_apart() -> None:
+    by_zero3 = rounded(Precision.BF16, at_stage_0=False)
+    (evidence,) = build_report(Run((cell(by_zero3),))).architectures[0].evidence
+    assert evidence.sites[0].reported == "the loader did not report it; DeepSpeed does not do it without ZeRO-3"
+
+
+def test_a_note_is_told_once_for_an_environment_and_fails_nothing() -> None:
+    call = "model.save_pretrained(folder)"
+    cases = [
+        case(
+            name,
+            check=Check("save"),
+            precision=precision,
+            notes=(Note(call, f"writes {number} tensors empty", (0, 1)),),
+        )
+        for name, number in (("a:A", 121), ("b:B", 7))
+        for precision in (Precision.FLOAT32, Precision.BF16)
+    ]
+    report = build_report(Run((cell(*cases),)))
+    assert [strip_marks(note) for note in report.environments[0].notes] == [
+        f"{call} writes 121 tensors empty in a:A; alike in 1 more architecture"
+    ]
+    assert not report.findings
+
+
 def test_worse_verdicts_come_first_then_what_hits_more() -> None:
     crash = Failure("KeyError", "'bias'", "modeling_utils.py:1 load")
     cases = [case("c:D", Verdict.CRASH, error=replace(crash, type="OSError")), case(BERT, Verdict.CRASH, error=crash)]
@@ -82,14 +157,14 @@ def test_the_same_failure_elsewhere_is_one_finding() -> None:
     crash = [case(BERT, Verdict.CRASH, loader=loader, error=Failure("KeyError", "'bias'")) for loader in Loader]
     found = build_report(Run((cell(*crash), cell(*crash, environment=info("5.4.0"))))).findings
     assert [strip_marks(one.where) for one in found] == ["2 of 2 environments, stock and fixed loader"]
-    assert strip_marks(found[0].sentence) == "bert:BertModel crashes while loading: KeyError: 'bias'."
+    assert strip_marks(found[0].sentence) == "in float32, bert:BertModel crashes while loading: KeyError: 'bias'."
 
 
 def test_an_incomplete_cell_says_so_and_shows_nothing_green_for_what_is_untested() -> None:
     cut = cell(case(), planned=4, complete=False, environment=info("5.4.0"))
     context = build_report(Run((cell(case(), case(BERT), planned=2), cut)))
     assert [view.gap for view in context.environments] == ["", "incomplete: 1 of 4 planned cases measured"]
-    assert context.answer == "No wrong value in 3 measured cases. 3 planned cases were not measured."
+    assert context.answer == "No wrong value in 3 cases measured in float32. 3 planned cases were not measured."
     bert = context.architectures[0]
     assert [one.worst for one in bert.cells] == [Verdict.PASS, None]
     assert not context.infrastructure

@@ -11,7 +11,7 @@ from bot.text import strip_marks
 from matrix.advice.known import load_known
 from matrix.catalog.catalog import load_catalog
 from matrix.history.take_snapshot import snapshot_of_run
-from matrix.model import Case, Cell, Check, Failure, Kind, Loader, Run, What
+from matrix.model import Case, Cell, Check, Failure, Finding, Kind, Loader, Precision, Run, What
 from matrix.verdicts import Verdict
 from tests.support.history.real_runs import real_run
 from tests.support.runs import BERT, ROUTER, case, cell, finding, info
@@ -195,3 +195,27 @@ def test_hostile_names_make_plain_slugs_and_stay_marked() -> None:
     assert len(failure.slug) < 80
     assert len(strip_marks(failure.title)) < 400
     assert not [part for part in failure.title if "script" in part and type(part) is str]
+
+
+ROUNDED = finding(kind=Kind.ROUNDED, reported_missing=False)
+BY_ITSELF = ", by DeepSpeed without ZeRO-3 too"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "findings", "title"),
+    [
+        (Verdict.NARROWED, (replace(ROUNDED, at_stage_0=False),), ""),
+        (Verdict.NARROWED, (replace(ROUNDED, at_stage_0=True),), BY_ITSELF),
+        (Verdict.CORRUPT, (ROUNDED, finding("x.y", reported_missing=False)), ""),
+    ],
+)
+def test_what_is_rounded_is_a_failure_of_its_own_in_whatever_case(
+    verdict: Verdict, findings: tuple[Finding, ...], title: str
+) -> None:
+    measured = case(ROUTER, verdict, findings=findings, precision=Precision.BF16)
+    found = next(one for one in told(cell(measured, case(ROUTER))) if one.verdict is Verdict.NARROWED)
+    assert found.slug.startswith("narrowed-buffer-rounded")
+    assert strip_marks(found.title) == (
+        f"persistent buffers rounded to a narrower dtype on every rank, in silence{title}"
+    )
+    assert strip_marks(found.rule) == "in bf16"
