@@ -104,7 +104,7 @@ def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | No
 
 
 def _notes(cases: Iterable[Case]) -> Iterator[Sentence]:
-    """Yields what cases are noted with, the most frequent first. Texts that differ in numbers only are told once."""
+    """Yields the notes of all cases, the most frequent first. Texts that differ in numbers alone count as one."""
     found: dict[str, list[tuple[str, Note]]] = defaultdict(list)
     for case in cases:
         for note in case.notes:
