@@ -94,7 +94,8 @@ def test_a_module_of_the_sharded_checkpoint_lies_in_two_shards(found: Found) -> 
     index = json.loads((found.folder / "batchnorm-sharded" / "model.safetensors.index.json").read_text())
     shards = index["weight_map"]
     buffers = [name for name in shards if name.endswith("running_mean")]
-    assert any(shards[name] != shards[name.replace("running_mean", "weight")] for name in buffers)
+    split = any(shards[name] != shards[name.replace("running_mean", "weight")] for name in buffers)
+    assert split == (found.interpreter != "oldest")  # 4.40 fills its shards in another way
 
 
 def test_an_absent_key_resets_no_loaded_buffer(found: Found) -> None:
@@ -141,7 +142,7 @@ def test_install_says_whether_it_changes_float32(found: Found) -> None:
         assert ("in every precision" in seen["said"][0]) == changes
 
 
-@pytest.mark.parametrize("model", ["llama", "esm", "router", "frozen", "expert bias", "codebook", "batchnorm"])
+@pytest.mark.parametrize("model", ["named", "llama", "esm", "router", "frozen", "expert bias", "codebook", "batchnorm"])
 def test_bf16_keeps_what_a_plain_load_keeps(found: Found, model: str) -> None:
     for seen in found[f"bf16 {model}"]:
         assert "error" not in seen, seen
@@ -150,7 +151,7 @@ def test_bf16_keeps_what_a_plain_load_keeps(found: Found, model: str) -> None:
         assert seen["trained"] == ["torch.bfloat16"]
 
 
-@pytest.mark.parametrize("model", ["router", "codebook"])
+@pytest.mark.parametrize("model", ["named", "codebook"])
 def test_fp16_keeps_what_a_plain_load_keeps(found: Found, model: str) -> None:
     for seen in found[f"fp16 {model}"]:
         assert "error" not in seen, seen
@@ -170,6 +171,7 @@ def test_asked_for_float32_it_still_loads_what_can_be_trained_in_bf16(found: Fou
     ("model", "stage", "buffer", "where"),
     [
         ("codebook", "loaded", "initialized", {"newest", "last_broken", "last_4x", "older_deepspeed"}),
+        ("named", "loaded", "correction", {"older_deepspeed"}),
         ("router", "loaded", "e_score_correction_bias", {"older_deepspeed"}),
         ("llama", "initialized", "inv_freq", {"older_deepspeed", "oldest"}),
         ("esm", "initialized", "inv_freq", {"older_deepspeed", "oldest"}),
@@ -188,7 +190,7 @@ def test_the_stock_loader_rounds_where_history_says(
     [
         ("stock bart", {"last_broken": [0, 1], "last_4x": [0, 1], "oldest": [0, 1]}),
         ("stock batchnorm", {"last_broken": [0, 1], "last_4x": [1], "oldest": [1]}),
-        ("stock sharded", {"last_broken": [0, 1], "last_4x": [0, 1], "oldest": [0, 1]}),
+        ("stock sharded", {"last_broken": [0, 1], "last_4x": [0, 1], "oldest": [1]}),
     ],
 )
 def test_the_stock_loader_is_wrong_where_history_says(

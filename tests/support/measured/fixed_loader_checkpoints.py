@@ -1,7 +1,7 @@
 """The tiny checkpoints that `fixed_loader_ranks.py` loads. Runs in the measured interpreter."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import transformers
@@ -12,6 +12,31 @@ TOWER = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_atte
 TEXT = dict(TOWER, num_key_value_heads=1, head_dim=8, global_head_dim=8, vocab_size=64, vocab_size_per_layer_input=64)
 LAYERS = dict(hidden_size=32, intermediate_size=16, vocab_size=64, num_hidden_layers=2, num_attention_heads=4)
 EXPERTS = dict(LAYERS, moe_intermediate_size=8, num_key_value_heads=4, num_experts_per_tok=2)
+
+
+class Named(transformers.PreTrainedModel):  # type: ignore[misc]
+    """A model whose lists name a buffer that its constructor makes in no explicit dtype."""
+
+    config_class = transformers.LlamaConfig
+    _keep_in_fp32_modules: ClassVar = ["router"]
+    _keep_in_fp32_modules_strict: ClassVar = ["router"]
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.router = torch.nn.Linear(8, 8)
+        self.router.register_buffer("correction", torch.zeros(8))
+        self.register_buffer("scale", torch.ones(8))
+        self.post_init()
+
+    def _init_weights(self, module: Any) -> None:
+        pass
+
+
+def find_class(name: str) -> Any:
+    """The class of a model, None where this transformers lacks it."""
+    return Named if name == Named.__name__ else getattr(transformers, name, None)
+
+
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "bart": (
         "BartForConditionalGeneration",
@@ -35,6 +60,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         | dict(head_dim=8, num_filters=4, upsampling_ratios=[2, 2], upsample_groups=16, num_quantizers=3)
         | dict(codebook_size=16, codebook_dim=8, vector_quantization_hidden_dimension=8),
     ),
+    "named": ("Named", {}),
     "llama": ("LlamaForCausalLM", LAYERS),
     "esm": ("EsmForMaskedLM", dict(LAYERS, position_embedding_type="rotary", pad_token_id=1)),
     "frozen": ("Ernie4_5_MoeForCausalLM", dict(EXPERTS, moe_num_experts=8, moe_k=2, moe_layer_start_index=0)),
@@ -74,7 +100,7 @@ def sentinel(index: int, tensor: torch.Tensor) -> torch.Tensor:
 def write_checkpoints(folder: Path) -> None:
     """Saves every model that this transformers has, and the batchnorm one in all the forms that `LOADS` reads."""
     for name, (class_name, changes) in MODELS.items():
-        model_class = getattr(transformers, class_name, None)
+        model_class = find_class(class_name)
         if model_class is None:
             continue
         model = model_class(model_class.config_class(**changes))

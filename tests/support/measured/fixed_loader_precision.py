@@ -9,16 +9,15 @@ from typing import Any
 
 import deepspeed
 import torch
-import transformers
-from fixed_loader_checkpoints import MODELS
+from fixed_loader_checkpoints import MODELS, find_class
 from transformers.integrations import HfDeepSpeedConfig
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": torch.float32}
-ROUNDED = ("llama", "esm", "router", "frozen", "expert bias", "codebook", "batchnorm")
+ROUNDED = ("named", "llama", "esm", "router", "frozen", "expert bias", "codebook", "batchnorm")
 SCENARIOS = {
     **{f"bf16 {name}": (name, "bf16", "bf16") for name in ROUNDED},
-    **{f"fp16 {name}": (name, "fp16", "fp16") for name in ("router", "codebook")},
+    **{f"fp16 {name}": (name, "fp16", "fp16") for name in ("named", "codebook")},
     **{f"mixed {name}": (name, "bf16", "float32") for name in ("router", "batchnorm")},
 }
 """Scenario -> a checkpoint, what DeepSpeed trains in, and what `from_pretrained` is asked for."""
@@ -26,7 +25,7 @@ SCENARIOS = {
 
 def from_pretrained(folder: Path, name: str, asked: str) -> Any:
     """The model of a checkpoint, in the dtype asked for; the argument's name is the one that all releases take."""
-    return getattr(transformers, MODELS[name][0]).from_pretrained(folder / name, torch_dtype=DTYPES[asked])
+    return find_class(MODELS[name][0]).from_pretrained(folder / name, torch_dtype=DTYPES[asked])
 
 
 def observe(model: Any) -> dict[str, torch.Tensor]:

@@ -20,7 +20,7 @@ import deepspeed
 import torch
 import transformers
 import zero3_buffers  # type: ignore[import-not-found]
-from fixed_loader_checkpoints import LOADS, read_checkpoint, write_checkpoints
+from fixed_loader_checkpoints import LOADS, find_class, read_checkpoint, write_checkpoints
 from fixed_loader_precision import SCENARIOS, compare
 from transformers.integrations import HfDeepSpeedConfig
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
@@ -28,7 +28,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 ZERO3 = {"train_micro_batch_size_per_gpu": 1, "zero_optimization": {"stage": 3}}
 
 STOCK = ("bart", "batchnorm", "sharded")
-STOCK_PRECISION = ("bf16 llama", "bf16 esm", "bf16 router", "bf16 codebook")
+STOCK_PRECISION = ("bf16 llama", "bf16 esm", "bf16 router", "bf16 codebook", "bf16 named")
 
 
 def odd(fill: int | None) -> Any:
@@ -81,8 +81,7 @@ def load(folder: Path, scenario: str, config: dict[str, Any] | None) -> dict[str
     name, class_name = LOADS[scenario]
     active = HfDeepSpeedConfig(config) if config else None
     try:
-        model_class = getattr(transformers, class_name)
-        model, info = model_class.from_pretrained(folder / name, output_loading_info=True)
+        model, info = find_class(class_name).from_pretrained(folder / name, output_loading_info=True)
         return observe(model, set(info["missing_keys"]), read_checkpoint(folder / name))
     finally:
         unset_hf_deepspeed_config()
