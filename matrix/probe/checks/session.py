@@ -129,14 +129,16 @@ class Session:
         return (*self._reference.expected, *self._reference.nonpersistent)
 
     def _load(self) -> None:
-        with use_loader(self.task.loader), self.poisoned(), self.timed(), loading_report.listening() as heard:
+        with self.poisoned(), self.timed(), loading_report.listening() as heard:
             checkpoint = self.path / "checkpoint"
             self._loaded = compat.load_pretrained(self.model_class, checkpoint, self.task.requested)
         self.report = heard.report
 
-    def under_zero3(self) -> AbstractContextManager[None]:
-        """Makes transformers load and save under ZeRO-3."""
-        return compat.zero3_config(self.config)
+    @contextmanager
+    def under_zero3(self) -> Iterator[None]:
+        """Makes transformers load and save under ZeRO-3, with the task's loader: it stays in place for `initialize`."""
+        with use_loader(self.task.loader), compat.zero3_config(self.config):
+            yield
 
     def poisoned(self) -> AbstractContextManager[None]:
         """Fills memory that torch hands out."""
