@@ -206,8 +206,7 @@ def adopt_dtypes(written: Reference, loaded: Mapping[str, Tensor]) -> Reference:
 
 
 def _in_dtype_of(value: Tensor, loaded: Tensor | None) -> Tensor:
-    floats = loaded is not None and loaded.is_floating_point() and value.is_floating_point()
-    return value.to(loaded.dtype) if loaded is not None and floats else value
+    return value if loaded is None or loaded.is_complex() != value.is_complex() else value.to(loaded.dtype)
 
 
 def _computed(value: Tensor, loaded: Tensor | None) -> Tensor:

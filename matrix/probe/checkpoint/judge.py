@@ -1,7 +1,7 @@
 """Is this tensor what it should be, and if not, what is it instead? Pure functions over tensors."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ class Reference:
 
     Each tensor has the dtype and the value that are right. `expected` is the checkpoint's content, `initial` what the
     constructor gave, both keyed by tensor name; `nonpersistent` what the configuration computes on the CPU. `sites`
-    names module class and buffer.
+    names module class and buffer. `plain` has what a plain load gives where that is wrong itself.
     """
 
     expected: dict[str, Tensor]
@@ -37,6 +37,7 @@ class Reference:
     nonpersistent: dict[str, Tensor]
     parameters: frozenset[str]
     sites: dict[str, str] = field(default_factory=dict)
+    plain: dict[str, Tensor] = field(default_factory=dict)
 
     def find(self, name: str) -> Tensor:
         """Returns what tensor `name` should hold; raises KeyError for a name that nothing is known of."""
@@ -150,4 +151,14 @@ def judge(name: str, actual: Tensor | None, reference: Reference) -> Judged:
         return Judged((Flaw(Kind.META, _quote(expected.flatten())),))
     if actual.shape != expected.shape:
         return Judged((Flaw(Kind.SHAPE, detail=f"{list(expected.shape)} became {list(actual.shape)}"),))
-    return _judge_values(name, actual.detach().cpu(), _tolerated(name, actual, reference), reference)
+    units, held = _tolerated(name, actual, reference), actual.detach().cpu()
+    found = _judge_values(name, held, units, reference)
+    return _judge_as_plain(name, held, reference) or found if found.flaws else found
+
+
+def _judge_as_plain(name: str, actual: Tensor, reference: Reference) -> Judged | None:
+    """Judges a tensor that a plain load gets wrong too, by what that gives: that value may be rounded besides."""
+    if name not in reference.plain:
+        return None
+    found = _judge_values(name, actual, 0, replace(reference, expected={name: reference.plain[name]}))
+    return found if [flaw.kind for flaw in found.flaws] == [Kind.ROUNDED] else None

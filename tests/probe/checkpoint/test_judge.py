@@ -47,8 +47,11 @@ ROUNDED = [
     ("brain", "brain.half()", "bfloat16 became float16", 0),
     ("count", "count.int()", "int64 became int32", 0),
     ("count", "count.float()", "int64 became float32", 0),
+    # What a plain load gets wrong too is compared with what that gives.
+    ("other", "plain.bfloat16()", "float32 became bfloat16", 8),
 ]
 WRONG = [
+    ("other", "plain", ["partial"]),
     ("weight", "other", ["other_tensor"]),
     ("weight", "other.bfloat16()", ["dtype", "other_tensor"]),
     ("weight", "other.bfloat16().float()", ["garbage"]),

@@ -35,11 +35,13 @@ COMPUTED = {
     "rotation": torch.tensor([0.1 + 0.3j, 0.7 - 0.2j]),
 }
 RIGHT = sentinels(INITIAL)
-REFERENCE = Reference(RIGHT, INITIAL, COMPUTED, frozenset({"weight", "other"}))
+PLAIN = {"other": torch.cat([RIGHT["other"][:2], torch.full((1, 4), -1.0)])}
+"""What a plain load gives of a tensor that it gets wrong."""
+REFERENCE = Reference(RIGHT, INITIAL, COMPUTED, frozenset({"weight", "other"}), plain=PLAIN)
 
 
 def main() -> None:
-    known = {**RIGHT, **COMPUTED, "t": torch}
+    known = {**RIGHT, **COMPUTED, "t": torch, "plain": PLAIN["other"]}
     held = [(name, eval(expression, {}, known)) for name, expression in json.load(sys.stdin)]  # noqa: S307
     json.dump([asdict(judge(name, actual, REFERENCE)) for name, actual in held], sys.stdout)
 
