@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, ConfigDict
 
-from matrix.model import Case, Check, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, What
+from matrix.model import Case, Check, Device, EnvironmentInfo, Failure, Finding, Kind, Loader, Precision, What
 from matrix.verdicts import Verdict
 
 
@@ -48,7 +48,7 @@ Specifier = Annotated[str, AfterValidator(_specifier)]
 
 @dataclass(frozen=True)
 class Match:
-    """Describes one way to look like a failure; an empty field matches anything.
+    """Describes one way to look like a failure; an empty field matches anything, but empty `kinds` no rounded value.
 
     `exception`, `message` and `frame` ask for an exception, `what`, `kinds`, `sites`, `ranks` and `reported` for a wrong
     tensor. `message` and `frame` are searched for; `sites` and `architectures` are globs.
@@ -68,6 +68,7 @@ class Match:
     architectures: tuple[str, ...] = ()
     loader: Loader | None = None
     check: Check | None = None
+    precisions: tuple[Precision, ...] = ()
     device: Device | None = None
     transformers: Specifier = ""
     deepspeed: Specifier = ""
@@ -94,6 +95,7 @@ class Match:
             and _globbed(case.architecture, self.architectures)
             and self.loader in (None, case.loader)
             and self.check in (None, case.check)
+            and (not self.precisions or case.precision in self.precisions)
             and self.device in (None, environment.device)
             and _within(environment.transformers, self.transformers)
             and _within(environment.deepspeed, self.deepspeed)
@@ -111,7 +113,7 @@ class Match:
         return (
             self.of_a_tensor
             and self.what in (None, finding.what)
-            and (not self.kinds or finding.kind in self.kinds)
+            and (finding.kind in self.kinds if self.kinds else finding.kind is not Kind.ROUNDED)
             and _globbed(finding.site, self.sites)
             and self.ranks in (None, Ranks.of(finding.ranks, world_size))
             and self.reported in (None, finding.reported_missing)

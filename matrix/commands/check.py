@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from matrix import clock
+from matrix.advice.known import load_known
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.lock import ScannedVersion
 from matrix.catalog.lockfile import read_lock
@@ -19,6 +20,7 @@ from matrix.measure.request import Request
 from matrix.measure.tasks import plan_tasks
 from matrix.own_model import measure as own
 from matrix.own_model import target as targets
+from matrix.own_model.causes import find_causes
 from matrix.own_model.diagnosis import add_reasons, diagnose, uses_own_code
 from matrix.own_model.stated import read_stated
 from matrix.own_model.text import build_diagnosis_values, format_diagnosis
@@ -80,6 +82,6 @@ def check_model(
     looked = read_lock().versions.get(cell.environment.transformers, ScannedVersion({}))
     safe = own.find_safe_pairs(cell, source_of_pairs, clock.today())
     found = add_reasons(diagnose(cell, resolved, safe, stated), looked)
-    found = replace(found, own_code=uses_own_code(source))
+    found = replace(found, own_code=uses_own_code(source), causes=find_causes(cell, load_known()))
     say(json.dumps(build_diagnosis_values(found)) if as_json else "\n".join(format_diagnosis(found)))
     raise typer.Exit(found.answer.exit_code)

@@ -13,6 +13,7 @@ from matrix.advice.safety import Answer
 from matrix.catalog.lock import TINY, ScannedVersion
 from matrix.checks import CHECKS, NEEDED_FOR_SAFE
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Precision, Source, What
+from matrix.own_model.causes import Causes, is_only_rounded
 from matrix.own_model.stated import Stated
 from matrix.process.messages import Resolved
 from matrix.verdicts import Verdict
@@ -44,7 +45,8 @@ class Diagnosis:
     is known to, and `pairs` are environments in which the stock loader was measured right, the nearest first. `reasons`
     say of architectures why nothing is learnt of ZeRO-3 from them with this transformers, as the catalog knows it.
     `own_code` says whether the code that the configuration names (`auto_map`) is what was measured, None where it names
-    none. `stated` is what was to be measured and what was left out, `answers` those in each precision.
+    none. `stated` is what was to be measured and what was left out, `answers` those in each precision,
+    `causes` which known upstream failures explain what is wrong.
     """
 
     environment: EnvironmentInfo
@@ -58,6 +60,7 @@ class Diagnosis:
     reasons: Mapping[str, str] = field(default_factory=dict)
     own_code: bool | None = None
     stated: Stated = field(default_factory=Stated)
+    causes: Causes = field(default_factory=lambda: Causes(unexplained=True))
     answers: Mapping[Precision, Answer] = field(default_factory=dict)
 
 
@@ -75,7 +78,8 @@ def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = (), stated: 
     if found.answer is not Answer.UNSAFE:
         return found
     fixed = _gives_back(_of(cell, Loader.FIXED))
-    old = fixed and Version(cell.environment.transformers) < Version(BUFFERS_LOAD_SINCE)
+    rest = _gives_back(_of(cell, Loader.FIXED), (Verdict.PASS, Verdict.NARROWED)) and not is_only_rounded(stock)
+    old = rest and Version(cell.environment.transformers) < Version(BUFFERS_LOAD_SINCE)
     wrong = tuple(entry for case in stock for entry in _wrong(case))
     return replace(found, wrong=wrong, fixed=fixed, since=BUFFERS_LOAD_SINCE if old else "", pairs=tuple(pairs))
 
@@ -142,10 +146,10 @@ def _made(cases: Sequence[Case]) -> bool:
     return bool(checks) and all(made >= NEEDED_FOR_SAFE for made in checks.values())
 
 
-def _gives_back(cases: Sequence[Case]) -> bool:
-    """Returns whether all passed that could: no loader helps what fails in one process too, without a wrong value."""
+def _gives_back(cases: Sequence[Case], right: tuple[Verdict, ...] = (Verdict.PASS,)) -> bool:
+    """Returns whether all were `right` that could: no loader helps what fails in one process too, without a wrong value."""
     loadable = [case for case in cases if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
-    return _made(cases) and bool(loadable) and all(case.verdict is Verdict.PASS for case in loadable)
+    return _made(cases) and bool(loadable) and all(case.verdict in right for case in loadable)
 
 
 def _wrong(case: Case) -> Iterator[Wrong]:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
-from matrix.advice.fixed_loader import FIXED_LOADER
 from matrix.advice.safety import Answer
 from matrix.checks import CHECKS
 from matrix.model import Case
+from matrix.own_model.causes import KnownCause
 from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites
+from matrix.own_model.suggestions import suggest_fixes
 from matrix.text import KINDS, describe_difference, describe_limits, join_words, make_printable
-from matrix.verdicts import Verdict
 
 _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}
 _NOT_OWN: Final = "its own code (auto_map)"
@@ -93,6 +93,20 @@ def build_diagnosis_values(found: Diagnosis) -> dict[str, Any]:
         "transformers_since": found.since,
         "right_pairs": list(found.pairs),
         "reasons": dict(found.reasons),
+        "causes": [_cause_values(cause) for cause in found.causes.known],
+    }
+
+
+def _cause_values(cause: KnownCause) -> dict[str, Any]:
+    known = cause.known
+    values = {name: value for name, value in asdict(cause).items() if name != "known"}
+    return {
+        "id": known.id,
+        "title": known.title,
+        "issues": list(known.issues),
+        "state": known.state,
+        "fixed_in": known.fixed_in,
+        **values,
     }
 
 
@@ -148,35 +162,5 @@ def _differences(case: Case) -> Iterator[str]:
         )
 
 
-def _unexplained(case: Case, found: Diagnosis) -> bool:
-    return case.verdict is Verdict.BASELINE_BROKEN and case.architecture not in found.reasons
-
-
 def _ranks(ranks: tuple[int, ...]) -> str:
     return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"
-
-
-def suggest_fixes(found: Diagnosis) -> Iterator[str]:
-    """Yields what to do about an environment that is not safe: other versions, the fixed loader, or a report upstream."""
-    for name, why in found.reasons.items():
-        with_version = f"{name} with transformers {found.environment.transformers}"
-        yield make_printable(f"- known of {with_version}: {' '.join(why.split())}")
-    broken = {case.check for case in found.stock if _unexplained(case, found)}
-    if any(not CHECKS[check].needs_saved for check in broken):
-        yield "- look at the model first: save_pretrained and from_pretrained do not restore it without ZeRO-3 either"
-    elif broken:
-        yield "- look at the output of save_pretrained first: without ZeRO-3 it does not restore the model either"
-    if found.answer is not Answer.UNSAFE:
-        return
-    if found.pairs:
-        yield f"- use versions that are known to be safe: {make_printable(found.pairs[0])}"
-    if found.since:
-        yield f'- upgrade: pip install "transformers>={found.since}", which loads buffers under ZeRO-3, and check again'
-    if found.fixed:
-        yield "- or keep these versions and use the fixed loader, which helps here: copy this file next to your script,"
-        yield f"    {make_printable(FIXED_LOADER)}"
-        yield "  and before from_pretrained, on every rank:"
-        yield "    import zero3_buffers"
-        yield "    zero3_buffers.install()"
-    elif not found.pairs:
-        yield "- the fixed loader does not help: report it upstream, with the records that --out keeps"

@@ -33,7 +33,8 @@ def test_every_rule_explains_something_that_was_measured_and_nothing_that_anothe
                 found = [rule.id for rule in rules if rule.explains(red, cell.environment, cause)]
                 assert len(found) <= 1
                 explaining |= set(found)
-    assert explaining == {rule.id for rule in rules}
+    in_float32 = {rule.id for rule in rules if not any(match.precisions for match in rule.match)}
+    assert explaining == in_float32, "what is rounded has its cases in tests/matrix/own_model/test_causes.py"
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,8 @@ def test_every_rule_explains_something_that_was_measured_and_nothing_that_anothe
         ('what = "buffer", architectures = ["bert*"]', False),
         ('what = "buffer", loader = "fixed"', False),
         ('what = "buffer", check = "save"', False),
+        ('what = "buffer", precisions = ["float32", "fp16"]', True),
+        ('what = "buffer", precisions = ["bf16"]', False),
         ('what = "buffer", device = "cuda"', False),
         ('what = "buffer", transformers = ">=5,<5.6"', True),
         ('what = "buffer", transformers = ">=5.6"', False),
