@@ -123,7 +123,7 @@ def _measured(found: Diagnosis) -> Iterator[str]:
     if found.stated.why:
         yield f"measured in {join_words(sorted(found.stated.precisions))}: {found.stated.why}"
     if found.stated.quantized:
-        yield "what was measured is not quantized, so nothing is known of the model that is"
+        yield "what was measured is not quantized, so the quantized model is not known to be safe"
     if resolved.parameters is not None and resolved.full_parameters is not None:
         tiny = f"measured tiny: {resolved.parameters:,} of {resolved.full_parameters:,} parameters"
         sites = f"{len(resolved.sites)} buffer site{'s' if len(resolved.sites) != 1 else ''}"

@@ -113,7 +113,7 @@ def test_what_is_not_quantized_says_nothing_of_what_is() -> None:
     first, *others = words(found).splitlines()
     assert (found.answer, first) == (
         Answer.UNKNOWN, f"NOT KNOWN TO BE SAFE: {MINE}; not measured: quantization (bitsandbytes)")  # fmt: skip
-    assert "what was measured is not quantized, so nothing is known of the model that is" in others
+    assert "what was measured is not quantized, so the quantized model is not known to be safe" in others
 
 
 def test_a_note_says_what_a_plain_call_does() -> None:
