@@ -111,7 +111,7 @@ def report(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False, requires=["host"])
 def catalog(session: nox.Session) -> None:
-    """Discover which architectures of every version have buffers, write catalog.lock.json, and name new releases."""
+    """Discover each version's architectures with buffers or a float32 list, write catalog.lock.json, name releases."""
     venvs = ("--venvs", str(Path(session.cache_dir).parent / "catalog"))
     session.run(host_python(session), "-m", "matrix", "catalog", *venvs, *session.posargs, external=True)
 

@@ -80,7 +80,8 @@ def _coverage(cell: Cell, lock: Lock | None) -> CoverageView | None:
         alike[reason].append(clip(name))
     reasons = sorted(alike, key=lambda reason: (reason == LEFT_OUT, reason))
     unchecked = tuple(Unchecked(clip(join_lines(reason)), tuple(alike[reason])) for reason in reasons)
-    return CoverageView(found.checked, found.discovered, unchecked, tuple(map(clip, found.unreached)))
+    unreached = tuple(map(clip, found.unreached))
+    return CoverageView(found.checked, found.discovered, unchecked, unreached, found.sites, found.float32)
 
 
 def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = None) -> EnvironmentView:

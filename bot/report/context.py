@@ -28,7 +28,7 @@ class ErrorView:
 
 @dataclass(frozen=True)
 class Unchecked:
-    """Architectures with buffers that were not checked, for the same reason."""
+    """Architectures of the catalog that were not checked, for the same reason."""
 
     reason: Code
     architectures: tuple[Code, ...]
@@ -36,8 +36,9 @@ class Unchecked:
 
 @dataclass(frozen=True)
 class CoverageView:
-    """How many of the architectures with buffers that an environment has were checked, and why the others were not.
+    """How many of the architectures of the catalog that an environment has were checked, and why the others were not.
 
+    `sites` and `float32` are of how many buffer sites and module classes kept in float32, and how many there are.
     `unreached` are buffers registered in the sources of its transformers but found in no model.
     """
 
@@ -45,12 +46,17 @@ class CoverageView:
     discovered: int
     unchecked: tuple[Unchecked, ...]
     unreached: tuple[Code, ...] = ()
+    sites: tuple[int, int] = (0, 0)
+    float32: tuple[int, int] = (0, 0)
 
     @property
     def words(self) -> str:
-        """How many architectures with buffers were checked, in words."""
+        """How many architectures were checked, and how many buffer sites and module classes they have, in words."""
         share = 100 * self.checked / self.discovered if self.discovered else 100.0
-        return f"{self.checked:,} of {count(self.discovered, 'architecture')} with buffers checked ({share:.1f}%)"
+        checked = f"{self.checked:,} of {count(self.discovered, 'architecture')} checked ({share:.1f}%)"
+        sites = f"{self.sites[0]:,} of {count(self.sites[1], 'buffer site')}"
+        kept = f" and {self.float32[0]:,} of {self.float32[1]:,} module classes that a float32 list names"
+        return f"{checked}, with {sites}{kept if self.float32[1] else ''}"
 
     @property
     def unreached_words(self) -> str:

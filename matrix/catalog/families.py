@@ -1,7 +1,7 @@
-"""PURE. Chooses the family of buffers that an architecture represents, from its buffer sites."""
+"""PURE. Chooses the family that an architecture represents, from its buffer sites and what stays in float32."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 FAMILIES = {
     "router": "routing of a mixture of experts",
@@ -14,6 +14,7 @@ FAMILIES = {
     "integer": "integer, bool and fixed-point values",
     "loss_weight": "class weights of a loss function",
     "other": "persistent buffers of no other family",
+    "float32": "no persistent buffer, parameters that a list keeps in float32",
     "rope": "non-persistent buffers only",
     "control": "no buffer that affects the result",
 }
@@ -33,8 +34,11 @@ _RULES = {
 _WHOLE = re.compile(r"u?int\d+|bool")
 
 
-def choose_family(sites: Mapping[str, str]) -> str:
-    """Returns the family of an architecture with these sites and dtypes."""
+def choose_family(sites: Mapping[str, str], float32: Collection[str] = ()) -> str:
+    """Returns the family of an architecture with these sites and dtypes; of one without, by what stays in float32."""
+    if not sites:
+        routed = any(re.search(_RULES["router"], site) for site in float32)
+        return "router" if routed else "float32"
     for family, pattern in _RULES.items():
         if any(re.search(pattern, site) for site in sites):
             return family

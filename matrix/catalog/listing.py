@@ -18,7 +18,8 @@ OWNERS_SHOWN: Final = 3
 class ListedArchitecture:
     """One architecture: its family, the dtypes of its buffer sites, and the versions of transformers with it.
 
-    `first` and `last` are empty for those that are measured in every version, because they have no buffer.
+    `float32` are the sites of tensors that a list of the release keeps in float32.
+    `first` and `last` are empty for those that are measured in every version, because nothing in them was discovered.
     """
 
     id: str
@@ -27,11 +28,12 @@ class ListedArchitecture:
     first: str
     last: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    float32: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class VersionSummary:
-    """A version of transformers: how many architectures with buffers it has and how many can be checked, and why not the others.
+    """A version of transformers: how many architectures of the catalog it has, how many can be checked, and why not the others.
 
     `unchecked`, `broken` and `unreached` are those of the lock (`matrix.catalog.lock.ScannedVersion`).
     """
@@ -59,7 +61,7 @@ def describe_versions(lock: Lock, transformers: str = "") -> Iterator[str]:
         yield "buffer sites are those of the newest scanned version that has the architecture"
         return
     looked = summarize_versions(lock, transformers)[transformers]
-    yield f"transformers {transformers}: {looked.checked} of {looked.discovered} architectures with buffers can be checked"
+    yield f"transformers {transformers}: {looked.checked} of {looked.discovered} architectures can be checked"
     yield from _reasons("not checked", looked.unchecked)
     yield from _reasons("a plain load fails", looked.broken)
     if looked.unreached:
@@ -112,7 +114,8 @@ def filter_catalog(
         locked = known.get(entry.id)
         sites = dict(locked.sites_in(transformers)) if locked else {}
         span = (locked.first, locked.last) if locked else ("", "")
-        shown.append(ListedArchitecture(entry.id, entry.family, sites, *span, entry.config))
+        kept = locked.float32_in(transformers) if locked else ()
+        shown.append(ListedArchitecture(entry.id, entry.family, sites, *span, entry.config, kept))
     return tuple(
         one
         for one in shown

@@ -1,8 +1,11 @@
-"""PURE. The generated half of the catalog: which architectures have which buffers, in which versions of transformers."""
+"""PURE. The generated half of the catalog: which architectures have which buffers, in which versions of transformers.
+
+So too for the tensors that a list of the release keeps in float32.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from packaging.version import Version
 
@@ -12,10 +15,12 @@ from matrix.versions import parse_version, version_key
 TINY: Final = "its tiny model"
 """How a reason begins that is about the tiny model: the full-size one may well be measured."""
 
+_Value = TypeVar("_Value")
+
 
 @dataclass(frozen=True)
 class LockedArchitecture:
-    """An architecture that has buffers in the scanned versions `first` to `last` of transformers."""
+    """An architecture with buffers, or tensors kept in float32, in the scanned versions `first` to `last` of transformers."""
 
     id: str
     family: str
@@ -25,6 +30,8 @@ class LockedArchitecture:
     last: str
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """For each version from which it holds: what its tiny recipe needs beyond the rules."""
+    float32: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each version from which they hold: the tensors that the lists of that release keep in float32, by site."""
 
     def architecture(self, transformers: str = "") -> Architecture:
         """Returns it as the probe builds it with a version of transformers; with the newest when that is empty."""
@@ -32,19 +39,23 @@ class LockedArchitecture:
 
     def config(self, transformers: str) -> Mapping[str, Any]:
         """Returns the configuration of the recipe with that version; with the newest when that is empty."""
-        return _holding(self.configs, transformers)
+        return _holding(self.configs, transformers, {})
 
     def sites_in(self, transformers: str = "") -> Mapping[str, str]:
         """Returns the dtypes of its persistent buffers in that version; in the newest when that is empty."""
-        return _holding(self.sites, transformers)
+        return _holding(self.sites, transformers, {})
+
+    def float32_in(self, transformers: str = "") -> tuple[str, ...]:
+        """Returns the sites of tensors that the lists of that version keep in float32; of the newest when that is empty."""
+        return _holding(self.float32, transformers, ())
 
 
-def _holding(table: Mapping[str, Mapping[str, Any]], transformers: str) -> Mapping[str, Any]:
+def _holding(table: Mapping[str, _Value], transformers: str, otherwise: _Value) -> _Value:
     """Returns what holds in that version: from the nearest one that is not newer, else from the oldest that is known."""
     known = sorted(table, key=version_key)
     wanted = parse_version(transformers)
     older = [version for version in known if wanted is None or Version(version) <= wanted]
-    return table[(older or known[:1])[-1]] if known else {}
+    return table[(older or known[:1])[-1]] if known else otherwise
 
 
 @dataclass(frozen=True)

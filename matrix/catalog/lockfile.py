@@ -55,7 +55,7 @@ def read_lock(path: Path = PATH) -> Lock:
 def format_lock(lock: Lock) -> str:
     """Returns the file's text: the same for the same lock, and a short diff for a small change."""
     values = asdict(lock)
-    values["architectures"] = [_without_empty_configs(one) for one in sorted(values["architectures"], key=_by_id)]
+    values["architectures"] = [_without_empty(one) for one in sorted(values["architectures"], key=_by_id)]
     values["versions"] = {
         version: {name: value for name, value in values["versions"][version].items() if value}
         for version in sorted(values["versions"], key=version_key)
@@ -65,11 +65,10 @@ def format_lock(lock: Lock) -> str:
     return json.dumps(values, indent=1, sort_keys=False, ensure_ascii=True) + "\n"
 
 
-def _without_empty_configs(architecture: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out the configurations where the rules alone do in every version."""
-    if not any(architecture["configs"].values()):
-        del architecture["configs"]
-    return architecture
+def _without_empty(architecture: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out what is empty in every version: configurations where the rules alone do, and lists that name nothing."""
+    optional = {name: architecture.pop(name) for name in ("configs", "float32")}
+    return {**architecture, **{name: table for name, table in optional.items() if any(table.values())}}
 
 
 def _by_id(values: Mapping[str, Any]) -> str:

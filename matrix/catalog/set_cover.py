@@ -11,7 +11,7 @@ HEADS = (
 """How the classes end that people load most, the most common first; then other heads, then parts of models."""
 
 
-def cover(bearers: Mapping[str, Collection[str]], rank: Callable[[str], Any]) -> tuple[str, ...]:
+def cover(bearers: Mapping[str, Collection[Any]], rank: Callable[[str], Any]) -> tuple[str, ...]:
     """Returns names in `bearers` that together have everything it lists, sorted.
 
     The one that adds most comes first; of several that add as much, the one that `rank` gives the least.
@@ -23,6 +23,14 @@ def cover(bearers: Mapping[str, Collection[str]], rank: Callable[[str], Any]) ->
         chosen.append(best)
         left.difference_update(bearers[best])
     return tuple(sorted(chosen))
+
+
+def cover_left(
+    bearers: Mapping[str, Collection[str]], chosen: Collection[str], rank: Callable[[str], Any]
+) -> tuple[str, ...]:
+    """Returns names in `bearers` that together have everything it lists and those `chosen` have not, as `cover`."""
+    had = {site for name in chosen if name in bearers for site in bearers[name]}
+    return cover({name: [site for site in sites if site not in had] for name, sites in bearers.items()}, rank)
 
 
 def rank_head(class_name: str) -> int:

@@ -24,7 +24,7 @@ def write_lock(
     ] = Path(".zero3/venvs"),
     nightly: Annotated[str, typer.Option("--set", help="Scan the versions in this set of environments.")] = "nightly",
 ) -> None:
-    """Discover every architecture with buffers in every version, and write catalog.lock.json."""
+    """Discover every version's architectures with buffers or a float32 list, and write catalog.lock.json."""
     lock_file = out or require_checkout(PATH, "name the file to write with --out")
     known = load_environments()
     wanted_environments = select_set(nightly, known)
@@ -42,4 +42,4 @@ def write_lock(
         raise OutputError(lock_file, error) from error
     for version in lock.versions:
         checked, discovered = lock.checked(version)
-        say(f"transformers {version}: {checked} of {discovered} architectures with buffers can be checked")
+        say(f"transformers {version}: {checked} of {discovered} architectures can be checked")

@@ -41,8 +41,8 @@ def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tup
     lock = read_lock()
     left_out = {locked.id for locked in lock.architectures} - {*select_covering(lock)}
     say(
-        f"measuring {len(catalog) - len(left_out)} architectures, at least one for each buffer site; "
-        f"{len(left_out)} others with the same sites are left out (--catalog full measures them too)",
+        f"measuring {len(catalog) - len(left_out)} architectures, at least one for each buffer site and for each module "
+        f"class that a float32 list names; {len(left_out)} others are left out (--catalog full measures them too)",
         err=True,
     )
     return tuple(architecture for architecture in catalog if architecture.id not in left_out)
@@ -62,7 +62,8 @@ def measure_cell(
     catalog: Annotated[
         str,
         typer.Option(
-            help="full: every architecture. sites: at least one for each buffer site. auto: full on GPUs, else sites."
+            help="full: every architecture. sites: at least one for each buffer site, and each module class that a "
+            "float32 list names. auto: full on GPUs, else sites."
         ),
     ] = "auto",
     loader: Annotated[str, typer.Option(help="stock, fixed, or both with a comma between them.")] = "stock,fixed",

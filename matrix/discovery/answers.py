@@ -9,7 +9,8 @@ from typing import Any
 class FoundClass:
     """A model class that has buffers, or may have: then `error` says why it could not be built.
 
-    `config` is what had to be changed in its default configuration.
+    `float32` are the sites of tensors that the release's lists keep in float32. `config` is what had to be changed in its
+    default configuration.
     """
 
     id: str
@@ -17,12 +18,14 @@ class FoundClass:
     parameters: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    float32: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class CensusAnswer:
     """The census's answer about one architecture: its tiny recipe's `config` and the sites that it lost, or a `message`.
 
+    `float32` are the sites of tensors of the tiny model that the release's lists keep in float32.
     `broken` says why a plain load of the tiny model fails, empty when it does not.
     """
 
@@ -34,6 +37,7 @@ class CensusAnswer:
     missing: tuple[str, ...] = ()
     parameters: int = 0
     broken: str = ""
+    float32: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,18 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from packaging.version import Version
 
 from matrix.catalog.families import choose_family
 from matrix.catalog.lock import TINY, Lock, LockedArchitecture, ScannedVersion
-from matrix.catalog.set_cover import cover, rank_head
+from matrix.catalog.set_cover import cover, cover_left, rank_head
 from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
 from matrix.versions import version_key
 
 Values = Mapping[str, Any]
+_Table = TypeVar("_Table")
 
 _NEEDS = re.compile(r"(?:requires the |No module named ')([\w.-]+)")
 _REASON = 200
@@ -22,10 +23,13 @@ _REASON = 200
 
 
 def choose_classes(discovery: Discovery, kept: Sequence[str]) -> tuple[FoundClass, ...]:
-    """Returns for each model type the fewest classes that together have all its sites; prefers those `kept` before."""
+    """Returns for each model type the fewest classes that together have all its sites; prefers those `kept` before.
+
+    To them it adds the fewest with what a list keeps in float32: that no list names a buffer's bearer changes nothing.
+    """
     types: dict[str, dict[str, FoundClass]] = defaultdict(dict)
     for found in discovery.found:
-        if found.sites:
+        if found.sites or found.float32:
             types[found.id.partition(":")[0]][found.id] = found
     names = [name for classes in types.values() for name in _covering(classes, kept)]
     return tuple(found for found in discovery.found if found.id in names)
@@ -33,7 +37,12 @@ def choose_classes(discovery: Discovery, kept: Sequence[str]) -> tuple[FoundClas
 
 def _covering(classes: Mapping[str, FoundClass], kept: Sequence[str]) -> tuple[str, ...]:
     bearers = {name: [f"{site} {dtype}" for site, dtype in found.sites.items()] for name, found in classes.items()}
-    return cover(bearers, lambda name: (name not in kept, rank_head(name.partition(":")[2]), classes[name].parameters))
+
+    def rank(name: str) -> tuple[bool, int, int]:
+        return name not in kept, rank_head(name.partition(":")[2]), classes[name].parameters
+
+    chosen = cover(bearers, rank)
+    return (*chosen, *cover_left({name: found.float32 for name, found in classes.items()}, chosen, rank))
 
 
 def shorten_reason(error: str) -> str:
@@ -102,8 +111,10 @@ class LockBuilder:
         known = self.architectures.get(answer.id)
         configs = _older(known.configs if known else {}, answer.config, version)
         sites = _older(known.sites if known else {}, answer.sites, version)
-        last, family = (known.last, known.family) if known else (version, choose_family(answer.sites))
-        self.architectures[answer.id] = LockedArchitecture(answer.id, family, sites, version, last, configs)
+        float32 = _older(known.float32 if known else {}, answer.float32, version)
+        family = choose_family(answer.sites, answer.float32)
+        last, family = (known.last, known.family) if known else (version, family)
+        self.architectures[answer.id] = LockedArchitecture(answer.id, family, sites, version, last, configs, float32)
         self.seen.setdefault(answer.id, []).append(version)
 
     def lock(self, inputs: str) -> Lock:
@@ -126,7 +137,7 @@ class LockBuilder:
         return replace(looked, absent=tuple(absent))
 
 
-def _older(configs: Mapping[str, Values], config: Values, version: str) -> dict[str, Values]:
+def _older(configs: Mapping[str, _Table], config: _Table, version: str) -> dict[str, _Table]:
     """Returns `configs`, or other tables by version, extended to `version`: with one more, unless the oldest is the same."""
     if not configs:
         return {version: config}

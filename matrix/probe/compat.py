@@ -170,6 +170,21 @@ def initialize(model: Any, precision: Precision, stage: int = 3) -> Any:
     return engine
 
 
+def find_kept_in_float32(model: Any) -> re.Pattern[str] | None:
+    """Returns what finds the names of tensors that the model's lists keep in float32; None where they list nothing.
+
+    Up to 4.57 an entry is whole parts of a name; from 5.0 on, where there is a plan of dtypes, any stretch of it. The
+    lists are those of the instance: from 5.1 on it adds those of the models inside it.
+    """
+    names = ("_keep_in_fp32_modules", "_keep_in_fp32_modules_strict")
+    listed = sorted({entry for name in names for entry in getattr(model, name, None) or ()})
+    if hasattr(model, "dtype_plan") or hasattr(model, "_get_dtype_plan"):
+        parts = [entry.replace("*", ".*") for entry in listed]
+    else:
+        parts = [rf"(?:^|\.){entry}(?:$|\.)" for entry in listed]
+    return re.compile("|".join(parts)) if parts else None
+
+
 def destroy(engine: Any) -> None:
     """Removes the engine's hooks and frees what it holds; `destroy` exists since deepspeed 0.10."""
     with suppress(AttributeError):

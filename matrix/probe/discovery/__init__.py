@@ -1,1 +1,1 @@
-"""Looks through an installed transformers for architectures with buffers."""
+"""Looks through an installed transformers for architectures with buffers or with tensors that are kept in float32."""

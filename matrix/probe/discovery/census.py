@@ -16,7 +16,7 @@ from matrix.probe.checkpoint.baseline import build_fixtures
 from matrix.probe.exceptions import explain
 from matrix.probe.ranks.ipc import map_in_processes
 from matrix.probe.tiny import recipes, search
-from matrix.probe.tiny.buffer_sites import buffer_sites
+from matrix.probe.tiny.buffer_sites import buffer_sites, float32_sites
 from matrix.probe.tiny.odd_sizes import make_uneven
 from matrix.verdicts import Verdict
 
@@ -57,6 +57,7 @@ def measure(entry: Values) -> Values:
         "config": recipe.config,
         "sites": recipe.sites,
         "missing": sorted(recipe.sites.keys() - buffer_sites(model).keys()),
+        "float32": float32_sites(model),
         "parameters": sum(parameters),
         "odd_parameters": sum(numel % 2 for numel in parameters),
         "buffers": {name: tensor.numel() for name, tensor in state.items()},

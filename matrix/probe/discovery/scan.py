@@ -1,9 +1,11 @@
-"""Every model class of the installed transformers, and where it has buffers: see `matrix.probe.discovery`.
+"""Every model class of the installed transformers, where it has buffers, and what it keeps in float32.
+
+See `matrix.probe.discovery`.
 
 The question is {"configs": {model_type: values}, "processes": n}: what is added to the default configurations of some
 model types; with "folders" only those models are looked at. The answer is {"class": {...}} for every class that has a
-buffer or, not built, may have one, and {"unreached": [...]} last, the persistent buffers that the sources register and no model
-that was built has.
+buffer or a tensor that a list keeps in float32 or, not built, may have a buffer, and {"unreached": [...]} last, the
+persistent buffers that the sources register and no model that was built has.
 """
 
 import functools
@@ -67,7 +69,8 @@ def _built(cls: type[PreTrainedModel], config: Values) -> Values:
         _, full = search.complete_config(cls, config)
     except Exception as error:
         return {"error": explain(error), "suspect": is_suspect(cls, error)}
-    return {"sites": full.sites, "config": config, "parameters": full.parameters, "modules": full.classes}
+    kept = {"sites": full.sites, "float32": full.float32}
+    return {**kept, "config": config, "parameters": full.parameters, "modules": full.classes}
 
 
 def is_suspect(cls: type[PreTrainedModel], error: Exception) -> bool:
@@ -123,13 +126,13 @@ def discover(names: Sequence[str], configs: Configs, processes: int) -> list[Val
     """Describes every class of the modules `names`, sorted by id.
 
     Of each configuration a head is built first. The other classes of a module are left out where no such head has a
-    buffer and the source registers none: nothing is in them that could add one.
+    buffer or a float32 tensor and the source registers no buffer: nothing is in them that could add one.
     """
     found, answers = import_modules(names)
     # A head holds its base model, so one build answers for both.
     first = list({(cls.__module__, cls.config_class): cls for cls in sorted(found, key=_rarity)}.values())
     answers += _describe_all(first, configs, processes)
-    bearing = {about["module"] for about in answers if about.get("sites") != {}}
+    bearing = {about["module"] for about in answers if about.get("sites") != {} or about["float32"]}
     bearing |= {name for name in names if read_written_sites(classes.source(name))}
     rest = [cls for cls in found if cls not in first and cls.__module__ in bearing]
     return sorted(answers + _describe_all(rest, configs, processes), key=lambda about: about["id"])
@@ -151,14 +154,15 @@ def _describe_all(found: Sequence[type[PreTrainedModel]], configs: Configs, proc
 
 
 def select_answers(answers: Sequence[Values], left: Mapping[str, Sequence[str]]) -> list[Values]:
-    """Returns the classes that have a buffer, and those that could not be built and may have one that no other has.
+    """Returns the classes with a buffer or a float32 tensor, and those not built that may have a buffer of their own.
 
     These are made of another package's modules, or the source that they are written in registers what is `left`. A
     base class without a forward is not a model.
     """
     bases = {about["id"] for about in answers if "error" in about and about["id"].endswith("PreTrainedModel")}
     failed = [about for about in answers if "error" in about and (about["suspect"] or about["module"] in left)]
-    return [about for about in answers if about.get("sites") or (about in failed and about["id"] not in bases)]
+    wanted = [about["id"] for about in failed if about["id"] not in bases]
+    return [about for about in answers if about.get("sites") or about.get("float32") or about["id"] in wanted]
 
 
 def answer(question: Values) -> list[Values]:

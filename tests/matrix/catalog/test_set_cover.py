@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix.catalog.set_cover import cover, rank_head
+from matrix.catalog.set_cover import cover, cover_left, rank_head
 
 
 def test_the_one_that_adds_most_makes_others_superfluous() -> None:
@@ -17,6 +17,10 @@ def test_it_covers_everything_and_the_order_of_the_names_does_not_matter(bearers
     chosen = cover(bearers, len)
     assert set().union(*(bearers[name] for name in chosen)) == set().union(*bearers.values())
     assert cover(dict(reversed(bearers.items())), len) == chosen
+
+
+def test_what_is_chosen_already_is_not_covered_again() -> None:
+    assert cover_left({"a": ["x"], "b": ["x", "y"], "c": ["z"]}, ["a", "unknown"], str) == ("b", "c")
 
 
 def test_common_heads_come_before_models_rare_heads_and_parts() -> None:

@@ -55,6 +55,33 @@ def test_what_a_newer_version_chose_is_kept() -> None:
     assert ids(choose_classes(discovery(*classes), ("m:MModel",))) == ["m:MModel"]
 
 
+def test_what_bears_buffers_is_chosen_first_and_what_a_float32_list_names_is_added() -> None:
+    classes = (
+        FoundClass("m:MForCausalLM", BIAS),
+        FoundClass("m:MForSpeech", {}, float32=("Gate.weight", "Norm.weight")),
+        FoundClass("m:MModel", {}, float32=("Gate.weight",)),
+        FoundClass("t:T", {}, float32=("Linear.weight",)),
+        FoundClass("u:U"),
+    )
+    assert ids(choose_classes(discovery(*classes), ())) == ["m:MForCausalLM", "m:MForSpeech", "t:T"]
+
+
+def test_the_lock_has_what_each_release_keeps_in_float32() -> None:
+    newer, older = (answer("m:M", float32=kept) for kept in (("Gate.weight",), ()))
+    lock = gathered(("5.23.0", (newer,)), ("5.6.0", (newer,)), ("4.57.6", (older,)))
+    (one,) = lock.architectures
+    assert one.float32 == {"5.6.0": ("Gate.weight",), "4.57.6": ()}
+    assert [one.float32_in(version) for version in ("", "5.9.0", "5.5.4")] == [("Gate.weight",), ("Gate.weight",), ()]
+
+
+@pytest.mark.parametrize(
+    ("kept", "family"), [(("DeepseekV2TopkRouter.weight", "Linear.bias"), "router"), (("Linear.weight",), "float32")]
+)
+def test_without_buffers_the_family_is_that_of_what_stays_in_float32(kept: tuple[str, ...], family: str) -> None:
+    (one,) = gathered(("5.23.0", (answer("m:M", sites={}, float32=kept),))).architectures
+    assert (one.family, one.sites) == (family, {"5.23.0": {}})
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
