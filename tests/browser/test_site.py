@@ -33,25 +33,25 @@ def test_the_answer_is_in_the_address(visitor: Visitor) -> None:
     page = visitor.open(urls.START)
     answer = page.locator("#verdict")
     ask(page, Model="deepseek_v3", transformers="5.5.4", deepspeed="0.19.8")
-    expect(answer).to_contain_text("Unsafe with transformers 5.5.4 + deepspeed 0.19.8")
+    expect(answer).to_contain_text("Unsafe in float32 with transformers 5.5.4 + deepspeed 0.19.8")
     expect(answer).to_contain_text("Nearest safe: transformers 5.6.0 + deepspeed 0.19.8")
     question = {"model": "deepseek_v3", "transformers": "5.5.4", "deepspeed": "0.19.8", "device": "cpu"}
     assert asked(page) == question
     page.reload()
-    expect(answer).to_contain_text("Unsafe with")
+    expect(answer).to_contain_text("Unsafe in float32 with")
 
 
 def test_going_back_brings_the_earlier_question_and_its_answer(visitor: Visitor) -> None:
     page = visitor.open(f"{urls.START}?model=deepseek_v3&transformers=5.5.4&deepspeed=0.19.8")
     answer, version = page.locator("#verdict"), page.locator("form").get_by_label("transformers")
-    expect(answer).to_contain_text("Unsafe with")
+    expect(answer).to_contain_text("Unsafe in float32 with")
     ask(page, transformers="5.6.0")
-    expect(answer).to_contain_text("Safe with transformers 5.6.0")
+    expect(answer).to_contain_text("Safe in float32 with transformers 5.6.0")
     page.go_back()
-    expect(answer).to_contain_text("Unsafe with")
+    expect(answer).to_contain_text("Unsafe in float32 with")
     expect(version).to_have_value("5.5.4")
     page.go_forward()
-    expect(answer).to_contain_text("Safe with transformers 5.6.0")
+    expect(answer).to_contain_text("Safe in float32 with transformers 5.6.0")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_going_back_brings_the_earlier_question_and_its_answer(visitor: Visitor)
         ("<img src=x>", "", "<img src=x>"),
         ("deepseek", "5.6.0", "Which one?"),
         ("deepseek_v3", "", "It depends on the environment: safe in"),
-        ("glm4_moe", "5.5.4", "Unsafe in both environments"),
+        ("glm4_moe", "5.5.4", "Unsafe in float32 in both environments"),
     ],
 )
 def test_what_was_not_measured_is_never_called_safe(
@@ -90,7 +90,7 @@ def test_the_example_is_offered_until_something_is_asked(visitor: Visitor) -> No
     page = visitor.open(urls.START)
     example = page.locator("#example")
     example.get_by_role("link", name="deepseek_v3 with transformers 5.5.4 and deepspeed 0.19.8").click()
-    expect(page.locator("#verdict")).to_contain_text("Unsafe with transformers 5.5.4 + deepspeed 0.19.8")
+    expect(page.locator("#verdict")).to_contain_text("Unsafe in float32 with transformers 5.5.4 + deepspeed 0.19.8")
     expect(example).to_be_hidden()
     page.go_back()
     expect(example).to_be_visible()
@@ -100,7 +100,7 @@ def test_a_command_is_copied_as_it_is_and_no_option_is_broken(visitor: Visitor) 
     page = visitor.open(urls.cases(BROKEN, ROUTER), viewport=PHONE)
     command = page.locator(".command").first
     environment = BROKEN.removesuffix("+cpu")
-    case = f"--architecture '{ROUTER}' --loader stock --check load --again"
+    case = f"--architecture '{ROUTER}' --loader stock --check load --precision float32 --again"
     told = f"zero3 run --environment {environment} --device cpu {case}"
     assert command.inner_text() == told
     heights = command.locator("span").evaluate_all("all => all.map((one) => one.offsetHeight)")
@@ -246,7 +246,7 @@ def test_the_keyboard_alone_asks_and_follows_the_answer(visitor: Visitor) -> Non
 def test_when_the_nights_stop_nothing_stays_safe(visitor: Visitor) -> None:
     question = f"{urls.START}?model=deepseek_v3&transformers=5.6.0&deepspeed=0.19.8"
     safe = visitor.open(question, day="2027-01-09")  # 45 days after the newest night
-    expect(safe.locator("#verdict")).to_contain_text("Safe with transformers 5.6.0")
+    expect(safe.locator("#verdict")).to_contain_text("Safe in float32 with transformers 5.6.0")
     expect(safe.locator(".map a.stale")).to_have_count(0)
     page = visitor.open(question, day="2027-01-10")
     expect(page.locator("#verdict")).to_contain_text("Not known with transformers 5.6.0")

@@ -12,12 +12,12 @@ from bot.text import count
 from bot.verdict_words import is_absent
 from matrix.advice.safety import Answer, Tried, combine_answers, find_tried
 from matrix.history.snapshot import Pair, Reading, Snapshot
-from matrix.model import Loader
+from matrix.model import Loader, Precision
 from matrix.text import make_visible
 from matrix.verdicts import Verdict
 from matrix.versions import is_release, version_key
 
-LIMIT: Final = 60
+LIMIT: Final = 72
 """Characters of a label or a message."""
 
 _GREEN: Final = "brightgreen"
@@ -99,7 +99,8 @@ def _of_all(label: str, readings: Sequence[Reading]) -> Badge:
     if worst is not Verdict.PASS:
         return Badge(label, f"{passed:,} of {count(len(verdicts), 'case')} pass{day}", worst.row.badge)
     if all(combine_answers(found, Loader.STOCK) is Answer.SAFE for found in tried.values() if not _lacking(found)):
-        return Badge(label, f"all {count(passed, 'case')} pass{day}", _GREEN)
+        there = [one for found in tried.values() if not _lacking(found) for one in found]
+        return Badge(label, f"all {count(passed, 'case')} pass in {_precisions(there)}{day}", _GREEN)
     return Badge(label, f"uncertain, {count(passed, 'case')} pass{day}")
 
 
@@ -110,11 +111,18 @@ def _of_one(name: str, readings: Iterable[Reading]) -> Badge:
     if answer is Answer.UNSAFE:
         return _unsafe(label, [one for one in tried if one.answer(Loader.STOCK) is Answer.UNSAFE])
     if answer is Answer.SAFE:
-        return Badge(label, f"safe {_where(tried)}", _GREEN)
+        return Badge(label, f"safe in {_precisions(tried)} {_where(tried)}", _GREEN)
     if any(one.stale for one in tried):
         return Badge(label, _stale(one.night for one in tried if one.stale))
     passed = tried and all(one.passed(Loader.STOCK) for one in tried)
     return Badge(label, f"uncertain {_where(tried)}" if passed else "untested")
+
+
+def _precisions(tried: Sequence[Tried]) -> str:
+    """The precisions that every safe answer rests on."""
+    found = [one.precisions(Loader.STOCK) for one in tried]
+    common = [precision for precision in Precision if all(precision in one for one in found)]
+    return ", ".join(common or [precision for precision in Precision if any(precision in one for one in found)])
 
 
 def _unsafe(label: str, tried: Sequence[Tried]) -> Badge:

@@ -16,7 +16,8 @@ from bot.site.failures.group import UpstreamFailure
 from bot.site.parts.architecture_lines import CaseChip, build_cell
 from bot.site.parts.version_ranges import VersionRange, find_version_ranges
 from bot.text import Code, clip
-from matrix.advice.safety import Answer, answer_pairs, find_tried
+from matrix.advice.safety import Answer, Tried, answer_pairs, find_tried
+from matrix.advice.safety_text import describe_answers
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
 from matrix.model import Device, Loader
@@ -84,6 +85,14 @@ class Sites:
 
 
 @dataclass(frozen=True)
+class SafePair:
+    """An environment whose pair is safe, and what that rests on."""
+
+    environment: EnvironmentLink
+    rests_on: str
+
+
+@dataclass(frozen=True)
 class NearestSafe:
     """An environment in which not everything is right, and the nearest in which it is; None when there is none."""
 
@@ -105,7 +114,7 @@ class ArchitecturePage(Page):
     sites: Sites
     failures: tuple[FailureLink, ...]
     issues: tuple[str, ...]
-    safe: tuple[EnvironmentLink, ...]
+    safe: tuple[SafePair, ...]
     advice: tuple[NearestSafe, ...]
 
     @property
@@ -122,7 +131,7 @@ def build(site: SiteIndex, name: str) -> ArchitecturePage:
     """Builds the page of an architecture."""
     ranges = find_version_ranges(site, name)
     good, others = _judged(site, name)
-    safe = {reading.cell.environment.id for reading in good}
+    safe = {reading.cell.environment.id for reading, _ in good}
     verdicts = Counter(get_verdict(reading, key) for reading in site.readings for key in case_keys(name, site.variants))
     found = _failures(site, name)
     return ArchitecturePage(
@@ -138,17 +147,17 @@ def build(site: SiteIndex, name: str) -> ArchitecturePage:
         sites=_sites(site, name),
         failures=tuple(link_failure(failure) for failure in found),
         issues=tuple(dict.fromkeys(issue for failure in found for known in failure.known for issue in known.issues)),
-        safe=tuple(site.of(reading) for reading in good),
+        safe=tuple(SafePair(site.of(reading), describe_answers(tried, Loader.STOCK)) for reading, tried in good),
         advice=tuple(_advice(site, reading, safe) for reading in others),
     )
 
 
-def _judged(site: SiteIndex, name: str) -> tuple[list[Reading], list[Reading]]:
+def _judged(site: SiteIndex, name: str) -> tuple[list[tuple[Reading, Tried]], list[Reading]]:
     """The environments whose pair is safe for an architecture with the stock loader, and the others that measured it."""
     tried = find_tried(site.readings, name)
-    known, measured = answer_pairs(tried, Loader.STOCK), {one.environment for one in tried if one.verdicts}
+    known, measured = answer_pairs(tried, Loader.STOCK), {one.environment: one for one in tried if one.verdicts}
     found = [reading for reading in site.readings if reading.cell.environment.id in measured]
-    good = [reading for reading in found if known[reading.pair] is Answer.SAFE]
+    good = [(one, measured[one.cell.environment.id]) for one in found if known[one.pair] is Answer.SAFE]
     return good, [reading for reading in found if known[reading.pair] is not Answer.SAFE]
 
 

@@ -169,7 +169,7 @@ def _measured(site: SiteIndex) -> list[Reading]:
 
 PAGE: Final = PageKind(
     address="cases/<environment>/<architecture>.html",
-    says="the cases, `#<loader>-<check>`: tensors, values, ranks, baseline, command, the last 60 nightly runs",
+    says="the cases, `#<loader>-<check>`, in other precisions than float32 `#<loader>-<check>-<precision>`: tensors, values, ranks, baseline, command, the last 60 nightly runs",
     place=40,
     build=build,
     each=_measured,

@@ -20,6 +20,7 @@ from matrix.model import CaseKey, Device, Loader
 from matrix.verdicts import Verdict
 
 UNTESTED: Final = "."
+UNASKED: Final = "-"
 _DIGITS: Final = string.digits + string.ascii_lowercase
 UNEXPLAINED: Final = -1
 _LETTERS: Final = {Answer.SAFE: "s", Answer.UNSAFE: "u", Answer.UNKNOWN: "?"}
@@ -28,7 +29,8 @@ _LETTERS: Final = {Answer.SAFE: "s", Answer.UNSAFE: "u", Answer.UNKNOWN: "?"}
 @dataclass(frozen=True)
 class AnswerEnvironment:
     """An environment for the answer box. `verdicts` has a digit of base 36 per case, the verdict's place in `Answers.verdicts`, or `.`
-    where it is untested: architectures in their order, every case of each (`Answers.cases`). `why` has, for each digit of a
+    where it is untested, or `-` where nothing in this environment was measured in that precision: architectures in their
+    order, every case of each (`Answers.cases`). `why` has, for each digit of a
     verdict with wrong values, in their order, the place of its failure in `Answers.failures`, or -1.
 
     `answers` has two letters per architecture, stock then fixed loader: `s` safe, `u` unsafe, `?` not known. They are of its
@@ -92,6 +94,7 @@ def _environment(
     site: SiteIndex, reading: Reading, numbers: dict[str, int], letters: Mapping[str, str]
 ) -> AnswerEnvironment:
     link, name = site.of(reading), reading.cell.environment.id
+    asked = frozenset(site.variants_of(reading))
     keys = [key for architecture in site.architectures for key in case_keys(architecture, site.variants)]
     return AnswerEnvironment(
         id=link.id,
@@ -102,7 +105,7 @@ def _environment(
         device=link.device,
         night=link.night,
         stale=link.stale,
-        verdicts="".join(_digit(get_verdict(reading, key)) for key in keys),
+        verdicts="".join(_digit(get_verdict(reading, key), key.variant in asked) for key in keys),
         answers=letters.get(name, ""),
         flaky=reading.flaky,
         why=tuple(_why(site, reading, keys, numbers)),
@@ -124,8 +127,8 @@ def _letters(site: SiteIndex) -> Mapping[str, str]:
     return found
 
 
-def _digit(verdict: Verdict | None) -> str:
-    return _DIGITS[verdict.rank] if verdict else UNTESTED
+def _digit(verdict: Verdict | None, asked: bool) -> str:  # noqa: FBT001 - it is called for every case
+    return _DIGITS[verdict.rank] if verdict else UNTESTED if asked else UNASKED
 
 
 def _why(site: SiteIndex, reading: Reading, keys: list[CaseKey], numbers: dict[str, int]) -> Iterator[int]:

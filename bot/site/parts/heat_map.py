@@ -9,8 +9,8 @@ from bot.site.data import urls
 from bot.site.data.links import find_worst
 from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink
-from bot.text import Code, clip
-from bot.verdict_words import is_absent
+from bot.text import Code, clip, count
+from bot.verdict_words import describe_trainings, is_absent
 from matrix.checks import CHECKS
 from matrix.history.snapshot import Reading, Stale
 from matrix.model import Check, Device, Loader
@@ -72,6 +72,7 @@ class Heat:
     check: Check | None
     deepspeeds: tuple[Code, ...]
     rows: tuple[HeatRow, ...]
+    precisions: str
     switches: tuple[tuple[Switch, ...], ...]
 
     @property
@@ -97,7 +98,30 @@ def build_heat_map(site: SiteIndex, position: Position) -> Heat:
         HeatRow(clip(version), tuple(_squares(site, readings, position) for readings in places))
         for version, places in crossed.rows
     )
-    return Heat(device, loader, check, tuple(map(clip, crossed.deepspeeds)), rows, _switches(site, position))
+    return Heat(
+        device,
+        loader,
+        check,
+        deepspeeds=tuple(map(clip, crossed.deepspeeds)),
+        rows=rows,
+        precisions=_describe_precisions(site, device),
+        switches=_switches(site, position),
+    )
+
+
+def _describe_precisions(site: SiteIndex, device: Device) -> str:
+    """Says in which precisions the environments on a device were measured, and how many in fewer than all."""
+    found = [
+        trainings
+        for reading in site.readings
+        if reading.cases and reading.cell.environment.device is device
+        for trainings in [frozenset(variant.trained_in for variant in site.variants_of(reading))]
+    ]
+    every = [variant for variant in site.variants if any(variant.trained_in in one for one in found)]
+    fewer = sum(len(one) < len(set().union(*found)) for one in found)
+    return describe_trainings(every) + (
+        f" ({fewer:,} of {count(len(found), 'environment')} in fewer of them)" if fewer else ""
+    )
 
 
 def count_share(site: SiteIndex, reading: Reading, loader: Loader, check: Check | None = None) -> Share:

@@ -109,24 +109,51 @@ if (box) {
   const say = (state, word, rest) => Object.assign(element("p", element("b", ...signed({ state, word })), ` ${rest}`), { className: "say" });
 
   const unmeasured = "{% for verdict in Verdict if verdict is absent %}{{ verdict }} {% endfor %}".split(" ").filter(Boolean);
-  const lacks = (environment, index) => loader("stock ").every((at) => meant(codes(environment, index)[at])?.verdict === "unsupported");
-  const describe = (environment, index) => {
-    const stock = loader("stock ").map((at) => ({ name: data.cases[at], meant: meant(codes(environment, index)[at]) }));
-    if (safe(environment, index)) {
-      const passed = stock.filter((one) => one.meant).map((one) => one.name).join(" and ");
-      return { state: "safe", word: "Safe", how: [`Every tensor is right: ${passed} passed (`, link("how this is known", "about.html"), ")."] };
+  const lacks = (environment, index) => tried(environment, index).every((one) => one.meant?.verdict === "unsupported");
+  const joined = (words) => (words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words.join(""));
+  // Cases of the stock loader, each with what it was done in; not those that this environment was not measured in.
+  const tried = (environment, index) =>
+    loader("stock ").filter((at) => codes(environment, index)[at] !== "-").map((at) => {
+      const [, check, ...training] = data.cases[at].split(" ");
+      return { check, training: training.join(" "), meant: meant(codes(environment, index)[at]) };
+    });
+  const needed = "{% for check, description in CHECKS.items() if description.needed_for_safe %}{{ check }} {% endfor %}".split(" ").filter(Boolean);
+  const trainings = (cases) => [...new Set(cases.map((one) => one.training))];
+  // The precisions in which every check passed: what a yes rests on.
+  const right = (cases) =>
+    trainings(cases).filter((training) => {
+      const there = cases.filter((one) => one.training === training);
+      return !training.includes(" ") && there.every((one) => one.meant?.verdict === "pass") && needed.every((check) => there.some((one) => one.check === check));
+    });
+  const inWhat = (cases) => {
+    const by = new Map();
+    for (const check of new Set(cases.map((one) => one.check))) {
+      const where = joined(trainings(cases.filter((one) => one.check === check)));
+      by.set(where, [...(by.get(where) ?? []), check]);
     }
-    if (lacks(environment, index)) return { state: "unknown", word: "No such class in this version", how: [] };
+    return [...by].map(([where, checks]) => `${joined(checks)} in ${where}`).join(", ");
+  };
+  const describe = (environment, index) => {
+    const stock = tried(environment, index);
+    const passed = right(stock);
     const shown = stock.filter((one) => one.meant?.verdict !== "pass");
     const texts = [...new Set(shown.map((one) => one.meant))].map((meant) => {
-      const names = shown.filter((one) => one.meant === meant).map((one) => one.name).join(" and ");
+      const names = inWhat(shown.filter((one) => one.meant === meant));
       return meant ? `${names}: ${meant.word} (${meant.meaning})` : `${names}: untested`;
     });
+    if (safe(environment, index)) {
+      const checks = inWhat(stock.filter((one) => passed.includes(one.training)));
+      const others = texts.length ? [` Not part of this: ${texts.join("; ")}.`] : [];
+      return { state: "safe", word: `Safe in ${joined(passed)}`, how: [`Every tensor is right: ${checks} passed (`, link("how this is known", "about.html"), ").", ...others] };
+    }
+    if (lacks(environment, index)) return { state: "unknown", word: "No such class in this version", how: [] };
+    if (texts.length && passed.length) texts.push(`${inWhat(stock.filter((one) => passed.includes(one.training)))}: pass`);
     const others = data.environments.some((one) => one !== environment && alike(one, environment));
     const doubt = others ? "It passed here, but not reliably in every environment with these versions" : `It passed, but ${environment.flaky} % of the cases with these versions differ from run to run, so the pass may be chance`;
     if (!texts.length) texts.push(stale(environment).length ? "It passed when it was measured" : doubt);
     const unsafe = answer(environment, index) === "u" && !stock.every((one) => unmeasured.includes(one.meant?.verdict));
-    const word = !unsafe ? "Not known" : stock.some((one) => one.meant?.wrong) ? "Unsafe" : "Not usable";
+    const wrong = trainings(stock.filter((one) => one.meant?.wrong && !one.training.includes(" ")));
+    const word = !unsafe ? "Not known" : wrong.length ? `Unsafe in ${joined(wrong)}` : stock.some((one) => one.meant?.wrong) ? "Unsafe" : "Not usable";
     return { state: unsafe ? "unsafe" : "unknown", word, how: [`${capital(texts.join("; "))}.`] };
   };
   const nearest = (index, asked) => {
@@ -158,10 +185,12 @@ if (box) {
     const answers = found.map((environment) => describe(environment, index));
     const [{ state, word }] = answers;
     const good = answers.filter((one) => one.state === "safe").length;
-    const agreed = answers.every((one) => one.word === word);
+    const same = answers.every((one) => one.word === word);
+    const agreed = same || (state !== "unknown" && answers.every((one) => one.state === state));
+    const title = same ? word : { safe: "Safe", unsafe: "Unsafe" }[state];
     return [
       agreed ? state : "several",
-      agreed ? say(state, word, `in ${found.length === 2 ? "both" : `all ${found.length}`} environments`) : say("unknown", "It depends", `on the environment: safe in ${good} of ${found.length}`),
+      agreed ? say(state, title, `in ${found.length === 2 ? "both" : `all ${found.length}`} environments`) : say("unknown", "It depends", `on the environment: safe in ${good} of ${found.length}`),
       element("p", `${data.architectures[index].id} was measured with:`),
       element("ul", ...found.map((environment, at) => element("li", link(environment.label, page(environment, index)), ": ", ...signed(answers[at]), ...(stale(environment).length ? [", stale"] : [])))),
       ...(good ? [] : [nearest(index, asked)]),
@@ -190,7 +219,7 @@ if (box) {
     if (indices.length !== 1) return unclear(indices, asked);
     const [index] = indices;
     const same = (environment) => ["transformers", "deepspeed", "device"].every((name) => !asked[name] || environment[name] === asked[name]);
-    const found = data.environments.filter((environment) => same(environment) && /[^.]/.test(codes(environment, index)));
+    const found = data.environments.filter((environment) => same(environment) && /[^.-]/.test(codes(environment, index)));
     if (!found.length) return none(index, asked);
     if (found.length > 1) return several(found, index, asked);
     return (lacks(found[0], index) ? absent : one)(found[0], index, asked);

@@ -70,7 +70,7 @@ def told(site: SiteIndex, known: ResultSource, name: str, **asked: Any) -> Answe
 def asked_of_pages(site: SiteIndex, name: str) -> Iterator[tuple[dict[str, Any], Answer | bool]]:
     """Questions for advice, each with the site's answer: page and badge say whether it is safe, the box what is known."""
     page = next(page for page in architecture.PAGE.pages(site) if page.path == urls.architecture(name))
-    safe = {(one.transformers, one.deepspeed) for one in page.safe}
+    safe = {(one.environment.transformers, one.environment.deepspeed) for one in page.safe}
     box = build_answers(site)
     at = len(Loader) * site.architectures.index(name)
     for one in box.environments:

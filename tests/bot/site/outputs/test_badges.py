@@ -11,7 +11,7 @@ from bot.site.data.urls import slug
 from bot.site.outputs.badges import Badge, build_badges
 from matrix.history.snapshot import Snapshot
 from matrix.history.take_snapshot import snapshot_of_run
-from matrix.model import Case, Cell, Check, Device, Failure, Loader, Run
+from matrix.model import Case, Cell, Check, Device, Failure, Loader, Precision, Run
 from matrix.verdicts import Verdict
 from tests.support.history.real_runs import real_run
 from tests.support.runs import BERT, ROUTER, case, cell, info
@@ -40,7 +40,7 @@ def test_real_records_have_a_badge_of_each_kind() -> None:
     assert found["badges/pairs/5.6.0,0.19.8.json"] == Badge(
         "transformers 5.6.0 + deepspeed 0.19.8", "120 of 164 cases pass (2026-11-25)", "orange"
     )
-    assert found[MODEL] == Badge("deepseek_v3", "safe with transformers 5.23.0 (2026-11-25)", "brightgreen")
+    assert found[MODEL] == Badge("deepseek_v3", "safe in float32 with transformers 5.23.0 (2026-11-25)", "brightgreen")
     assert found[f"badges/architectures/{slug('resnet:ResNetForImageClassification')}.json"].color == "orange"
     assert len([path for path in found if path.startswith("badges/environments/")]) == 9
 
@@ -49,7 +49,7 @@ def test_an_endpoint_answers_what_shields_reads() -> None:
     assert json.loads(Badge("a", "b", "red").json) == {
         "schemaVersion": 1, "label": "a", "message": "b", "color": "red", "isError": True}  # fmt: skip
     assert json.loads(told(cell(*both()))[PROJECT].json)["isError"] is False
-    assert [json.loads(Badge("x" * length, "").json)["label"] for length in (60, 61)] == ["x" * 60, "x" * 59 + "…"]
+    assert [json.loads(Badge("x" * length, "").json)["label"] for length in (72, 73)] == ["x" * 72, "x" * 71 + "…"]
 
 
 def test_the_newest_release_counts_not_what_is_being_developed() -> None:
@@ -59,7 +59,7 @@ def test_the_newest_release_counts_not_what_is_being_developed() -> None:
         cell(*both(), environment=new),
         cell(*both(load=Verdict.CRASH), environment=main),
     )
-    assert found[MODEL] == Badge("deepseek_v3", "safe with transformers 5.10.0 (2026-11-22)", "brightgreen")
+    assert found[MODEL] == Badge("deepseek_v3", "safe in float32 with transformers 5.10.0 (2026-11-22)", "brightgreen")
 
 
 @pytest.mark.parametrize("verdict", [one for one in Verdict if one is not Verdict.PASS])
@@ -122,7 +122,9 @@ def test_what_is_wrong_stays_so_on_another_device_and_when_it_is_stale() -> None
 def test_what_was_not_measured_for_long_says_so_and_is_grey() -> None:
     old, new = cell(*both()), cell(*both(), environment=info(device=Device.CUDA), started="2027-01-22T18:00:00Z")
     assert told(old, new)[MODEL] == Badge("deepseek_v3", "stale since 2026-11-22")
-    assert told(new)[MODEL] == Badge("deepseek_v3", "safe with transformers 5.5.4 (2027-01-22)", "brightgreen")
+    assert told(new)[MODEL] == Badge(
+        "deepseek_v3", "safe in float32 with transformers 5.5.4 (2027-01-22)", "brightgreen"
+    )
 
 
 def test_a_case_that_could_not_be_measured_is_not_green() -> None:
@@ -132,7 +134,7 @@ def test_a_case_that_could_not_be_measured_is_not_green() -> None:
 
 def test_a_class_that_the_versions_lack_does_not_count() -> None:
     found = told(cell(*both(), *both(BERT, Verdict.UNSUPPORTED, Verdict.UNSUPPORTED)))
-    assert found[PROJECT].message == "all 2 cases pass (2026-11-22)"
+    assert found[PROJECT].message == "all 2 cases pass in float32 (2026-11-22)"
     assert found[f"badges/architectures/{slug(BERT)}.json"] == Badge("bert", "not in transformers 5.5.4")
 
 
@@ -151,7 +153,7 @@ def test_hostile_names_stay_short_text_in_files_of_their_own() -> None:
         assert len(path) < 200
         shown = json.loads(badge.json)
         assert badge.json.isascii()
-        assert max(len(shown["label"]), len(shown["message"])) <= 60
+        assert max(len(shown["label"]), len(shown["message"])) <= 72
         assert shown["label"].isprintable()
 
 
@@ -167,3 +169,14 @@ def test_the_worst_verdict_of_all_checks_and_devices_is_told_in_its_colour() -> 
     gpu = cell(*both(load=Verdict.CRASH), environment=info(device=Device.CUDA))
     devices = told(cell(*both(load=Verdict.REPORTED)), gpu)
     assert checks[MODEL].message == devices[MODEL].message == "reported with transformers 5.5.4 (2026-11-22)"
+
+
+def test_a_safe_badge_names_the_precisions_that_every_device_was_right_in() -> None:
+    both_precisions = tuple(
+        replace(one, precision=precision) for one in both() for precision in (Precision.FLOAT32, Precision.BF16)
+    )
+    found = told(cell(*both_precisions))
+    assert found[MODEL].message == "safe in float32, bf16 with transformers 5.5.4 (2026-11-22)"
+    assert found[PROJECT].message == "all 4 cases pass in float32, bf16 (2026-11-22)"
+    gpu = cell(*both(), environment=info(device=Device.CUDA))
+    assert told(cell(*both_precisions), gpu)[MODEL].message == "safe in float32 with transformers 5.5.4 (2026-11-22)"

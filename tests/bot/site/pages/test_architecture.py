@@ -11,7 +11,10 @@ def test_an_architecture_has_its_safe_pairs_and_the_nearest_of_them() -> None:
     verdicts = {"5.4.0": Verdict.CORRUPT, "5.5.4": Verdict.CORRUPT, "5.6.0": Verdict.PASS, "5.7.0": Verdict.PASS}
     site = site_index(*(cell(*four(load=verdict), environment=pair(version)) for version, verdict in verdicts.items()))
     (page,) = architecture.PAGE.pages(site)
-    assert [safe.transformers for safe in page.safe] == ["5.7.0", "5.6.0"]
+    assert [(safe.environment.transformers, safe.rests_on) for safe in page.safe] == [
+        ("5.7.0", "safe in float32: load, save"),
+        ("5.6.0", "safe in float32: load, save"),
+    ]
     assert [(one.environment.transformers, one.nearest and one.nearest.transformers) for one in page.advice] == [
         ("5.5.4", "5.6.0"),
         ("5.4.0", "5.6.0"),
