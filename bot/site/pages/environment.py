@@ -15,6 +15,7 @@ from bot.site.data.views import EnvironmentLink, Link
 from bot.site.parts.architecture_lines import ArchitectureLine, add_anchors, build_architecture_line, list_families
 from bot.site.parts.heat_map import Share, count_share
 from bot.text import Code
+from bot.verdict_words import describe_trainings
 from matrix.advice.safety import RACE
 from matrix.history.snapshot import Reading
 from matrix.model import Loader
@@ -23,9 +24,10 @@ from matrix.verdicts import Verdict
 
 @dataclass(frozen=True)
 class LoaderShare:
-    """A share of the cases with one loader."""
+    """A share of the cases with one loader, in all precisions that the environment was measured in."""
 
     loader: Loader
+    trained_in: str
     share: Share
 
 
@@ -60,7 +62,7 @@ class EnvironmentPage(Page):
 
 def build(site: SiteIndex, reading: Reading) -> EnvironmentPage:
     """Builds the page of an environment."""
-    link = site.of(reading)
+    link, trained_in = site.of(reading), describe_trainings(site.variants_of(reading))
     lines = sorted((build_architecture_line(site, reading, name) for name in site.architectures), key=_worst_first)
     return EnvironmentPage(
         path=link.page,
@@ -73,7 +75,7 @@ def build(site: SiteIndex, reading: Reading) -> EnvironmentPage:
         flaky=reading.flaky,
         racy=reading.flaky >= RACE,
         view=build_environment_view("environment", reading.cell, link.label, site.lock),
-        shares=tuple(LoaderShare(loader, count_share(site, reading, loader)) for loader in Loader),
+        shares=tuple(LoaderShare(loader, trained_in, count_share(site, reading, loader)) for loader in Loader),
         architectures=tuple(add_anchors(lines, lambda one: f"worst-{one.worst or 'untested'}")),
     )
 

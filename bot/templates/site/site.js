@@ -111,9 +111,9 @@ if (box) {
   const unmeasured = "{% for verdict in Verdict if verdict is absent %}{{ verdict }} {% endfor %}".split(" ").filter(Boolean);
   const lacks = (environment, index) => tried(environment, index).every((one) => one.meant?.verdict === "unsupported");
   const joined = (words) => (words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words.join(""));
-  // Cases of the stock loader, each with what it was done in; not those that this environment was not measured in.
-  const tried = (environment, index) =>
-    loader("stock ").filter((at) => codes(environment, index)[at] !== "-").map((at) => {
+  // Cases of a loader, each with what it was done in; not those that this environment was not measured in.
+  const tried = (environment, index, name = "stock ") =>
+    loader(name).filter((at) => codes(environment, index)[at] !== "-").map((at) => {
       const [, check, ...training] = data.cases[at].split(" ");
       return { check, training: training.join(" "), meant: meant(codes(environment, index)[at]) };
     });
@@ -159,12 +159,12 @@ if (box) {
   const nearest = (index, asked) => {
     const good = data.environments.filter((one) => one.device === asked.device && safe(one, index)).sort((one, other) => distance(one, asked) - distance(other, asked)).slice(0, 3);
     if (!good.length) return element("p", `No measured environment is known to be safe on ${asked.device}.`);
-    return element("p", "Nearest safe: ", ...good.flatMap((one, at) => [at ? ", " : "", link(one.label, page(one, index))]), ".");
+    return element("p", "Nearest safe: ", ...good.flatMap((one, at) => [at ? ", " : "", link(one.label, page(one, index)), ` (${joined(right(tried(one, index)))})`]), ".");
   };
   const one = (environment, index, asked) => {
     const { state, word, how } = describe(environment, index);
     const failures = [...new Set(why(environment, index))];
-    const fixed = state === "unsafe" && safe(environment, index, true) ? [element("p", "With the fixed loader it is safe.")] : [];
+    const fixed = state === "unsafe" && safe(environment, index, true) ? [element("p", `With the fixed loader it is safe in ${joined(right(tried(environment, index, "fixed ")))}.`)] : [];
     return [
       state,
       say(state, word, `with ${environment.label}`),
