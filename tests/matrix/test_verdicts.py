@@ -112,7 +112,7 @@ def test_a_new_verdict_is_on_the_site_in_its_badges_and_in_the_api(tree: Path) -
     assert "--odd: #123456;" in read(tree / "site/site.css")
     assert json.loads(read(tree / "site/badges/project.json"))["color"] == "purple"
     listed = [entry["verdict"] for entry in json.loads(read(tree / "site/api/v1/index.json"))["verdicts"]]
-    assert listed[:3] == ["corrupt", "odd", "reported"]
+    assert listed[:4] == ["corrupt", "narrowed", "odd", "reported"]
     assert json.loads(read(next((tree / "site/api/v1/architectures").glob("*.json"))))["cases"][0]["verdict"] == "odd"
 
 
@@ -123,7 +123,7 @@ def test_a_verdict_of_what_has_nothing_to_measure_is_not_failing_in_a_report(tre
     assert not [words for words in (" compared", "seen in", '<pre class="command">') if words in html]
     assert ".v-odd," in html
     assert ".v-hidden," not in html
-    assert "| load | not for it |" not in read(tree / "hidden/report.md")
+    assert "| load in float32 | not for it |" not in read(tree / "hidden/report.md")
 
 
 def test_a_verdict_of_what_has_nothing_to_measure_is_not_failing_on_the_site(tree: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_verdict_of_what_has_nothing_to_measure_is_not_failing_on_the_site(tre
     (page,) = (tree / "hidden-site/cases").glob("*/deepseek_v3*.html")
     assert not [words for words in (" compared", "was seen in", '<pre class="command">') if words in read(page)]
     failing = read(tree / "hidden-site/site.js").partition('const failing = "')[2].partition('"')[0].split()
-    assert failing[:2] == ["corrupt", "odd"]
+    assert failing[:3] == ["corrupt", "narrowed", "odd"]
     assert not {"hidden", "unsupported", "pass"} & set(failing)
     assert 'const unmeasured = "hidden unsupported "' in read(tree / "hidden-site/site.js")
     assert json.loads(read(tree / "hidden-site/badges/project.json"))["message"] == "untested"
