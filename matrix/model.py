@@ -29,6 +29,8 @@ SHOWN_VALUES = 4
 """How many wrong elements a finding quotes."""
 SHOWN_NAMES = 20
 """How many names a difference between loading reports quotes."""
+MOST_DIFFERENCES = 8
+"""How many differences between loading reports a case has at most: a record has to stay small."""
 
 Scalar = bool | int | float | str
 """A tensor element as JSON holds it: NaN, infinities and complex numbers are strings."""

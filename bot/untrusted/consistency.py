@@ -4,12 +4,14 @@ PURE: no input or output.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from matrix.environments.packages import INSTALLABLE, RECORDED, installed
 from matrix.environments.pins import find_commit, is_version
 from matrix.model import (
+    MOST_DIFFERENCES,
     SHOWN_NAMES,
     SHOWN_VALUES,
     Case,
@@ -19,11 +21,14 @@ from matrix.model import (
     Kind,
     Loader,
     Note,
+    Precision,
     ReportDifference,
 )
 from matrix.verdicts import Verdict
 
 MOST_RUNS: Final = 100
+MOST_CALLS: Final = 20
+"""How many calls a case may have notes about. The check `save` has one; all other notes are about a tensor."""
 _COMMIT: Final = re.compile(r"(?:\+git\.|@)([^+@#]*)")
 """Whatever a version or a pin has in the place of a commit."""
 
@@ -57,12 +62,24 @@ def _claims(case: Case, world_size: int) -> Iterator[tuple[bool, str]]:
     yield (k < n) is not (case.verdict is Verdict.FLAKY), "its reruns do not fit its verdict"
     yield min(*tensors, case.seconds, case.load_seconds) < 0, "it has a negative count or time"
     yield (
-        case.measured_with is not None and (case.loader, case.measured_with) != (Loader.FIXED, Loader.STOCK),
+        case.measured_with is not None
+        and (case.loader, case.measured_with, case.precision) != (Loader.FIXED, Loader.STOCK, Precision.FLOAT32),
         "its loader was measured with another one, which is not the same code",
     )
-    yield _repeated(case.findings), "it has the same finding twice"
+    yield _repeated((finding.tensor, finding.kind) for finding in case.findings), "it has the same finding twice"
     yield any(_odd(finding, world_size) for finding in case.findings), "the ranks or values of a finding are impossible"
     yield any(_odd_note(note, world_size) for note in case.notes), "a note of it is impossible"
+    # The probe merges ranks that say the same, so a rank has one note about a thing, and one difference in a part.
+    yield (
+        _repeated((note.about, rank) for note in case.notes for rank in note.ranks),
+        "a rank has two notes about one thing",
+    )
+    yield len({note.about for note in case.notes}) > sum(tensors) + MOST_CALLS, "it has more notes than tensors"
+    yield len(case.report) > MOST_DIFFERENCES, "its loading report has more differences than a case can have"
+    yield (
+        _repeated((one.part, rank) for one in case.report for rank in one.ranks),
+        "a rank has two differences in one part of its loading report",
+    )
     yield (
         any(_odd_difference(one, world_size) for one in case.report),
         "a difference of its loading report is impossible",
@@ -77,8 +94,8 @@ def _fits(case: Case) -> bool:
     return len(held) == 1 and held[0] in case.verdict.row.evidence
 
 
-def _repeated(findings: Sequence[Finding]) -> bool:
-    return len({(finding.tensor, finding.kind) for finding in findings}) < len(findings)
+def _repeated(keys: Iterable[Hashable]) -> bool:
+    return any(number > 1 for number in Counter(keys).values())
 
 
 def _odd(finding: Finding, world_size: int) -> bool:

@@ -4,7 +4,7 @@ PURE: no input or output.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, PlannedRevision
 from matrix.environments.packages import PINNED, RECORDED, REQUIRED
 from matrix.environments.pins import label_pin, parse_id
-from matrix.model import Cell, EnvironmentInfo
+from matrix.model import Case, Cell, EnvironmentInfo
 
 LARGEST_WORLD: Final = 64
 _RERUNS: Final = {Role.BASE_RERUN: Role.BASE, Role.HEAD_RERUN: Role.HEAD}
@@ -42,12 +42,28 @@ def match_plan(cell: Cell, job: ComparisonJob, file: Member) -> Cell:
             raise HostileError("has a case that was not planned: ", clip(str(case.key)))
         if words := find_contradiction(case, cell.environment.world_size):
             raise HostileError("contradicts itself about ", clip(str(case.key)), f": {words}")
+    if (unlike := _find_unlike(cell.cases)) is not None:
+        raise HostileError(
+            "says that the stock loader decided ", clip(str(unlike.key)), ", but not that it found the same"
+        )
     if file.role in PARTS:
         # How much differed is known to the job alone, but it cannot be more than was planned.
         return replace(cell, planned=min(cell.planned, len(keys)))
     return replace(
         cell, planned=len(keys), complete=cell.complete and (cell.error is not None or len(cell.cases) == len(keys))
     )
+
+
+def _find_unlike(cases: Sequence[Case]) -> Case | None:
+    """Returns a case that another loader is said to have decided, but whose case is not there or differs; None without one."""
+    found = {case.key: _evidence(case) for case in cases if case.measured_with is None}
+    copies = ((case, case.key._replace(loader=case.measured_with)) for case in cases if case.measured_with)
+    return next((case for case, twin in copies if found.get(twin) != _evidence(case)), None)
+
+
+def _evidence(case: Case) -> tuple[object, ...]:
+    # Not the reruns: a job that is stopped between the two records has one more of the stock loader.
+    return case.verdict, case.findings, case.report, case.error
 
 
 def _find_differences(info: EnvironmentInfo, revision: PlannedRevision, stem: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Final
 from bot.text import NAME_LIMIT
 from bot.untrusted.consistency import ranks_exist
 from matrix.environments.packages import PACKAGES, RECORDED
-from matrix.model import Cell, EnvironmentInfo, Timing
+from matrix.model import Cell, EnvironmentInfo, ReportLimit, ReportPart, Timing
 
 MOST_PACKAGES: Final = 500
 """Real environments have up to about 150."""
@@ -21,6 +21,13 @@ _PACKAGE: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 _VERSION: Final = re.compile(r"[\w.+!-]{0,128}", re.ASCII)
 _SPECIFIER: Final = re.compile(r"[\w.+!<>=~,-]{0,64}", re.ASCII)
 """Of a python that was never found, its specifier."""
+_REPORT_LIMITS: Final = {
+    (ReportPart.UNEXPECTED, ReportLimit.ALWAYS_EMPTY),
+    (ReportPart.MISMATCHED, ReportLimit.ALWAYS_EMPTY),
+    (ReportPart.MISMATCHED, ReportLimit.OF_PLACEHOLDERS),
+    (ReportPart.ERRORS, ReportLimit.ON_RANK_0_ONLY),
+}
+"""All that `find_report_limits` of the probe finds in a release. A limit that is believed is a part that is not compared."""
 
 
 def find_odd_frame(cell: Cell, pins: Mapping[str, str]) -> str:
@@ -53,6 +60,10 @@ def _claims(cell: Cell, pins: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
     yield not named, "lists packages that no environment has"
     strange = next(_find_strange_versions(info, pins), "")
     yield bool(strange), f"does not name a version of {strange}"
+    yield (
+        not info.report_limits.items() <= _REPORT_LIMITS,
+        "leaves out a part of the loading report that every release tells",
+    )
     nothing = not cell.error or (not cell.cases and ranks_exist(cell.error, info.world_size))
     yield not nothing, "says that nothing could be measured, but has results"
     yield not _is_possible(cell.timing), "has a negative count or time"

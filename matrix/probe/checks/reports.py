@@ -8,10 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from matrix.check_protocol import LoadingReport
-from matrix.model import SHOWN_NAMES, ReportDifference, ReportPart
-
-MOST_DIFFERENCES = 8
-"""How many differences a case has at most: a record has to stay small."""
+from matrix.model import MOST_DIFFERENCES, SHOWN_NAMES, ReportDifference, ReportPart
 
 
 def compare_reports(

@@ -32,6 +32,7 @@ from matrix.model import (
     Note,
     Precision,
     ReportDifference,
+    ReportLimit,
     ReportPart,
     Run,
     Tensors,
@@ -293,6 +294,10 @@ LEFT_OUT = ReportDifference(ReportPart.MISSING, (), ("a",), (0, 1), (0, 1))
         (case(verdict=Verdict.MISREPORTED, report=(replace(LEFT_OUT, counts=(0, 2)),)), "a difference of its loading report is impossible"),
         (case(verdict=Verdict.CRASH, error=replace(CRASH, ranks=(7,))), "its error names ranks that it did not have"),
         (replace(case(), measured_with=Loader.FIXED), "its loader was measured with another one, which is not the same code"),
+        (case(notes=(Note("x", "a", (0,)), Note("x", "b", (0, 1)))), "a rank has two notes about one thing"),
+        (case(notes=tuple(Note(f"{number}", "a", (0,)) for number in range(58))), "it has more notes than tensors"),
+        (case(verdict=Verdict.MISREPORTED, report=(LEFT_OUT, replace(LEFT_OUT, ranks=(1,)))), "a rank has two differences in one part of its loading report"),
+        (case(verdict=Verdict.MISREPORTED, report=(LEFT_OUT,) * 9), "its loading report has more differences than a case can have"),
     ],
 )  # fmt: skip
 def test_a_case_that_contradicts_itself(claim: Case, words: str) -> None:
@@ -314,6 +319,26 @@ def test_what_is_rounded_noted_or_impossible_on_this_device_is_believed() -> Non
     runs, words = read(packed(member(measured(BASE, *claims)), member(measured(HEAD), "head")))
     assert runs[Role.BASE].cells[0].cases == claims
     assert not words
+
+
+@pytest.mark.parametrize(
+    ("stock", "believed"),
+    [
+        ((case(),), True),
+        ((), False),
+        ((case(verdict=Verdict.CORRUPT, findings=(SILENT,)),), False),
+        ((case(check=Check("save")),), False),
+    ],
+)
+def test_the_fixed_loader_counts_as_the_stock_one_only_where_that_found_the_same(
+    stock: tuple[Case, ...], *, believed: bool
+) -> None:
+    plan = replace(PLAN, jobs=(replace(DUEL, loaders=tuple(Loader)),))
+    shared = replace(case(), loader=Loader.FIXED, measured_with=Loader.STOCK)
+    runs, refused = read(packed(member(measured(BASE, *stock, shared)), member(measured(HEAD), "head")), plan=plan)
+    assert (Role.BASE in runs) is believed
+    assert ("says that the stock loader decided" in refused) is not believed
+    assert "not the same code" in find_contradiction(replace(shared, precision=Precision.BF16), 2)
 
 
 def other(**changes: Any) -> tuple[str, bytes]:
@@ -363,6 +388,10 @@ def named_more(pins: str) -> tuple[str, bytes]:
         (other(transformers="5 <b>"), "does not name a version of transformers"),
         (other(accelerate="1+<script>"), "does not name a version of accelerate"),
         (packages(numpy="1@2"), "does not name a version of numpy"),
+        (
+            other(report_limits={ReportPart.MISSING: ReportLimit.ALWAYS_EMPTY}),
+            "leaves out a part of the loading report that every release tells",
+        ),
         (packages(**{"<b>": "1"}), "lists packages that no environment has"),
         (packages(**{f"p{number}": "1" for number in range(501)}), "lists packages that no environment has"),
         (
