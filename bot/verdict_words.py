@@ -61,10 +61,11 @@ def describe_tensors(tensors: Tensors) -> str:
 
 
 def describe_control(*, at_stage_0: bool | None) -> str:
-    """Says whether DeepSpeed does the same without ZeRO-3, at stage 0; empty where that was not tried."""
+    """Says whether `deepspeed.initialize` rounds the same without ZeRO-3, at stage 0; empty where that was not tried."""
     if at_stage_0 is None:
         return ""
-    return "DeepSpeed does it without ZeRO-3 too" if at_stage_0 else "DeepSpeed does not do it without ZeRO-3"
+    rounds = "rounds it too" if at_stage_0 else "does not round it"
+    return f"without ZeRO-3, deepspeed.initialize {rounds}"
 
 
 def describe_reported(*, reported_missing: bool) -> str:

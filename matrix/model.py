@@ -64,7 +64,10 @@ class What(StrEnum):
 
 
 class Loader(StrEnum):
-    """`stock` is what the measured transformers ships, `fixed` our backport of its fix."""
+    """`stock` is what the measured transformers ships, `fixed` our backport of its fix, and more.
+
+    In bf16 and fp16 `fixed` also keeps what a plain load keeps in float32, with every release. No upstream release has that.
+    """
 
     STOCK = "stock"
     FIXED = "fixed"

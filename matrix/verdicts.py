@@ -252,7 +252,7 @@ class Verdict(str, Enum):
             letter="-",
             word="unsupported",
             meaning="this version has no such class, or this device cannot train in this precision",
-            does="have no such class or precision",
+            does="have nothing to measure here",
             fares=("are gone", "is gone"),
             own="not possible here",
             style="dim",

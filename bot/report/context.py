@@ -194,7 +194,8 @@ class TensorView:
 class SiteView:
     """Tensors of one buffer site that are wrong in the same way on the same ranks.
 
-    `holds` says what they hold, `reported` whether the loader reported them, and whether DeepSpeed does it without ZeRO-3. `more` of `total` tensors are not shown.
+    `holds` says what they hold, `reported` whether the loader reported them, and whether `deepspeed.initialize` does it
+    without ZeRO-3. `more` of `total` tensors are not shown.
     """
 
     site: Code

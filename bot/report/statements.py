@@ -206,7 +206,7 @@ def _finding(group: _Group, finding: Finding) -> Sentence:
     reported = f". {capitalize(describe_reported(reported_missing=finding.reported_missing))}{also}"
     start = ". Example: " if sites else ". "
     control = describe_control(at_stage_0=finding.at_stage_0)
-    said = f"{reported}. {control}" if control else reported
+    said = f"{reported}. {capitalize(control)}" if control else reported
     return (start, clip(finding.site), f" {KINDS[finding.kind]} {ranks}".rstrip(), *_values(finding), said)
 
 

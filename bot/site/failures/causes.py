@@ -115,7 +115,7 @@ def _wrong(finding: Finding, case: Case, environment: EnvironmentInfo) -> Cause:
         case Verdict.BASELINE_BROKEN:
             words = f"{what} {how} without ZeRO-3 too"
         case _:
-            control = ", by DeepSpeed without ZeRO-3 too" if finding.at_stage_0 else ""
+            control = ", by deepspeed.initialize without ZeRO-3 too" if finding.at_stage_0 else ""
             words = f"{what} {how} {_where(finding, case, environment)}, {_said(finding)}{control}"
     verdict = _own_verdict(case.verdict, finding)
     return Cause(build_slug([verdict, finding.what, how], words), verdict, (words,))

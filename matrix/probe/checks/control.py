@@ -1,6 +1,6 @@
 """The control: what `deepspeed.initialize` does to a plainly loaded model at stage 0, where nothing is sharded.
 
-Up to 0.18.9 deepspeed casts a whole model to the dtype that it trains in, buffers included, at any stage.
+Before 0.19.2 (DeepSpeed #8066) deepspeed casts a whole model to the dtype that it trains in, buffers included, at any stage.
 """
 
 from collections.abc import Callable, Mapping

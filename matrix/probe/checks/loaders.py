@@ -1,4 +1,4 @@
-"""The loaders a case can use: what this transformers ships, or that with our backport of upstream's fix."""
+"""The loaders a case can use: what this transformers ships, or that with our fixed loader."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

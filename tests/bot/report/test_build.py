@@ -96,7 +96,7 @@ def test_the_same_failure_in_several_precisions_is_one_finding_that_names_them()
     assert strip_marks(found.sentence) == (
         "in bf16 and fp16, deepseek_v3:DeepseekV3ForCausalLM loads values rounded to a narrower dtype silently. "
         "Router.bias is rounded to a narrower dtype on ranks 0 and 1 (expected 6.0012, got 6.0). "
-        "The loader did not report it. DeepSpeed does it without ZeRO-3 too."
+        "The loader did not report it. Without ZeRO-3, deepspeed.initialize rounds it too."
     )
     (row,) = report.failing(report.environments[0])
     assert (row.checks, len(row.cases)) == ("load in bf16 and fp16", 2)
@@ -119,7 +119,10 @@ def test_a_loader_is_not_said_to_fail_in_a_precision_that_it_is_right_in() -> No
 def test_what_deepspeed_does_without_zero3_too_is_told_apart() -> None:
     by_zero3 = rounded(Precision.BF16, at_stage_0=False)
     (evidence,) = build_report(Run((cell(by_zero3),))).architectures[0].evidence
-    assert evidence.sites[0].reported == "the loader did not report it; DeepSpeed does not do it without ZeRO-3"
+    assert (
+        evidence.sites[0].reported
+        == "the loader did not report it; without ZeRO-3, deepspeed.initialize does not round it"
+    )
 
 
 def test_a_note_is_told_once_for_an_environment_and_fails_nothing() -> None:

@@ -198,7 +198,7 @@ def test_hostile_names_make_plain_slugs_and_stay_marked() -> None:
 
 
 ROUNDED = finding(kind=Kind.ROUNDED, reported_missing=False)
-BY_ITSELF = ", by DeepSpeed without ZeRO-3 too"
+BY_ITSELF = ", by deepspeed.initialize without ZeRO-3 too"
 
 
 @pytest.mark.parametrize(
