@@ -4,6 +4,7 @@ Before 0.19.2 (DeepSpeed #8066) deepspeed casts a whole model to the dtype that 
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -16,18 +17,31 @@ from matrix.probe.checkpoint.fixture import Model, named_tensors
 
 def control_is_needed(flaws: Flaws) -> bool:
     """Returns whether any rank has a rounded tensor. A collective call: all ranks get the same answer."""
+    return _count(any(flaw.kind is Kind.ROUNDED for those in flaws.values() for flaw in those)) > 0
+
+
+def _count(yes: bool) -> int:  # noqa: FBT001
+    """Returns how many ranks say yes. A collective call."""
     from deepspeed.accelerator import get_accelerator
 
-    rounded = any(flaw.kind is Kind.ROUNDED for those in flaws.values() for flaw in those)
-    answer = torch.tensor([float(rounded)], device=get_accelerator().current_device_name())
-    torch.distributed.all_reduce(answer)
-    return bool(answer.item())
+    answers = torch.tensor([int(yes)], device=get_accelerator().current_device_name())
+    torch.distributed.all_reduce(answers)
+    return int(answers.item())
 
 
 def find_rounded_at_stage_0(
-    model: Model, precision: Precision, judge: Callable[[Mapping[str, Tensor]], Flaws]
+    load: Callable[[], Model], precision: Precision, judge: Callable[[Mapping[str, Tensor]], Flaws]
 ) -> tuple[str, ...] | None:
-    """Returns the tensors of a plainly loaded `model` that an engine rounds; None where no engine can be made of it."""
+    """Returns the tensors of the model that `load` loads plainly that an engine rounds; None where there is no such engine.
+
+    Whatever the control raises is no finding about ZeRO-3.
+    """
+    model = None
+    with suppress(Exception):
+        model = load()
+    # Ranks without a model would keep the others waiting.
+    if _count(model is not None) < torch.distributed.get_world_size():
+        return None
     try:
         engine = compat.initialize(model, precision, stage=0)
     except Exception:

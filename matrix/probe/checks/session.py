@@ -121,9 +121,9 @@ class Session:
     @cached_property
     def _control(self) -> tuple[str, ...] | None:
         """The tensors that are rounded without ZeRO-3 too."""
-        model = self._load_plainly(self.path / "checkpoint")
+        load = partial(self._load_plainly, self.path / "checkpoint")
         return find_rounded_at_stage_0(
-            model, self.task.precision, partial(find_flaws, reference=self._reference, names=self._names)
+            load, self.task.precision, partial(find_flaws, reference=self._reference, names=self._names)
         )
 
     @property

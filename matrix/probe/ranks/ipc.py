@@ -75,6 +75,15 @@ class Child:
     channel: Channel
 
 
+def _renew_thread_pool() -> None:
+    """Has torch make the pool of threads of this forked process, which it does at the first use.
+
+    Two threads that use it first at the same time, as transformers' loader does, fail with "Invalid thread pool!".
+    """
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
 def fork(work: Callable[[Channel], None]) -> Child:
     """Runs `work` in a forked process. It never returns here: whatever it does or raises, the child exits."""
     ours, theirs = socket.socketpair()
@@ -89,6 +98,7 @@ def fork(work: Callable[[Channel], None]) -> Child:
         _ours.add(channel)
         return Child(pid, channel)
     die_with(parent)
+    _renew_thread_pool()
     ours.close()
     for inherited in list(_ours):
         inherited.close()
