@@ -73,9 +73,9 @@ def test_a_model_is_checked_in_an_empty_folder_with_nothing_but_its_own_packages
     tool: Tool, newest: Path, empty: Path, tmp_path: Path
 ) -> None:
     before, records = tool.files, tmp_path / "records"
-    done = tool.run("check", "deepseek_v3", "--device", "cpu", "--python", newest, "--out", records, where=empty)
+    done = tool.run("check", "llama", "--device", "cpu", "--python", newest, "--out", records, where=empty)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("SAFE: deepseek_v3:DeepseekV3ForCausalLM\n")
+    assert done.stdout.startswith("SAFE: llama:LlamaForCausalLM, in bf16 and float32: load, save\n")
     (file,) = records.glob("*.jsonl")
     packages = json.loads(file.read_text().splitlines()[0])["environment"]["packages"]
     ask = f"from importlib.metadata import version; print(*map(version, {[*OTHERS]}))"

@@ -137,16 +137,18 @@ def test_code_of_a_hub_is_never_downloaded(hub: Hub) -> None:
         assert find_source("org/My-Model.1", trusted=True).folder == ""
 
 
-CASES = "[case(('mine:Mine', loader, check)) for loader in ('stock', 'fixed') for check in ('load', 'save')]"
+WAYS = "for loader in ('stock', 'fixed') for check in ('load', 'save') for precision in ('float32', 'bf16')"
+CASES = f"[case(('mine:Mine', loader, check, precision, 'plain')) {WAYS}]"
+SAFE = "SAFE: mine:Mine, in bf16 and float32: load, save"
 WHOLE = f"environment(); tell('target', {{'id': 'mine:Mine', 'parameters': 7}}); {CASES}; end()"
 
 
 @pytest.mark.parametrize(
     ("config", "flags", "first", "measured"),
     [
-        (LLAMA, (), "SAFE: mine:Mine", None),
-        (WITH_CODE, (), "SAFE: mine:Mine, as transformers has it; its own code (auto_map) was not measured", False),
-        (WITH_CODE, ("--trust-remote-code",), "SAFE: mine:Mine", True),
+        (LLAMA, (), SAFE, None),
+        (WITH_CODE, (), f"{SAFE}; not measured: its own code (auto_map)", False),
+        (WITH_CODE, ("--trust-remote-code",), SAFE, True),
     ],
 )
 def test_code_that_was_not_measured_is_in_the_first_line(
