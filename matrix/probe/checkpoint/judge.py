@@ -131,11 +131,19 @@ def _judge_values(name: str, actual: Tensor, units: int, reference: Reference) -
     dtypes, rounding = _dtypes(actual, expected), _rounding(name, actual, same, reference)
     if bool(same.all()) and not rounding:
         return Judged(note=f"{dtypes}, with equal values" if dtypes else "")
+    if not rounding and _is_more_exact(actual, expected):
+        return Judged(note=f"{dtypes}, with values that are not rounded")
     kind, detail = (Kind.ROUNDED, rounding) if rounding else _kind(name, actual, same, reference)
     wrong = ~same.flatten()
     counts = (int(wrong.sum()), wrong.numel())
     value = Flaw(kind, _quote(expected.flatten()[wrong]), _quote(actual.flatten()[wrong]), counts, detail)
     return Judged((Flaw(Kind.DTYPE, detail=dtypes), value) if dtypes and not rounding else (value,))
+
+
+def _is_more_exact(actual: Tensor, expected: Tensor) -> bool:
+    """Returns whether `actual` has more bits of the same value: the plain load rounded what this does not."""
+    finer = actual.dtype != expected.dtype and not is_narrower(actual.dtype, expected.dtype)
+    return finer and expected.is_floating_point() and identical(actual.to(expected.dtype), expected)
 
 
 def judge(name: str, actual: Tensor | None, reference: Reference) -> Judged:

@@ -32,9 +32,9 @@ def _count(yes: bool) -> int:  # noqa: FBT001
 def find_rounded_at_stage_0(
     load: Callable[[], Model], precision: Precision, judge: Callable[[Mapping[str, Tensor]], Flaws]
 ) -> tuple[str, ...] | None:
-    """Returns the tensors of the model that `load` loads plainly that an engine rounds; None where there is no such engine.
+    """Returns which tensors an engine at stage 0 rounds, of the model that comes from `load`, a plain load.
 
-    Whatever the control raises is no finding about ZeRO-3.
+    None where there is no such model or engine: what these raise is no finding about ZeRO-3.
     """
     model = None
     with suppress(Exception):

@@ -99,11 +99,9 @@ class Session:
         """Does `check` and returns what this rank saw. Raises whatever upstream raises."""
         started, loading = time.perf_counter(), self.watch.seconds
         self._notes = {}
-        # Until the check is done: users leave it installed, and an engine is made and gathered from under it too.
-        with use_loader(self.task.loader):
-            # Looked at before the check, which may change the model: an engine takes the parameters over.
-            partitioned = self.partitioned
-            result = CHECKS[check].run(self)
+        # Looked at before the check, which may change the model: an engine takes the parameters over.
+        partitioned = self.partitioned
+        result = CHECKS[check].run(self)
         seconds = time.perf_counter() - started
         spent = self.watch.seconds - loading
         control = self._control if control_is_needed(result.flaws) else None

@@ -28,6 +28,10 @@ NOTED = [
     ("eight", "eight.long()", "float32 became int64"),
     ("flag", "flag.long()", "bool became int64"),
 ]
+UNROUNDED = [
+    ("brain", f"t.nextafter(brain.float(), {UP})", "bfloat16 became float32"),
+    ("half", f"t.nextafter(half.float(), {UP})", "float16 became float32"),
+]
 ROUNDED = [
     ("weight", "weight.bfloat16()", "float32 became bfloat16", 12),
     ("weight", "weight.half()", "float32 became float16", 12),
@@ -76,7 +80,12 @@ WRONG = [
     ("tiny", "tiny.half().float()", ["zeros"]),
     ("mask", "t.tensor([0.0, float('-inf'), 1.0])", ["nonfinite"]),
 ]
-ALL = [*RIGHT, *(case[:2] for case in NOTED), *(case[:2] for case in ROUNDED), *(case[:2] for case in WRONG)]
+ALL = [
+    *RIGHT,
+    *(case[:2] for case in [*NOTED, *UNROUNDED]),
+    *(case[:2] for case in ROUNDED),
+    *(case[:2] for case in WRONG),
+]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +105,11 @@ def test_right(said: Said, name: str, held: str) -> None:
 @pytest.mark.parametrize(("name", "held", "dtypes"), NOTED)
 def test_equal_value_in_another_dtype_is_worth_a_note(said: Said, name: str, held: str, dtypes: str) -> None:
     assert said[name, held] == {"flaws": [], "note": f"{dtypes}, with equal values"}
+
+
+@pytest.mark.parametrize(("name", "held", "dtypes"), UNROUNDED)
+def test_more_bits_of_the_right_value_are_worth_a_note(said: Said, name: str, held: str, dtypes: str) -> None:
+    assert said[name, held] == {"flaws": [], "note": f"{dtypes}, with values that are not rounded"}
 
 
 @pytest.mark.parametrize(("name", "held", "detail", "elements"), ROUNDED)
