@@ -32,9 +32,9 @@ def _count(yes: bool) -> int:  # noqa: FBT001
 def find_rounded_at_stage_0(
     load: Callable[[], Model], precision: Precision, judge: Callable[[Mapping[str, Tensor]], Flaws]
 ) -> tuple[str, ...] | None:
-    """Returns which tensors an engine at stage 0 rounds, of the model that comes from `load`, a plain load.
+    """Loads a model plainly with `load`, and returns which tensors an engine at stage 0 rounds.
 
-    None where there is no such model or engine: what these raise is no finding about ZeRO-3.
+    Returns None where loading, or making the engine, raises: the control says nothing then.
     """
     model = None
     with suppress(Exception):
