@@ -23,18 +23,22 @@ KINDS: Mapping[Kind, str] = {
 }
 
 
-LIMITS: Mapping[ReportLimit, str] = {
+_NOT_COMPARED: Final = {
     ReportLimit.ALWAYS_EMPTY: "is always empty",
     ReportLimit.OF_PLACEHOLDERS: "is made from the shapes of placeholders",
-    ReportLimit.ON_RANK_0_ONLY: "is given on rank 0 only",
 }
 _NAMED: Final = 3
 
 
 def describe_limits(limits: Mapping[ReportPart, ReportLimit]) -> str:
-    """Describes what a release does not tell in its loading report under ZeRO-3, in one sentence; empty where it tells all."""
-    told = ", ".join(f"{part} {LIMITS[limit]}" for part, limit in sorted(limits.items()))
-    return f"Not compared, as this transformers never tells it under ZeRO-3: {told}." if told else ""
+    """Describes what a release does not tell in its loading report under ZeRO-3, and what only on rank 0; empty where it tells all."""
+    never = [f"{part} {_NOT_COMPARED[limit]}" for part, limit in sorted(limits.items()) if limit in _NOT_COMPARED]
+    once = sorted(part for part, limit in limits.items() if limit is ReportLimit.ON_RANK_0_ONLY)
+    sentences = (
+        [f"Not compared, as this transformers never tells it under ZeRO-3: {', '.join(never)}."] if never else []
+    )
+    sentences += [f"Given on rank 0 only, and compared over all ranks together: {', '.join(once)}."] if once else []
+    return " ".join(sentences)
 
 
 def describe_difference(found: ReportDifference) -> Iterator[tuple[str, str]]:

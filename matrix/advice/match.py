@@ -50,8 +50,8 @@ Specifier = Annotated[str, AfterValidator(_specifier)]
 class Match:
     """Describes one way to look like a failure; an empty field matches anything, but empty `kinds` no rounded value.
 
-    `exception`, `message` and `frame` ask for an exception, `what`, `kinds`, `sites`, `ranks` and `reported` for a wrong
-    tensor. `message` and `frame` are searched for; `sites` and `architectures` are globs.
+    `exception`, `message` and `frame` ask for an exception, `what`, `kinds`, `sites`, `ranks`, `reported` and
+    `at_stage_0` for a wrong tensor. `message` and `frame` are searched for; `sites` and `architectures` are globs.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -64,6 +64,7 @@ class Match:
     sites: tuple[str, ...] = ()
     ranks: Ranks | None = None
     reported: bool | None = None
+    at_stage_0: bool | None = None
     verdicts: tuple[Verdict, ...] = ()
     architectures: tuple[str, ...] = ()
     loader: Loader | None = None
@@ -81,7 +82,8 @@ class Match:
     @property
     def of_a_tensor(self) -> bool:
         """Whether it asks for a wrong tensor."""
-        return bool(self.what or self.kinds or self.sites or self.ranks or self.reported is not None)
+        stated = self.reported is not None or self.at_stage_0 is not None
+        return bool(self.what or self.kinds or self.sites or self.ranks or stated)
 
     def explains(self, case: Case, environment: EnvironmentInfo, cause: Failure | Finding) -> bool:
         """Returns whether `cause`, which `case` has in `environment`, looks like this."""
@@ -117,6 +119,7 @@ class Match:
             and _globbed(finding.site, self.sites)
             and self.ranks in (None, Ranks.of(finding.ranks, world_size))
             and self.reported in (None, finding.reported_missing)
+            and self.at_stage_0 in (None, finding.at_stage_0)
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from matrix.advice.known import Known
 from matrix.model import Case, CaseKey, Cell, Failure, Finding, Kind, Loader
+from matrix.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class KnownCause:
 
 @dataclass(frozen=True)
 class Causes:
-    """The `known` causes, and whether any wrong tensor or exception has none of them."""
+    """The `known` causes, and whether any wrong tensor, report or exception has none of them."""
 
     known: tuple[KnownCause, ...] = ()
     unexplained: bool = False
@@ -43,12 +44,18 @@ def find_causes(cell: Cell, rules: Sequence[Known]) -> Causes:
         explained |= {*found}
         if found:
             known.append(_cause(rule, [wrong[at] for at in found], fixed))
-    return Causes(tuple(known), len(explained) < len(wrong))
+    # No rule is about a loading report.
+    misreported = any(case.report and case.verdict is Verdict.MISREPORTED for case in _stock(cell))
+    return Causes(tuple(known), misreported or len(explained) < len(wrong))
+
+
+def _stock(cell: Cell) -> Iterator[Case]:
+    return (case for case in cell.cases if case.loader is Loader.STOCK)
 
 
 def _wrong(cell: Cell) -> Iterator[tuple[Case, Failure | Finding]]:
-    for case in cell.cases:
-        if case.loader is Loader.STOCK and case.verdict.wrong_values:
+    for case in _stock(cell):
+        if case.verdict.wrong_values:
             yield from ((case, cause) for cause in (*case.findings, *([case.error] if case.error else ())))
 
 

@@ -74,6 +74,7 @@ def diagnose(cell: Cell, resolved: Resolved, pairs: Sequence[str] = (), stated: 
     stated = stated or Stated(tuple(measured))
     answers = {one: _answer([case for case in stock if case.precision is one], resolved) for one in measured}
     answer = _combine(answers, stated)
+    answers = _never_safe(answers) if stated.quantized else answers
     found = Diagnosis(cell.environment, resolved, answer, stock, stated=stated, answers=answers)
     if found.answer is not Answer.UNSAFE:
         return found
@@ -103,7 +104,8 @@ def add_reasons(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
     }
     broken = {name: f"a plain load of it fails: {why}" for name, why in looked.broken.items() if name in failing}
     answer = Answer.UNKNOWN if unchecked and found.answer is Answer.SAFE else found.answer
-    return replace(found, answer=answer, reasons={**broken, **unchecked})
+    answers = _never_safe(found.answers) if unchecked else found.answers
+    return replace(found, answer=answer, answers=answers, reasons={**broken, **unchecked})
 
 
 def uses_own_code(source: Source | None) -> bool | None:
@@ -121,6 +123,11 @@ def _combine(answers: Mapping[Precision, Answer], stated: Stated) -> Answer:
         return Answer.UNSAFE
     right = all(answers.get(precision) is Answer.SAFE for precision in stated.precisions)
     return Answer.SAFE if answers and right and not stated.quantized else Answer.UNKNOWN
+
+
+def _never_safe(answers: Mapping[Precision, Answer]) -> dict[Precision, Answer]:
+    """Returns `answers` of a model that what was measured is unlike: what was right says nothing of it."""
+    return {one: Answer.UNKNOWN if its is Answer.SAFE else its for one, its in answers.items()}
 
 
 def _answer(cases: Sequence[Case], resolved: Resolved) -> Answer:

@@ -51,10 +51,23 @@ def _choose(config: Mapping[str, Any], asked: str) -> tuple[tuple[Precision, ...
     for place, values in (("", config), ("text_config.", config.get("text_config"))):
         for name in ("dtype", "torch_dtype"):
             if isinstance(values, Mapping) and (stated := values.get(name)):
-                known = _DTYPES.get(str(stated).removeprefix("torch."))
-                why = f"its config.json has {place}{name} {stated}"
-                return ((known,), why) if known else (DEFAULT.precisions, f"{why}, in which deepspeed does not train")
+                known = _read_precision(stated)
+                why = f"its config.json has {place}{name} {_describe(stated)}"
+                return ((known,), why) if known else (DEFAULT.precisions, f"{why}, which names no precision")
     return DEFAULT.precisions, "no config.json names a dtype" if not config else "its config.json names no dtype"
+
+
+def _read_precision(stated: Any) -> Precision | None:
+    """Returns the precision that is stated, for all parts of a model alike where each has its own."""
+    values = stated.values() if isinstance(stated, Mapping) else [stated]
+    found = {_DTYPES.get(str(value).removeprefix("torch.")) for value in values if value is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _describe(stated: Any) -> str:
+    if isinstance(stated, Mapping):
+        return ", ".join(f"{value} for {part or 'the rest'}" for part, value in stated.items())
+    return str(stated)
 
 
 def _find(config: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Any]:

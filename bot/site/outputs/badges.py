@@ -98,9 +98,10 @@ def _of_all(label: str, readings: Sequence[Reading]) -> Badge:
     day, worst, passed = _day(readings), min(verdicts, key=lambda verdict: verdict.rank), verdicts.count(Verdict.PASS)
     if worst is not Verdict.PASS:
         return Badge(label, f"{passed:,} of {count(len(verdicts), 'case')} pass{day}", worst.row.badge)
-    if all(combine_answers(found, Loader.STOCK) is Answer.SAFE for found in tried.values() if not _lacking(found)):
-        there = [one for found in tried.values() if not _lacking(found) for one in found]
-        return Badge(label, f"all {count(passed, 'case')} pass in {_precisions(there)}{day}", _GREEN)
+    there = [found for found in tried.values() if not _lacking(found)]
+    precisions = _precisions([one for found in there for one in found])
+    if precisions and all(combine_answers(found, Loader.STOCK) is Answer.SAFE for found in there):
+        return Badge(label, f"all {count(passed, 'case')} pass in {precisions}{day}", _GREEN)
     return Badge(label, f"uncertain, {count(passed, 'case')} pass{day}")
 
 
@@ -110,8 +111,8 @@ def _of_one(name: str, readings: Iterable[Reading]) -> Badge:
     answer = combine_answers(tried, Loader.STOCK)
     if answer is Answer.UNSAFE:
         return _unsafe(label, [one for one in tried if one.answer(Loader.STOCK) is Answer.UNSAFE])
-    if answer is Answer.SAFE:
-        return Badge(label, f"safe in {_precisions(tried)} {_where(tried)}", _GREEN)
+    if answer is Answer.SAFE and (precisions := _precisions(tried)):
+        return Badge(label, f"safe in {precisions} {_where(tried)}", _GREEN)
     if any(one.stale for one in tried):
         return Badge(label, _stale(one.night for one in tried if one.stale))
     passed = tried and all(one.passed(Loader.STOCK) for one in tried)
@@ -119,10 +120,9 @@ def _of_one(name: str, readings: Iterable[Reading]) -> Badge:
 
 
 def _precisions(tried: Sequence[Tried]) -> str:
-    """The precisions that every safe answer rests on."""
+    """The precisions that every safe answer rests on; empty where no precision is safe in all."""
     found = [one.precisions(Loader.STOCK) for one in tried]
-    common = [precision for precision in Precision if all(precision in one for one in found)]
-    return ", ".join(common or [precision for precision in Precision if any(precision in one for one in found)])
+    return ", ".join(precision for precision in Precision if all(precision in one for one in found))
 
 
 def _unsafe(label: str, tried: Sequence[Tried]) -> Badge:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from matrix.advice.known import load_known
-from matrix.model import Case, Cell, Check, Finding, Kind, Loader, Precision, What
+from matrix.model import Case, Cell, Check, Finding, Kind, Loader, Precision, ReportDifference, ReportPart, What
 from matrix.own_model.causes import find_causes
 from matrix.own_model.diagnosis import Diagnosis, diagnose
 from matrix.own_model.suggestions import suggest_fixes
@@ -50,6 +50,7 @@ def told(one: Cell) -> Diagnosis:
     [
         ("0.19.8", "load", WEIGHT, ["parameters-in-one-dtype"]),
         ("0.16.9", "save", WEIGHT, ["parameters-in-one-dtype"]),
+        ("0.19.8", "load", ("parameter", "Ernie4_5_MoeTopKRouter.weight", False), []),
         ("0.18.9", "load", ROUTER, ["listed-buffers-made-by-zero-init"]),
         ("0.19.8", "load", ROUTER, []),
         ("0.19.8", "load", LFM, ["unlisted-buffers-made-by-zero-init"]),
@@ -98,3 +99,12 @@ def test_buffers_that_zero_init_rounds_are_right_with_the_fixed_loader() -> None
 def test_what_nobody_knows_yet_is_to_be_reported() -> None:
     unknown = ("buffer", "Norm.scale", False)
     assert "report it upstream" in list(suggest_fixes(told(measured("0.19.8", [unknown], [], [unknown]))))[-1]
+
+
+def test_a_wrong_report_is_to_be_reported_though_no_value_is_wrong() -> None:
+    lost = ReportDifference(ReportPart.MISSING, ("layers.0.bias",), (), (1, 0), (1,))
+    loads = [case("m:M", Verdict.MISREPORTED, loader=loader, report=(lost,)) for loader in Loader]
+    saves = [case("m:M", loader=loader, check=Check("save")) for loader in Loader]
+    found = told(cell(*loads, *saves, environment=info("5.24.0", deepspeed="0.19.8")))
+    assert found.causes.unexplained
+    assert "report it upstream" in list(suggest_fixes(found))[-1]

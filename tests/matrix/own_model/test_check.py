@@ -188,7 +188,7 @@ def test_a_quantized_model_is_measured_in_its_own_dtype_and_nothing_is_known_of_
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(LLAMA_IN_4_BIT))
     code, answer = checked(newest, tmp_path)
-    assert (code, answer["answer"], answer["answers"]) == (3, "unknown", {"bf16": "safe"})
+    assert (code, answer["answer"], answer["answers"]) == (3, "unknown", {"bf16": "unknown"})
     assert (answer["left_out"], answer["quantized"]) == (["quantization (bitsandbytes)"], True)
     assert answer["precisions_because"] == "its config.json has torch_dtype bfloat16"
 

@@ -116,6 +116,14 @@ def test_what_is_not_quantized_says_nothing_of_what_is() -> None:
     assert "what was measured is not quantized, so the quantized model is not known to be safe" in others
 
 
+def test_a_quantized_model_that_is_unsafe_in_one_precision_is_safe_in_none() -> None:
+    stated = read_stated({"quantization_config": {"quant_method": "fp8"}})
+    rounded = finding(kind=Kind.ROUNDED, reported_missing=False)
+    found = diagnose(beside(*in_bf16(Verdict.NARROWED, findings=(rounded,))), TINY, (), stated)
+    assert words(found).splitlines()[0] == f"UNSAFE: {MINE}, in bf16; not measured: quantization (fp8)"
+    assert build_diagnosis_values(found)["answers"] == {"float32": "unknown", "bf16": "unsafe"}
+
+
 def test_a_note_says_what_a_plain_call_does() -> None:
     note = Note("model.save_pretrained(folder)", "writes 121 of 124 tensors empty, without an error", (0, 1))
     cases = measured(Verdict.PASS).cases
@@ -153,12 +161,14 @@ def test_wrong_tensors_of_a_site_are_one_line_with_kind_and_ranks() -> None:
 def test_a_wrong_report_is_not_safe_and_what_the_release_never_tells_is_said() -> None:
     lost = ReportDifference(ReportPart.MISSING, ("layers.0.bias",), (), (1, 0), (1,))
     whole = measured(Verdict.MISREPORTED)
-    silent = replace(whole.environment, report_limits={ReportPart.UNEXPECTED: ReportLimit.ALWAYS_EMPTY})
+    limits = {ReportPart.UNEXPECTED: ReportLimit.ALWAYS_EMPTY, ReportPart.ERRORS: ReportLimit.ON_RANK_0_ONLY}
+    silent = replace(whole.environment, report_limits=limits)
     cases = (replace(whole.cases[0], report=(lost,)), *whole.cases[1:])
     found = told(replace(whole, environment=silent, cases=cases))
     assert found.answer is Answer.UNSAFE
     assert "  missing_keys on rank 1 names what a plain load does not name: layers.0.bias\n" in words(found)
-    assert "never tells it under ZeRO-3: unexpected_keys is always empty.\n" in words(found)
+    assert "never tells it under ZeRO-3: unexpected_keys is always empty. Given on rank 0 only" in words(found)
+    assert ", and compared over all ranks together: error_msgs.\n" in words(found)
     assert build_diagnosis_values(found)["checks"][0]["report"][0]["added"] == ("layers.0.bias",)
 
 
@@ -237,7 +247,8 @@ def test_a_reason_that_the_catalog_knows_is_told_instead_of_looking_for_one(
 
 def test_what_the_catalog_does_not_check_is_not_safe_and_what_it_found_broken_and_is_not_is() -> None:
     right = told(measured(Verdict.PASS))
-    assert add_reasons(right, ScannedVersion({MINE: "its tiny model has no Router.bias"})).answer is Answer.UNKNOWN
+    unlike = add_reasons(right, ScannedVersion({MINE: "its tiny model has no Router.bias"}))
+    assert (unlike.answer, unlike.answers) == (Answer.UNKNOWN, {Precision.FLOAT32: Answer.UNKNOWN})
     assert add_reasons(right, ScannedVersion({"a:B": "needs timm"}, broken={MINE: "KeyError: 'x'"})) == right
     assert add_reasons(right, ScannedVersion({MINE: "needs torchvision"})) == right, "which must be installed here"
     assert add_reasons(told(unsaved()), ScannedVersion({MINE: "needs torchvision"})).reasons == {}, "for it was loaded"

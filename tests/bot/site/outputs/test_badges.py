@@ -73,6 +73,13 @@ def test_what_another_device_gets_wrong_is_not_green() -> None:
     assert found[MODEL].message == "crash with transformers 5.5.4 (2026-11-22)"
 
 
+def test_what_no_precision_is_safe_in_everywhere_is_uncertain() -> None:
+    in_bf16 = [replace(one, precision=Precision.BF16) for one in both()]
+    found = told(cell(*both()), cell(*in_bf16, environment=info(device=Device.CUDA)))
+    assert found[MODEL] == Badge("deepseek_v3", "uncertain with transformers 5.5.4 (2026-11-22)")
+    assert found[PROJECT] == Badge(found[PROJECT].label, "uncertain, 4 cases pass (2026-11-22)")
+
+
 def test_a_check_that_was_not_measured_leaves_a_model_untested() -> None:
     assert told(cell(case(ROUTER)))[MODEL] == Badge("deepseek_v3", "untested")
 
