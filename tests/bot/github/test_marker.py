@@ -1,6 +1,7 @@
 """The one codec of hidden markers: what was written before it existed is still read, and written the same."""
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -13,12 +14,13 @@ from bot.nightly.issue import NightlyState
 from bot.nightly.verdict_changes import CaseChange
 from bot.pull_requests.tracking_issue import MARKER as TRACKING
 from bot.pull_requests.tracking_issue import Cursor, TrackedResult, TrackingState
-from matrix.model import Check, Loader
+from matrix.model import Check, Configuration, Loader, Precision
 from matrix.verdicts import Verdict
 
 A, B, C = (letter * 40 for letter in "abc")
 RUN = "https://github.com/own/zero3/actions/runs/7"
-TURN = CaseChange("a <b> é", "m:C", Loader.STOCK, Check("load"), Verdict.PASS, Verdict.CORRUPT, date(2026, 11, 22))
+OLD_TURN = CaseChange("a <b> é", "m:C", Loader.STOCK, Check("load"), Verdict.PASS, Verdict.CORRUPT, date(2026, 11, 22))
+TURN = replace(OLD_TURN, precision=Precision.BF16, configuration=Configuration.MIXED_DTYPES)
 KNOWN = [
     (
         COMMENT,
@@ -44,8 +46,8 @@ KNOWN = [
         NightlyState(date(2026, 11, 23), (1, 2, 3, 4), late=True, wrong=(TURN,), more=5),
         (
             r'<!-- zero3-nightly {"night":"2026-11-23","counts":[1,2,3,4],"late":true,"wrong":[{"cell":"a \u003cb\u003e \u00e9",'
-            '"architecture":"m:C","loader":"stock","check":"load","before":"pass","after":"corrupt","since":"2026-11-22"}],'
-            '"right":[],"more":5,"gone":[],"more_gone":0} -->'
+            '"architecture":"m:C","loader":"stock","check":"load","before":"pass","after":"corrupt","since":"2026-11-22",'
+            '"precision":"bf16","configuration":"mixed_dtypes"}],"right":[],"more":5,"gone":[],"more_gone":0} -->'
         ),
     ),
 ]
@@ -57,6 +59,13 @@ def test_markers_on_github_stay_readable_and_are_written_the_same(
 ) -> None:
     assert marker.parse(f"What people read.\n\n{line}\n") == value
     assert marker.render(value) == line
+
+
+def test_a_marker_from_before_precisions_is_of_float32() -> None:
+    line = NIGHTLY.render(NightlyState(date(2026, 11, 23), wrong=(OLD_TURN,)))
+    old = line.replace(',"precision":"float32","configuration":"plain"', "")
+    assert old != line
+    assert NIGHTLY.parse(old) == NightlyState(date(2026, 11, 23), wrong=(OLD_TURN,))
 
 
 @pytest.mark.parametrize(("marker", "value", "line"), KNOWN, ids=["comment", "tracking", "nightly"])
