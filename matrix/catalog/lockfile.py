@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -47,9 +48,13 @@ _LOCK = TypeAdapter(Lock)
 def read_lock(path: Path = PATH) -> Lock:
     """Reads the lock in `path`; raises DataFileError."""
     try:
-        return _LOCK.validate_json(path.read_bytes())
+        lock = _LOCK.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise DataFileError(path, [f"{error}; `nox -s catalog` writes it"]) from error
+    counts = Counter(one.id for one in lock.architectures)
+    if twice := [f"{name} is there twice" for name, number in counts.items() if number > 1]:
+        raise DataFileError(path, twice)
+    return lock
 
 
 def format_lock(lock: Lock) -> str:

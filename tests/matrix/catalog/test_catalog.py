@@ -85,6 +85,13 @@ def test_a_duplicate_is_refused(tmp_path: Path) -> None:
         read_added(catalog(tmp_path, entry + entry))
 
 
+def test_an_architecture_that_is_in_the_lock_twice_is_refused(tmp_path: Path) -> None:
+    one = LockedArchitecture("gpt2:GPT2Model", "other", {}, "5.5.4", "5.5.4")
+    (path := tmp_path / "catalog.lock.json").write_text(format_lock(Lock("", {}, (one, one))), encoding="utf-8")
+    with pytest.raises(DataFileError, match="gpt2:GPT2Model is there twice"):
+        read_lock(path)
+
+
 @pytest.mark.parametrize("text", ["[models]\na = 1", "architectures = 1", "other = 1\n[architectures]\n"])
 def test_a_file_with_other_tables_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "catalog.toml"
