@@ -28,7 +28,7 @@ from matrix.catalog.catalog import load_catalog
 from matrix.comparison.compare import Role, compare
 from matrix.comparison.plan import ComparisonJob, PlannedRevision
 from matrix.environments.choose import load_environments, pin_newest
-from matrix.model import Case, Cell, Check
+from matrix.model import Case, CaseKey, Cell
 from matrix.results.records import case_record, end_record, header_record
 from matrix.verdicts import Verdict
 from tests.support.comparisons import plan
@@ -51,11 +51,10 @@ FINE: Verdicts = {Role.LAST_BROKEN: Verdict.CORRUPT}
 BROKEN: Verdicts = {**FINE, Role.HEAD: Verdict.CORRUPT, Role.HEAD_RERUN: Verdict.CORRUPT, Role.BASE_RERUN: Verdict.PASS}
 
 
-def judged_case(architecture: str, check: Check, verdict: Verdict) -> Case:
-    if architecture != ROUTER or verdict is not Verdict.CORRUPT:
-        return case(architecture, check=check)
-    found = finding(reported_missing=False)
-    return case(architecture, verdict, check=check, findings=(found,), confirmed=(3, 3))
+def judged_case(key: CaseKey, verdict: Verdict) -> Case:
+    if key.architecture != ROUTER or verdict is not Verdict.CORRUPT:
+        return case(**key._asdict())
+    return case(verdict=verdict, findings=(finding(reported_missing=False),), confirmed=(3, 3), **key._asdict())
 
 
 def measured(duel: ComparisonJob, side: PlannedRevision, verdict: Verdict) -> Cell:
@@ -63,7 +62,7 @@ def measured(duel: ComparisonJob, side: PlannedRevision, verdict: Verdict) -> Ce
     name = f"{pin_newest(side.pins, load_environments()).id}+cpu"
     version = "5.5.4" if side.role is Role.LAST_BROKEN else load_environments()[0].transformers
     environment = info(version, id=name, deepspeed="0.19.8", torch="2.13.0+cpu")
-    cases = [judged_case(name, check, verdict) for name in duel.architectures for check in duel.checks]
+    cases = [judged_case(key, verdict) for key in duel.keys]
     return replace(cell(*cases, environment=with_commits(environment, side.pins)), **HASHES)
 
 
