@@ -69,7 +69,7 @@ def test_a_new_check_is_offered_and_measured(tree: Path) -> None:
 def test_a_new_check_is_in_every_report(tree: Path) -> None:
     printed = python(tree, "-m", "bot", "report", "results")
     assert "crashes while sharding" in printed
-    assert "| sharded float32 | crash |" in read(tree / "results/report.md")
+    assert "| sharded in float32 | crash |" in read(tree / "results/report.md")
     html = read(tree / "results/report.html")
     assert "stock-sharded" in html
     assert "stock-save" in html
@@ -93,7 +93,7 @@ def test_a_new_check_is_in_the_tables_of_architectures(tree: Path) -> None:
     assert [check for check in checks if f'title="stock {check} float32: ' in stock] == checks
     assert "stock" not in fixed
     (page,) = (tree / "site/architectures").glob("deepseek_v3*.html")
-    assert f"A cell shows {', '.join(checks)}, from left to right." in read(page)
+    assert f"A cell shows {', '.join(checks)}, from left to right, in float32." in read(page)
     assert "sharded calls <code>made_up_call</code>" in read(tree / "site/about.html")
 
 
