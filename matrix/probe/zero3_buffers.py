@@ -247,7 +247,9 @@ def _kept_in_float32(model: torch.nn.Module, dtype: torch.dtype) -> re.Pattern[s
         plan = model._get_dtype_plan(dtype) if hasattr(model, "_get_dtype_plan") else model.dtype_plan
         patterns = [name.replace("*", ".*") for name in plan]
     else:
-        names = [*(getattr(model, "_keep_in_fp32_modules_strict", None) or [])]
+        # A release that does not know the strict list, such as 4.40, does nothing with a model's own.
+        known = hasattr(modeling_utils.PreTrainedModel, "_keep_in_fp32_modules_strict")
+        names = [*((known and model._keep_in_fp32_modules_strict) or [])]
         if dtype == torch.float16:
             names += getattr(model, "_keep_in_fp32_modules", None) or []
         patterns = [rf"(^|\.){name}($|\.)" for name in names]
