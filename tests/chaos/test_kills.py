@@ -57,6 +57,8 @@ class Measurement:
             "cpu",
             "--out",
             str(self.folder / "out"),
+            "--precision",
+            "float32",
         ]
         command += self.measured
         command += [word for name in ARCHITECTURES for word in ("--architecture", name)]

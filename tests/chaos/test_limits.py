@@ -20,7 +20,7 @@ ON_A_SMALL_DISK = 'mount -t tmpfs -o size="$1" tmpfs "$TMPDIR"; shift; exec "$@"
 def build_command(interpreter: Path, folder: Path) -> list[str]:
     command = [sys.executable, "-m", "matrix", "run", "--resume", "--device", "cpu", "--out", str(folder / "out")]
     command += ["--python", str(interpreter), "--architecture", "deepseek_v3:*", "--architecture", "llama:*"]
-    return command
+    return [*command, "--precision", "float32"]
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
