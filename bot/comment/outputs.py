@@ -14,6 +14,7 @@ from bot.comment.state import Headline
 from bot.comment.words import ROLES, clean_sentence
 from bot.github.types import Annotation, CheckRun
 from bot.render import render
+from bot.report.labels import format_options
 from bot.text import Code, clip, strip_marks
 from bot.untrusted.artifacts import Rejected
 from matrix.comparison.compare import Comparison, Role
@@ -150,12 +151,8 @@ def _command(plan: ComparisonPlan, pins: Mapping[str, str], comparison: Comparis
         return None
     key = found[0].key
     variables = [f"{PACKAGES[package].variable}={shlex.quote(pin)}" for package, pin in packages.items()]
-    session = f"nox -s zero3_matrix -- --architecture '{key.architecture}' {_options(key)}"
+    session = f"nox -s zero3_matrix -- --architecture '{key.architecture}' {format_options(key.variant)}"
     return Reproduction(Code(" ".join([*variables, session])), plan.head_sha if PROJECT in pins else "")
-
-
-def _options(key: CaseKey) -> str:
-    return f"--loader {key.loader} --check {key.check} --precision {key.precision}"
 
 
 def _reproducible(pins: Mapping[str, str], key: CaseKey) -> bool:

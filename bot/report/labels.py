@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from bot.text import Code, clip
 from matrix.environments.packages import CROSSED, PACKAGES, TIPS, UNCROSSED, installed
-from matrix.model import Case, Cell, Configuration, EnvironmentInfo
+from matrix.model import Case, Cell, Configuration, EnvironmentInfo, Variant
 
 DEFAULT_WORLD_SIZE = 2
 _SHA = "[0-9a-f]{40}"
@@ -28,9 +28,14 @@ def label_cells(cells: Sequence[Cell]) -> list[Code]:
 def format_command(info: EnvironmentInfo, case: Case) -> Code:
     """Formats the command line that reproduces one case; for a branch it names the commit that was measured."""
     size = "" if info.world_size == DEFAULT_WORLD_SIZE else f" --world-size {info.world_size}"
-    mixed = "" if case.configuration is Configuration.PLAIN else f" --configuration {case.configuration}"
-    what = f"--loader {case.loader} --check {case.check} --precision {case.precision}{mixed}"
-    return Code(f"{_begin(info)} --architecture {_quoted(case.architecture)} {what} --again{size}")
+    what = f"--architecture {_quoted(case.architecture)} {format_options(case.key.variant)}"
+    return Code(f"{_begin(info)} {what} --again{size}")
+
+
+def format_options(variant: Variant) -> str:
+    """Formats the options of the command line that choose how a case is measured."""
+    mixed = "" if variant.configuration is Configuration.PLAIN else f" --configuration {variant.configuration}"
+    return f"--loader {variant.loader} --check {variant.check} --precision {variant.precision}{mixed}"
 
 
 @lru_cache(1024)  # most environments have it

@@ -56,14 +56,11 @@ class Axes:
     @property
     def variants(self) -> tuple[Variant, ...]:
         """All ways to measure one architecture, in the order in which they are shown."""
-        ways = (
-            (*training, loader, check)
+        return tuple(
+            Variant(loader, check, *training)
             for training in self.trainings
             for loader in self.loaders
             for check in self.checks
-        )
-        return tuple(
-            Variant(loader, check, precision, configuration) for precision, configuration, loader, check in ways
         )
 
 

@@ -160,7 +160,7 @@ def test_fp16_keeps_what_a_plain_load_keeps(found: Found, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["router", "batchnorm"])
 def test_asked_for_float32_it_still_loads_what_can_be_trained_in_bf16(found: Found, model: str) -> None:
-    """Statistics in float32 beside weights in bf16 would end the first forward pass."""
+    """With statistics in float32 and weights in bf16, the first forward pass would fail."""
     for seen in found[f"mixed {model}"]:
         assert "error" not in seen, seen
         assert (seen["loaded"], seen["initialized"]) == ({}, {})

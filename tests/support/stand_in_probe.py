@@ -37,7 +37,8 @@ def environment():
     tell("environment", json.loads('$info'))
 
 def case(key, verdict="pass", confirmed=(1, 1)):
-    architecture, loader, check, precision, configuration = (*key, "float32", "plain")[:3] + (*key[3:], "float32", "plain")[:2]
+    architecture, loader, check, *training = key
+    precision, configuration = training or ("float32", "plain")
     tell("case", {"architecture": architecture, "loader": loader, "check": check, "verdict": verdict,
                   "precision": precision, "configuration": configuration,
                   "confirmed": confirmed})

@@ -99,7 +99,7 @@ class PlainLoad:
             loaded = load_pretrained(type(self.model), self.path / "checkpoint", requested)
         actual = named_tensors(loaded)
         reference = adopt_dtypes(written, actual)
-        wrong = find_flaws(actual, reference, {**reference.expected, **reference.nonpersistent})
+        wrong = find_flaws(actual, reference, reference.tensors)
         plain = {name: actual[name].detach().clone() for name in wrong if name in actual}
         torch.save(replace(reference, plain=plain), reference_file(self.path, requested))
         return Baseline(tuple((name, flaw.kind) for name, found in wrong.items() for flaw in found), heard.report)

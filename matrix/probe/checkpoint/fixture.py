@@ -224,7 +224,11 @@ def _computed(value: Tensor, loaded: Tensor | None) -> Tensor:
 
 def find_flaws(actual: Mapping[str, Tensor], reference: Reference, names: Iterable[str]) -> dict[str, list[Flaw]]:
     """Returns what is wrong with each of `names` among the whole tensors in `actual`, without those that are right."""
-    judged = judge_all(actual, reference, names)
+    return keep_flaws(judge_all(actual, reference, names))
+
+
+def keep_flaws(judged: Mapping[str, Judged]) -> dict[str, list[Flaw]]:
+    """Returns what is wrong with each tensor that was judged, without those that are right."""
     return {name: list(found.flaws) for name, found in judged.items() if found.flaws}
 
 

@@ -120,6 +120,6 @@ def _is_rounded(actual: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
 def _is_nearly_rounded(actual: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
     rounded = round_to(expected, dtype)
     on_grid = bool(_close(round_to(actual, dtype), actual, dtype).all())
-    # What `dtype` holds exactly stays as it is: 201 is not 200 rounded.
+    # A value that `dtype` holds exactly is not rounded at all, so no tolerance applies: 201 is wrong where 200 is right.
     near = _close(actual, rounded, dtype) | (_close(actual, rounded, dtype, 1) & ~_close(rounded, expected, dtype))
     return on_grid and bool(rounded.any()) and bool(near.all())

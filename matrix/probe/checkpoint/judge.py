@@ -39,6 +39,11 @@ class Reference:
     sites: dict[str, str] = field(default_factory=dict)
     plain: dict[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What each tensor should hold, in the checkpoint or not."""
+        return {**self.expected, **self.nonpersistent}
+
     def find(self, name: str) -> Tensor:
         """Returns what tensor `name` should hold; raises KeyError for a name that nothing is known of."""
         return self.expected[name] if name in self.expected else self.nonpersistent[name]
@@ -161,7 +166,8 @@ def judge(name: str, actual: Tensor | None, reference: Reference) -> Judged:
         return Judged((Flaw(Kind.SHAPE, detail=f"{list(expected.shape)} became {list(actual.shape)}"),))
     units, held = _tolerated(name, actual, reference), actual.detach().cpu()
     found = _judge_values(name, held, units, reference)
-    return _judge_as_plain(name, held, reference) or found if found.flaws else found
+    as_plain = _judge_as_plain(name, held, reference) if found.flaws else None
+    return as_plain or found
 
 
 def _judge_as_plain(name: str, actual: Tensor, reference: Reference) -> Judged | None:

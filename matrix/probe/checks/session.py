@@ -21,6 +21,7 @@ from matrix.probe.checkpoint.fixture import (
     find_flaws,
     fixture_folder,
     judge_all,
+    keep_flaws,
     load_reference,
     named_tensors,
     read_checkpoint,
@@ -71,7 +72,6 @@ class Session:
         self.root, self.path = root, fixture_folder(root, architecture.id)
         # Other tasks of the same architecture write too.
         self.folder = self.path / f"saved.{task.loader}.{task.precision}.{task.configuration}"
-        self.config = compat.make_config(task.precision)
         self.report: LoadingReport | None = None
         self._notes: dict[str, str] = {}
         self.watch = Stopwatch()
@@ -120,13 +120,8 @@ class Session:
     def _control(self) -> tuple[str, ...] | None:
         """The tensors that are rounded without ZeRO-3 too."""
         load = partial(self._load_plainly, self.path / "checkpoint")
-        return find_rounded_at_stage_0(
-            load, self.task.precision, partial(find_flaws, reference=self._reference, names=self._names)
-        )
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return (*self._reference.expected, *self._reference.nonpersistent)
+        judge = partial(find_flaws, reference=self._reference, names=self._reference.tensors)
+        return find_rounded_at_stage_0(load, self.task.precision, judge)
 
     def _load(self) -> None:
         with self.poisoned(), self.timed(), loading_report.listening() as heard:
@@ -137,7 +132,7 @@ class Session:
     @contextmanager
     def under_zero3(self) -> Iterator[None]:
         """Makes transformers load and save under ZeRO-3, with the task's loader: it stays in place for `initialize`."""
-        with use_loader(self.task.loader), compat.zero3_config(self.config):
+        with use_loader(self.task.loader), compat.zero3_config(compat.make_config(self.task.precision)):
             yield
 
     def poisoned(self) -> AbstractContextManager[None]:
@@ -150,7 +145,7 @@ class Session:
 
     def restore(self) -> None:
         """Gives the model the right values."""
-        shards.fill(self.model, {**self._reference.expected, **self._reference.nonpersistent})
+        shards.fill(self.model, self._reference.tensors)
 
     @contextmanager
     def initialize(self) -> Iterator[Any]:
@@ -167,7 +162,8 @@ class Session:
 
     def judge_shards(self) -> dict[str, list[Flaw]]:
         """Returns what is wrong with the model, put together from all ranks."""
-        return self._judge({**named_tensors(self.model), **shards.gather_parameters(self.model)}, self._names)
+        whole = {**named_tensors(self.model), **shards.gather_parameters(self.model)}
+        return self._judge(whole, self._reference.tensors)
 
     def judge_state(self, state: Mapping[str, Tensor]) -> dict[str, list[Flaw]]:
         """Returns what is wrong with the tensors in a state dict."""
@@ -189,7 +185,7 @@ class Session:
     def _judge(self, actual: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, list[Flaw]]:
         judged = judge_all(actual, self._reference, names)
         self._notes.update({name: found.note for name, found in judged.items() if found.note})
-        return {name: list(found.flaws) for name, found in judged.items() if found.flaws}
+        return keep_flaws(judged)
 
     def close(self) -> None:
         """Frees the model: its parameters, hooks and engine refer to each other.

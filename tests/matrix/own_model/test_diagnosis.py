@@ -68,14 +68,14 @@ def in_bf16(stock: Verdict, save: Verdict = Verdict.PASS, **other: Any) -> tuple
     )
 
 
-def beside(*more: Case) -> Cell:
+def right_in_float32(*more: Case) -> Cell:
     """A cell in which everything is right in float32, with more cases."""
     right = measured(Verdict.PASS, transformers="5.24.0")
     return replace(right, cases=(*right.cases, *more))
 
 
 def test_safe_names_every_precision_and_lines_that_are_alike_stand_once() -> None:
-    lines = words(told(beside(*in_bf16(Verdict.PASS)))).splitlines()
+    lines = words(told(right_in_float32(*in_bf16(Verdict.PASS)))).splitlines()
     assert lines[0] == f"SAFE: {MINE}, in bf16 and float32: load, save"
     assert lines[3:] == [
         "from_pretrained in bf16 and float32: every value right on every rank",
@@ -85,7 +85,7 @@ def test_safe_names_every_precision_and_lines_that_are_alike_stand_once() -> Non
 
 def test_unsafe_in_one_precision_and_safe_in_another_is_one_sentence() -> None:
     rounded = finding(kind=Kind.ROUNDED, reported_missing=False)
-    found = told(beside(*in_bf16(Verdict.NARROWED, findings=(rounded,))))
+    found = told(right_in_float32(*in_bf16(Verdict.NARROWED, findings=(rounded,))))
     assert words(found).splitlines()[0] == f"UNSAFE: {MINE}, in bf16; safe in float32: load, save"
     assert "  buffer Router.bias is rounded to a narrower dtype on ranks 0, 1 (" in words(found)
     assert build_diagnosis_values(found)["answers"] == {"float32": "safe", "bf16": "unsafe"}
@@ -119,7 +119,7 @@ def test_what_is_not_quantized_says_nothing_of_what_is() -> None:
 def test_a_quantized_model_that_is_unsafe_in_one_precision_is_safe_in_none() -> None:
     stated = read_stated({"quantization_config": {"quant_method": "fp8"}})
     rounded = finding(kind=Kind.ROUNDED, reported_missing=False)
-    found = diagnose(beside(*in_bf16(Verdict.NARROWED, findings=(rounded,))), TINY, (), stated)
+    found = diagnose(right_in_float32(*in_bf16(Verdict.NARROWED, findings=(rounded,))), TINY, (), stated)
     assert words(found).splitlines()[0] == f"UNSAFE: {MINE}, in bf16; not measured: quantization (fp8)"
     assert build_diagnosis_values(found)["answers"] == {"float32": "unknown", "bf16": "unsafe"}
 
