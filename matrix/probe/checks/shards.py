@@ -29,8 +29,8 @@ def _gather(shards: list[Tensor]) -> list[Tensor]:
 def gather_parameters(model: Model) -> dict[str, Tensor]:
     """Returns what the ranks together hold of every sharded parameter, by each of its names, on CPU.
 
-    Reads the shards themselves: up to deepspeed 0.17 `GatheredParameters` over several parameters returns before
-    gloo has gathered all but the last (fixed upstream by waiting for every handle), which would be taken for a finding.
+    Reads the shards themselves: up to deepspeed 0.19.7 `GatheredParameters` over several parameters returns when gloo
+    has gathered the last, whatever the others do, and that would be taken for a finding.
     """
     named = {name: p for name, p in model.named_parameters(remove_duplicate=False) if hasattr(p, "ds_tensor")}
     whole: dict[str, Tensor] = {}
