@@ -54,11 +54,19 @@ def _explain(cause: KnownCause) -> str:
     sites = f"{', '.join(cause.sites[:3])}{' and others' if len(cause.sites) > 3 else ''}"
     parts = [f"fixed in {known.fixed_in}" if known.fixed_in else known.state]
     if cause.controlled:
-        parts.append(f"{_some(cause.at_stage_0, cause.controlled)} wrong without ZeRO-3 too (stage 0)")
+        parts.append(_say_at_stage_0(cause))
     if cause.tensors:
         parts.append(f"with the fixed loader {_some(cause.kept, cause.tensors)} right")
     where = f" ({sites})" if sites else ""
     return f"- known upstream ({', '.join(known.issues)}): {known.title}{where}; {'; '.join(parts)}"
+
+
+def _say_at_stage_0(cause: KnownCause) -> str:
+    control = "a plain load and deepspeed.initialize at stage 0"
+    if not cause.at_stage_0:
+        return f"DeepSpeed does this under ZeRO-3 only: {control} do not"
+    some = "" if cause.at_stage_0 == cause.controlled else f" to {cause.at_stage_0} of {cause.controlled}"
+    return f"DeepSpeed does this{some} without ZeRO-3 too: {control} do the same"
 
 
 def _some(some: int, every: int) -> str:

@@ -73,7 +73,8 @@ def test_parameters_that_stay_rounded_have_their_cause_and_their_link_and_no_fal
         (
             f"- known upstream (https://github.com/deepspeedai/DeepSpeed/issues/7747, {PINNED}): parameters that the model "
             "keeps in float32 are rounded: DeepSpeed has one dtype for all partitions (Ernie4_5_MoeTopKRouter.weight); "
-            "open; it is wrong without ZeRO-3 too (stage 0); with the fixed loader it is not right"
+            "open; DeepSpeed does this without ZeRO-3 too: a plain load and deepspeed.initialize at stage 0 do the same; "
+            "with the fixed loader it is not right"
         )
     ]
 
@@ -81,7 +82,8 @@ def test_parameters_that_stay_rounded_have_their_cause_and_their_link_and_no_fal
 def test_what_the_fixed_loader_keeps_of_it_is_told() -> None:
     both = [WEIGHT, STATICS]
     lines = list(suggest_fixes(told(measured("0.19.8", both, both, [WEIGHT]))))
-    assert lines[0].endswith("open; all are wrong without ZeRO-3 too (stage 0); with the fixed loader 1 of 2 are right")
+    assert "; DeepSpeed does this without ZeRO-3 too: a plain load" in lines[0]
+    assert lines[0].endswith("at stage 0 do the same; with the fixed loader 1 of 2 are right")
     assert (
         lines[1]
         == "- the fixed loader keeps 1 tensor of these right, not the others: copy this file next to your script,"
@@ -91,7 +93,10 @@ def test_what_the_fixed_loader_keeps_of_it_is_told() -> None:
 
 def test_buffers_that_zero_init_rounds_are_right_with_the_fixed_loader() -> None:
     lines = list(suggest_fixes(told(measured("0.19.8", [LFM], [], [], "5.5.4"))))
-    assert "open; it is not wrong without ZeRO-3 too (stage 0); with the fixed loader it is right" in lines[0]
+    assert (
+        "; DeepSpeed does this under ZeRO-3 only: a plain load and deepspeed.initialize at stage 0 do not; " in lines[0]
+    )
+    assert lines[0].endswith("with the fixed loader it is right")
     assert not [line for line in lines if "upgrade" in line or "report it" in line]
     assert lines[1].startswith("- or keep these versions and use the fixed loader, which helps here")
 
