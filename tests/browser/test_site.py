@@ -1,14 +1,19 @@
 """Asking the dashboard questions in a browser: the answer box, filters, following links and going back, and the keyboard."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from bot.site.data import urls
+from matrix.model import Precision
 from tests.support.browser import NO_SCRIPT, PHONE, Visitor
+from tests.support.runs import cell
+from tests.support.sites import four, pair, publish_quietly, site_index
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +77,26 @@ def test_what_was_not_measured_is_never_called_safe(
     ask(page, Model=model, transformers=transformers)
     expect(page.locator("#verdict")).to_contain_text(words)
     expect(page.locator("#verdict.safe")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ((Precision.FLOAT32,), tuple(Precision)[:2], "Safe in float32 in both environments"),
+        ((Precision.FLOAT32,), (Precision.BF16,), "It depends on the environment: safe in 2 of 2"),
+    ],
+)
+def test_environments_are_only_called_safe_in_a_precision_that_all_of_them_passed_in(
+    tmp_path: Path, browser: Browser, first: tuple[Precision, ...], second: tuple[Precision, ...], words: str
+) -> None:
+    trained = {"5.6.0": first, "5.7.0": second}
+    cells = [
+        cell(*(replace(case, precision=one) for one in precisions for case in four()), environment=pair(version))
+        for version, precisions in trained.items()
+    ]
+    publish_quietly(site_index(*cells), tmp_path)
+    page = Visitor(browser, f"{tmp_path.as_uri()}/").open(f"{urls.START}?model=deepseek_v3")
+    expect(page.locator("#verdict")).to_contain_text(words)
 
 
 def test_a_class_that_a_version_lacks_has_no_tensors_to_look_at_but_safe_pairs(visitor: Visitor) -> None:

@@ -144,9 +144,9 @@ if (box) {
     if (safe(environment, index)) {
       const checks = inWhat(stock.filter((one) => passed.includes(one.training)));
       const others = texts.length ? [` Not part of this: ${texts.join("; ")}.`] : [];
-      return { state: "safe", word: `Safe in ${joined(passed)}`, how: [`Every tensor is right: ${checks} passed (`, link("how this is known", "about.html"), ").", ...others] };
+      return { state: "safe", word: `Safe in ${joined(passed)}`, where: passed, how: [`Every tensor is right: ${checks} passed (`, link("how this is known", "about.html"), ").", ...others] };
     }
-    if (lacks(environment, index)) return { state: "unknown", word: "No such class in this version", how: [] };
+    if (lacks(environment, index)) return { state: "unknown", word: "No such class in this version", where: [], how: [] };
     if (texts.length && passed.length) texts.push(`${inWhat(stock.filter((one) => passed.includes(one.training)))}: pass`);
     const others = data.environments.some((one) => one !== environment && alike(one, environment));
     const doubt = others ? "It passed here, but not reliably in every environment with these versions" : `It passed, but ${environment.flaky} % of the cases with these versions differ from run to run, so the pass may be chance`;
@@ -154,7 +154,7 @@ if (box) {
     const unsafe = answer(environment, index) === "u" && !stock.every((one) => unmeasured.includes(one.meant?.verdict));
     const wrong = trainings(stock.filter((one) => one.meant?.wrong && !one.training.includes(" ")));
     const word = !unsafe ? "Not known" : wrong.length ? `Unsafe in ${joined(wrong)}` : stock.some((one) => one.meant?.wrong) ? "Unsafe" : "Not usable";
-    return { state: unsafe ? "unsafe" : "unknown", word, how: [`${capital(texts.join("; "))}.`] };
+    return { state: unsafe ? "unsafe" : "unknown", word, where: unsafe ? wrong : [], how: [`${capital(texts.join("; "))}.`] };
   };
   const nearest = (index, asked) => {
     const good = data.environments.filter((one) => one.device === asked.device && safe(one, index)).sort((one, other) => distance(one, asked) - distance(other, asked)).slice(0, 3);
@@ -186,8 +186,10 @@ if (box) {
     const [{ state, word }] = answers;
     const good = answers.filter((one) => one.state === "safe").length;
     const same = answers.every((one) => one.word === word);
-    const agreed = same || (state !== "unknown" && answers.every((one) => one.state === state));
-    const title = same ? word : { safe: "Safe", unsafe: "Unsafe" }[state];
+    // What holds in every environment; the list has each one's own precisions.
+    const everywhere = answers[0].where.filter((training) => answers.every((one) => one.where.includes(training)));
+    const agreed = same || (answers.every((one) => one.state === state) && (state === "unsafe" || (state === "safe" && everywhere.length > 0)));
+    const title = same ? word : `${capital(state)}${everywhere.length ? ` in ${joined(everywhere)}` : ""}`;
     return [
       agreed ? state : "several",
       agreed ? say(state, title, `in ${found.length === 2 ? "both" : `all ${found.length}`} environments`) : say("unknown", "It depends", `on the environment: safe in ${good} of ${found.length}`),
