@@ -186,7 +186,7 @@ def find_kept_in_float32(model: Any) -> re.Pattern[str] | None:
 
 
 def destroy(engine: Any) -> None:
-    """Removes the engine's hooks and frees what it holds; `destroy` exists since deepspeed 0.10."""
+    """Removes the hooks of an engine, which may be None, and frees what it holds; `destroy` exists since deepspeed 0.10."""
     with suppress(AttributeError):
         engine.destroy()
 

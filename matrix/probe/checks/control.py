@@ -3,13 +3,14 @@
 Before 0.19.2 (DeepSpeed #8066) deepspeed casts a whole model to the dtype that it trains in, buffers included, at any stage.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from matrix.check_protocol import Flaws
+from matrix.check_protocol import Flaw, Flaws
 from matrix.model import Kind, Precision
 from matrix.probe import compat
 from matrix.probe.checkpoint.fixture import Model, named_tensors
@@ -17,7 +18,11 @@ from matrix.probe.checkpoint.fixture import Model, named_tensors
 
 def control_is_needed(flaws: Flaws) -> bool:
     """Returns whether any rank has a rounded tensor. A collective call: all ranks get the same answer."""
-    return _count(any(flaw.kind is Kind.ROUNDED for those in flaws.values() for flaw in those)) > 0
+    return _count(any(map(_are_rounded, flaws.values()))) > 0
+
+
+def _are_rounded(flaws: Sequence[Flaw]) -> bool:
+    return any(flaw.kind is Kind.ROUNDED for flaw in flaws)
 
 
 def _count(yes: bool) -> int:  # noqa: FBT001
@@ -36,18 +41,28 @@ def find_rounded_at_stage_0(
 
     Returns None where loading, or making the engine, raises: the control says nothing then.
     """
-    model = None
-    with suppress(Exception):
-        model = load()
-    # Ranks without a model would keep the others waiting.
-    if _count(model is not None) < torch.distributed.get_world_size():
+    model = _attempt(load)
+    if not _all_have(model):
         return None
+    engine = _attempt(lambda: compat.initialize(model, precision, stage=0))
     try:
-        engine = compat.initialize(model, precision, stage=0)
-    except Exception:
-        return None
-    try:
-        flaws = judge(named_tensors(engine.module))
+        flaws = judge(named_tensors(engine.module)) if _all_have(engine) else None
     finally:
         compat.destroy(engine)
-    return tuple(name for name, those in flaws.items() if any(flaw.kind is Kind.ROUNDED for flaw in those))
+    return None if flaws is None else tuple(name for name, those in flaws.items() if _are_rounded(those))
+
+
+def _attempt(act: Callable[[], Any]) -> Any:
+    """Returns what `act` returns, None where it raises."""
+    with suppress(Exception):
+        return act()
+    return None
+
+
+def _all_have(thing: object) -> bool:
+    """Returns whether no rank has None. A collective call: all ranks go on, or none does.
+
+    Where `deepspeed.initialize` raised on one rank, others may still wait for it there. They then wait until the time
+    limit of the case, as they would without this call.
+    """
+    return _count(thing is not None) == torch.distributed.get_world_size()
