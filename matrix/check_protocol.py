@@ -104,8 +104,11 @@ class CheckSession(Protocol):
     def judge_saved(self, folder: Path) -> Flaws:
         """Returns what is wrong with a plain load of `folder`, in the dtype that the model was loaded in."""
 
-    def count_empty(self, folder: Path) -> tuple[int, int]:
-        """Returns how many tensors of the checkpoint in `folder` have no elements, and how many there are."""
+    def count_lost(self, folder: Path) -> tuple[Mapping[str, int], int]:
+        """Returns how many tensors of the model's own checkpoint are "empty", "missing" and "wrong" in that in `folder`.
+
+        The second number is how many it has.
+        """
 
 
 @dataclass(frozen=True)

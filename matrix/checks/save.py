@@ -55,8 +55,12 @@ def _save_plainly(session: CheckSession) -> str:
         session.save(folder)
     except Exception as error:
         return f"raises {type(error).__name__}"
-    empty, written = session.count_empty(folder)
-    return f"writes {empty} of {written} tensors empty, without an error" if empty else ""
+    lost, of = session.count_lost(folder)
+    words = {"empty": "empty", "missing": "not at all", "wrong": "with other values"}
+    if lost.get("missing") == of and not _is_first():
+        return ""  # other ranks leave the writing to rank 0
+    told = [f"{lost[how]} of {of} tensors {word}" for how, word in words.items() if how in lost]
+    return f"writes {', '.join(told)}, without an error" if told else ""
 
 
 def _join(stages: Mapping[str, Flaws]) -> Flaws:

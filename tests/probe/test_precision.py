@@ -20,6 +20,7 @@ ROUTER = "deepseek_v3:DeepseekV3ForCausalLM"
 UNLISTED = "lfm2_moe:Lfm2MoeForCausalLM"
 COUNTED = "granite_speech5_encoder:GraniteSpeech5Encoder"
 PLAINLY_WRONG = "zaya:ZayaForCausalLM"
+BIASED = "bert:BertForMaskedLM"
 ROPE = "llama:LlamaForCausalLM"
 
 Cases = dict[CaseKey, Case]
@@ -34,7 +35,7 @@ def measured(interpreter: Path, out: Path, names: tuple[str, ...], axes: Axes) -
 
 @pytest.fixture(scope="module")
 def new(newest: Path, tmp_path_factory: pytest.TempPathFactory) -> Cases:
-    names = (ROUTER, UNLISTED, COUNTED, PLAINLY_WRONG)
+    names = (ROUTER, UNLISTED, COUNTED, PLAINLY_WRONG, BIASED)
     return measured(newest, tmp_path_factory.mktemp("new"), names, Axes((Loader.STOCK,), precisions=tuple(Precision)))
 
 
@@ -111,7 +112,13 @@ def test_a_precision_that_deepspeed_refuses_is_unsupported_and_says_why(new: Cas
     assert new[stock(UNLISTED, "load", Precision.FP16)].verdict is Verdict.NARROWED
 
 
-def test_saving_without_the_gathered_state_is_noted(new: Cases) -> None:
-    (note,) = new[stock(COUNTED, "save", Precision.FLOAT32)].notes
-    assert note.about == "model.save_pretrained(folder)"
-    assert note.text.endswith("tensors empty, without an error")
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        (COUNTED, "writes 68 of 74 tensors empty"),
+        (BIASED, "writes 30 of 42 tensors empty, 12 of 42 tensors not at all"),
+    ],
+)
+def test_saving_without_the_gathered_state_is_noted(new: Cases, name: str, lost: str) -> None:
+    (note,) = new[stock(name, "save", Precision.FLOAT32)].notes
+    assert (note.about, note.text) == ("model.save_pretrained(folder)", f"{lost}, without an error")

@@ -147,6 +147,15 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return saved
 
 
+def find_loss(value: Tensor, saved: Tensor | None) -> str:
+    """Returns how a `value` is lost in a checkpoint that has `saved` for it; nothing where it is not, in whatever dtype."""
+    if saved is None:
+        return "missing"
+    if not saved.numel() and value.numel():
+        return "empty"
+    return "" if saved.shape == value.shape and identical(saved, value.to(saved.dtype)) else "wrong"
+
+
 def save(model: Model, path: Path, **options: Any) -> None:
     """Calls `save_pretrained` into `path` and adds what a published checkpoint has. Raises what upstream raises."""
     model.save_pretrained(path, **options)

@@ -2,6 +2,7 @@
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from matrix.probe import compat, loading_report
 from matrix.probe.checkpoint.fixture import (
     Model,
     find_flaws,
+    find_loss,
     fixture_folder,
     judge_all,
     keep_flaws,
@@ -173,10 +175,10 @@ class Session:
         """Returns what is wrong with the persistent tensors of a plain load."""
         return self._judge(named_tensors(self._load_plainly(folder)), self._reference.expected)
 
-    def count_empty(self, folder: Path) -> tuple[int, int]:
-        """Returns how many tensors are empty, of all in a checkpoint."""
-        saved = read_checkpoint(folder)
-        return sum(not tensor.numel() for tensor in saved.values()), len(saved)
+    def count_lost(self, folder: Path) -> tuple[Mapping[str, int], int]:
+        """Returns how many tensors of the checkpoint are lost in another one, by how, and how many it has."""
+        right, saved = read_checkpoint(self.path / "checkpoint"), read_checkpoint(folder)
+        return Counter(filter(None, (find_loss(value, saved.get(name)) for name, value in right.items()))), len(right)
 
     def _load_plainly(self, folder: Path) -> Model:
         with self.poisoned(), self.timed():
