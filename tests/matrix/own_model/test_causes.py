@@ -71,8 +71,8 @@ def test_parameters_that_stay_rounded_have_their_cause_and_their_link_and_no_fal
     lines = list(suggest_fixes(told(measured("0.19.8", [WEIGHT], [WEIGHT], [WEIGHT], "5.5.4"))))
     assert lines == [
         (
-            f"- known upstream (https://github.com/deepspeedai/DeepSpeed/issues/7747, {PINNED}): parameters that the model "
-            "keeps in float32 are rounded: DeepSpeed has one dtype for all partitions (Ernie4_5_MoeTopKRouter.weight); "
+            f"- known upstream (https://github.com/deepspeedai/DeepSpeed/issues/7747, {PINNED}): parameters that a plain load "
+            "has in float32 are rounded: DeepSpeed has one dtype for all partitions (Ernie4_5_MoeTopKRouter.weight); "
             "open; DeepSpeed does this without ZeRO-3 too: a plain load and deepspeed.initialize at stage 0 do the same; "
             "with the fixed loader it is not right"
         )
