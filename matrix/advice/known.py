@@ -28,11 +28,29 @@ class UpstreamState(StrEnum):
 
 Link = Annotated[str, Field(pattern=r"^https://github\.com/[\w.-]+/[\w.-]+/(issues|pull|commit)/[0-9a-f]+$")]
 Words = Annotated[str, Field(min_length=1)]
+Pair = Annotated[str, Field(pattern=r"^[\w.]+\+[\w.]+$")]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Pairs transformers+deepspeed with records in docs/evidence: it is in each of `bad`, and in none of `good`.
+
+    `becomes` names the entry of the same models from the upper bound of its versions on, until the fix.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    bad: Annotated[tuple[Pair, ...], Field(min_length=1)]
+    good: tuple[Pair, ...] = ()
+    becomes: str = ""
 
 
 @dataclass(frozen=True)
 class Known:
-    """A failure that is known upstream: `issues` are addresses, `fixed_in` names a package and the first version without it."""
+    """A failure that is known upstream: `issues` are addresses, `fixed_in` names a package and the first version without it.
+
+    That version is also without what the failure became. Its versions rest on records, the `evidence`; or `read_not_run` says why they were only read in the sources.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -42,6 +60,15 @@ class Known:
     state: UpstreamState
     match: tuple[Match, ...]
     fixed_in: str = ""
+    evidence: Evidence | None = None
+    read_not_run: str = ""
+
+    @property
+    def outlook(self) -> str:
+        """Whether it is fixed and since when, in words; what was only read says so."""
+        if self.fixed_in:
+            return f"fixed in {self.fixed_in}{' (read in the sources, not run)' if self.read_not_run else ''}"
+        return "state unknown" if self.state is UpstreamState.UNKNOWN else str(self.state)
 
     def explains(self, case: Case, environment: EnvironmentInfo, cause: Failure | Finding) -> bool:
         """Returns whether it is why `case` has `cause`, an exception or a wrong tensor, in `environment`."""
@@ -75,4 +102,6 @@ def _problems(name: str, entry: Any) -> list[str]:
         problems.append("match: must describe either an exception or a tensor, not both")
     if (known.state is UpstreamState.FIXED) is not bool(known.fixed_in):
         problems.append("fixed_in: required where the state is fixed, not allowed elsewhere")
+    if bool(known.evidence) is bool(known.read_not_run):
+        problems.append("evidence: either that or read_not_run must be there")
     return problems

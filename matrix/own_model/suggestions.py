@@ -52,7 +52,7 @@ def _explain(cause: KnownCause) -> str:
     """Returns a known cause with its links, whether it is ZeRO-3's alone, and what the fixed loader does about it."""
     known = cause.known
     sites = f"{', '.join(cause.sites[:3])}{' and others' if len(cause.sites) > 3 else ''}"
-    parts = [f"fixed in {known.fixed_in}" if known.fixed_in else known.state]
+    parts = [known.outlook]
     if cause.controlled:
         parts.append(_say_at_stage_0(cause))
     if cause.tensors:

@@ -106,6 +106,7 @@ def _cause_values(cause: KnownCause) -> dict[str, Any]:
         "issues": list(known.issues),
         "state": known.state,
         "fixed_in": known.fixed_in,
+        "read_not_run": known.read_not_run,
         **values,
     }
 

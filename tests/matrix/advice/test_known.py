@@ -8,14 +8,21 @@ from matrix.advice.known import Known, load_known
 from matrix.advice.match import Ranks
 from matrix.errors import DataFileError
 from matrix.model import Failure, Kind, Loader, What
-from tests.support.history.real_runs import real_run
+from tests.support.history.real_runs import evidence, real_run
 from tests.support.runs import case, finding, info
 
 LINK = "https://github.com/huggingface/transformers/pull/45402"
 
 
 def entry(match: str, **other: str) -> str:
-    lines = {"title": '"A title"', "issues": f'["{LINK}"]', "state": '"open"', "match": f"[{{ {match} }}]", **other}
+    lines = {
+        "title": '"A title"',
+        "issues": f'["{LINK}"]',
+        "state": '"open"',
+        "match": f"[{{ {match} }}]",
+        "read_not_run": '"a test"',
+        **other,
+    }
     return "[some-failure]\n" + "\n".join(f"{name} = {value}" for name, value in lines.items())
 
 
@@ -27,14 +34,13 @@ def known(tmp_path: Path, text: str) -> Known:
 
 def test_every_rule_explains_something_that_was_measured_and_nothing_that_another_does() -> None:
     rules, explaining = load_known(), set()
-    for cell in real_run().cells:
+    for cell in (*real_run().cells, *evidence().cells):
         for red in cell.cases:
             for cause in (*red.findings, *([red.error] if red.error else ())):
                 found = [rule.id for rule in rules if rule.explains(red, cell.environment, cause)]
                 assert len(found) <= 1
                 explaining |= set(found)
-    in_float32 = {rule.id for rule in rules if not any(match.precisions for match in rule.match)}
-    assert explaining == in_float32, "what is rounded has its cases in tests/matrix/own_model/test_causes.py"
+    assert explaining == {rule.id for rule in rules}
 
 
 @pytest.mark.parametrize(
@@ -109,6 +115,8 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "e": entry('loader = "stock"'),
         "f": entry('what = "buffer"', state='"fixed"'),
         "g": entry('what = "buffer"', issues="[]"),
+        "h": entry('what = "buffer"', read_not_run='""'),
+        "i": entry('what = "buffer"', evidence="{ bad = ['5.5.4+0.19.8'] }"),
     }
     path.write_text("\n".join(text.replace("some-failure", name) for name, text in mistakes.items()))
     with pytest.raises(DataFileError) as raised:
@@ -117,6 +125,11 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     told = {line.partition("[")[2].partition("]")[0] for line in lines}
     assert told == set(mistakes)
     assert len(lines) == len(mistakes) + 1, "two of a"
+
+
+def test_a_fix_that_was_only_read_says_so(tmp_path: Path) -> None:
+    one = entry('what = "buffer"', state='"fixed"', fixed_in='"deepspeed 0.19.8"')
+    assert known(tmp_path, one).outlook == "fixed in deepspeed 0.19.8 (read in the sources, not run)"
 
 
 def test_a_file_that_is_no_toml_says_so(tmp_path: Path) -> None:
