@@ -32,7 +32,7 @@ Pair = Annotated[str, Field(pattern=r"^[\w.]+\+[\w.]+$")]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Proof:
     """Pairs transformers+deepspeed with records in docs/evidence: it is in each of `bad`, and in none of `good`.
 
     `becomes` names the entry of the same models from the upper bound of its versions on, until the fix.
@@ -60,7 +60,7 @@ class Known:
     state: UpstreamState
     match: tuple[Match, ...]
     fixed_in: str = ""
-    evidence: Evidence | None = None
+    evidence: Proof | None = None
     read_not_run: str = ""
 
     @property

@@ -9,7 +9,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from matrix.advice.known import Evidence, Known, load_known
+from matrix.advice.known import Known, Proof, load_known
 from matrix.environments.choose import load_environments
 from matrix.environments.packages import CROSSED
 from matrix.model import Case, Failure, Finding
@@ -45,7 +45,7 @@ def versions(package: str, pairs: Iterable[str]) -> list[Version]:
 
 
 @EVERY
-def test_bad_versions_have_the_failure_and_good_ones_do_not(rule: Known, evidence: Evidence) -> None:
+def test_bad_versions_have_the_failure_and_good_ones_do_not(rule: Known, evidence: Proof) -> None:
     anywhere = replace(rule, match=tuple(replace(match, transformers="", deepspeed="") for match in rule.match))
     assert all(any(explained(rule, [pair])) for pair in evidence.bad)
     assert all(any(explained(replace(rule, match=(match,)), evidence.bad)) for match in rule.match)
@@ -56,7 +56,7 @@ def test_bad_versions_have_the_failure_and_good_ones_do_not(rule: Known, evidenc
 
 
 @EVERY
-def test_only_the_package_that_mended_it_differs(rule: Known, evidence: Evidence) -> None:
+def test_only_the_package_that_mended_it_differs(rule: Known, evidence: Proof) -> None:
     packages = ("python", "torch", "accelerate", "device", "world_size", *CROSSED)
     others = [name for name in packages if not rule.fixed_in.startswith(name)]
     found = [MEASURED[pair].environment for pair in (*evidence.bad, *evidence.good)]
@@ -64,7 +64,7 @@ def test_only_the_package_that_mended_it_differs(rule: Known, evidence: Evidence
 
 
 @EVERY
-def test_a_range_begins_and_ends_where_records_do(rule: Known, evidence: Evidence) -> None:
+def test_a_range_begins_and_ends_where_records_do(rule: Known, evidence: Proof) -> None:
     package, _, fixed = rule.fixed_in.partition(" ")
     assert {name for name, _, _ in bounds(rule)} <= {package}
     if not fixed:
