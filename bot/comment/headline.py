@@ -145,11 +145,9 @@ def _regressed(counted: OutcomeCounts, comparison: Comparison) -> str:
     """Returns a sentence such as: 2 of 89 architectures get worse under ZeRO-3 in bf16 with this change: 1 loses values and 1 crashes."""
     worst: dict[str, Verdict] = {}
     worse = [one for one in comparison.compared if one.outcome.worse]
-    for one in worse:
-        architecture = one.key.architecture
-        worst[architecture] = min(
-            _worst_verdict(one), worst.get(architecture, Verdict.PASS), key=lambda verdict: verdict.rank
-        )
+    # Sorted, so that what counts for each architecture is written last.
+    for one in sorted(worse, key=_says_most, reverse=True):
+        worst[one.key.architecture] = _head_verdict(one)
     acts = Counter(verdict.row.fares for verdict in sorted(worst.values(), key=lambda verdict: verdict.rank))
     said = [f"{number:,} {singular if number == 1 else plural}" for (plural, singular), number in acts.items()]
     does = said[0].partition(" ")[2] if len(said) == 1 else "get worse"
@@ -161,9 +159,15 @@ def _regressed(counted: OutcomeCounts, comparison: Comparison) -> str:
     return f"{len(worst):,} of {total} {does} under ZeRO-3 in {trainings} with this change{fresh}{which}."
 
 
-def _worst_verdict(one: ComparedCase) -> Verdict:
+def _head_verdict(one: ComparedCase) -> Verdict:
     case = one.cases.get(Role.HEAD)
     return case.verdict if case else Verdict.CRASH
+
+
+def _says_most(one: ComparedCase) -> tuple[bool, int]:
+    """Returns a key: first the cases whose verdict changed. One that stayed may be worse, but for an older reason."""
+    base = one.cases.get(Role.BASE)
+    return base is not None and base.verdict is _head_verdict(one), _head_verdict(one).rank
 
 
 def _not_worse(counted: OutcomeCounts) -> str:
