@@ -139,7 +139,7 @@ def find_tried(readings: Iterable[Reading], architecture: str) -> tuple[Tried, .
 
 def _tried(reading: Reading, architecture: str) -> Tried:
     info = reading.cell.environment
-    keys = (key for key in reading.cases if key.architecture == architecture)
+    keys = reading.keys_of.get(architecture, ())
     return Tried(
         info.id,
         info.transformers,

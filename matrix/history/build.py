@@ -11,7 +11,7 @@ from matrix.errors import OtherSchemaError, ResultsError
 from matrix.history.archive import lock_history
 from matrix.history.database import NewDatabase, create_database
 from matrix.history.files import CellState, folder_of, list_record_paths, parse_date, storable
-from matrix.history.reader import LIMITS, read_record_file
+from matrix.history.reader import LIMITS, read_record_file, read_verdicts
 from matrix.model import CaseKey
 from matrix.process.parallel import spread
 from matrix.results.records import case_record, header_record
@@ -76,7 +76,7 @@ def _read_night(history: Path, files: Sequence[tuple[int, str]]) -> list[_Record
 def _read_file(history: Path, number: int, path: str) -> _RecordFile | _Rejected:
     try:
         night = parse_date(path)
-        cell = read_record_file(history, path)
+        cell = read_verdicts(history, path)
     except (ResultsError, OtherSchemaError) as error:
         return _Rejected(number, path, str(error))
     return _RecordFile(
@@ -89,6 +89,11 @@ def _read_file(history: Path, number: int, path: str) -> _RecordFile | _Rejected
         state=CellState.of(cell),
         verdicts={case.key: case.verdict for case in cell.cases},
     )
+
+
+def _read_evidence(history: Path, path: str) -> list[tuple[CaseKey, bytes]]:
+    """Returns the cases in a record file, each as this version writes it."""
+    return [(case.key, case_record(case).encode()) for case in read_record_file(history, path).cases]
 
 
 class _Builder:
@@ -170,9 +175,10 @@ class _Builder:
 
     def add_evidence(self) -> None:
         """Adds the newest measurement of every case, which is read again from its file."""
-        for environment, newest in self._newest.items():
-            for file in dict.fromkeys(newest.values()):
-                number, path = file
-                cases = {self._keys[case.key]: case for case in read_record_file(self._history, path).cases}
-                lines = [(key, case_record(case).encode()) for key, case in cases.items() if newest[key] == file]
-                self._db.insert("evidence", [(environment, key, number, line) for key, line in lines])
+        files = [(one, file) for one, newest in self._newest.items() for file in dict.fromkeys(newest.values())]
+        with spread(partial(_read_evidence, self._history), [path for _, (_, path) in files]) as read:
+            for (environment, file), evidence in zip(files, read, strict=True):
+                lines = ((self._keys[key], line) for key, line in evidence)
+                newest = self._newest[environment]
+                rows = [(environment, key, file[0], line) for key, line in lines if newest[key] == file]
+                self._db.insert("evidence", rows)

@@ -13,7 +13,7 @@ from typing import Final
 from matrix.history.database import KEY_COLUMNS, History
 from matrix.history.files import CellState
 from matrix.history.reader import parse_case
-from matrix.model import Case, Cell
+from matrix.model import Case, Cell, Finding
 from matrix.results.parse import validate_record
 from matrix.results.read import assemble_cell
 
@@ -138,4 +138,15 @@ ORDER BY {KEY_COLUMNS}
 def query_evidence(history: History, environment: str) -> tuple[Evidence, ...]:
     """Returns the newest measurement of each case of an environment, with its findings."""
     rows = history.rows(_EVIDENCE, name=environment)
-    return tuple(Evidence(parse_case(line), date.fromordinal(night), path) for line, night, path in rows)
+    return tuple(Evidence(_parse(line), date.fromordinal(night), path) for line, night, path in rows)
+
+
+def _parse(line: bytes) -> Case:
+    case = parse_case(line)
+    return replace(case, findings=_share(case.findings)) if case.findings else case
+
+
+@lru_cache(10_000)  # environments have most of them in common: without that, they are most of a snapshot's memory
+def _share(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Returns the first of equal findings."""
+    return findings

@@ -1,6 +1,7 @@
 """The types of a snapshot: every environment of a history, or of a run, with its newest measurement and dates."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -66,6 +67,14 @@ class Reading:
     def pair(self) -> Pair:
         """The versions that a user pins."""
         return self.cell.environment.transformers, self.cell.environment.deepspeed
+
+    @cached_property
+    def keys_of(self) -> Mapping[str, Sequence[CaseKey]]:
+        """The keys of the cases of each architecture."""
+        found: dict[str, list[CaseKey]] = defaultdict(list)
+        for key in self.cases:
+            found[key.architecture].append(key)
+        return dict(found)
 
     @cached_property
     def flaky(self) -> int:
