@@ -64,6 +64,18 @@ class UnknownNameError(MatrixError):
         )
 
 
+class NotMeasuredError(UnknownNameError):
+    """Results without an architecture of that name; the message has close matches, and what answers for any model."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__("architecture", [name], known)
+
+    def _line(self, name: str) -> str:
+        target = name if ":" in name or name == name.lower() else f"transformers:{name}"  # a class alone is no target
+        close = f" ({self._hint(closest(name, self.known))})" if self.known else ""
+        return f"these results have no architecture {name!r}{close}; `zero3 check {target}` measures it in your environment"
+
+
 class ConflictingOptionsError(MatrixError):
     """Two options that contradict each other."""
 

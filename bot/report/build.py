@@ -22,11 +22,12 @@ from bot.report.labels import format_command, label_cells
 from bot.report.statements import Placed, build_statements, summarize_cells
 from bot.text import Code, Sentence, clip, count
 from bot.verdict_words import describe_tensors
-from matrix.catalog.coverage import LEFT_OUT, compute_coverage
+from matrix.catalog.coverage import Coverage, compute_coverage
+from matrix.catalog.gaps import LEFT_OUT, Place
 from matrix.catalog.lock import Lock
 from matrix.checks import VARIANTS, find_variants
 from matrix.model import Case, Cell, Loader, Note, Precision, Run
-from matrix.text import join_lines
+from matrix.text import join_lines, join_words
 from matrix.verdicts import Verdict
 
 TENSORS_SHOWN = 20
@@ -75,13 +76,31 @@ def _coverage(cell: Cell, lock: Lock | None) -> CoverageView | None:
     found = compute_coverage(cell, lock) if lock else None
     if found is None:
         return None
-    alike: dict[str, list[Code]] = defaultdict(list)
-    for name, reason in found.unchecked.items():
-        alike[reason].append(clip(name))
-    reasons = sorted(alike, key=lambda reason: (reason == LEFT_OUT, reason))
-    unchecked = tuple(Unchecked(clip(join_lines(reason)), tuple(alike[reason])) for reason in reasons)
+    counts = (found.sites, found.float32, found.popular, found.cases)
     unreached = tuple(map(clip, found.unreached))
-    return CoverageView(found.checked, found.discovered, unchecked, unreached, found.sites, found.float32)
+    return CoverageView(found.checked, found.discovered, tuple(_unchecked(found)), unreached, *counts)
+
+
+def _unchecked(found: Coverage) -> Iterator[Unchecked]:
+    """Yields what was not checked, by reason and place. What was left out comes last."""
+    alike: dict[tuple[str, tuple[Place, ...]], list[Code]] = defaultdict(list)
+    for name, reason in found.unchecked.items():
+        alike[reason, ()].append(clip(name))
+    for name, gaps in found.partly.items():
+        for reason in dict.fromkeys(gaps.values()):
+            alike[reason, tuple(place for place, why in gaps.items() if why == reason)].append(clip(name))
+    for reason, places in sorted(alike, key=lambda group: (group[0] == LEFT_OUT, *group)):
+        yield Unchecked(clip(join_lines(reason)), tuple(alike[reason, places]), _describe_places(places))
+    if found.left_out:
+        yield Unchecked(clip(LEFT_OUT), (), _describe_places(found.left_out))
+
+
+def _describe_places(places: Iterable[Place]) -> str:
+    """Returns `load and save in bf16`; empty for no places."""
+    checks: dict[str, list[str]] = defaultdict(list)
+    for check, precision in places:
+        checks[precision].append(check)
+    return join_words([f"{join_words(found)} in {precision}" for precision, found in checks.items()]) if checks else ""
 
 
 def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | None = None) -> EnvironmentView:

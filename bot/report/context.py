@@ -28,10 +28,14 @@ class ErrorView:
 
 @dataclass(frozen=True)
 class Unchecked:
-    """Architectures of the catalog that were not checked, for the same reason."""
+    """Architectures of the catalog that were not checked, for the same reason; all of them where none is named.
+
+    `where` has the checks and precisions in words; empty for all of them.
+    """
 
     reason: Code
     architectures: tuple[Code, ...]
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class CoverageView:
     """How many of the architectures of the catalog that an environment has were checked, and why the others were not.
 
     `sites` and `float32` are of how many buffer sites and module classes kept in float32, and how many there are.
-    `unreached` are buffers registered in the sources of its transformers but found in no model.
+    `popular` are the same two numbers of popular architectures, `cases` of architecture x check x precision. `unreached` are buffers registered in the sources of its transformers but found in no model.
     """
 
     checked: int
@@ -48,15 +52,19 @@ class CoverageView:
     unreached: tuple[Code, ...] = ()
     sites: tuple[int, int] = (0, 0)
     float32: tuple[int, int] = (0, 0)
+    popular: tuple[int, int] = (0, 0)
+    cases: tuple[int, int] = (0, 0)
 
     @property
     def words(self) -> str:
-        """How many architectures were checked, and how many buffer sites and module classes they have, in words."""
+        """How many architectures were checked, how many buffer sites and module classes they have, and how often, in words."""
         share = 100 * self.checked / self.discovered if self.discovered else 100.0
         checked = f"{self.checked:,} of {count(self.discovered, 'architecture')} checked ({share:.1f}%)"
         sites = f"{self.sites[0]:,} of {count(self.sites[1], 'buffer site')}"
         kept = f" and {self.float32[0]:,} of {self.float32[1]:,} module classes that a float32 list names"
-        return f"{checked}, with {sites}{kept if self.float32[1] else ''}"
+        popular = f"; {self.popular[0]:,} of {self.popular[1]:,} popular ones" if self.popular[1] else ""
+        every = f"{self.cases[0]:,} of {self.cases[1]:,} combinations of architecture, check and precision"
+        return f"{checked}, with {sites}{kept if self.float32[1] else ''}{popular}; {every}"
 
     @property
     def unreached_words(self) -> str:

@@ -95,7 +95,8 @@ def _coverage(report: Report) -> list[Text]:
 
 def _uncovered(coverage: CoverageView) -> Iterator[str]:
     for group in coverage.unchecked:
-        yield f"{join_lines(group.reason)}: {_few(group.architectures)}"
+        where = f", {group.where}" if group.where else ""
+        yield f"{join_lines(group.reason)}{where}: {_few(group.architectures) if group.architectures else 'every architecture'}"
     if coverage.unreached:
         yield f"{coverage.unreached_words}: {_few(coverage.unreached)}"
 

@@ -9,7 +9,7 @@ from matrix.advice.published_site import PublishedSite
 from matrix.advice.safety import Tried, find_tried
 from matrix.advice.source_type import SourceType, detect_source_type
 from matrix.environments.packages import UNCROSSED
-from matrix.errors import MatrixError, UnknownNameError
+from matrix.errors import MatrixError, NotMeasuredError, UnknownNameError
 from matrix.history.build import build_database
 from matrix.history.database import open_database
 from matrix.history.files import default_database
@@ -102,11 +102,13 @@ def _of_database(database: Path) -> Snapshot:
 
 
 def find_architecture(name: str, names: Sequence[str]) -> str:
-    """Returns the one of `names` with this id, model type or class; raises UnknownNameError for none, or for several."""
+    """Returns the one of `names` with this id, model type or class; raises NotMeasuredError for none, UnknownNameError for several."""
     wanted = name.lower()
     found = [one for one in names if wanted in (one.lower(), *one.lower().split(":"))]
     if name in names:
         return name
-    if len(found) != 1:
-        raise UnknownNameError("architecture", [name], found or names)
+    if not found:
+        raise NotMeasuredError(name, names)
+    if len(found) > 1:
+        raise UnknownNameError("architecture", [name], found)
     return found[0]

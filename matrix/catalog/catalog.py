@@ -50,6 +50,11 @@ def read_added(path: Path = PATH) -> Mapping[str, Any]:
     return dict(_document(path).get("architectures", {}))
 
 
+def read_popular(path: Path = PATH) -> tuple[str, ...]:
+    """Returns the ids of the popular architectures in `path`, in its order; raises DataFileError."""
+    return tuple(_document(path).get("popular", ()))
+
+
 def read_config_exceptions(path: Path = PATH) -> Mapping[str, Mapping[str, Any]]:
     """Returns what `path` changes in the default configurations of model types; raises DataFileError."""
     return dict(_document(path).get("configs", {}))
@@ -67,14 +72,23 @@ def _document(path: Path) -> Mapping[str, Any]:
 
 def _problems(document: Mapping[str, Any]) -> Iterator[str]:
     tables = {name: document.get(name, {}) for name in ("architectures", "configs")}
-    if document.keys() - tables.keys() or not all(isinstance(table, dict) for table in tables.values()):
+    if document.keys() - {*tables, "popular"} or not all(isinstance(table, dict) for table in tables.values()):
         yield f"expected tables [architectures] and [configs], found {', '.join(sorted(document)) or 'nothing'}"
         return
+    yield from _popular_problems(document.get("popular", []))
     for name, entry in tables["architectures"].items():
         yield from (f"{name}: {problem}" for problem in _entry_problems(name, entry))
     for name, config in tables["configs"].items():
         if not isinstance(config, dict) or not config:
             yield f"{name}: must be a table of configuration values"
+
+
+def _popular_problems(names: Any) -> Iterator[str]:
+    ids = [name for name in names if isinstance(name, str) and ARCHITECTURE_ID.fullmatch(name)]
+    if not isinstance(names, list) or len(ids) < len(names):
+        yield "popular must be a list of ids that look like model_type:ClassName"
+    elif len({name.partition(":")[0] for name in ids}) < len(ids):
+        yield "popular must have each model type once"
 
 
 def _entry_problems(name: str, entry: Any) -> Iterator[str]:

@@ -17,6 +17,7 @@ FAMILIES = {
     "float32": "no persistent buffer, parameters that a list keeps in float32",
     "rope": "non-persistent buffers only",
     "control": "no buffer that affects the result",
+    "popular": "no persistent buffer and nothing that a list keeps in float32, trained by many",
 }
 """What each family's architectures have in common, in the order of the catalog."""
 
@@ -36,6 +37,8 @@ _WHOLE = re.compile(r"u?int\d+|bool")
 
 def choose_family(sites: Mapping[str, str], float32: Collection[str] = ()) -> str:
     """Returns the family of an architecture with these sites and dtypes; of one without, by what stays in float32."""
+    if not sites and not float32:
+        return "popular"
     if not sites:
         routed = any(re.search(_RULES["router"], site) for site in float32)
         return "router" if routed else "float32"

@@ -29,13 +29,14 @@ class ListedArchitecture:
     last: str
     config: Mapping[str, Any] = field(default_factory=dict)
     float32: tuple[str, ...] = ()
+    popular: bool = False
 
 
 @dataclass(frozen=True)
 class VersionSummary:
     """A version of transformers: how many architectures of the catalog it has, how many can be checked, and why not the others.
 
-    `unchecked`, `broken` and `unreached` are those of the lock (`matrix.catalog.lock.ScannedVersion`).
+    `popular` are the same two numbers of the popular ones, of which some are among the others too. `unchecked`, `broken` and `unreached` are those of the lock (`matrix.catalog.lock.ScannedVersion`).
     """
 
     checked: int
@@ -43,12 +44,15 @@ class VersionSummary:
     unchecked: Mapping[str, str]
     broken: Mapping[str, str]
     unreached: tuple[str, ...]
+    popular: tuple[int, int] = (0, 0)
 
 
 def summarize_versions(lock: Lock, transformers: str = "") -> dict[str, VersionSummary]:
     """Returns what discovery found in that version, which it must have scanned; in every version when that is empty."""
     return {
-        version: VersionSummary(*lock.checked(version), looked.unchecked, looked.broken, looked.unreached)
+        version: VersionSummary(
+            *lock.checked(version), looked.unchecked, looked.broken, looked.unreached, lock.checked_popular(version)
+        )
         for version, looked in lock.versions.items()
         if transformers in ("", version)
     }
@@ -57,15 +61,25 @@ def summarize_versions(lock: Lock, transformers: str = "") -> dict[str, VersionS
 def describe_versions(lock: Lock, transformers: str = "") -> Iterator[str]:
     """Yields the lines below the table: which versions it is about, and what else a version that is asked for has."""
     if not transformers:
+        bearers = {one.id for one in lock.architectures if one.bears}
+        both = f"{len(lock.popular)} popular ones, {len(bearers.intersection(lock.popular))} of them among the former"
+        yield f"{len(bearers)} architectures with buffers or a float32 list, {both}"
         yield f"scanned versions of transformers: {', '.join(lock.versions)}"
         yield "buffer sites are those of the newest scanned version that has the architecture"
         return
     looked = summarize_versions(lock, transformers)[transformers]
-    yield f"transformers {transformers}: {looked.checked} of {looked.discovered} architectures can be checked"
+    yield describe_version(lock, transformers)
     yield from _reasons("not checked", looked.unchecked)
     yield from _reasons("a plain load fails", looked.broken)
     if looked.unreached:
         yield _unreached(looked.unreached)
+
+
+def describe_version(lock: Lock, transformers: str) -> str:
+    """Returns how many architectures of that version can be checked, and how many popular ones, in words."""
+    (checked, discovered), (popular, all_popular) = lock.checked(transformers), lock.checked_popular(transformers)
+    words = f"transformers {transformers}: {checked} of {discovered} architectures can be checked"
+    return f"{words}, and {popular} of {all_popular} popular ones"
 
 
 def _reasons(words: str, reasons: Mapping[str, str]) -> Iterator[str]:
@@ -108,18 +122,20 @@ def filter_catalog(
 ) -> tuple[ListedArchitecture, ...]:
     """Returns the architectures of `catalog` with that family and a site that the glob matches, in that version."""
     known = {one.id: one for one in lock.architectures}
-    bearing = set(lock.bearing(transformers)) if transformers else set(known)
+    measured = set(lock.measured(transformers)) if transformers else set(known)
     shown = []
     for entry in catalog:
         locked = known.get(entry.id)
         sites = dict(locked.sites_in(transformers)) if locked else {}
         span = (locked.first, locked.last) if locked else ("", "")
         kept = locked.float32_in(transformers) if locked else ()
-        shown.append(ListedArchitecture(entry.id, entry.family, sites, *span, entry.config, kept))
+        shown.append(
+            ListedArchitecture(entry.id, entry.family, sites, *span, entry.config, kept, entry.id in lock.popular)
+        )
     return tuple(
         one
         for one in shown
         if family in ("", one.family)
         and (not site or any(_matches(name, site) for name in one.sites))
-        and (not one.first or one.id in bearing)
+        and (not one.first or one.id in measured)
     )

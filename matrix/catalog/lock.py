@@ -1,6 +1,6 @@
 """PURE. The generated half of the catalog: which architectures have which buffers, in which versions of transformers.
 
-So too for the tensors that a list of the release keeps in float32.
+So too for the tensors that a list of the release keeps in float32, and for popular architectures, whatever they have.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,10 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class LockedArchitecture:
-    """An architecture with buffers, or tensors kept in float32, in the scanned versions `first` to `last` of transformers."""
+    """An architecture with buffers, or tensors kept in float32, or a popular one.
+
+    It is in the scanned versions `first` to `last` of transformers.
+    """
 
     id: str
     family: str
@@ -32,6 +35,11 @@ class LockedArchitecture:
     """For each version from which it holds: what its tiny recipe needs beyond the rules."""
     float32: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For each version from which they hold: the tensors that the lists of that release keep in float32, by site."""
+
+    @property
+    def bears(self) -> bool:
+        """Whether it has buffers, or tensors kept in float32, in any version."""
+        return any(self.sites.values()) or any(self.float32.values())
 
     def architecture(self, transformers: str = "") -> Architecture:
         """Returns it as the probe builds it with a version of transformers; with the newest when that is empty."""
@@ -63,9 +71,9 @@ class ScannedVersion:
     """What discovery found in one version of transformers."""
 
     unchecked: Mapping[str, str]
-    """Architectures that have buffers, or may have, and are not measured, each with the reason."""
+    """Architectures that have buffers, or may have, or are popular, and are not measured, each with the reason."""
     absent: tuple[str, ...] = ()
-    """Architectures without buffers in this version, which have some in an earlier and in a later one."""
+    """Architectures that are not measured in this version, but in an earlier and in a later one: nothing is there to see."""
     unreached: tuple[str, ...] = ()
     """Buffers that the sources register and that are in no model."""
     broken: Mapping[str, str] = field(default_factory=dict)
@@ -80,15 +88,34 @@ class Lock:
     """A digest of everything that the file is made from."""
     versions: Mapping[str, ScannedVersion]
     architectures: tuple[LockedArchitecture, ...]
+    popular: tuple[str, ...] = ()
+    """The ids that are counted apart, because many people train them. Some have buffers too."""
 
-    def bearing(self, transformers: str) -> tuple[str, ...]:
+    def measured(self, transformers: str) -> tuple[str, ...]:
         """Returns the ids that can be measured in a scanned version; raises KeyError for any other."""
         looked, version = self.versions[transformers], Version(transformers)
         without = {*looked.absent, *looked.unchecked}
         spans = [a.id for a in self.architectures if Version(a.first) <= version <= Version(a.last)]
         return tuple(name for name in spans if name not in without)
 
+    def bearing(self, transformers: str) -> tuple[str, ...]:
+        """Returns those of `measured` that have buffers, or tensors kept in float32, in that version; raises KeyError."""
+        known = {one.id: one for one in self.architectures}
+        names = self.measured(transformers)
+        return tuple(n for n in names if known[n].sites_in(transformers) or known[n].float32_in(transformers))
+
+    def unchecked_bearers(self, transformers: str) -> frozenset[str]:
+        """Returns the ids that are not measured in a scanned version and count among those with buffers."""
+        alone = {*self.popular} - {one.id for one in self.architectures if one.bears}
+        return frozenset(self.versions[transformers].unchecked.keys() - alone)
+
     def checked(self, transformers: str) -> tuple[int, int]:
-        """Returns how many architectures of a scanned version can be checked, and how many there are."""
-        looked, bearing = self.versions[transformers], self.bearing(transformers)
-        return len(bearing) - len(looked.broken), len(bearing) + len(looked.unchecked)
+        """Returns how many architectures with buffers or a float32 list can be checked, and how many there are."""
+        names, broken = self.bearing(transformers), self.versions[transformers].broken
+        return len({*names} - broken.keys()), len(names) + len(self.unchecked_bearers(transformers))
+
+    def checked_popular(self, transformers: str) -> tuple[int, int]:
+        """Returns how many popular architectures of a scanned version can be checked, and how many there are."""
+        looked = self.versions[transformers]
+        names = {*self.measured(transformers)}.intersection(self.popular)
+        return len(names - looked.broken.keys()), len(names | looked.unchecked.keys() & {*self.popular})

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from matrix.catalog.catalog import read_config_exceptions
+from matrix.catalog.catalog import read_config_exceptions, read_popular
+from matrix.catalog.listing import describe_version
 from matrix.catalog.lockfile import PATH, format_lock
 from matrix.command_line.options import require_checkout
 from matrix.command_line.output import say
@@ -36,10 +37,10 @@ def write_lock(
         say(f"warning: {error}", err=True)
     try:
         with show_progress() as progress:
-            lock = make_lock(wanted_environments, DiscoverySetup(venvs.resolve(), read_config_exceptions(), progress))
+            means = DiscoverySetup(venvs.resolve(), read_config_exceptions(), progress, read_popular())
+            lock = make_lock(wanted_environments, means)
         lock_file.write_text(format_lock(lock), encoding="utf-8")
     except OSError as error:
         raise OutputError(lock_file, error) from error
     for version in lock.versions:
-        checked, discovered = lock.checked(version)
-        say(f"transformers {version}: {checked} of {discovered} architectures can be checked")
+        say(describe_version(lock, version))

@@ -68,5 +68,6 @@ def _table(shown: Sequence[ListedArchitecture]) -> Table:
     table.add_column("buffer sites", overflow="fold")
     for one in shown:
         span = f"{one.first} - {one.last}" if one.first else "any"
-        table.add_row(one.id, one.family, span, ", ".join(group_by_owner(one.sites)))
+        family = f"{one.family}, popular" if one.popular and one.family != "popular" else one.family
+        table.add_row(one.id, family, span, ", ".join(group_by_owner(one.sites)))
     return table

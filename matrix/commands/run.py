@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from matrix.catalog.catalog import load_catalog
+from matrix.catalog.catalog import load_catalog, read_added
 from matrix.catalog.coverage import select_covering
 from matrix.catalog.lockfile import read_lock
 from matrix.catalog.select import select
@@ -39,7 +39,7 @@ def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tup
     if globs or part == "full" or (part == "auto" and device is Device.CUDA):
         return select(catalog, globs)
     lock = read_lock()
-    left_out = {locked.id for locked in lock.architectures} - {*select_covering(lock)}
+    left_out = {locked.id for locked in lock.architectures} - {*select_covering(lock), *read_added()}
     say(
         f"measuring {len(catalog) - len(left_out)} architectures, at least one for each buffer site and for each module "
         f"class that a float32 list names; {len(left_out)} others are left out (--catalog full measures them too)",

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from matrix.catalog.lock import Lock
 from matrix.catalog.lockfile import CENSUS, DISCOVERY, inputs_digest
 from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
-from matrix.discovery.merge_versions import LockBuilder, choose_classes
+from matrix.discovery.merge_versions import LockBuilder, choose_classes, choose_popular
 from matrix.environments.install import install
 from matrix.environments.spec import Environment
 from matrix.errors import ProbeDiedError
@@ -68,11 +68,15 @@ def pick_environments(environments: Sequence[Environment]) -> list[Environment]:
 
 @dataclass(frozen=True)
 class DiscoverySetup:
-    """Where environments are installed, which default configurations are changed how, and where progress is reported."""
+    """Where environments are installed, which default configurations are changed how, and where progress is reported.
+
+    `popular` are the ids that are asked about with or without buffers.
+    """
 
     venvs: Path
     configs: Mapping[str, Any]
     progress: TerminalProgress
+    popular: tuple[str, ...] = ()
 
 
 def make_lock(environments: Sequence[Environment], means: DiscoverySetup) -> Lock:
@@ -81,13 +85,13 @@ def make_lock(environments: Sequence[Environment], means: DiscoverySetup) -> Loc
     The probe's answers are kept with each environment: another run asks only what was not asked by the same rules.
     Raises EnvironmentFailedError and ProbeDiedError: a lock without one of the versions would be wrong.
     """
-    gathering = LockBuilder()
+    gathering = LockBuilder(means.popular)
     means.venvs.mkdir(parents=True, exist_ok=True)
     for environment in pick_environments(environments):
         discovery = _discovery(environment, means)
-        gathering.add(
-            discovery, _census(choose_classes(discovery, tuple(gathering.architectures)), environment, means, gathering)
-        )
+        chosen = choose_classes(discovery, tuple(gathering.architectures))
+        asked = (*chosen, *choose_popular(means.popular, chosen, means.configs))
+        gathering.add(discovery, _census(asked, environment, means, gathering))
     return gathering.lock(inputs_digest(environments))
 
 

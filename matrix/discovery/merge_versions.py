@@ -45,6 +45,14 @@ def _covering(classes: Mapping[str, FoundClass], kept: Sequence[str]) -> tuple[s
     return (*chosen, *cover_left({name: found.float32 for name, found in classes.items()}, chosen, rank))
 
 
+def choose_popular(
+    names: Sequence[str], chosen: Sequence[FoundClass], configs: Mapping[str, Values]
+) -> tuple[FoundClass, ...]:
+    """Returns the popular classes that were not `chosen` for their buffers; `configs` are by model type."""
+    left = [name for name in names if name not in {found.id for found in chosen}]
+    return tuple(FoundClass(name, config=configs.get(name.partition(":")[0], {})) for name in left)
+
+
 def shorten_reason(error: str) -> str:
     """Returns in few words why something could not be built."""
     packages = sorted(set(_NEEDS.findall(error)))
@@ -89,6 +97,7 @@ def find_mistaken(discovery: Discovery, answers: Sequence[CensusAnswer]) -> dict
 class LockBuilder:
     """The lock as it grows: version after version, the newest first, so that older ones keep what newer ones chose."""
 
+    popular: tuple[str, ...] = ()
     versions: dict[str, ScannedVersion] = field(default_factory=dict)
     seen: dict[str, list[str]] = field(default_factory=dict)
     architectures: dict[str, LockedArchitecture] = field(default_factory=dict)
@@ -99,7 +108,9 @@ class LockBuilder:
         return known.configs[min(known.configs, key=version_key)] if known else {}
 
     def add(self, discovery: Discovery, answers: Sequence[CensusAnswer]) -> None:
-        """Adds what was chosen and measured in one more version, older than all before."""
+        """Adds what was chosen and measured in one more version, older than all before; not popular ones that it has not."""
+        found = {one.id for one in discovery.found}
+        answers = [one for one in answers if one.id in found or one.status != "no_class"]
         unchecked = {**find_unbuilt(discovery), **find_not_tiny(answers), **find_mistaken(discovery, answers)}
         broken = {one.id: shorten_reason(one.broken) for one in answers if one.broken and one.id not in unchecked}
         self.versions[discovery.version] = ScannedVersion(unchecked, (), discovery.unreached, broken)
@@ -113,7 +124,8 @@ class LockBuilder:
         sites = _older(known.sites if known else {}, answer.sites, version)
         float32 = _older(known.float32 if known else {}, answer.float32, version)
         family = choose_family(answer.sites, answer.float32)
-        last, family = (known.last, known.family) if known else (version, family)
+        last = known.last if known else version
+        family = known.family if known and known.family != "popular" else family
         self.architectures[answer.id] = LockedArchitecture(answer.id, family, sites, version, last, configs, float32)
         self.seen.setdefault(answer.id, []).append(version)
 
@@ -123,6 +135,7 @@ class LockBuilder:
             inputs,
             {version: self._with_absent(version, looked) for version, looked in self.versions.items()},
             tuple(self.architectures.values()),
+            self.popular,
         )
 
     def _with_absent(self, version: str, looked: ScannedVersion) -> ScannedVersion:

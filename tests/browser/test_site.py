@@ -63,7 +63,7 @@ def test_going_back_brings_the_earlier_question_and_its_answer(visitor: Visitor)
     ("model", "transformers", "words"),
     [
         ("deepseek_v3", "9.9.9", "Not measured"),
-        ("nothing_like_it", "5.6.0", "The catalog has no architecture with"),
+        ("nothing_like_it", "5.6.0", "in your own environment: zero3 check nothing_like_it"),
         ("<img src=x>", "", "<img src=x>"),
         ("deepseek", "5.6.0", "Which one?"),
         ("deepseek_v3", "", "It depends on the environment: safe in"),

@@ -206,7 +206,12 @@ if (box) {
   ];
   const unclear = (indices, asked) => {
     const again = (index) => link(data.architectures[index].id, `?${new URLSearchParams({ ...asked, model: data.architectures[index].id })}`);
-    if (!indices.length) return ["unknown", element("p", `The catalog has no architecture with “${asked.model}” in its name. It was not measured, so this is not a yes.`)];
+    if (!indices.length)
+      return [
+        "unknown",
+        element("p", `The catalog has no architecture with “${asked.model}” in its name. It was not measured, so this is not a yes.`),
+        element("p", "To measure it in your own environment: ", element("code", `zero3 check ${asked.model}`)),
+      ];
     return ["unknown", element("p", "Which one? "), element("ul", ...indices.slice(0, 20).map((index) => element("li", again(index))))];
   };
 

@@ -30,9 +30,11 @@ Values = dict[str, Any]
 
 
 def census(entry: Values) -> Values:
-    """Returns one answer: `status` is ok, unsupported or error, the latter two with a `message`."""
+    """Returns one answer: `status` is ok, no_class, unsupported or error, the latter three with a `message`."""
     try:
         return {"id": entry["id"], "status": "ok", **measure(entry)}
+    except recipes.NoSuchClassError as error:
+        return {"id": entry["id"], "status": "no_class", "message": str(error)}
     except recipes.UnsupportedError as error:
         return {"id": entry["id"], "status": "unsupported", "message": str(error)}
     except Exception as error:

@@ -87,6 +87,10 @@ class UnsupportedError(Exception):
     """The installed transformers does not have this architecture, or a package is missing. The message says which."""
 
 
+class NoSuchClassError(UnsupportedError):
+    """The installed transformers does not have this architecture."""
+
+
 def find_class(architecture: Architecture) -> type[PreTrainedModel]:
     """Finds the transformers class of that name. Raises UnsupportedError where it, or its `model_type`, does not exist.
 
@@ -99,11 +103,11 @@ def find_class(architecture: Architecture) -> type[PreTrainedModel]:
     except ImportError as error:
         raise UnsupportedError(" ".join(str(error).split())) from error
     if found is None:
-        raise UnsupportedError(f"transformers {transformers.__version__} has no {architecture.class_name}")
+        raise NoSuchClassError(f"transformers {transformers.__version__} has no {architecture.class_name}")
     if lacking := getattr(found, "_backends", ()):  # a placeholder for the class
         raise UnsupportedError(f"{architecture.class_name} needs {' and '.join(lacking)}")
     if (model_type := classes.model_type(found)) != architecture.model_type:
-        raise UnsupportedError(f"{architecture.class_name} has the model_type {model_type} in this version")
+        raise NoSuchClassError(f"{architecture.class_name} has the model_type {model_type} in this version")
     return found
 
 

@@ -19,8 +19,14 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from matrix.model import Source
 from matrix.probe.tiny import classes
 
-HEADS = ("SEQ_TO_SEQ_CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "CAUSAL_LM")
-"""What a model type named without a class is taken to be trained as, the first that it has; else its base model."""
+HEADS = (
+    *("SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ", "IMAGE_TEXT_TO_TEXT", "CTC", "MASKED_LM", "CAUSAL_LM"),
+    *("ZERO_SHOT_IMAGE_CLASSIFICATION", "IMAGE_CLASSIFICATION"),
+)
+"""What a model type named without a class is taken to be trained as, the first that it has; else its base model.
+
+An encoder of text has a causal head too, and CLIP one for image classification: few train these.
+"""
 
 LEFT_OUT = (
     *("_attn_implementation", "_name_or_path", "architectures", "attn_implementation", "auto_map", "dtype"),

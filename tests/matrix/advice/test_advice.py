@@ -18,7 +18,7 @@ from matrix.advice.safety import RACE, Answer, Tried
 from matrix.advice.sources import SnapshotSource, find_architecture
 from matrix.advice.text import advice_lines
 from matrix.download import DownloadError
-from matrix.errors import UnknownNameError, UnknownSourceError
+from matrix.errors import NotMeasuredError, UnknownNameError, UnknownSourceError
 from matrix.history.archive import archive
 from matrix.history.take_snapshot import snapshot_of_run
 from matrix.model import Check, Device, Loader, Run, Variant
@@ -216,6 +216,14 @@ def test_only_environments_with_a_verdict_of_an_architecture_count_for_it() -> N
 def test_an_unknown_or_ambiguous_name_has_close_matches(name: str) -> None:
     with pytest.raises(UnknownNameError, match=f"choose from {name}"):
         find_architecture(name, [ROUTER, "deepseek_v4:X", "bert:BertModel", "bert:BertForMaskedLM"])
+
+
+@pytest.mark.parametrize(
+    ("name", "target"), [("gemma9", "gemma9"), ("Gemma9Model", "transformers:Gemma9Model"), ("g:Gemma9", "g:Gemma9")]
+)
+def test_what_was_not_measured_is_for_check(name: str, target: str) -> None:
+    with pytest.raises(NotMeasuredError, match=f"no architecture '{name}'.*; `zero3 check {target}` measures it"):
+        find_architecture(name, [ROUTER])
 
 
 @pytest.mark.parametrize(

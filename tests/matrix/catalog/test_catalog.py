@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from matrix.catalog.catalog import LOCK, PATH, catalog_hash, load_catalog, read_added, select_recipes
+from matrix.catalog.catalog import LOCK, PATH, catalog_hash, load_catalog, read_added, read_popular, select_recipes
+from matrix.catalog.coverage import select_covering
 from matrix.catalog.families import FAMILIES
 from matrix.catalog.lock import Lock, LockedArchitecture
 from matrix.catalog.lockfile import format_lock, inputs_digest, read_lock
@@ -19,6 +20,7 @@ from matrix.environments.choose import load_environments
 from matrix.errors import DataFileError
 from matrix.model import Architecture
 from matrix.process.run import ROOT
+from matrix.versions import version_key
 
 CATALOG = load_catalog()
 
@@ -98,6 +100,40 @@ def test_a_file_with_other_tables_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataFileError, match=r"expected tables \[architectures\] and \[configs\]"):
         read_added(path)
+
+
+@pytest.mark.parametrize(
+    ("popular", "problem"), [('["t5"]', "a list of ids"), ('"t5:T5Model"', "a list of ids"), ('["a:A", "a:B"]', "once")]
+)
+def test_popular_ones_are_ids_one_of_each_model_type(tmp_path: Path, popular: str, problem: str) -> None:
+    (path := tmp_path / "catalog.toml").write_text(f"popular = {popular}", encoding="utf-8")
+    with pytest.raises(DataFileError, match=problem):
+        read_popular(path)
+
+
+def test_every_popular_one_is_in_the_newest_release_and_in_the_lock() -> None:
+    lock = read_lock()
+    newest = max(lock.versions, key=version_key)
+    assert lock.popular == read_popular()
+    assert {*lock.popular} <= {*lock.measured(newest)}
+    assert lock.checked_popular(newest) == (len(lock.popular),) * 2
+
+
+def test_the_readme_counts_what_is_measured() -> None:
+    every, popular = len(CATALOG), len(read_popular())
+    chosen = len({*select_covering(read_lock()), *read_added()})
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"all {every} architectures are measured, among them the {popular} that" in text
+    assert f"On a CPU {chosen} are measured" in text
+
+
+@pytest.mark.measured
+def test_popular_ones_are_the_classes_that_check_takes(newest: Path) -> None:
+    names = [name.partition(":") for name in read_popular()]
+    code = "import sys; from matrix.probe.tiny import user_model as u; print(*map(u._usual_class, sys.argv[1:]))"
+    command = [str(newest), "-c", code, *(model_type for model_type, _, _ in names)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT)
+    assert result.stdout.split() == [class_name for _, _, class_name in names]
 
 
 def test_the_hash_is_of_the_bytes(tmp_path: Path) -> None:
@@ -215,7 +251,7 @@ def test_gemma4_has_both_towers(sample: dict[str, dict[str, Any]]) -> None:
 def test_what_a_release_lacks_is_unsupported_and_the_rest_goes_on(newest: Path) -> None:
     asked = ["bert:BertConfig", "bert:NoSuchModel", "gpt2:GPT2LMHeadModel", "gpt:GPT2LMHeadModel"]
     told = census(newest, *(Architecture(name, "control") for name in asked))
-    assert [entry["status"] for entry in told] == ["error", "unsupported", "ok", "unsupported"]
+    assert [entry["status"] for entry in told] == ["error", "no_class", "ok", "no_class"]
     assert "has no NoSuchModel" in told[1]["message"]
     assert "GPT2LMHeadModel has the model_type gpt2" in told[3]["message"]
 

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
-from matrix.catalog.coverage import LEFT_OUT, compute_coverage, list_borne, select_covering
+from matrix.catalog.coverage import compute_coverage, list_borne, select_covering
+from matrix.catalog.gaps import LEFT_OUT
 from matrix.catalog.lock import Lock, LockedArchitecture, ScannedVersion
-from matrix.model import Failure, Precision
+from matrix.checks import CHECKS, DEFAULT
+from matrix.model import Check, Failure, Precision
 from matrix.verdicts import Verdict
 from tests.support.runs import case, cell, info
 
@@ -67,6 +69,35 @@ def test_an_architecture_outside_the_catalog_does_not_count() -> None:
     found = compute_coverage(cell(case("a:A"), case("b:B"), case("own:Model")), TWO)
     assert found
     assert (found.checked, found.discovered) == (2, 3)
+
+
+def test_popular_ones_are_counted_apart() -> None:
+    plain = locked("p:P", {})
+    found = compute_coverage(
+        cell(case("a:A")), replace(lock(locked("a:A", NORM), plain), popular=("a:A", "p:P", "z:Z"))
+    )
+    assert found
+    assert (found.checked, found.discovered, found.popular, found.unchecked) == (1, 1, (1, 2), {"p:P": LEFT_OUT})
+
+
+def test_a_popular_one_without_anything_new_is_not_selected() -> None:
+    assert select_covering(lock(locked("a:A", NORM), locked("p:P", {}))) == ("a:A",)
+
+
+def test_every_check_and_precision_counts_and_each_gap_has_its_reason() -> None:
+    save, refused = Check("save"), Failure("ValueError", "no head")
+    cases = (
+        case("a:A"),
+        case("a:A", check=save),
+        case("b:B"),
+        case("b:B", Verdict.UNSUPPORTED, check=save, error=refused),
+    )
+    found = compute_coverage(cell(*cases), TWO)
+    assert found
+    assert found.cases == (3, 3 * len(CHECKS) * len(DEFAULT.precisions))
+    assert found.partly == {"b:B": {(save, Precision.FLOAT32): "unsupported: no head"}}
+    assert (Check("load"), Precision.BF16) in found.left_out
+    assert (save, Precision.FLOAT32) not in found.left_out
 
 
 def test_the_selection_bears_every_site_of_every_version() -> None:

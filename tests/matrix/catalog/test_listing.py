@@ -1,5 +1,7 @@
 """What `python -m matrix list` shows."""
 
+from dataclasses import replace
+
 from matrix.catalog.listing import VersionSummary, describe_versions, filter_catalog, summarize_versions
 from matrix.catalog.lock import Lock, LockedArchitecture, ScannedVersion
 from matrix.model import Architecture
@@ -67,11 +69,21 @@ def test_a_version_says_what_can_be_checked_and_what_cannot_and_why() -> None:
 
 def test_a_version_says_so_below_the_table_a_line_each() -> None:
     assert list(describe_versions(looked("C.d", "C.e"), "5.23.0")) == [
-        "transformers 5.23.0: 1 of 3 architectures can be checked",
+        "transformers 5.23.0: 1 of 3 architectures can be checked, and 0 of 0 popular ones",
         "not checked: t:Timm: needs timm",
         "a plain load fails: b:B: KeyError: 'x' line 2",
         "2 buffers registered in the sources but found in no model: C.{d, e}",
     ]
+
+
+def test_popular_ones_are_counted_apart_and_marked_whatever_they_bear() -> None:
+    plain = LockedArchitecture("p:P", "popular", {"5.6.0": {}}, "5.6.0", "5.23.0")
+    here = ScannedVersion({"q:Q": "needs timm"}, broken={"p:P": "KeyError"})
+    lock = Lock("", {"5.23.0": here}, (GATE, plain), ("a:A", "p:P", "q:Q"))
+    (told, *_) = describe_versions(lock, "5.23.0")
+    assert told == "transformers 5.23.0: 1 of 1 architectures can be checked, and 1 of 3 popular ones"
+    shown = filter_catalog([*CATALOG, plain.architecture()], lock, transformers="5.23.0")
+    assert [one.id for one in shown if one.popular] == ["a:A", "p:P"]
 
 
 def test_of_many_buffers_that_no_model_has_the_first_are_named() -> None:
@@ -80,8 +92,9 @@ def test_of_many_buffers_that_no_model_has_the_first_are_named() -> None:
     )
 
 
-def test_without_a_version_it_is_said_whose_sites_are_shown() -> None:
-    assert list(describe_versions(LOCK)) == [
+def test_without_a_version_it_is_said_how_many_there_are_and_whose_sites_are_shown() -> None:
+    assert list(describe_versions(replace(LOCK, popular=("a:A", "p:P")))) == [
+        "2 architectures with buffers or a float32 list, 2 popular ones, 1 of them among the former",
         "scanned versions of transformers: 5.23.0, 5.6.0, 4.57.6",
         "buffer sites are those of the newest scanned version that has the architecture",
     ]

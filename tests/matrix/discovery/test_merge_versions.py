@@ -7,7 +7,7 @@ import pytest
 from matrix.catalog.lock import Lock
 from matrix.catalog.lockfile import format_lock, read_lock
 from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
-from matrix.discovery.merge_versions import LockBuilder, choose_classes, find_unbuilt, shorten_reason
+from matrix.discovery.merge_versions import LockBuilder, choose_classes, choose_popular, find_unbuilt, shorten_reason
 
 BIAS, NORM = {"Router.bias": "float32"}, {"BatchNorm1d.running_mean": "float32"}
 
@@ -64,6 +64,28 @@ def test_what_bears_buffers_is_chosen_first_and_what_a_float32_list_names_is_add
         FoundClass("u:U"),
     )
     assert ids(choose_classes(discovery(*classes), ())) == ["m:MForCausalLM", "m:MForSpeech", "t:T"]
+
+
+def test_a_popular_class_is_asked_about_once_with_what_its_default_configuration_needs() -> None:
+    asked = choose_popular(("m:M", "n:N"), (FoundClass("m:M", BIAS),), {"m": {"size": 1}, "n": {"size": 2}})
+    assert asked == (FoundClass("n:N", config={"size": 2}),)
+
+
+def test_a_popular_class_is_in_the_lock_where_a_release_has_it_and_its_family_is_of_what_it_bears() -> None:
+    plain, lacking = answer("m:M", sites={}), answer("n:N", status="no_class", message="has no N")
+    failed = answer("o:O", status="error", message="KeyError: 1")
+    gathering = LockBuilder(("m:M", "n:N", "o:O"))
+    gathering.add(discovery(), (plain, lacking, failed))
+    gathering.add(discovery(version="5.6.0"), (answer("m:M"), lacking))
+    lock = gathering.lock("")
+    assert [(one.id, one.family, one.sites) for one in lock.architectures] == [
+        ("m:M", "router", {"5.23.0": {}, "5.6.0": BIAS})
+    ]
+    assert lock.versions["5.23.0"].unchecked == {"o:O": "KeyError: 1"}
+    assert [(lock.checked(version), lock.checked_popular(version)) for version in lock.versions] == [
+        ((0, 0), (1, 2)),
+        ((1, 1), (1, 1)),
+    ]
 
 
 def test_the_lock_has_what_each_release_keeps_in_float32() -> None:
