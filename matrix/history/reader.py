@@ -59,10 +59,7 @@ _READ: Final[dict[bytes, Case]] = {}
 
 
 def _verdict(reader: LineReader, line: bytes, number: int) -> Cell | Case | Timing:
-    """Returns what a line holds, without evidence. What only differs from an earlier line in its times is not parsed again.
-
-    Most lines of a night are those of the night before, with other times.
-    """
+    """Returns what a line holds. One that differs from an earlier line only in its times is not parsed again."""
     digest = blake2b(_TIMES.sub(b"\0", line, count=1), digest_size=16).digest()
     if reader.current and number > 1 and (known := _READ.get(digest)):
         return known
