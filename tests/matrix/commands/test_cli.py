@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from matrix.catalog.catalog import read_config_exceptions
+from matrix.catalog.catalog import read_config_exceptions, read_popular
 from matrix.catalog.lockfile import CENSUS, DISCOVERY, read_lock
-from matrix.discovery.build_lock import DiscoverySetup, cache_path, pick_environments
+from matrix.discovery.build_lock import DiscoverySetup, build_questions, cache_path, pick_environments
+from matrix.discovery.merge_versions import LockBuilder, choose_popular
 from matrix.environments.choose import load_environments, read_named_environment
 from matrix.model import Cell, Timing
 from matrix.progress import TerminalProgress
@@ -111,7 +112,7 @@ def test_a_site_that_no_architecture_has_is_told_with_close_ones() -> None:
 
 
 def test_the_catalog_is_listed_for_programs() -> None:
-    arguments = ("list", "--json", "--architecture", "llama*", "--transformers", "5.5.4")
+    arguments = ("list", "--json", "--architecture", "llama:*", "--transformers", "5.5.4")
     listed = json.loads(matrix(*arguments).stdout)
     assert [entry["id"] for entry in listed["architectures"]] == ["llama:LlamaForCausalLM"]
     (version, looked), *others = listed["versions"].items()
@@ -122,9 +123,10 @@ def test_the_catalog_is_made_where_no_index_answers(tmp_path: Path) -> None:
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0", "UV_NO_CACHE": "1"}
     nowhere |= {"UV_FIND_LINKS": "", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
     (environment,) = pick_environments([one for one in load_environments() if "last-broken" in one.sets])
-    means = DiscoverySetup(tmp_path, read_config_exceptions(), TerminalProgress())
+    means = DiscoverySetup(tmp_path, read_config_exceptions(), TerminalProgress(), read_popular())
+    asked = build_questions(choose_popular(means.popular, (), means.configs), LockBuilder())
     cache_path("discovery", DISCOVERY, environment, means, "").write_text('{"version": "5.5.4", "found": []}')
-    cache_path("census", CENSUS, environment, means, "[]").write_text("[]")
+    cache_path("census", CENSUS, environment, means, json.dumps(asked, sort_keys=True)).write_text("[]")
     done = matrix("catalog", "--set", "last-broken", "--out", tmp_path / "lock", "--venvs", tmp_path, **nowhere)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("warning: cannot determine the newest release of transformers: ")
