@@ -28,7 +28,7 @@ from tests.support.command_line import ROOT, command, matrix, variables
 from tests.support.runs import cell, info
 from tests.support.stand_in_probe import StandIn, all_end, processes
 
-FEW = ("--architecture", "llama*", "--architecture", "bart*", "--device", "cpu", "--precision", "float32")
+FEW = ("--architecture", "llama:*", "--architecture", "bart*", "--device", "cpu", "--precision", "float32")
 ONE_CASE_EACH = (*FEW, "--loader", "stock", "--check", "load")
 
 
