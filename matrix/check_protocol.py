@@ -111,6 +111,74 @@ class CheckSession(Protocol):
         """
 
 
+class NotApplicableError(Exception):
+    """Raised for a model that a check cannot be made with; the message says why, for people."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to make the model of a check: from which checkpoint, as which class."""
+
+    name: str = ""
+    """Tells it from the other ways of its check, in words for people; empty where a check has one way only."""
+    folder: Path = Path("checkpoint")
+    """The checkpoint, inside the folder of the architecture."""
+    class_name: str = ""
+    """Its class, looked for where the model's own class is defined, then in transformers; empty for the model's own class."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What `from_pretrained` is given besides the dtype."""
+
+
+class Checkpoints(Protocol):
+    """What a check's `prepare` gets: the model in one process, and where it may write checkpoints of it."""
+
+    @property
+    def model(self) -> Any:
+        """The model without ZeRO-3, every tensor of it with a value of its own."""
+
+    @property
+    def written(self) -> Mapping[str, Any]:
+        """The tensors of its checkpoint, by the names that `save_pretrained` of this release gave them."""
+
+    def class_names(self, task: str) -> Sequence[str]:
+        """Returns the classes that transformers' auto class for a task, such as `SEQUENCE_CLASSIFICATION`, has for this model."""
+
+    def folder(self, name: str) -> Path:
+        """Returns a folder for a checkpoint of that name, inside that of the architecture. Two checks never get the same."""
+
+    def save_config(self, config: Any, folder: Path) -> None:
+        """Writes a configuration in the place of that in `folder`."""
+
+    def write(self, folder: Path, shards: Sequence[Mapping[str, Any]]) -> None:
+        """Writes a checkpoint of so many files, with the configuration of the model."""
+
+    def save(self, model: Any, folder: Path, **options: Any) -> None:
+        """Saves a model with `save_pretrained` and `options`. Raises what upstream raises."""
+
+
+class Maker(Protocol):
+    """What a check's `make` gets: the same calls in one process and, on each rank, under ZeRO-3."""
+
+    def load(self, way: Way) -> Any:
+        """Returns the model that `from_pretrained` gives. Raises what upstream raises."""
+
+    def build(self, way: Way) -> Any:
+        """Returns a new model with the configuration of the checkpoint, as `from_config` of an auto class does."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A check that makes a model in the same way in one process and under ZeRO-3, and compares the two.
+
+    What is random is compared in its spread only: what two models in one process, made with different seeds, do not share.
+    """
+
+    prepare: Callable[[Checkpoints], Sequence[Way]]
+    """Writes the checkpoints of each way that this model can be made in. Raises NotApplicableError where there is none."""
+    make: Callable[[Maker, Way], Any]
+    """Returns the model; all ranks do the same in the same order."""
+
+
 @dataclass(frozen=True)
 class CheckWords:
     """A check for people: what models do in it (`load`, `loading`), the call that it makes, and a sentence about it."""
@@ -128,8 +196,10 @@ class CheckDescription:
     """What a file of `matrix/checks` says about its check."""
 
     words: CheckWords
-    run: Callable[[CheckSession], CheckResult]
-    """What each rank does."""
+    run: Callable[[CheckSession], CheckResult] | None = None
+    """What each rank does with the model that all checks of a task share."""
+    trial: Trial | None = None
+    """What is done instead by a check that makes models of its own: it shares none."""
     after: tuple[str, ...] = ()
     """The checks that run before it on the same model, if they are asked for too."""
     needed_for_safe: bool = False

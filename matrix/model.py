@@ -47,6 +47,8 @@ class Kind(StrEnum):
     SHAPE = "shape"
     DTYPE = "dtype"
     ROUNDED = "rounded"
+    UNTIED = "untied"
+    UNLIKE = "unlike"
     OTHER_TENSOR = "other_tensor"
     INIT_VALUE = "init_value"
     ZEROS = "zeros"

@@ -19,6 +19,8 @@ KINDS: Mapping[Kind, str] = {
     Kind.ZEROS: "is all zeros",
     Kind.NONFINITE: "holds NaN or infinity",
     Kind.PARTIAL: "is only partly right",
+    Kind.UNTIED: "is a tensor of its own, where one process has it tied to another",
+    Kind.UNLIKE: "holds random values unlike those that one process, or rank 0, has",
     Kind.GARBAGE: "holds values that are not in the checkpoint",
 }
 

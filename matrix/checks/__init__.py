@@ -6,7 +6,7 @@ probe read it.
 """
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from graphlib import TopologicalSorter
@@ -31,6 +31,13 @@ def _read_folder() -> Mapping[Check, CheckDescription]:
 CHECKS: Final = _read_folder()
 """Every check and its description, in the order in which they run and are shown."""
 
+
+def group_checks(checks: Sequence[Check]) -> tuple[tuple[Check, ...], ...]:
+    """Returns the checks that share a model together, and each that makes models of its own by itself."""
+    sharing = tuple(check for check in checks if CHECKS[check].trial is None)
+    return tuple(filter(None, (sharing, *((check,) for check in checks if CHECKS[check].trial))))
+
+
 NEEDED_FOR_SAFE: Final = frozenset(check for check, description in CHECKS.items() if description.needed_for_safe)
 """The checks without which no versions are called safe."""
 
@@ -40,7 +47,7 @@ class Axes:
     """How an architecture is measured: every loader, check, precision and configuration with every other."""
 
     loaders: tuple[Loader, ...] = tuple(Loader)
-    checks: tuple[Check, ...] = tuple(CHECKS)
+    checks: tuple[Check, ...] = tuple(check for check in CHECKS if check in NEEDED_FOR_SAFE)
     precisions: tuple[Precision, ...] = (Precision.FLOAT32, Precision.BF16)
     configurations: tuple[Configuration, ...] = (Configuration.PLAIN,)
     mixed: tuple[Precision, ...] = (Precision.BF16, Precision.FP16)
@@ -67,7 +74,7 @@ class Axes:
 DEFAULT: Final = Axes()
 """What is measured where nothing else is asked for: as `environments.toml` says of the default set."""
 
-VARIANTS: Final = Axes(precisions=tuple(Precision), configurations=tuple(Configuration)).variants
+VARIANTS: Final = Axes(checks=tuple(CHECKS), precisions=tuple(Precision), configurations=tuple(Configuration)).variants
 """All ways to measure an architecture, in the order in which they are shown."""
 
 

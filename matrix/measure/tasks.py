@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from matrix.checks import DEFAULT, Axes
+from matrix.checks import DEFAULT, Axes, group_checks
 from matrix.errors import UnknownNameError
 from matrix.job import Task
 from matrix.model import Architecture, CaseKey
@@ -28,12 +28,13 @@ def parse_choices(what: str, known: Iterable[_Choice], text: str) -> tuple[_Choi
 
 
 def plan_tasks(architectures: Iterable[Architecture], axes: Axes = DEFAULT) -> tuple[Task, ...]:
-    """Returns the tasks of every architecture. All checks are in one task: they look at the same loaded model."""
+    """Returns the tasks of every architecture. Checks that look at the same loaded model are in one task."""
     return tuple(
-        Task(architecture.id, loader, axes.checks, *training)
+        Task(architecture.id, loader, checks, *training)
         for architecture in architectures
         for training in axes.trainings
         for loader in axes.loaders
+        for checks in group_checks(axes.checks)
     )
 
 

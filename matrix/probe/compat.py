@@ -49,6 +49,14 @@ def load_pretrained(model_class: Any, folder: Path, requested: Precision, **opti
     return model_class.from_pretrained(folder, **{option: getattr(torch, requested.dtype)}, **options)
 
 
+def build_from_config(model_class: Any, folder: Path, requested: Precision) -> Any:
+    """Calls what `from_config` of an auto class calls, with the configuration in `folder`; see `load_pretrained`."""
+    stock = importlib.import_module("transformers.modeling_utils").PreTrainedModel._from_config
+    option = "dtype" if "dtype" in inspect.unwrap(stock).__code__.co_consts else "torch_dtype"
+    config = model_class.config_class.from_pretrained(folder)
+    return model_class._from_config(config, **{option: getattr(torch, requested.dtype)})
+
+
 # What the first load and the first deepspeed.initialize import lazily: 8 s on 2 cores, paid once before the fork.
 _LAZY = (
     "transformers.trainer_pt_utils",

@@ -45,6 +45,8 @@ class Fixture:
     seconds: float = 0.0
     load_seconds: float = 0.0
     alike: tuple[str, ...] = ()
+    check: str = ""
+    """The check that it is for, where that makes models of its own; empty for all others together."""
 
     def foreseen(self, check: Check) -> Verdict:
         """Returns the verdict of `check` without ZeRO-3: `pass` where it has to be made."""
@@ -174,7 +176,8 @@ def _left_out(model: Model, name: str, saved: Mapping[str, Tensor]) -> bool:
     return name not in saved and any(re.search(pattern, name) for pattern in patterns)
 
 
-def _sites(model: Model, names: set[str]) -> dict[str, str]:
+def make_sites(model: Model, names: set[str]) -> dict[str, str]:
+    """Returns the module class of each tensor in `names`, and its name inside it."""
     owners = {name: _owner(model, name) for name in names}
     return {name: f"{type(module).__name__}.{leaf}" for name, (module, leaf) in owners.items()}
 
@@ -199,7 +202,7 @@ def make_reference(model: Model, initial: dict[str, Tensor], checkpoint: Path) -
         initial=initial,
         nonpersistent=nonpersistent,
         parameters=frozenset(parameters & set(expected)),
-        sites=_sites(model, set(expected) | set(nonpersistent)),
+        sites=make_sites(model, set(expected) | set(nonpersistent)),
     )
 
 

@@ -5,17 +5,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from matrix.check_protocol import Flaw, LoadingReport
+from matrix.check_protocol import CheckResult, Flaw, LoadingReport
 from matrix.checks import CHECKS
 from matrix.job import Task
-from matrix.model import Architecture, Check, Tensors
+from matrix.model import Architecture, Check
 from matrix.probe import compat, loading_report
 from matrix.probe.checkpoint.fixture import (
     Model,
@@ -33,30 +32,10 @@ from matrix.probe.checkpoint.judge import Reference
 from matrix.probe.checks import shards
 from matrix.probe.checks.control import control_is_needed, find_rounded_at_stage_0
 from matrix.probe.checks.loaders import use_loader
+from matrix.probe.checks.seen import Seen, count_tensors
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
 from matrix.probe.uninitialized import poisoned_memory
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one rank saw in one check: a `matrix.check_protocol.CheckResult`, and what is the same for every check."""
-
-    flaws: Mapping[str, Any] = field(default_factory=dict)
-    report: LoadingReport | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
-    at_stage_0: tuple[str, ...] | None = None
-    """Tensors that the control rounds too; None where it was not tried."""
-    partitioned: bool = True
-    tensors: Tensors = field(default_factory=Tensors)
-    seconds: float = 0.0
-    load_seconds: float = 0.0
-
-
-def _count(reference: Reference) -> Tensors:
-    parameters = len(reference.parameters)
-    return Tensors(len(reference.expected) - parameters, parameters, len(reference.nonpersistent))
-
 
 _load_reference = lru_cache(maxsize=1)(load_reference)
 """Read once for both loaders of a precision, which follow each other. Nobody writes into it: what a model is given are copies."""
@@ -103,7 +82,7 @@ class Session:
         self._notes = {}
         # Looked at before the check, which may change the model: an engine takes the parameters over.
         partitioned = self.partitioned
-        result = CHECKS[check].run(self)
+        result = self._check(check)
         seconds = time.perf_counter() - started
         spent = self.watch.seconds - loading
         control = self._control if control_is_needed(result.flaws) else None
@@ -113,10 +92,16 @@ class Session:
             {**result.notes, **self._notes},
             control,
             partitioned,
-            _count(self._reference),
+            count_tensors([self._reference]),
             seconds,
             spent,
         )
+
+    def _check(self, check: Check) -> CheckResult:
+        run = CHECKS[check].run
+        if run is None:
+            raise ValueError(f"{check} does nothing with a model that it shares")
+        return run(self)
 
     @cached_property
     def _control(self) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from matrix.checks import CHECKS
 from matrix.job import Job, Task
 from matrix.model import Architecture, Device
 from matrix.probe import compat
@@ -55,12 +56,14 @@ def become(rank: int, world_size: int, device: Device) -> None:
 def do_task(task: Task, architecture: Architecture, root: Path, send: Callable[[Message], None]) -> None:
     """Runs every check of `task` and sends each outcome as it comes. After an exception the rest cannot be reached."""
     from matrix.probe.checks.session import Session
+    from matrix.probe.checks.trial_session import TrialSession
 
-    session: Session | None = None
+    session: Session | TrialSession | None = None
+    kind = TrialSession if CHECKS[task.checks[0]].trial else Session
     started = time.perf_counter()
     for position, check in enumerate(task.checks):
         try:
-            session = session or Session(task, architecture, root)
+            session = session or kind(task, architecture, root)
             seen = session.run(check)
         except Exception as error:
             # A full disk says nothing about the model.

@@ -13,8 +13,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from matrix.checks import CHECKS
 from matrix.job import Job, Task
-from matrix.model import Architecture, Case, CaseKey, Failure, Precision
+from matrix.model import Architecture, Case, CaseKey, Check, Failure, Precision
 from matrix.probe.checkpoint.baseline import build_fixtures
 from matrix.probe.checkpoint.fixture import Fixture, describe_tensors, fixture_folder
 from matrix.probe.checks.verdicts import confirm, foresee_cases, judge_task, remove_foreseen
@@ -23,6 +24,7 @@ from matrix.probe.ranks.ipc import Channel, Child, fork, map_in_processes, merge
 from matrix.probe.ranks.processors import count_builders
 from matrix.probe.ranks.shared import add_shared, share_loaders
 from matrix.probe.tiny import recipes
+from matrix.probe.trials.plain import build_trials, describe_expected
 from matrix.verdicts import Verdict
 
 Emit = Callable[[dict[str, Any]], None]
@@ -30,10 +32,20 @@ Emit = Callable[[dict[str, Any]], None]
 WORKERS = 3
 """How many work at the same time. Ranks wait for each other about half of the time: two workers leave 2 cores idle."""
 
-_described = cache(describe_tensors)
+_describe_tensors, _describe_expected = cache(describe_tensors), cache(describe_expected)
 
-Fixtures = dict[tuple[str, Precision], Fixture]
-"""By architecture and the dtype that it is loaded in."""
+Key = tuple[str, Precision, str]
+"""An architecture, the dtype that it is loaded in, and `Fixture.check`."""
+Fixtures = dict[Key, Fixture]
+
+
+def _own_check(task: Task) -> str:
+    """Returns the check of a task that makes models of its own; empty for all others."""
+    return next((check for check in task.checks if CHECKS[check].trial), "")
+
+
+def _key(task: Task) -> Key:
+    return (*task.fixture, _own_check(task))
 
 
 def _requested(job: Job) -> dict[str, list[Precision]]:
@@ -44,24 +56,38 @@ def _requested(job: Job) -> dict[str, list[Precision]]:
     return {name: list(precisions) or [Precision.FLOAT32] for name, precisions in found.items()}
 
 
+def _trials(job: Job) -> dict[str, list[Check]]:
+    """Returns the checks of each architecture that make models of their own."""
+    found: dict[str, dict[Check, None]] = {architecture.id: {} for architecture in job.architectures}
+    for task in job.tasks:
+        found[task.architecture].update({check: None for check in task.checks if CHECKS[check].trial})
+    return {name: list(checks) for name, checks in found.items()}
+
+
 def prepare_fixtures(job: Job, root: Path, emit: Emit, builders: int) -> Fixtures:
     """Builds every fixture in that many processes; one that ends its builder twice is `baseline_broken`.
 
     Once somebody else may have ended it.
     """
     fixtures: Fixtures = {}
-    requested, done = _requested(job), itertools.count(1)
+    requested, trials, done = _requested(job), _trials(job), itertools.count(1)
 
     def build(architecture: Architecture) -> dict[str, Any]:
         # What a builder left that was ended.
         shutil.rmtree(fixture_folder(root, architecture.id), ignore_errors=True)
-        return {"fixtures": list(map(asdict, build_fixtures(architecture, root, requested[architecture.id])))}
+        shared = build_fixtures(architecture, root, requested[architecture.id])
+        own = build_trials(architecture, root, shared, trials[architecture.id])
+        return {"fixtures": [asdict(fixture) for fixture in (*shared, *own)]}
 
     def keep(architecture: Architecture, answer: dict[str, Any] | None) -> None:
         name = architecture.id
-        broken = [Fixture(name, precision, Verdict.BASELINE_BROKEN, died) for precision in requested[name]]
+        broken = [
+            Fixture(name, precision, Verdict.BASELINE_BROKEN, died, check=check)
+            for precision in requested[name]
+            for check in ("", *trials[name])
+        ]
         built = map(Fixture.from_dict, answer["fixtures"]) if answer else broken
-        fixtures.update({(name, fixture.requested): fixture for fixture in built})
+        fixtures.update({(name, fixture.requested, fixture.check): fixture for fixture in built})
         emit({"progress": "fixture", "done": next(done), "of": len(job.architectures), "at": name})
 
     died = Failure(
@@ -123,8 +149,13 @@ class Worker:
     def _decide(self, task: Task, group: Group) -> list[Case]:
         started = time.perf_counter()
         observation = group.run(task)
-        tensors = _described(self.root, task.architecture, task.requested)
-        decided = judge_task(task, observation, self.fixtures[task.fixture], tensors)
+        name, requested, own = key = _key(task)
+        tensors = (
+            _describe_expected(self.root, name, own, requested)
+            if own
+            else _describe_tensors(self.root, name, requested)
+        )
+        decided = judge_task(task, observation, self.fixtures[key], tensors)
         seconds = round(time.perf_counter() - started, 4)
         return [case if case.seconds else replace(case, seconds=seconds) for case in decided]
 
@@ -203,8 +234,8 @@ def run_job(job: Job, root: Path, emit: Emit) -> dict[str, float]:
     builders = count_builders()
     fixtures = prepare_fixtures(job, root, emit, builders)
     for task in job.tasks:
-        _emit_cases(foresee_cases(task, fixtures[task.fixture]), emit)
-    left = [remove_foreseen(task, fixtures[task.fixture]) for task in job.tasks]
+        _emit_cases(foresee_cases(task, fixtures[_key(task)]), emit)
+    left = [remove_foreseen(task, fixtures[_key(task)]) for task in job.tasks]
     tasks, shared = share_loaders([task for task in left if task.checks])
     worker = Worker(job, root, fixtures, shared)
     workers = [fork(partial(_work, worker, share)) for share in _shares(tasks) if share]

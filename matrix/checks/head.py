@@ -1,0 +1,44 @@
+"""Loads a checkpoint into a model with a new head, as fine-tuning a classifier or a reward model does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, Maker, NotApplicableError, Trial, Way
+
+TASKS = (
+    *("SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION", "IMAGE_CLASSIFICATION", "AUDIO_CLASSIFICATION"),
+    *("VIDEO_CLASSIFICATION", "QUESTION_ANSWERING"),
+)
+"""The tasks of transformers' auto classes whose models have a head that a base checkpoint does not."""
+LABELS = 7
+"""Another number than any configuration has by default."""
+
+
+def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
+    """Finds a class with a head for the model's checkpoint; a classifier gets another number of labels as well."""
+    own = type(checkpoints.model).__name__
+    classes = dict.fromkeys(name for task in TASKS for name in checkpoints.class_names(task))
+    others = [name for name in classes if name != own][:1]
+    ways = [Way(f"a new head, {name}", class_name=name) for name in others]
+    if own in classes:
+        options = {"num_labels": LABELS, "ignore_mismatched_sizes": True}
+        ways.append(Way("another number of labels", options=options))
+    if not ways:
+        raise NotApplicableError("transformers has no class with a classification head for this model type")
+    return ways
+
+
+def make(maker: Maker, way: Way) -> Any:
+    """Returns the model with the new head."""
+    return maker.load(way)
+
+
+CHECK = CheckDescription(
+    words=CheckWords(
+        verb="load",
+        doing="adding a new head while loading",
+        call="from_pretrained, with a new head",
+        meaning="a checkpoint is loaded into a class with a new head, which must be initialised as in one process",
+    ),
+    trial=Trial(prepare, make),
+)

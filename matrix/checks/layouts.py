@@ -1,0 +1,33 @@
+"""Loads checkpoints with other names than this release writes: those of the model itself, and those of older releases."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, Maker, NotApplicableError, Trial, Way
+
+
+def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
+    """Writes one checkpoint with the model's own names."""
+    model, written = checkpoints.model, checkpoints.written
+    own = {name: tensor.detach() for name, tensor in model.state_dict().items() if name not in written}
+    if not own or not set(written) - set(model.state_dict()):
+        raise NotApplicableError("save_pretrained of this release writes the names that the model itself has")
+    folder = checkpoints.folder("own-names")
+    checkpoints.save(model, folder, save_original_format=False)
+    return [Way("with the names of the model", folder)]
+
+
+def make(maker: Maker, way: Way) -> Any:
+    """Returns the model as it was loaded."""
+    return maker.load(way)
+
+
+CHECK = CheckDescription(
+    words=CheckWords(
+        verb="load",
+        doing="loading other names of",
+        call="from_pretrained, of a checkpoint with other names",
+        meaning="checkpoints with the names of the model itself, and with those that older releases saved, are loaded",
+    ),
+    trial=Trial(prepare, make),
+)

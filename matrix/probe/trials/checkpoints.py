@@ -1,0 +1,61 @@
+"""Writes the checkpoints of a check, in one process."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from matrix.model import Check
+from matrix.probe.checkpoint.fixture import Model, read_checkpoint, save
+
+WEIGHTS = ("*.safetensors", "*.bin", "*.index.json")
+"""The files of a checkpoint that hold its tensors or say where they are."""
+
+
+class PlainCheckpoints:
+    """What a check's `prepare` gets, as `matrix.check_protocol.Checkpoints` documents it; `path` is the architecture's folder."""
+
+    def __init__(self, model: Model, path: Path, check: Check) -> None:
+        self.model = model
+        self._path, self._check = path, check
+
+    @property
+    def written(self) -> Mapping[str, Tensor]:
+        """The tensors of the checkpoint."""
+        return read_checkpoint(self._path / "checkpoint")
+
+    def class_names(self, task: str) -> Sequence[str]:
+        """Returns the classes that an auto class has for the model."""
+        from transformers.models.auto import modeling_auto
+
+        names: Mapping[str, Any] = getattr(modeling_auto, f"MODEL_FOR_{task}_MAPPING_NAMES", {})
+        found = names.get(self.model.config.model_type, ())
+        return (found,) if isinstance(found, str) else tuple(found)
+
+    def folder(self, name: str) -> Path:
+        """Returns a folder for a checkpoint of that name, relative to that of the architecture."""
+        return Path(f"{self._check}.{name}")
+
+    def write(self, folder: Path, shards: Sequence[Mapping[str, Tensor]]) -> None:
+        """Writes a checkpoint of so many files and their index, and all that is in the first one besides weights."""
+        target = self._path / folder
+        shutil.copytree(self._path / "checkpoint", target, ignore=shutil.ignore_patterns(*WEIGHTS))
+        names = [f"model-{number + 1:05}-of-{len(shards):05}.safetensors" for number in range(len(shards))]
+        for name, tensors in zip(names, shards, strict=True):
+            save_file({key: value.contiguous() for key, value in tensors.items()}, target / name, {"format": "pt"})
+        where = {key: name for name, tensors in zip(names, shards, strict=True) for key in tensors}
+        size = sum(value.numel() * value.element_size() for tensors in shards for value in tensors.values())
+        index = {"metadata": {"total_size": size}, "weight_map": where}
+        (target / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+
+    def save_config(self, config: Any, folder: Path) -> None:
+        """Writes a configuration in the place of another."""
+        config.save_pretrained(self._path / folder)
+
+    def save(self, model: Model, folder: Path, **options: Any) -> None:
+        """Saves a model."""
+        save(model, self._path / folder, **options)

@@ -1,0 +1,189 @@
+"""What one process makes in each way of a check: what the ranks are compared with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from matrix.check_protocol import LoadingReport, NotApplicableError, Trial, Way
+from matrix.checks import CHECKS
+from matrix.model import Architecture, Check, Failure, Precision, What
+from matrix.probe.checkpoint.fixture import (
+    Fixture,
+    Model,
+    classify_tensor,
+    copy_state,
+    fill,
+    fixture_folder,
+    make_sites,
+    named_tensors,
+)
+from matrix.probe.checkpoint.judge import Reference
+from matrix.probe.checkpoint.sentinels import sentinels
+from matrix.probe.exceptions import failure
+from matrix.probe.stopwatch import Stopwatch
+from matrix.probe.tiny import recipes
+from matrix.probe.trials.checkpoints import PlainCheckpoints
+from matrix.probe.trials.maker import SEED, ModelMaker
+from matrix.probe.trials.spread import Random, find_random
+from matrix.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the model of one way should hold, which of its values are `random`, and what must stay one tensor (`tied`)."""
+
+    way: Way
+    reference: Reference
+    report: LoadingReport | None
+    random: dict[str, Random] = field(default_factory=dict)
+    tied: tuple[frozenset[str], ...] = ()
+
+
+def add_way(way: Way, name: str) -> str:
+    """Returns how records name a tensor: behind its way where a check has several."""
+    return f"{way.name}: {name}" if way.name else name
+
+
+def add_way_to_report(way: Way, report: LoadingReport | None) -> LoadingReport:
+    """Returns a report whose names have the way in front."""
+    told = report or LoadingReport()
+    return LoadingReport(*(tuple(add_way(way, name) for name in names) for names in _parts(told)))
+
+
+def _parts(report: LoadingReport) -> tuple[tuple[str, ...], ...]:
+    return report.missing_keys, report.unexpected_keys, report.mismatched_keys, report.error_msgs
+
+
+def join_reports(expected: Sequence[tuple[Way, LoadingReport | None]]) -> LoadingReport | None:
+    """Returns the reports of all ways as one; None where one of them is not known."""
+    if any(report is None for _, report in expected):
+        return None
+    parts = [_parts(add_way_to_report(way, report)) for way, report in expected]
+    return LoadingReport(
+        *(tuple(sorted(name for part in column for name in part)) for column in zip(*parts, strict=True))
+    )
+
+
+def _file(root: Path, architecture: str, check: str, requested: Precision) -> Path:
+    return fixture_folder(root, architecture) / f"{check}.{requested}.pt"
+
+
+def load_expected(root: Path, architecture: str, check: str, requested: Precision) -> list[Expected]:
+    """Reads what the models of each way should hold, as `build_trials` stored it."""
+    found: list[Expected] = torch.load(_file(root, architecture, check, requested), weights_only=False)  # our own file
+    return found
+
+
+def describe_expected(root: Path, architecture: str, check: str, requested: Precision) -> dict[str, tuple[What, str]]:
+    """Returns what each tensor of each way is, and its site, by the name that it has in records."""
+    return {
+        add_way(one.way, name): (classify_tensor(name, one.reference), site)
+        for one in load_expected(root, architecture, check, requested)
+        for name, site in one.reference.sites.items()
+    }
+
+
+def build_trials(
+    architecture: Architecture, root: Path, shared: Sequence[Fixture], checks: Sequence[Check]
+) -> list[Fixture]:
+    """Builds the fixtures of `checks`, in each dtype that the `shared` ones, which are built, have. Raises nothing."""
+    if not checks:
+        return []
+    if broken := [replace(one, check=check) for check in checks for one in shared if one.verdict is not Verdict.PASS]:
+        return broken
+    model = recipes.build(architecture)
+    fill(model, sentinels(copy_state(model)))
+    requested = [one.requested for one in shared]
+    return [fixture for check in checks for fixture in PlainTrial(check, model, architecture.id, root).build(requested)]
+
+
+@dataclass(frozen=True)
+class PlainTrial:
+    """A check of one architecture in one process; `model` is full of sentinels, and its checkpoint is in the folder of `root`."""
+
+    check: Check
+    model: Model
+    architecture: str
+    root: Path
+
+    @property
+    def trial(self) -> Trial:
+        """What the check does."""
+        trial = CHECKS[self.check].trial
+        if trial is None:
+            raise ValueError(f"{self.check} makes no models of its own")
+        return trial
+
+    def build(self, requested: Sequence[Precision]) -> list[Fixture]:
+        """Writes the checkpoints of every way, and what each should hold in each dtype; what goes wrong is in the fixtures."""
+        empty = [Fixture(self.architecture, one, Verdict.PASS, check=self.check) for one in requested]
+        try:
+            ways = self.trial.prepare(
+                PlainCheckpoints(self.model, fixture_folder(self.root, self.architecture), self.check)
+            )
+        except NotApplicableError as error:
+            return [replace(one, verdict=Verdict.UNSUPPORTED, error=failure(error)) for one in empty]
+        except Exception as error:
+            return [replace(one, verdict=Verdict.BASELINE_BROKEN, error=failure(error)) for one in empty]
+        return [self._make_all(one, ways) for one in empty]
+
+    def _make_all(self, fixture: Fixture, ways: Sequence[Way]) -> Fixture:
+        watch = Stopwatch()
+        maker = ModelMaker(type(self.model), fixture_folder(self.root, self.architecture), fixture.requested, watch)
+        tried = [self._try(maker, way) for way in ways]
+        made = [one for one in tried if isinstance(one, Expected)]
+        refused = [one for one in tried if isinstance(one, Failure)]
+        if not made:
+            unsupported = all(one.type == NotApplicableError.__name__ for one in refused)
+            verdict = Verdict.UNSUPPORTED if unsupported else Verdict.BASELINE_BROKEN
+            return replace(fixture, verdict=verdict, error=refused[0])
+        torch.save(made, _file(self.root, self.architecture, self.check, fixture.requested))
+        report = join_reports([(one.way, one.report) for one in made])
+        return replace(fixture, report=report, load_seconds=watch.seconds)
+
+    def _try(self, maker: ModelMaker, way: Way) -> Expected | Failure:
+        try:
+            return self._make(maker, way)
+        except Exception as error:
+            return failure(error)
+
+    def _make(self, maker: ModelMaker, way: Way) -> Expected:
+        model, report = maker.make(self.trial, way)
+        one = _copy(model)
+        other = _copy(maker.make(self.trial, way, SEED + 1)[0])
+        written = {name: value for name, value in one.items() if _is_written(value)}
+        return Expected(way, make_reference(model, written), report, find_random(written, other), find_tied(model))
+
+
+def _copy(model: Model) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in named_tensors(model).items()}
+
+
+def _is_written(value: Tensor) -> bool:
+    """Returns whether one process writes all of a tensor. What it leaves unwritten cannot be compared."""
+    finite = not value.is_floating_point() or bool(torch.isfinite(value.double()).all())
+    return not value.is_meta and finite
+
+
+def make_reference(model: Model, values: dict[str, Tensor]) -> Reference:
+    """Returns `values`, of a model that one process made, as what the ranks should hold."""
+    saved = set(model.state_dict())
+    parameters = frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
+    return Reference(
+        expected={name: value for name, value in values.items() if name in saved},
+        initial={},
+        nonpersistent={name: value for name, value in values.items() if name not in saved},
+        parameters=parameters & set(values),
+        sites=make_sites(model, set(values)),
+    )
+
+
+def find_tied(model: Model) -> tuple[frozenset[str], ...]:
+    """Returns the names of each parameter that has several."""
+    names: dict[int, set[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), set()).add(name)
+    return tuple(frozenset(one) for one in names.values() if len(one) > 1)
