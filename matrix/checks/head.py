@@ -22,10 +22,18 @@ def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
     ways = [Way(f"a new head, {name}", class_name=name) for name in others]
     if own in classes:
         options = {"num_labels": LABELS, "ignore_mismatched_sizes": True}
-        ways.append(Way("another number of labels", options=options))
+        ways = [_without_head(checkpoints), Way("another number of labels", options=options)]
     if not ways:
         raise NotApplicableError("transformers has no class with a classification head for this model type")
     return ways
+
+
+def _without_head(checkpoints: Checkpoints) -> Way:
+    """Writes the checkpoint without what is not of the base model."""
+    prefix, folder = checkpoints.model.base_model_prefix, checkpoints.folder("base")
+    kept = {name: value for name, value in checkpoints.written.items() if name.startswith(f"{prefix}.")}
+    checkpoints.write(folder, [kept or checkpoints.written])
+    return Way("a base checkpoint", folder)
 
 
 def make(maker: Maker, way: Way) -> Any:

@@ -13,7 +13,7 @@ from matrix.advice.known import load_known
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.lock import ScannedVersion
 from matrix.catalog.lockfile import read_lock
-from matrix.checks import Axes
+from matrix.checks import CHECKS, Axes
 from matrix.command_line.options import DEVICES, require_choice
 from matrix.command_line.output import say
 from matrix.measure.request import Request
@@ -67,7 +67,7 @@ def check_model(
     stated = read_stated(
         source.config if source else {}, precision, adapter=bool(source) and targets.has_adapter(target)
     )
-    axes = Axes(precisions=stated.precisions)
+    axes = Axes(checks=tuple(CHECKS), precisions=stated.precisions)
     with own.open_folder(out) as folder:
         request = Request(
             out=folder,

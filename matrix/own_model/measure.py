@@ -20,8 +20,8 @@ from matrix.process.messages import Resolved
 from matrix.process.temporary import keep, temporary_folder
 from matrix.verdicts import Verdict
 
-UNSUPPORTED_PRECISION: Final = "UnsupportedPrecisionError"
-"""The type of the error of a case whose precision this device or release cannot train in; the probe raises it."""
+NOT_THE_MODELS_FAULT: Final = {"UnsupportedPrecisionError", "NotApplicableError"}
+"""The types of the errors of a case whose precision cannot be trained in, or that a check has no use for; the probe raises them."""
 
 
 def compute_identity(source: Source) -> str:
@@ -81,7 +81,7 @@ def measure_own_model(
     if cell.error:
         raise EnvironmentFailedError(cell.environment.id, f"{cell.error.type}: {cell.error.message}")
     for case in cell.cases:
-        if case.verdict is Verdict.UNSUPPORTED and not (case.error and case.error.type == UNSUPPORTED_PRECISION):
+        if case.verdict is Verdict.UNSUPPORTED and not (case.error and case.error.type in NOT_THE_MODELS_FAULT):
             raise RejectedTargetError(case.architecture, case.error.message if case.error else "there is no such class")
     names = dict.fromkeys(task.architecture for task in request.tasks)
     return cell, (target.resolved if target else None) or Resolved(", ".join(names))

@@ -53,8 +53,10 @@ def build_from_config(model_class: Any, folder: Path, requested: Precision) -> A
     """Calls what `from_config` of an auto class calls, with the configuration in `folder`; see `load_pretrained`."""
     stock = importlib.import_module("transformers.modeling_utils").PreTrainedModel._from_config
     option = "dtype" if "dtype" in inspect.unwrap(stock).__code__.co_consts else "torch_dtype"
-    config = model_class.config_class.from_pretrained(folder)
-    return model_class._from_config(config, **{option: getattr(torch, requested.dtype)})
+    asked = {option: getattr(torch, requested.dtype)}
+    # In the configuration too: a class whose parts are made by auto classes asks that for the dtype.
+    config = model_class.config_class.from_pretrained(folder, **asked)
+    return model_class._from_config(config, **asked)
 
 
 # What the first load and the first deepspeed.initialize import lazily: 8 s on 2 cores, paid once before the fork.

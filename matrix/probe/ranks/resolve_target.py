@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from matrix.checks import CHECKS
+from matrix.checks import CHECKS, group_checks
 from matrix.job import Job, Task
 from matrix.model import Architecture, Loader, Source
 from matrix.probe.ranks.ipc import Channel, Child, fork
@@ -119,6 +119,9 @@ def resolve(job: Job) -> tuple[Job, dict[str, Any]]:
     source = replace(job.target, tiny=tiny, full=True)
     architecture = Architecture(found["id"], FAMILY, source=source)
     tasks = (
-        Task(architecture.id, loader, tuple(CHECKS), precision) for precision in job.precisions for loader in Loader
+        Task(architecture.id, loader, checks, precision)
+        for precision in job.precisions
+        for loader in Loader
+        for checks in group_checks(tuple(CHECKS))
     )
     return replace(job, architectures=(architecture,), tasks=tuple(tasks)), found
