@@ -63,6 +63,8 @@ class Job:
     """A user's model, which only the probe can identify; then there are no architectures and tasks."""
     precisions: tuple[Precision, ...] = (Precision.FLOAT32,)
     """What a `target` is measured in."""
+    checks: tuple[Check, ...] = ()
+    """What is done with a `target`."""
 
     @classmethod
     def from_json(cls, text: str) -> "Job":
@@ -72,4 +74,5 @@ class Job:
         values["tasks"] = tuple(Task.from_dict(entry) for entry in values["tasks"])
         values["target"] = Source.from_dict(values["target"])
         precisions = tuple(Precision(precision) for precision in values["precisions"])
-        return cls(**{**values, "device": Device(values["device"]), "precisions": precisions})
+        checks = tuple(Check(check) for check in values["checks"])
+        return cls(**{**values, "device": Device(values["device"]), "precisions": precisions, "checks": checks})

@@ -17,7 +17,7 @@ from matrix.checks import CHECKS, Axes
 from matrix.command_line.options import DEVICES, require_choice
 from matrix.command_line.output import say
 from matrix.measure.request import Request
-from matrix.measure.tasks import plan_tasks
+from matrix.measure.tasks import parse_choices, plan_tasks
 from matrix.own_model import measure as own
 from matrix.own_model import target as targets
 from matrix.own_model.causes import find_causes
@@ -48,6 +48,9 @@ def check_model(
             help="float32, bf16 or fp16, or several with commas. Default: the dtype of its config.json, else float32 and bf16."
         ),
     ] = "",
+    check: Annotated[
+        str, typer.Option(help=f"{', '.join(CHECKS)}, or several with commas. Default: all that apply to the model.")
+    ] = ",".join(CHECKS),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     world_size: Annotated[int, typer.Option(help="Number of ranks.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a step counts as hung.")] = 120.0,
@@ -67,7 +70,7 @@ def check_model(
     stated = read_stated(
         source.config if source else {}, precision, adapter=bool(source) and targets.has_adapter(target)
     )
-    axes = Axes(checks=tuple(CHECKS), precisions=stated.precisions)
+    axes = Axes(checks=parse_choices("check", CHECKS, check), precisions=stated.precisions)
     with own.open_folder(out) as folder:
         request = Request(
             out=folder,

@@ -109,8 +109,8 @@ def _job(request: Request, tasks: tuple[Task, ...], prepared: Prepared) -> Job:
     )
     source = request.target.source if request.target else None
     options = (request.world_size, request.timeout, request.confirmations)
-    precisions = request.target.axes.precisions if request.target else ()
-    return Job(architectures, tasks, prepared.device, *options, source, precisions)
+    axes = (request.target.axes.precisions, request.target.axes.checks) if request.target else ()
+    return Job(architectures, tasks, prepared.device, *options, source, *axes)
 
 
 def record_failure(request: Request, failure: Failure, progress: Progress) -> Cell:

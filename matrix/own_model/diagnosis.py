@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from matrix.advice.safety import Answer
 from matrix.catalog.lock import TINY, ScannedVersion
+from matrix.check_protocol import NotApplicableError
 from matrix.checks import CHECKS, NEEDED_FOR_SAFE
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Precision, Source, What
 from matrix.own_model.causes import Causes, is_only_rounded
@@ -137,12 +138,21 @@ def _answer(cases: Sequence[Case], resolved: Resolved) -> Answer:
     return Answer.SAFE if _right(cases) and not has_unseen_sites(resolved) else Answer.UNKNOWN
 
 
+def is_left_out(case: Case) -> bool:
+    """Returns whether the answer does without a case: its check does not apply to the model, or fails without ZeRO-3 too.
+
+    Not without those that safe needs.
+    """
+    inapplicable = case.error is not None and case.error.type == NotApplicableError.__name__
+    return case.check not in NEEDED_FOR_SAFE and (inapplicable or case.verdict is Verdict.BASELINE_BROKEN)
+
+
 def _of(cell: Cell, loader: Loader) -> tuple[Case, ...]:
     return tuple(case for case in cell.cases if case.loader is loader)
 
 
 def _right(cases: Sequence[Case]) -> bool:
-    return _made(cases) and all(case.verdict is Verdict.PASS for case in cases)
+    return _made(cases) and all(case.verdict is Verdict.PASS for case in cases if not is_left_out(case))
 
 
 def _made(cases: Sequence[Case]) -> bool:
@@ -155,7 +165,8 @@ def _made(cases: Sequence[Case]) -> bool:
 
 def _gives_back(cases: Sequence[Case], right: tuple[Verdict, ...] = (Verdict.PASS,)) -> bool:
     """Returns whether all were `right` that could: no loader helps what fails in one process too, without a wrong value."""
-    loadable = [case for case in cases if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
+    tried = [case for case in cases if not is_left_out(case)]
+    loadable = [case for case in tried if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
     return _made(cases) and bool(loadable) and all(case.verdict in right for case in loadable)
 
 

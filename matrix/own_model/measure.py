@@ -11,6 +11,7 @@ from typing import Final
 
 from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.sources import open_source
+from matrix.check_protocol import NotApplicableError
 from matrix.checks import DEFAULT, Axes
 from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RejectedTargetError
 from matrix.measure.cell import measure
@@ -20,8 +21,8 @@ from matrix.process.messages import Resolved
 from matrix.process.temporary import keep, temporary_folder
 from matrix.verdicts import Verdict
 
-NOT_THE_MODELS_FAULT: Final = {"UnsupportedPrecisionError", "NotApplicableError"}
-"""The types of the errors of a case whose precision cannot be trained in, or that a check has no use for; the probe raises them."""
+NOT_MEASURED: Final = {"UnsupportedPrecisionError", NotApplicableError.__name__}
+"""The types of the errors of a case whose precision cannot be trained in, or whose check does not apply; the probe raises them."""
 
 
 def compute_identity(source: Source) -> str:
@@ -81,7 +82,7 @@ def measure_own_model(
     if cell.error:
         raise EnvironmentFailedError(cell.environment.id, f"{cell.error.type}: {cell.error.message}")
     for case in cell.cases:
-        if case.verdict is Verdict.UNSUPPORTED and not (case.error and case.error.type in NOT_THE_MODELS_FAULT):
+        if case.verdict is Verdict.UNSUPPORTED and not (case.error and case.error.type in NOT_MEASURED):
             raise RejectedTargetError(case.architecture, case.error.message if case.error else "there is no such class")
     names = dict.fromkeys(task.architecture for task in request.tasks)
     return cell, (target.resolved if target else None) or Resolved(", ".join(names))

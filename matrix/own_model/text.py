@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from matrix.advice.safety import Answer
+from matrix.check_protocol import NotApplicableError
 from matrix.checks import CHECKS
 from matrix.model import Case
 from matrix.own_model.causes import KnownCause
-from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites
+from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites, is_left_out
 from matrix.own_model.suggestions import suggest_fixes
 from matrix.text import KINDS, describe_difference, describe_limits, join_words, make_printable
 
@@ -40,7 +41,7 @@ def _rests_on(found: Diagnosis) -> str:
     unsafe = f", in {join_words(sorted(by_answer[Answer.UNSAFE]))}" if by_answer[Answer.UNSAFE] else ""
     if not by_answer[Answer.SAFE] or found.answer is Answer.UNKNOWN:
         return unsafe
-    checks = ", ".join(dict.fromkeys(case.check for case in found.stock))
+    checks = ", ".join(dict.fromkeys(case.check for case in found.stock if not is_left_out(case)))
     safe = f"in {join_words(sorted(by_answer[Answer.SAFE]))}: {checks}"
     return f"{unsafe}; safe {safe}" if unsafe else f", {safe}"
 
@@ -139,6 +140,8 @@ def _measured(found: Diagnosis) -> Iterator[str]:
 
 def _said(case: Case) -> str:
     words = case.verdict.row.own.format(*case.confirmed)
+    if case.error and case.error.type == NotApplicableError.__name__:
+        return f"does not apply: {case.error.message}"
     if case.error is None:
         return words
     message = " ".join(case.error.message.split())[:300]

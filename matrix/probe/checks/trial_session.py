@@ -4,6 +4,7 @@ import gc
 import time
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from matrix.job import Task
 from matrix.model import Architecture, Check, Kind
 from matrix.probe import compat
 from matrix.probe.checkpoint.fixture import Model, fixture_folder, judge_all, keep_flaws, named_tensors
+from matrix.probe.checkpoint.judge import Judged
 from matrix.probe.checks import shards
 from matrix.probe.checks.loaders import use_loader
 from matrix.probe.checks.seen import Seen, count_tensors
@@ -71,7 +73,7 @@ class TrialSession:
     def _judge(self, model: Model, expected: Expected) -> Flaws:
         actual = {**named_tensors(model), **shards.gather_parameters(model)}
         actual = {name: tensor if tensor.is_meta else tensor.detach().cpu() for name, tensor in actual.items()}
-        judged = judge_all(_without_random(actual, expected), expected.reference, expected.reference.tensors)
+        judged = _judge_exact(_without_random(actual, expected), expected)
         self._notes.update({add_way(expected.way, name): one.note for name, one in judged.items() if one.note})
         flaws = keep_flaws(judged)
         for name, flaw in (
@@ -89,6 +91,15 @@ class TrialSession:
         self._model = None
         gc.collect()
         gc.freeze()
+
+
+def _judge_exact(actual: Mapping[str, Tensor], expected: Expected) -> dict[str, Judged]:
+    """Judges every tensor; random ones are right where they are random, and no evidence of another tensor's value."""
+    reference = expected.reference
+    named = {name: value for name, value in reference.expected.items() if name not in expected.random}
+    exact = [name for name in reference.tensors if name not in expected.random]
+    random = [name for name in reference.tensors if name in expected.random]
+    return judge_all(actual, replace(reference, expected=named), exact) | judge_all(actual, reference, random)
 
 
 def _fits(name: str, actual: Mapping[str, Tensor], expected: Expected) -> bool:

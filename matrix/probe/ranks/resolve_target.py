@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from matrix.checks import CHECKS, group_checks
+from matrix.checks import group_checks
 from matrix.job import Job, Task
 from matrix.model import Architecture, Loader, Source
 from matrix.probe.ranks.ipc import Channel, Child, fork
@@ -122,6 +122,6 @@ def resolve(job: Job) -> tuple[Job, dict[str, Any]]:
         Task(architecture.id, loader, checks, precision)
         for precision in job.precisions
         for loader in Loader
-        for checks in group_checks(tuple(CHECKS))
+        for checks in group_checks(job.checks)
     )
     return replace(job, architectures=(architecture,), tasks=tuple(tasks)), found

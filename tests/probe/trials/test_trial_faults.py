@@ -1,0 +1,62 @@
+"""Each check that makes models of its own can fail: what it looks at is broken on purpose, and told for what it is."""
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from matrix.process.run import ROOT
+
+pytestmark = pytest.mark.measured
+
+
+@pytest.fixture(scope="module")
+def told(newest: Any) -> dict[str, Any]:
+    script = ROOT / "tests" / "support" / "measured" / "trial_faults.py"
+    done = subprocess.run([newest, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def red(cases: dict[str, Any]) -> dict[str, str]:
+    return {check: case["verdict"] for check, case in cases.items() if case["verdict"] not in ("pass", "unsupported")}
+
+
+def test_nothing_is_red_where_nothing_is_broken(told: dict[str, Any]) -> None:
+    assert not red(told[""])
+    assert [check for check, case in told[""].items() if case["verdict"] == "unsupported"] == ["layouts"]
+    assert "the names that the model itself has" in told[""]["layouts"]["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        ("lost_prefix", {"submodel": "reported"}),
+        ("files_left_out", {"shards": "reported"}),
+        ("head_unwritten", {"head": "corrupt"}),
+        ("head_too_large", {"head": "corrupt"}),
+        ("zeros", {"init": "corrupt"}),
+        ("rows_lost", {"resize": "corrupt"}),
+        ("untied", {"resize": "corrupt"}),
+    ],
+)
+def test_what_is_broken_is_seen_by_its_check_alone(told: dict[str, Any], way: str, expected: dict[str, str]) -> None:
+    assert red(told[way]) == expected
+
+
+@pytest.mark.parametrize(
+    ("way", "check", "tensor", "kind"),
+    [
+        ("head_unwritten", "head", "a new head, LlamaForSequenceClassification: score.weight", "nonfinite"),
+        ("head_too_large", "head", "a new head, LlamaForSequenceClassification: score.weight", "unlike"),
+        ("zeros", "init", "model.layers.0.mlp.up_proj.weight", "zeros"),
+        ("rows_lost", "resize", "not tied: model.embed_tokens.weight", "partial"),
+        ("untied", "resize", "tied: model.embed_tokens.weight", "untied"),
+    ],
+)
+def test_the_tensor_and_how_it_is_wrong_are_named(
+    told: dict[str, Any], way: str, check: str, tensor: str, kind: str
+) -> None:
+    found = {finding["tensor"]: finding["kind"] for finding in told[way][check]["findings"]}
+    assert found[tensor] == kind
