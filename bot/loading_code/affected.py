@@ -18,7 +18,7 @@ from bot.loading_code.enclosing_symbols import UNKNOWN
 from bot.loading_code.hunks import LONGEST, ChangedLine, find_changed_lines, find_new_entries, parse_hunks
 from bot.loading_code.model_graph import ModelGraph
 from bot.loading_code.rules import LoadingRule, RepositoryRules, find_rules
-from matrix.checks import CHECKS
+from matrix.checks import CHECKS, DEFAULT
 from matrix.model import Check
 
 _SIGNATURE_OR_MESSAGE: Final = re.compile(r"\s*(def |raise |logger\.|warnings\.|\**\w+: [^=]*(= [^=]+)?,$)")
@@ -38,7 +38,7 @@ class Touched:
     lines: tuple[int, int] | None
     why: str
     model: str = ""
-    checks: tuple[Check, ...] = tuple(CHECKS)
+    checks: tuple[Check, ...] = DEFAULT.checks
 
 
 @dataclass(frozen=True)

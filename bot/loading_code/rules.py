@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import tomllib
 
-from matrix.checks import CHECKS
+from matrix.checks import DEFAULT
 from matrix.environments.packages import PACKAGES
 from matrix.errors import UnknownNameError
 from matrix.model import Check
@@ -35,7 +35,7 @@ class LoadingRule:
     words: tuple[re.Pattern[str], ...] = ()
     ignore: tuple[re.Pattern[str], ...] = ()
     inside: tuple[re.Pattern[str], ...] = ()
-    checks: tuple[Check, ...] = tuple(CHECKS)
+    checks: tuple[Check, ...] = DEFAULT.checks
     only_tensors: bool = False
     entries: bool = False
 
@@ -101,7 +101,7 @@ def _rule(values: Mapping[str, Any]) -> LoadingRule:
         words=tuple(re.compile(word) for word in values.get("words", ())),
         ignore=tuple(re.compile(word) for word in values.get("ignore", ())),
         inside=tuple(re.compile(word) for word in values.get("inside", ())),
-        checks=tuple(Check(check) for check in values.get("checks", CHECKS)),
+        checks=tuple(Check(check) for check in values.get("checks", DEFAULT.checks)),
         only_tensors=values.get("only_tensors", False),
         entries=values.get("entries", False),
     )

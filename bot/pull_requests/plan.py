@@ -13,7 +13,7 @@ from bot.github.types import PullRequest, Revision
 from bot.loading_code.affected import Affected
 from bot.pull_requests.commit_sources import GITHUB, CommitSources, find_package, pin_commit
 from bot.text import clip, join_words
-from matrix.checks import CHECKS
+from matrix.checks import DEFAULT
 from matrix.comparison.compare import DETECTING, Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
 from matrix.environments.choose import select_set
@@ -59,7 +59,7 @@ def build_plan(
     jobs: tuple[ComparisonJob, ...] = ()
     if affected:
         measured = tuple(architecture.id for architecture in catalog if _wanted(architecture, affected))
-        jobs = tuple(_plan_jobs(pull_request, environments, sources, measured, affected.checks or tuple(CHECKS)))
+        jobs = tuple(_plan_jobs(pull_request, environments, sources, measured, affected.checks or DEFAULT.checks))
     base, head = pull_request.base.sha, pull_request.head.sha
     return ComparisonPlan(pull_request.repository, pull_request.number, base, head, jobs)
 

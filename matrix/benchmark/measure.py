@@ -17,7 +17,7 @@ from matrix.benchmark.goals import (
     sample_passed,
     sum_set,
 )
-from matrix.checks import CHECKS, Axes
+from matrix.checks import CHECKS, DEFAULT, Axes
 from matrix.environments.spec import Environment
 from matrix.errors import EnvironmentFailedError, ProbeDiedError
 from matrix.job import Job
@@ -79,7 +79,7 @@ def measure_goals(bench: Bench, sample: int) -> tuple[list[Launch], list[Goal]]:
     if not load.passed:
         raise EnvironmentFailedError(str(bench.interpreter), "no architecture passes, so there is nothing to compare")
     singles = [bench.single(architecture) for architecture in sample_passed(load.passed, sample)]
-    full = bench.cell(f"cell, both loaders, {' and '.join(CHECKS)}", Axes(precisions=SMALLEST.precisions))
+    full = bench.cell(f"cell, both loaders, {' and '.join(DEFAULT.checks)}", Axes(precisions=SMALLEST.precisions))
     return [load, *singles, full], compute_goals(load, full, singles)
 
 

@@ -18,14 +18,15 @@ from matrix.model import CaseKey, Check, Configuration, Loader, Precision, Varia
 
 
 def _read_folder() -> Mapping[Check, CheckDescription]:
-    """Returns every check of this folder, after those that run before it; otherwise by name.
+    """Returns every check of this folder, after those that run before it; otherwise by name. Those that share a model come first.
 
     Raises graphlib.CycleError, and ValueError if one comes after a check that is not there.
     """
     names = sorted(module.name for module in iter_modules(__path__))
     found = {name: importlib.import_module(f"{__name__}.{name}").CHECK for name in names}
     ordered = TopologicalSorter({name: found[name].after for name in names}).static_order()
-    return {Check(name): found[name] for name in ordered}
+    shared_first = sorted(ordered, key=lambda name: found[name].trial is not None)
+    return {Check(name): found[name] for name in shared_first}
 
 
 CHECKS: Final = _read_folder()

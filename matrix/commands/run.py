@@ -67,7 +67,9 @@ def measure_cell(
         ),
     ] = "auto",
     loader: Annotated[str, typer.Option(help="stock, fixed, or both with a comma between them.")] = "stock,fixed",
-    check: Annotated[str, typer.Option(help=f"{', '.join(CHECKS)}, or several with commas.")] = ",".join(CHECKS),
+    check: Annotated[str, typer.Option(help=f"{', '.join(CHECKS)}, or several with commas.")] = ",".join(
+        DEFAULT.checks
+    ),
     precision: Annotated[str, typer.Option(help=f"{', '.join(Precision)}, or several with commas.")] = ",".join(
         DEFAULT.precisions
     ),

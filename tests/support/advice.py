@@ -7,14 +7,14 @@ from typing import Any
 from matrix.advice.advice import Advice, Age, Ask
 from matrix.advice.advice import advise as advise_on
 from matrix.advice.safety import Tried
-from matrix.checks import CHECKS
+from matrix.checks import DEFAULT
 from matrix.model import Check, Device, Loader, Variant
 from matrix.verdicts import Verdict
 from tests.support.runs import info
 
 TODAY = date(2026, 11, 25)
 """The newest night of the records, and the day on which these tests ask."""
-PASS = {Variant(loader, check): Verdict.PASS for loader in Loader for check in CHECKS}
+PASS = {Variant(loader, check): Verdict.PASS for loader in Loader for check in DEFAULT.checks}
 
 
 def tried(transformers: str, deepspeed: str = "0.19.8", **other: Any) -> Tried:

@@ -10,7 +10,7 @@ from bot.site.data.site_index import SiteIndex
 from bot.site.page_kinds import PAGE_KINDS
 from bot.site.publish import publish_site
 from matrix.advice.known import load_known
-from matrix.checks import CHECKS
+from matrix.checks import DEFAULT
 from matrix.history.take_snapshot import snapshot_of_run
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Failure, Loader, Run, Tensors
 from matrix.verdicts import Verdict
@@ -45,7 +45,7 @@ def four(architecture: str = ROUTER, load: Verdict = Verdict.PASS) -> tuple[Case
             check=check,
         )
         for loader in Loader
-        for check in CHECKS
+        for check in DEFAULT.checks
     )
 
 

@@ -6,9 +6,8 @@ from typing import Final
 from bot.site.data import urls
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
-from bot.site.parts.heat_map import Heat, Position, build_heat_map, list_positions
+from bot.site.parts.heat_map import Heat, Position, build_heat_map, list_checks, list_positions
 from bot.text import join_words
-from matrix.checks import CHECKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +20,9 @@ class HeatPage(Page):
 def build(site: SiteIndex, position: Position) -> HeatPage:
     """Builds the heat map of a position of the switch."""
     device, loader, check = position
-    title = f"Share of the catalog that passes: {check or join_words(list(CHECKS))}, {loader} loader, {device}"
+    title = (
+        f"Share of the catalog that passes: {check or join_words(list(list_checks(site)))}, {loader} loader, {device}"
+    )
     shown = build_heat_map(site, position)
     return HeatPage(path=urls.heat(*position), title=title, crumbs=(), night=site.night, heat=shown)
 

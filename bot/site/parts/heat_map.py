@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from bot.site.data import urls
 from bot.site.data.links import find_worst
@@ -11,14 +10,12 @@ from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink
 from bot.text import Code, clip, count
 from bot.verdict_words import describe_trainings, is_absent
-from matrix.checks import CHECKS
+from matrix.checks import CHECKS, DEFAULT
 from matrix.history.snapshot import Reading, Stale
 from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 
 Position = tuple[Device, Loader, Check | None]
-SWITCHED: Final = (None, *CHECKS)
-"""The positions of the switch of checks; None is all of them."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,14 @@ class Heat:
 
 def list_positions(site: SiteIndex) -> tuple[Position, ...]:
     """Returns every position of the switch, that of the start page first."""
-    return tuple((device, loader, check) for device in site.devices for loader in Loader for check in SWITCHED)
+    checks = list_checks(site)
+    return tuple((device, loader, check) for device in site.devices for loader in Loader for check in (None, *checks))
+
+
+def list_checks(site: SiteIndex) -> tuple[Check, ...]:
+    """Returns the checks that have a map: those that are always made, and what else was measured."""
+    made = {*DEFAULT.checks, *(variant.check for variant in site.variants)}
+    return tuple(check for check in CHECKS if check in made)
 
 
 def build_heat_map(site: SiteIndex, position: Position) -> Heat:
@@ -155,7 +159,7 @@ def _switches(site: SiteIndex, on: Position) -> tuple[tuple[Switch, ...], ...]:
     device, loader, check = on
     return (
         tuple(_switch("loader", str(one), (device, one, check), on) for one in Loader),
-        tuple(_switch("check", str(one or "all"), (device, loader, one), on) for one in SWITCHED),
+        tuple(_switch("check", str(one or "all"), (device, loader, one), on) for one in (None, *list_checks(site))),
         tuple(_switch("device", str(one), (one, loader, check), on) for one in site.devices),
     )
 

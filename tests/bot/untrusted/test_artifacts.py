@@ -18,7 +18,7 @@ from bot.text import Code, strip_marks
 from bot.untrusted.artifacts import Rejected, read_runs, select_artifacts
 from bot.untrusted.consistency import find_contradiction
 from bot.untrusted.strict_records import LIMITS, HostileError, parse_cell
-from matrix.checks import CHECKS
+from matrix.checks import CHECKS, DEFAULT
 from matrix.comparison.compare import Role
 from matrix.comparison.plan import ComparisonJob, ComparisonPlan, PlannedRevision
 from matrix.model import (
@@ -61,7 +61,7 @@ CASES = tuple(
     case(name, check=check, precision=precision)
     for name in (ROUTER, BERT)
     for precision in DUEL.precisions
-    for check in CHECKS
+    for check in DEFAULT.checks
 )
 CRASH = Failure("ValueError", "no", "transformers/x.py:1 in f", (0, 1))
 
