@@ -16,7 +16,7 @@ from bot.report.build import build_report
 from bot.report.context import Report
 from bot.report.terminal import print_report
 from bot.text import render_markdown_code, render_markdown_fence
-from matrix.checks import CHECKS
+from matrix.checks import DEFAULT
 from matrix.model import Cell, Kind, Loader, Run
 from matrix.results.records import case_record, end_record, header_record
 from matrix.verdicts import Verdict
@@ -159,7 +159,7 @@ def test_buffers_that_no_model_has_are_told_with_the_coverage(name: str, buffers
 def big_cell(version: int) -> Cell:
     """60 architectures, both loaders and checks, all of it wrong, each in its own way."""
     cases = []
-    for number, (architecture, loader, check) in enumerate(itertools.product(range(60), Loader, CHECKS)):
+    for number, (architecture, loader, check) in enumerate(itertools.product(range(60), Loader, DEFAULT.checks)):
         values = (0.296875 + version, 0.1171875, 1.25 + number, 2.5)
         names = [f"model.encoder.layers.{layer}.block.norm.running_mean" for layer in range(60)]
         kinds = itertools.cycle((Kind.INIT_VALUE, Kind.ZEROS, Kind.GARBAGE))

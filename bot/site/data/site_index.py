@@ -16,7 +16,7 @@ from bot.site.failures.group import UpstreamFailure, group_failures
 from bot.text import Code, clip
 from matrix.advice.known import Known
 from matrix.catalog.lock import Lock
-from matrix.checks import VARIANTS, find_variants
+from matrix.checks import DEFAULT, VARIANTS, find_variants
 from matrix.history.case_history import NightlyVerdict
 from matrix.history.changes import VerdictChange
 from matrix.history.queries import NightlyRun
@@ -26,9 +26,14 @@ from matrix.versions import sort_versions, version_key
 
 
 def _find_planned(keys: Iterable[CaseKey]) -> tuple[Variant, ...]:
-    """Returns all loaders and checks in what any of the cases was measured in; in float32 where nothing was measured."""
-    trainings = {variant.training for variant in find_variants(keys)} or {_FIRST}
-    return tuple(variant for variant in VARIANTS if variant.training in trainings)
+    """Returns all loaders and checks in what any of the cases was measured in; in float32 where nothing was measured.
+
+    The checks are those that are always made, and what else any of the cases was measured with.
+    """
+    measured = find_variants(keys)
+    trainings = {variant.training for variant in measured} or {_FIRST}
+    checks = {*DEFAULT.checks, *(variant.check for variant in measured)}
+    return tuple(variant for variant in VARIANTS if variant.training in trainings and variant.check in checks)
 
 
 _FIRST: Final = (Precision.FLOAT32, Configuration.PLAIN)

@@ -8,7 +8,7 @@ from bot.report.build import build_report
 from bot.report.labels import format_command
 from bot.text import strip_marks
 from bot.verdict_words import describe_verdict
-from matrix.checks import CHECKS
+from matrix.checks import DEFAULT
 from matrix.model import (
     Case,
     Check,
@@ -272,14 +272,16 @@ def test_one_architecture_and_several_read_as_english() -> None:
 
 def test_a_save_that_never_began_is_not_a_second_failure() -> None:
     error = Failure("ValueError", "no", "transformers/models/a.py:1 in f", (0, 1))
-    both = tuple(case(verdict=Verdict.CRASH, error=error, check=check) for check in CHECKS)
+    both = tuple(case(verdict=Verdict.CRASH, error=error, check=check) for check in DEFAULT.checks)
     assert len(build_report(Run((cell(*both),))).findings) == 1
 
 
 def test_a_save_that_fails_by_itself_is_told_beside_the_load() -> None:
-    errors = {check: Failure("ValueError", str(check), "transformers/models/a.py:1 in f", (0, 1)) for check in CHECKS}
-    both = tuple(case(verdict=Verdict.CRASH, error=errors[check], check=check) for check in CHECKS)
-    assert len(build_report(Run((cell(*both),))).findings) == len(CHECKS)
+    errors = {
+        check: Failure("ValueError", str(check), "transformers/models/a.py:1 in f", (0, 1)) for check in DEFAULT.checks
+    }
+    both = tuple(case(verdict=Verdict.CRASH, error=errors[check], check=check) for check in DEFAULT.checks)
+    assert len(build_report(Run((cell(*both),))).findings) == len(DEFAULT.checks)
 
 
 def test_a_branch_is_reproduced_at_the_commit_that_was_measured() -> None:

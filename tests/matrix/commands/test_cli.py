@@ -78,7 +78,7 @@ def only_cell(folder: Path) -> Cell:
     [
         (["--architecture", "lama", "--architecture", "brt"], "unknown architecture 'lama': did you mean llama:Llama"),
         (["--loader", "stok"], "unknown loader 'stok': choose from stock, fixed"),
-        (["--check", "load,safe"], "unknown check 'safe': choose from save, load"),
+        (["--check", "load,safe"], "unknown check 'safe': did you mean save?"),
         (["--device", "gpu"], "unknown device 'gpu': choose from cpu, auto, cuda"),
         (["--device", "tpux"], "unknown device 'tpux': choose from auto, cpu, cuda"),
         (["--architecture", "zzz"], ", ...; `zero3 list` shows all"),

@@ -2,7 +2,7 @@
 
 from bot.site.pages import heat
 from bot.site.parts.heat_map import build_heat_map, count_share
-from matrix.checks import CHECKS
+from matrix.checks import DEFAULT
 from matrix.model import Check, Device, Failure, Loader
 from matrix.verdicts import Verdict
 from tests.support.runs import BERT, ROUTER, case, cell
@@ -11,7 +11,7 @@ from tests.support.sites import four, pair, site_index, small
 
 def test_a_share_is_of_all_cases_that_the_versions_have() -> None:
     partly = cell(case(BERT), environment=pair("5.6.0"))
-    lacking = cell(*four(BERT), *(case(ROUTER, Verdict.UNSUPPORTED, check=check) for check in CHECKS))
+    lacking = cell(*four(BERT), *(case(ROUTER, Verdict.UNSUPPORTED, check=check) for check in DEFAULT.checks))
     site = site_index(partly, lacking)
     newest, older = (count_share(site, reading, Loader.STOCK) for reading in site.readings)
     assert (newest.percent, newest.passed, newest.total, newest.untested) == (25, 1, 4, 3)
