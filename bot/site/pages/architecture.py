@@ -70,6 +70,14 @@ class Grid:
     rows: tuple[GridRow, ...]
 
     @property
+    def checks(self) -> tuple[str, ...]:
+        """What any of its environments was measured with."""
+        cells = [cell for row in self.rows for place in row.places for cell in place]
+        return tuple(
+            dict.fromkeys(chip.check.partition(" ")[0] for cell in cells for line in cell.lines for chip in line.cells)
+        )
+
+    @property
     def trainings(self) -> tuple[str, ...]:
         """What any of its environments was measured in."""
         cells = [cell for row in self.rows for place in row.places for cell in place]

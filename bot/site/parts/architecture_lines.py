@@ -32,6 +32,11 @@ class CaseColumn:
     trained_in: str
     cells: tuple[CaseChip, ...]
 
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The checks of its cells."""
+        return tuple(cell.check.partition(" ")[0] for cell in self.cells)
+
 
 @dataclass(frozen=True)
 class ArchitectureLine:

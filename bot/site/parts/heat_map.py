@@ -67,6 +67,7 @@ class Heat:
     device: Device
     loader: Loader
     check: Check | None
+    checks: tuple[Check, ...]
     deepspeeds: tuple[Code, ...]
     rows: tuple[HeatRow, ...]
     precisions: str
@@ -106,6 +107,7 @@ def build_heat_map(site: SiteIndex, position: Position) -> Heat:
         device,
         loader,
         check,
+        list_checks(site),
         deepspeeds=tuple(map(clip, crossed.deepspeeds)),
         rows=rows,
         precisions=_describe_precisions(site, device),

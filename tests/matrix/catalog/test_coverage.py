@@ -5,7 +5,7 @@ from dataclasses import replace
 from matrix.catalog.coverage import compute_coverage, list_borne, select_covering
 from matrix.catalog.gaps import LEFT_OUT
 from matrix.catalog.lock import Lock, LockedArchitecture, ScannedVersion
-from matrix.checks import CHECKS, DEFAULT
+from matrix.checks import DEFAULT
 from matrix.model import Check, Failure, Precision
 from matrix.verdicts import Verdict
 from tests.support.runs import case, cell, info
@@ -94,7 +94,7 @@ def test_every_check_and_precision_counts_and_each_gap_has_its_reason() -> None:
     )
     found = compute_coverage(cell(*cases), TWO)
     assert found
-    assert found.cases == (3, 3 * len(CHECKS) * len(DEFAULT.precisions))
+    assert found.cases == (3, 3 * len(DEFAULT.checks) * len(DEFAULT.precisions))
     assert found.partly == {"b:B": {(save, Precision.FLOAT32): "unsupported: no head"}}
     assert (Check("load"), Precision.BF16) in found.left_out
     assert (save, Precision.FLOAT32) not in found.left_out
