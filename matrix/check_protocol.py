@@ -53,6 +53,8 @@ class CheckResult:
     flaws: Flaws = field(default_factory=dict)
     report: LoadingReport | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    named: tuple[str, ...] = ()
+    """Wrong tensors that are named as missing by a load that this rank alone made, without ZeRO-3: wrong, but not silent."""
 
 
 class CheckSession(Protocol):
@@ -101,8 +103,8 @@ class CheckSession(Protocol):
     def judge_state(self, state: Mapping[str, Any]) -> Flaws:
         """Returns what is wrong with the tensors in `state`, a state dict, without those that it does not have."""
 
-    def judge_saved(self, folder: Path) -> Flaws:
-        """Returns what is wrong with a plain load of `folder`, in the dtype that the model was loaded in."""
+    def judge_saved(self, folder: Path) -> tuple[Flaws, tuple[str, ...]]:
+        """Returns what is wrong with a plain load of `folder`, in the dtype that the model was loaded in, and its missing keys."""
 
     def count_lost(self, folder: Path) -> tuple[Mapping[str, int], int]:
         """Returns how many tensors of the model's own checkpoint are "empty", "missing" and "wrong" in that in `folder`.

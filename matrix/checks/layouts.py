@@ -1,4 +1,4 @@
-"""Loads checkpoints with other names than this release writes: those of the model itself, and those of older releases."""
+"""Loads a checkpoint with the names of the model itself, where this release writes other ones, as older ones did."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ CHECK = CheckDescription(
         verb="load",
         doing="loading other names of",
         call="from_pretrained, of a checkpoint with other names",
-        meaning="checkpoints with the names of the model itself, and with those that older releases saved, are loaded",
+        meaning="a checkpoint with the names of the model itself is loaded, where this release writes other names",
     ),
     trial=Trial(prepare, make),
 )

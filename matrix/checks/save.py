@@ -23,8 +23,10 @@ def run(session: CheckSession) -> CheckResult:
                 "deepspeed.initialize": session.judge_shards(),
                 "gathering the state dict": _save(session, engine),
             }
-    stages[""] = session.judge_saved(session.folder) if _is_first() else {}
-    return CheckResult(_join(stages), notes=notes)
+    earlier = {name for flaws in stages.values() for name in flaws}
+    stages[""], missing = session.judge_saved(session.folder) if _is_first() else ({}, ())
+    # What was wrong before it was saved, nothing had named by then.
+    return CheckResult(_join(stages), notes=notes, named=tuple(name for name in missing if name not in earlier))
 
 
 def _is_first() -> bool:

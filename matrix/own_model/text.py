@@ -10,11 +10,12 @@ from typing import Any, Final
 from matrix.advice.safety import Answer
 from matrix.check_protocol import NotApplicableError
 from matrix.checks import CHECKS
-from matrix.model import Case
+from matrix.model import Case, Kind
 from matrix.own_model.causes import KnownCause
 from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites, is_left_out
 from matrix.own_model.suggestions import suggest_fixes
 from matrix.text import KINDS, describe_difference, describe_limits, join_words, make_printable
+from matrix.verdicts import Verdict
 
 _ANSWERS: Final = {Answer.SAFE: "SAFE", Answer.UNSAFE: "UNSAFE", Answer.UNKNOWN: "NOT KNOWN TO BE SAFE"}
 _NOT_OWN: Final = "its own code (auto_map)"
@@ -138,8 +139,14 @@ def _measured(found: Diagnosis) -> Iterator[str]:
         yield f"buffer sites of the full-size model could not be found ({resolved.unknown}); --full measures them"
 
 
+def _describe_verdict(case: Case) -> str:
+    if case.verdict is Verdict.NARROWED and any(finding.kind is not Kind.ROUNDED for finding in case.findings):
+        return "wrong values that are named in missing_keys, and others that are rounded without any word of it"
+    return case.verdict.row.own.format(*case.confirmed)
+
+
 def _said(case: Case) -> str:
-    words = case.verdict.row.own.format(*case.confirmed)
+    words = _describe_verdict(case)
     if case.error and case.error.type == NotApplicableError.__name__:
         return f"does not apply: {case.error.message}"
     if case.error is None:

@@ -22,6 +22,7 @@ class Seen:
     tensors: Tensors = field(default_factory=Tensors)
     seconds: float = 0.0
     load_seconds: float = 0.0
+    named: tuple[str, ...] = ()
 
 
 def count_tensors(references: Iterable[Reference]) -> Tensors:

@@ -95,6 +95,7 @@ class Session:
             count_tensors([self._reference]),
             seconds,
             spent,
+            result.named,
         )
 
     def _check(self, check: Check) -> CheckResult:
@@ -156,9 +157,12 @@ class Session:
         """Returns what is wrong with the tensors in a state dict."""
         return self._judge(state, [name for name in self._reference.expected if name in state])
 
-    def judge_saved(self, folder: Path) -> dict[str, list[Flaw]]:
-        """Returns what is wrong with the persistent tensors of a plain load."""
-        return self._judge(named_tensors(self._load_plainly(folder)), self._reference.expected)
+    def judge_saved(self, folder: Path) -> tuple[dict[str, list[Flaw]], tuple[str, ...]]:
+        """Returns what is wrong with the persistent tensors of a plain load, and what that names as missing."""
+        with loading_report.listening() as heard:
+            loaded = self._load_plainly(folder)
+        missing = heard.report.missing_keys if heard.report else ()
+        return self._judge(named_tensors(loaded), self._reference.expected), missing
 
     def count_lost(self, folder: Path) -> tuple[Mapping[str, int], int]:
         """Returns how many tensors of the checkpoint are lost in another one, by how, and how many it has."""

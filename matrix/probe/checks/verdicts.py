@@ -117,7 +117,8 @@ def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: De
     """Returns `case` with the verdict and findings of ranks that all came to an end."""
     seen = [outcome["seen"] for outcome in outcomes]
     reports = [LoadingReport.from_dict(entry["report"]) for entry in seen]
-    found = _merge(seen, described, find_reported(fixture.report, reports))
+    named = {name for entry in seen for name in entry["named"]}
+    found = _merge(seen, described, find_reported(fixture.report, reports) | named)
     blamed = [finding for finding in found if (finding.tensor, finding.kind) not in fixture.baseline]
     report = compare_reports(fixture.report, reports, {finding.tensor for finding in found})
     partitioned = all(entry["partitioned"] for entry in seen)
