@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from matrix.catalog.lockfile import format_lock
-from matrix.checks import CHECKS, Axes
+from matrix.checks import DEFAULT, Axes
 from matrix.discovery.answers import CensusAnswer, Discovery, FoundClass
 from matrix.discovery.merge_versions import LockBuilder, choose_classes
 from matrix.job import Job
@@ -65,7 +65,7 @@ def judge(python: Path, folder: Path) -> Judged:
     file.write_text(json.dumps(asdict(job)))
     messages = probe(python, "matrix.probe", str(file))
     cases = [message["case"] for message in messages if "case" in message]
-    assert len(cases) == len(architectures) * len(CHECKS), "each once"
+    assert len(cases) == len(architectures) * len(DEFAULT.checks), "each once"
     return {case["architecture"] + (" save" if case["check"] == "save" else ""): case for case in cases}
 
 
