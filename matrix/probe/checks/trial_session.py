@@ -72,7 +72,6 @@ class TrialSession:
 
     def _judge(self, model: Model, expected: Expected) -> Flaws:
         actual = {**named_tensors(model), **shards.gather_parameters(model)}
-        actual = {name: tensor if tensor.is_meta else tensor.detach().cpu() for name, tensor in actual.items()}
         judged = _judge_exact(_without_random(actual, expected), expected)
         self._notes.update({add_way(expected.way, name): one.note for name, one in judged.items() if one.note})
         flaws = keep_flaws(judged)
@@ -112,14 +111,14 @@ def _without_random(actual: Mapping[str, Tensor], expected: Expected) -> dict[st
     result = dict(actual)
     for name, random in expected.random.items():
         if _fits(name, actual, expected):
-            right = expected.reference.find(name)
-            result[name] = torch.where(random.where, right.to(actual[name].dtype), actual[name])
+            held, right = actual[name].detach().cpu(), expected.reference.find(name)
+            result[name] = torch.where(random.where, right.to(held.dtype), held)
     return result
 
 
 def _judge_random(actual: Mapping[str, Tensor], expected: Expected) -> list[tuple[str, Flaw]]:
     fitting = {name: random for name, random in expected.random.items() if _fits(name, actual, expected)}
-    judged = {name: judge_random(actual[name], random) for name, random in fitting.items()}
+    judged = {name: judge_random(actual[name].detach().cpu(), random) for name, random in fitting.items()}
     return [(name, flaw) for name, flaw in judged.items() if flaw]
 
 

@@ -7,7 +7,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 
 from matrix.checks import CHECKS
 from matrix.job import Job, Task
-from matrix.model import Architecture, Device
+from matrix.model import Architecture, Device, Failure
 from matrix.probe import compat
 from matrix.probe.exceptions import failure
 from matrix.probe.ranks.ipc import Channel
@@ -75,13 +75,20 @@ def do_task(task: Task, architecture: Architecture, root: Path, send: Callable[[
                 "load_seconds": session.watch.seconds if session else 0.0,
             }
             # The model is in an unknown state, and the ranks may be at different collectives.
+            failed = asdict(_add_way(failure(error), session))
             for unreached in task.checks[position:]:
-                send({"check": unreached, "failure": asdict(failure(error)), **spent})
+                send({"check": unreached, "failure": failed, **spent})
                 spent = dict.fromkeys(spent, 0.0)
             break
         send({"check": check, "seen": asdict(seen)})
     if session:
         session.close()
+
+
+def _add_way(failed: Failure, session: Any) -> Failure:
+    """Returns a failure that says in which way of a trial it came."""
+    way = getattr(session, "way", "")
+    return replace(failed, message=f"{failed.message} ({way})") if way else failed
 
 
 def _is_healthy() -> bool:

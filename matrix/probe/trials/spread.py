@@ -42,7 +42,7 @@ def _find_same(one: Tensor, other: Tensor) -> Tensor:
     Not each for itself: bf16 has so few values that some random ones are equal by chance.
     """
     same = equal(one, other)
-    if bool(same.all()):
+    if bool(same.all()) or not same.dim():
         return same
     rows = same.reshape(len(same), -1).all(dim=1).int().cumprod(dim=0).bool()
     kept = rows if int(rows.sum()) * same[0].numel() >= FEW else torch.zeros_like(rows)
