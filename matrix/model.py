@@ -160,7 +160,7 @@ class Source:
     """A model that is not in the catalog, and where it comes from."""
 
     name: str = ""
-    """`module:ClassName`, a model type, or `model_type:ClassName`; used where `config` is empty."""
+    """`module:ClassName`, a model type, or `model_type:ClassName`. With a `config`, the class that takes it; else empty."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The values of its config.json."""
     folder: str = ""

@@ -35,6 +35,9 @@ def check_model(
             help="A folder or file with a config.json, module:ClassName, a model type, or a model of a hub (org/name).",
         ),
     ],
+    class_name: Annotated[
+        str, typer.Option("--class", help="The class that takes the config.json, as module:ClassName.", metavar="CLASS")
+    ] = "",
     python: Annotated[
         Path | None, typer.Option(help="Interpreter of your training environment. Default: the current one.")
     ] = None,
@@ -65,8 +68,9 @@ def check_model(
 ) -> None:
     """Is this environment safe for your own model? Exit code 1 when it is not, 3 when that is unknown."""
     require_choice("device", device, DEVICES)
-    entries = () if full else targets.find_catalogued(target, load_catalog())
+    entries = () if full or class_name else targets.find_catalogued(target, load_catalog())
     source = None if entries else targets.find_source(target, trusted=trust_remote_code, full=full)
+    source = targets.add_class(source, class_name) if source and class_name else source
     stated = read_stated(
         source.config if source else {}, precision, adapter=bool(source) and targets.has_adapter(target)
     )

@@ -111,7 +111,7 @@ def add_reasons(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
 
 def uses_own_code(source: Source | None) -> bool | None:
     """Returns whether the code that the configuration of `source` names is what is measured; None where it names none."""
-    return bool(source.folder) if source and source.config.get("auto_map") else None
+    return bool(source.folder or source.name) if source and source.config.get("auto_map") else None
 
 
 def has_unseen_sites(resolved: Resolved) -> bool:

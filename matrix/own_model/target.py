@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from matrix.errors import NoConfigError, NoSuchTargetError, PickleTargetError, RemoteCodeError
+from matrix.errors import ConflictingOptionsError, NoConfigError, NoSuchTargetError, PickleTargetError, RemoteCodeError
 from matrix.model import Architecture, Source
 from matrix.own_model.config_file import parse_config, read_config
 from matrix.own_model.hub import fetch_config, is_repository
@@ -41,6 +42,13 @@ def find_source(target: str, *, trusted: bool = False, full: bool = False) -> So
     if not _NAME.fullmatch(target) or target.endswith(".json"):
         raise NoSuchTargetError(target)
     return Source(name=target, paths=_module_folders(), full=full)
+
+
+def add_class(source: Source, name: str) -> Source:
+    """Returns `source` as a model of the class `name`, `module:ClassName`. Raises ConflictingOptionsError where it has no configuration."""
+    if not source.config:
+        raise ConflictingOptionsError(source.name, "--class", "a class takes the configuration of a checkpoint")
+    return replace(source, name=name, paths=_module_folders())
 
 
 def has_adapter(target: str) -> bool:

@@ -44,7 +44,7 @@ class TargetError(Exception):
 
 def find_class(source: Source) -> type[PreTrainedModel]:
     """Returns the class that `source` names. Raises TargetError."""
-    if not source.config:
+    if source.name:
         return _named(source)
     if source.folder and "auto_map" in source.config:
         return _custom(source)
@@ -62,11 +62,21 @@ def make_full_config(source: Source) -> PretrainedConfig:
     Raises TargetError, also for values that its class refuses.
     """
     config_class = find_class(source).config_class
+    _require_same_type(source, config_class)
     try:
         stated = deepcopy(dict(source.tiny)) or read_values(source)  # classes take what they are given apart
         return config_class.from_dict(stated) if source.config or source.tiny else config_class()
     except Exception as error:
         raise TargetError(f"{config_class.__name__} rejects the configuration: {explain_briefly(error)}") from error
+
+
+def _require_same_type(source: Source, config_class: type[PretrainedConfig]) -> None:
+    """Raises TargetError for the configuration of another model than the class that was named is for."""
+    stated, takes = source.config.get("model_type"), getattr(config_class, "model_type", "")
+    if source.name and stated and takes and stated != takes:
+        raise TargetError(
+            f"{source.name} takes configurations with the model_type {takes!r}, and this one has {stated!r}"
+        )
 
 
 def read_values(source: Source) -> dict[str, Any]:

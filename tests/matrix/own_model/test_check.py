@@ -202,6 +202,32 @@ def test_a_checkpoint_with_the_names_of_the_model_loses_a_module(newest: Path) -
     assert all(name.startswith("with the names of the model: ") for name in tensors)
 
 
+REWARD = """
+import torch
+from transformers import LlamaModel, LlamaPreTrainedModel
+
+class Reward(LlamaPreTrainedModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        self.value = torch.nn.Linear(config.hidden_size, 1)
+        self.register_buffer("mean", torch.zeros(3))
+        self.post_init()
+"""
+
+
+def test_a_class_of_ones_own_takes_the_configuration_of_a_checkpoint(newest: Path, tmp_path: Path) -> None:
+    (tmp_path / "rewards.py").write_text(REWARD)
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    where = ("--class", "rewards:Reward", "--precision", "bf16")
+    code, answer = checked(newest, tmp_path, *where, checks="load,save", PYTHONPATH=str(tmp_path))
+    assert (code, answer["answer"], answer["measured"]["sites"]) == (0, "safe", ["Reward.mean"])
+    (tmp_path / "config.json").write_text(json.dumps({**LLAMA, "model_type": "mistral"}))
+    done = matrix("check", tmp_path, *where, "--python", newest, "--device", "cpu", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "takes configurations with the model_type 'llama', and this one has 'mistral'" in done.stderr
+
+
 def test_a_checkpoint_is_safe_on_the_newest(newest: Path, checkpoint: Path) -> None:
     code, answer = checked(newest, checkpoint)
     assert (code, answer["answer"], answer["wrong"]) == (0, "safe", [])
