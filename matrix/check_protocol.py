@@ -142,6 +142,9 @@ class Checkpoints(Protocol):
     def written(self) -> Mapping[str, Any]:
         """The tensors of its checkpoint, by the names that `save_pretrained` of this release gave them."""
 
+    def read(self, folder: Path) -> Mapping[str, Any]:
+        """Returns the tensors of a checkpoint, by the names that they have there."""
+
     def class_names(self, task: str) -> Sequence[str]:
         """Returns the classes that transformers' auto class for a task, such as `SEQUENCE_CLASSIFICATION`, has for this model."""
 

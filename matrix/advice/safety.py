@@ -91,10 +91,14 @@ class Tried:
         return unsupported == [variant] and variant != first
 
     def by_training(self, loader: Loader) -> Mapping[Training, Mapping[Check, Verdict]]:
-        """Returns the verdict of each check that was measured with `loader`, for each precision and configuration."""
+        """Returns the verdict of each check that was measured with `loader`, for each precision and configuration.
+
+        A check that safe does not need is left out where it does not apply to the model, or fails without ZeRO-3 too.
+        """
         found: dict[Training, dict[Check, Verdict]] = {}
         for variant, verdict in sorted(self.measured(loader).items(), key=lambda item: VARIANTS.index(item[0])):
-            found.setdefault((variant.precision, variant.configuration), {})[variant.check] = verdict
+            if variant.check in NEEDED_FOR_SAFE or verdict not in (Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN):
+                found.setdefault((variant.precision, variant.configuration), {})[variant.check] = verdict
         return found
 
     def judge(self, verdicts: Mapping[Check, Verdict]) -> Answer:

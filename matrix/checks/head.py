@@ -1,6 +1,6 @@
 """Loads a checkpoint into a model with a new head, as fine-tuning a classifier or a reward model does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, Maker, NotApplicableError, Trial, Way
@@ -10,8 +10,6 @@ TASKS = (
     *("VIDEO_CLASSIFICATION", "QUESTION_ANSWERING"),
 )
 """The tasks of transformers' auto classes whose models have a head that a base checkpoint does not."""
-LABELS = 7
-"""Another number than any configuration has by default."""
 
 
 def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
@@ -21,19 +19,20 @@ def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
     others = [name for name in classes if name != own][:1]
     ways = [Way(f"a new head, {name}", class_name=name) for name in others]
     if own in classes:
-        options = {"num_labels": LABELS, "ignore_mismatched_sizes": True}
-        ways = [_without_head(checkpoints), Way("another number of labels", options=options)]
+        options = {"num_labels": checkpoints.model.config.num_labels + 1, "ignore_mismatched_sizes": True}
+        ways = [*_without_head(checkpoints), Way("another number of labels", options=options)]
     if not ways:
         raise NotApplicableError("transformers has no class with a classification head for this model type")
     return ways
 
 
-def _without_head(checkpoints: Checkpoints) -> Way:
-    """Writes the checkpoint without what is not of the base model."""
+def _without_head(checkpoints: Checkpoints) -> Iterator[Way]:
+    """Writes the checkpoint without what is not of the base model, where names tell that."""
     prefix, folder = checkpoints.model.base_model_prefix, checkpoints.folder("base")
     kept = {name: value for name, value in checkpoints.written.items() if name.startswith(f"{prefix}.")}
-    checkpoints.write(folder, [kept or checkpoints.written])
-    return Way("a base checkpoint", folder)
+    if prefix and 0 < len(kept) < len(checkpoints.written):
+        checkpoints.write(folder, [kept])
+        yield Way("a base checkpoint", folder)
 
 
 def make(maker: Maker, way: Way) -> Any:
@@ -44,7 +43,7 @@ def make(maker: Maker, way: Way) -> Any:
 CHECK = CheckDescription(
     words=CheckWords(
         verb="load",
-        doing="adding a new head while loading",
+        doing="loading into a new head",
         call="from_pretrained, with a new head",
         meaning="a checkpoint is loaded into a class with a new head, which must be initialised as in one process",
     ),

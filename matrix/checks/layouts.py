@@ -14,6 +14,8 @@ def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
         raise NotApplicableError("save_pretrained of this release writes the names that the model itself has")
     folder = checkpoints.folder("own-names")
     checkpoints.save(model, folder, save_original_format=False)
+    if set(checkpoints.read(folder)) == set(written):
+        raise NotApplicableError("save_pretrained of this release writes one kind of names only")
     return [Way("with the names of the model", folder)]
 
 
@@ -25,7 +27,7 @@ def make(maker: Maker, way: Way) -> Any:
 CHECK = CheckDescription(
     words=CheckWords(
         verb="load",
-        doing="loading other names of",
+        doing="loading a checkpoint with other names",
         call="from_pretrained, of a checkpoint with other names",
         meaning="a checkpoint with the names of the model itself is loaded, where this release writes other names",
     ),

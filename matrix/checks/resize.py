@@ -34,7 +34,7 @@ def make(maker: Maker, way: Way) -> Any:
 CHECK = CheckDescription(
     words=CheckWords(
         verb="resize",
-        doing="resizing the embeddings of",
+        doing="resizing embeddings",
         call="resize_token_embeddings",
         meaning="embeddings get new rows: old rows must stay, new ones be written and alike on every rank, and ties hold",
     ),

@@ -28,7 +28,7 @@ def make(maker: Maker, way: Way) -> Any:
 CHECK = CheckDescription(
     words=CheckWords(
         verb="load",
-        doing="loading several files of",
+        doing="loading several files",
         call="from_pretrained, of several files",
         meaning="a checkpoint in several files is loaded, with the tensors of each module in different ones",
     ),

@@ -12,7 +12,7 @@ def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
     model = checkpoints.model
     ways = [Way(f"the whole checkpoint into {name}", class_name=name) for name in find_parts(model)]
     base = getattr(model, model.base_model_prefix or "-", None)
-    if base is not None:
+    if hasattr(base, "save_pretrained"):
         ways.append(Way("the base checkpoint into the whole model", _save_base(checkpoints, base)))
     if not ways:
         raise NotApplicableError("the model has no part that is a model by itself")
@@ -49,7 +49,7 @@ def make(maker: Maker, way: Way) -> Any:
 CHECK = CheckDescription(
     words=CheckWords(
         verb="load",
-        doing="loading a part of",
+        doing="loading a part, or into one",
         call="from_pretrained, of a part or into one",
         meaning="a whole checkpoint is loaded into the base model and the towers, and a base checkpoint into the whole model",
     ),

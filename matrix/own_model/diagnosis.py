@@ -96,7 +96,7 @@ def add_reasons(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
     failing = {
         case.architecture
         for case in found.stock
-        if not CHECKS[case.check].needs_saved and case.verdict is Verdict.BASELINE_BROKEN
+        if not CHECKS[case.check].needs_saved and case.verdict is Verdict.BASELINE_BROKEN and not is_left_out(case)
     }
     unchecked = {
         name: f"it is not checked: {why}"

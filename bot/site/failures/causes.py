@@ -55,6 +55,8 @@ _KINDS: Final = {
     Kind.SHAPE: "of the wrong shape",
     Kind.DTYPE: "of the wrong dtype",
     Kind.ROUNDED: "rounded to a narrower dtype",
+    Kind.UNTIED: "no longer tied",
+    Kind.UNLIKE: "unlike other random values",
     Kind.OTHER_TENSOR: "holding another tensor's values",
 }
 _RANKS: Final = {

@@ -47,6 +47,8 @@ class Fixture:
     alike: tuple[str, ...] = ()
     check: str = ""
     """The check that it is for, where that makes models of its own; empty for all others together."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """The ways of that check that are not compared, and why."""
 
     def foreseen(self, check: Check) -> Verdict:
         """Returns the verdict of `check` without ZeRO-3: `pass` where it has to be made."""
@@ -65,6 +67,7 @@ class Fixture:
             "baseline": baseline,
             "report": LoadingReport.from_dict(values["report"]),
             "alike": tuple(values["alike"]),
+            "left_out": tuple((way, why) for way, why in values["left_out"]),
         }
         return cls(**{**values, **read})
 

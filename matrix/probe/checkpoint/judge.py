@@ -38,6 +38,8 @@ class Reference:
     parameters: frozenset[str]
     sites: dict[str, str] = field(default_factory=dict)
     plain: dict[str, Tensor] = field(default_factory=dict)
+    telling: frozenset[str] | None = None
+    """The tensors whose values no other has by chance; None for all."""
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -76,7 +78,8 @@ def _holds_other(name: str, actual: Tensor, reference: Reference) -> str | None:
     # What is held in fewer bits is compared in those: rounded sentinels still differ from each other.
     rounded = actual.dtype.is_floating_point and is_narrower(actual.dtype, expected.dtype)
     held = actual if rounded else actual.to(expected.dtype)
-    others = ((other, value) for other, value in reference.expected.items() if other != name)
+    telling = reference.expected if reference.telling is None else reference.telling
+    others = ((other, value) for other, value in reference.expected.items() if other != name and other in telling)
     alike = ((other, value) for other, value in others if value.shape == held.shape and value.dtype is not torch.bool)
     return next((other for other, value in alike if identical(value.to(held.dtype), held)), None)
 

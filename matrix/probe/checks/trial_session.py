@@ -93,12 +93,14 @@ class TrialSession:
 
 
 def _judge_exact(actual: Mapping[str, Tensor], expected: Expected) -> dict[str, Judged]:
-    """Judges every tensor; random ones are right where they are random, and no evidence of another tensor's value."""
-    reference = expected.reference
-    named = {name: value for name, value in reference.expected.items() if name not in expected.random}
-    exact = [name for name in reference.tensors if name not in expected.random]
-    random = [name for name in reference.tensors if name in expected.random]
-    return judge_all(actual, replace(reference, expected=named), exact) | judge_all(actual, reference, random)
+    """Judges every tensor. What is random, or constant as a norm is, is no evidence of where a value is from."""
+    known = {name for name, value in expected.reference.expected.items() if _varies(value)}
+    reference = replace(expected.reference, telling=frozenset(known - {*expected.random}))
+    return judge_all(actual, reference, reference.tensors)
+
+
+def _varies(value: Tensor) -> bool:
+    return value.numel() > 1 and not bool((value == value.flatten()[0]).all())
 
 
 def _fits(name: str, actual: Mapping[str, Tensor], expected: Expected) -> bool:
@@ -124,7 +126,7 @@ def _judge_random(actual: Mapping[str, Tensor], expected: Expected) -> list[tupl
 
 def _find_untied(model: Model, expected: Expected) -> list[tuple[str, Flaw]]:
     """Returns a flaw for each name that is no longer another name of the same parameter."""
-    tied = find_tied(model)
+    tied = find_tied(model, expected.reference.tensors)
     lost = [names for names in expected.tied if not any(names <= one for one in tied)]
     return [
         (name, Flaw(Kind.UNTIED, detail=f"one process has {first} and this as one tensor"))

@@ -124,7 +124,8 @@ def _judged(case: Case, outcomes: list[Message], fixture: Fixture, described: De
     partitioned = all(entry["partitioned"] for entry in seen)
     verdict = _verdict(blamed, found, partitioned=partitioned, misreported=bool(report))
     evidence = () if verdict is Verdict.MISREPORTED else tuple(blamed or found)
-    tensors, notes = Tensors(**seen[0]["tensors"]), _merge_notes(seen)
+    left_out = tuple(Note(way, why) for way, why in fixture.left_out)
+    tensors, notes = Tensors(**seen[0]["tensors"]), (*_merge_notes(seen), *left_out)
     return replace(case, verdict=verdict, findings=evidence, report=report, tensors=tensors, notes=notes)
 
 

@@ -70,22 +70,16 @@ def prepare_fixtures(job: Job, root: Path, emit: Emit, builders: int) -> Fixture
     Once somebody else may have ended it.
     """
     fixtures: Fixtures = {}
-    requested, trials, done = _requested(job), _trials(job), itertools.count(1)
+    requested, done = _requested(job), itertools.count(1)
 
     def build(architecture: Architecture) -> dict[str, Any]:
         # What a builder left that was ended.
         shutil.rmtree(fixture_folder(root, architecture.id), ignore_errors=True)
-        shared = build_fixtures(architecture, root, requested[architecture.id])
-        own = build_trials(architecture, root, shared, trials[architecture.id])
-        return {"fixtures": [asdict(fixture) for fixture in (*shared, *own)]}
+        return {"fixtures": list(map(asdict, build_fixtures(architecture, root, requested[architecture.id])))}
 
     def keep(architecture: Architecture, answer: dict[str, Any] | None) -> None:
         name = architecture.id
-        broken = [
-            Fixture(name, precision, Verdict.BASELINE_BROKEN, died, check=check)
-            for precision in requested[name]
-            for check in ("", *trials[name])
-        ]
+        broken = [Fixture(name, precision, Verdict.BASELINE_BROKEN, died) for precision in requested[name]]
         built = map(Fixture.from_dict, answer["fixtures"]) if answer else broken
         fixtures.update({(name, fixture.requested, fixture.check): fixture for fixture in built})
         emit({"progress": "fixture", "done": next(done), "of": len(job.architectures), "at": name})
@@ -102,6 +96,30 @@ def prepare_fixtures(job: Job, root: Path, emit: Emit, builders: int) -> Fixture
     for architecture, answer in map_in_processes(ended, build, builders, job.timeout):
         keep(architecture, answer)
     _tell_alike(fixtures, emit)
+    return fixtures | prepare_trials(job, root, fixtures, builders)
+
+
+def prepare_trials(job: Job, root: Path, shared: Fixtures, builders: int) -> Fixtures:
+    """Builds the fixtures of checks that make models of their own, after those that are `shared`, each by itself.
+
+    So none takes another one's time, or ends its process.
+    """
+    wanted = _trials(job)
+    items = [(architecture, check) for architecture in job.architectures for check in wanted[architecture.id]]
+
+    def of(architecture: Architecture) -> list[Fixture]:
+        return [fixture for fixture in shared.values() if fixture.architecture == architecture.id]
+
+    def build(item: tuple[Architecture, Check]) -> dict[str, Any]:
+        architecture, check = item
+        return {"fixtures": list(map(asdict, build_trials(architecture, root, of(architecture), [check])))}
+
+    fixtures: Fixtures = {}
+    died = Failure("BuilderDied", f"its process ended early, or it took longer than {job.timeout:.0f} s")
+    for (architecture, check), answer in map_in_processes(items, build, builders, job.timeout):
+        broken = [replace(one, verdict=Verdict.BASELINE_BROKEN, error=died, check=check) for one in of(architecture)]
+        built = map(Fixture.from_dict, answer["fixtures"]) if answer else broken
+        fixtures.update({(architecture.id, fixture.requested, check): fixture for fixture in built})
     return fixtures
 
 

@@ -26,7 +26,11 @@ class PlainCheckpoints:
     @property
     def written(self) -> Mapping[str, Tensor]:
         """The tensors of the checkpoint."""
-        return read_checkpoint(self._path / "checkpoint")
+        return self.read(Path("checkpoint"))
+
+    def read(self, folder: Path) -> Mapping[str, Tensor]:
+        """Returns the tensors of a checkpoint."""
+        return read_checkpoint(self._path / folder)
 
     def class_names(self, task: str) -> Sequence[str]:
         """Returns the classes that an auto class has for the model."""
@@ -46,7 +50,9 @@ class PlainCheckpoints:
         shutil.copytree(self._path / "checkpoint", target, ignore=shutil.ignore_patterns(*WEIGHTS))
         names = [f"model-{number + 1:05}-of-{len(shards):05}.safetensors" for number in range(len(shards))]
         for name, tensors in zip(names, shards, strict=True):
-            save_file({key: value.contiguous() for key, value in tensors.items()}, target / name, {"format": "pt"})
+            save_file(
+                {key: value.contiguous().clone() for key, value in tensors.items()}, target / name, {"format": "pt"}
+            )
         where = {key: name for name, tensors in zip(names, shards, strict=True) for key in tensors}
         size = sum(value.numel() * value.element_size() for tensors in shards for value in tensors.values())
         index = {"metadata": {"total_size": size}, "weight_map": where}

@@ -1,6 +1,7 @@
 """What one process makes in each way of a check: what the ranks are compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
 from matrix.probe.trials.checkpoints import PlainCheckpoints
 from matrix.probe.trials.maker import SEED, ModelMaker
-from matrix.probe.trials.spread import Random, find_random
+from matrix.probe.trials.spread import Masks, Random, find_masks, measure_random
 from matrix.verdicts import Verdict
 
 
@@ -89,15 +90,18 @@ def describe_expected(root: Path, architecture: str, check: str, requested: Prec
 def build_trials(
     architecture: Architecture, root: Path, shared: Sequence[Fixture], checks: Sequence[Check]
 ) -> list[Fixture]:
-    """Builds the fixtures of `checks`, in each dtype that the `shared` ones, which are built, have. Raises nothing."""
-    if not checks:
-        return []
-    if broken := [replace(one, check=check) for check in checks for one in shared if one.verdict is not Verdict.PASS]:
+    """Builds the fixtures of `checks`, in each dtype that the `shared` ones, which are built, have.
+
+    Where nothing can be loaded in a dtype, that is what all of them say. Raises nothing.
+    """
+    broken = [replace(one, check=check) for check in checks for one in shared if one.verdict is not Verdict.PASS]
+    requested = [one.requested for one in shared if one.verdict is Verdict.PASS]
+    if not checks or not requested:
         return broken
     model = recipes.build(architecture)
     fill(model, sentinels(copy_state(model)))
-    requested = [one.requested for one in shared]
-    return [fixture for check in checks for fixture in PlainTrial(check, model, architecture.id, root).build(requested)]
+    built = [PlainTrial(check, model, architecture.id, root).build(requested) for check in checks]
+    return [*broken, *(fixture for fixtures in built for fixture in fixtures)]
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ class PlainTrial:
     model: Model
     architecture: str
     root: Path
+    masks: dict[str, Masks] = field(default_factory=dict)
+    """By way, what is random in float32. A narrower dtype has so few values that two seeds share some by chance."""
 
     @property
     def trial(self) -> Trial:
@@ -133,16 +139,17 @@ class PlainTrial:
     def _make_all(self, fixture: Fixture, ways: Sequence[Way]) -> Fixture:
         watch = Stopwatch()
         maker = ModelMaker(type(self.model), fixture_folder(self.root, self.architecture), fixture.requested, watch)
-        tried = [self._try(maker, way) for way in ways]
-        made = [one for one in tried if isinstance(one, Expected)]
-        refused = [one for one in tried if isinstance(one, Failure)]
+        tried = {way.name: self._try(maker, way) for way in ways}
+        made = [one for one in tried.values() if isinstance(one, Expected)]
+        refused = {name: one for name, one in tried.items() if isinstance(one, Failure)}
         if not made:
-            unsupported = all(one.type == NotApplicableError.__name__ for one in refused)
+            unsupported = all(one.type == NotApplicableError.__name__ for one in refused.values())
             verdict = Verdict.UNSUPPORTED if unsupported else Verdict.BASELINE_BROKEN
-            return replace(fixture, verdict=verdict, error=refused[0])
+            return replace(fixture, verdict=verdict, error=next(iter(refused.values())))
         torch.save(made, _file(self.root, self.architecture, self.check, fixture.requested))
         report = join_reports([(one.way, one.report) for one in made])
-        return replace(fixture, report=report, load_seconds=watch.seconds)
+        left_out = tuple((name, describe_refusal(one)) for name, one in refused.items())
+        return replace(fixture, report=report, load_seconds=watch.seconds, left_out=left_out)
 
     def _try(self, maker: ModelMaker, way: Way) -> Expected | Failure:
         try:
@@ -152,20 +159,42 @@ class PlainTrial:
 
     def _make(self, maker: ModelMaker, way: Way) -> Expected:
         model, report = maker.make(self.trial, way)
-        one = _copy(model)
-        other = _copy(maker.make(self.trial, way, SEED + 1)[0])
-        written = {name: value for name, value in one.items() if _is_written(value)}
-        return Expected(way, make_reference(model, written), report, find_random(written, other), find_tied(model))
+        _require_loaded(model, report)
+        one, other = _copy(model), _copy(maker.make(self.trial, way, SEED + 1)[0])
+        if maker.requested is not Precision.FLOAT32 and way.name not in self.masks:
+            with suppress(Exception):  # what cannot be made in float32 has the masks of its own dtype
+                self._make(replace(maker, requested=Precision.FLOAT32), way)
+        masks = self.masks.setdefault(way.name, find_masks(one, other))
+        random = measure_random(masks, one, other)
+        return Expected(way, make_reference(model, one), report, random, find_tied(model, one))
+
+
+def _require_loaded(model: Model, report: LoadingReport | None) -> None:
+    """Raises NotApplicableError where one process loads nothing: random values would be all that is compared."""
+    names = {name for name, _ in model.named_parameters()}
+    if report and names and names <= set(report.missing_keys):
+        raise NotApplicableError("one process takes nothing from this checkpoint either")
+
+
+def describe_refusal(refused: Failure) -> str:
+    """Returns in words why a way is not compared."""
+    if refused.type == NotApplicableError.__name__:
+        return f"not compared: {refused.message}"
+    return f"not compared: without ZeRO-3 it raises {refused.type}: {' '.join(refused.message.split())[:200]}"
 
 
 def _copy(model: Model) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in named_tensors(model).items()}
+    """Returns copies of the tensors that one process writes whole. What it leaves unwritten cannot be compared."""
+    held = {name: tensor.detach().cpu() for name, tensor in named_tensors(model).items() if not tensor.is_meta}
+    return {name: tensor.clone() for name, tensor in held.items() if not _is_unwritten(tensor)}
 
 
-def _is_written(value: Tensor) -> bool:
-    """Returns whether one process writes all of a tensor. What it leaves unwritten cannot be compared."""
-    finite = not value.is_floating_point() or bool(torch.isfinite(value.double()).all())
-    return not value.is_meta and finite
+def _is_unwritten(value: Tensor) -> bool:
+    return (value.is_floating_point() or value.is_complex()) and bool(value.to(_widest(value)).isnan().any())
+
+
+def _widest(value: Tensor) -> torch.dtype:
+    return torch.complex128 if value.is_complex() else torch.float64
 
 
 def make_reference(model: Model, values: dict[str, Tensor]) -> Reference:
@@ -176,14 +205,15 @@ def make_reference(model: Model, values: dict[str, Tensor]) -> Reference:
         expected={name: value for name, value in values.items() if name in saved},
         initial={},
         nonpersistent={name: value for name, value in values.items() if name not in saved},
-        parameters=parameters & set(values),
+        parameters=parameters & saved & set(values),
         sites=make_sites(model, set(values)),
     )
 
 
-def find_tied(model: Model) -> tuple[frozenset[str], ...]:
-    """Returns the names of each parameter that has several."""
+def find_tied(model: Model, among: Collection[str]) -> tuple[frozenset[str], ...]:
+    """Returns the names of each parameter that has several `among` those."""
     names: dict[int, set[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), set()).add(name)
+        if name in among:
+            names.setdefault(id(parameter), set()).add(name)
     return tuple(frozenset(one) for one in names.values() if len(one) > 1)
