@@ -41,6 +41,8 @@ class Expected:
     report: LoadingReport | None
     random: dict[str, Random] = field(default_factory=dict)
     tied: tuple[frozenset[str], ...] = ()
+    exact: dict[str, Tensor] = field(default_factory=dict)
+    """What is computed in float32, where nothing is loaded: ZeRO-3 may compute in it too, and round that."""
 
 
 def add_way(way: Way, name: str) -> str:
@@ -114,6 +116,8 @@ class PlainTrial:
     root: Path
     masks: dict[str, Masks] = field(default_factory=dict)
     """By way, what is random in float32. A narrower dtype has so few values that two seeds share some by chance."""
+    exact: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    """By way, what is computed in float32."""
 
     @property
     def trial(self) -> Trial:
@@ -166,7 +170,9 @@ class PlainTrial:
                 self._make(replace(maker, requested=Precision.FLOAT32), way)
         masks = self.masks.setdefault(way.name, find_masks(one, other))
         random = measure_random(masks, one, other)
-        return Expected(way, make_reference(model, one), report, random, find_tied(model, one))
+        exact = self.exact.setdefault(way.name, {} if report else one)
+        reference = replace(make_reference(model, one), computed=report is None)
+        return Expected(way, reference, report, random, find_tied(model, one), exact)
 
 
 def _require_loaded(model: Model, report: LoadingReport | None) -> None:

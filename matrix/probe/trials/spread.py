@@ -18,7 +18,7 @@ from matrix.probe.checkpoint.judge import scalar
 FACTOR: Final = 3.0
 """How much further, or less far, random values may spread than those of one process."""
 FEW: Final = 16
-"""Of fewer random elements than that, the spread says little: they only may not be ten times as large."""
+"""Of fewer random elements than that, the spread says nothing: they only have to be written."""
 PIECE: Final = 64
 """Elements whose spread is compared together: a rank that wrote nothing shows, however many there are."""
 
@@ -80,7 +80,7 @@ def _numbers(values: Tensor) -> Tensor:
 
 
 def _spreads(numbers: Tensor, mean: float) -> Tensor:
-    """Returns the root mean square around `mean` of each piece; the last one has what is left over too."""
+    """Returns how far each piece spreads around `mean`. The last piece is the longest."""
     pieces = max(1, numbers.numel() // PIECE)
     whole = numbers[: (pieces - 1) * PIECE].reshape(-1, PIECE) if pieces > 1 else numbers[:0].reshape(0, PIECE)
     last = numbers[(pieces - 1) * PIECE :]
@@ -111,11 +111,8 @@ def _compare_range(numbers: Tensor, random: Random) -> str:
 def _compare_spread(numbers: Tensor, random: Random) -> str:
     """Returns where values spread unlike those of one process, in the first piece that does; nothing where none does."""
     spread = _spreads(numbers, random.mean)
-    if numbers.numel() < FEW:
-        unlike = spread > 10 * random.spread
-    else:
-        unlike = (spread > FACTOR * random.spread) | (spread < random.spread / FACTOR)
-    if not bool(unlike.any()):
+    unlike = (spread > FACTOR * random.spread) | (spread < random.spread / FACTOR)
+    if numbers.numel() < FEW or not bool(unlike.any()):
         return ""
     piece = int(unlike.nonzero()[0])
     return f"spread by {float(spread[piece]):.2g}, those of one process by {float(random.spread[piece]):.2g}"
