@@ -45,10 +45,10 @@ class Found:
         return [rank[scenario] for rank in self.ranks]
 
 
-OLDER = pytest.param("oldest", marks=pytest.mark.slow)
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("older_deepspeed", "oldest")]
 
 
-@pytest.fixture(scope="module", params=["newest", "last_broken", "last_4x", "older_deepspeed", OLDER])
+@pytest.fixture(scope="module", params=["newest", "last_broken", "last_4x", *SLOW])
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
     folder = tmp_path_factory.mktemp("ranks")
     for file in (SCRIPT, *BESIDE):
