@@ -173,8 +173,11 @@ def lint(session: nox.Session) -> None:
     session.run("shellcheck", ".ci/browser", ".ci/python", ".ci/run")
 
 
-SIDE_BY_SIDE = ("-n", str(1 + (os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder")
-"""One process more than there are processors, since tests also wait. Those of a file share what it sets up."""
+SIDE_BY_SIDE = ("-n", str(2 + (os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder")
+"""Two processes more than there are processors: ranks wait for each other, so tests of models use half of one each.
+
+Tests of a file share what it sets up.
+"""
 
 
 def run_tests(session: nox.Session, mark: str) -> None:
