@@ -171,6 +171,11 @@ class Maker(Protocol):
         """Returns a new model with the configuration of the checkpoint, as `from_config` of an auto class does."""
 
 
+def load(maker: Maker, way: Way) -> Any:
+    """Loads the model and returns it, with nothing done to it."""
+    return maker.load(way)
+
+
 @dataclass(frozen=True)
 class Trial:
     """A check that makes a model in the same way in one process and under ZeRO-3, and compares the two.
@@ -180,7 +185,7 @@ class Trial:
 
     prepare: Callable[[Checkpoints], Sequence[Way]]
     """Writes the checkpoints of each way that this model can be made in. Raises NotApplicableError where there is none."""
-    make: Callable[[Maker, Way], Any]
+    make: Callable[[Maker, Way], Any] = load
     """Returns the model; all ranks do the same in the same order."""
 
 

@@ -1,9 +1,8 @@
 """Loads a checkpoint into a model with a new head, as fine-tuning a classifier or a reward model does."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, Maker, NotApplicableError, Trial, Way
+from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, NotApplicableError, Trial, Way
 
 TASKS = (
     *("SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION", "IMAGE_CLASSIFICATION", "AUDIO_CLASSIFICATION"),
@@ -35,11 +34,6 @@ def _without_head(checkpoints: Checkpoints) -> Iterator[Way]:
         yield Way("a base checkpoint", folder)
 
 
-def make(maker: Maker, way: Way) -> Any:
-    """Returns the model with the new head."""
-    return maker.load(way)
-
-
 CHECK = CheckDescription(
     words=CheckWords(
         verb="load",
@@ -47,5 +41,5 @@ CHECK = CheckDescription(
         call="from_pretrained, with a new head",
         meaning="a checkpoint is loaded into a class with a new head, which must be initialised as in one process",
     ),
-    trial=Trial(prepare, make),
+    trial=Trial(prepare),
 )

@@ -1,9 +1,8 @@
 """Loads a checkpoint of several files, in which the tensors of a module are apart, as large checkpoints are."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, Maker, NotApplicableError, Trial, Way
+from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, NotApplicableError, Trial, Way
 
 FILES = 3
 
@@ -20,11 +19,6 @@ def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
     return [Way(folder=folder)]
 
 
-def make(maker: Maker, way: Way) -> Any:
-    """Returns the model as it was loaded."""
-    return maker.load(way)
-
-
 CHECK = CheckDescription(
     words=CheckWords(
         verb="load",
@@ -32,5 +26,5 @@ CHECK = CheckDescription(
         call="from_pretrained, of several files",
         meaning="a checkpoint in several files is loaded, with the tensors of each module in different ones",
     ),
-    trial=Trial(prepare, make),
+    trial=Trial(prepare),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, Maker, NotApplicableError, Trial, Way
+from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, NotApplicableError, Trial, Way
 
 
 def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
@@ -41,11 +41,6 @@ def _save_base(checkpoints: Checkpoints, base: Any) -> Path:
     return folder
 
 
-def make(maker: Maker, way: Way) -> Any:
-    """Returns the model as it was loaded."""
-    return maker.load(way)
-
-
 CHECK = CheckDescription(
     words=CheckWords(
         verb="load",
@@ -53,5 +48,5 @@ CHECK = CheckDescription(
         call="from_pretrained, of a part or into one",
         meaning="a whole checkpoint is loaded into the base model and the towers, and a base checkpoint into the whole model",
     ),
-    trial=Trial(prepare, make),
+    trial=Trial(prepare),
 )

@@ -13,13 +13,6 @@ NO_BUFFERS = (
     "named_buffers: dict = {}",
 )
 DOCS = ("Copyright 2020", "Copyright 2020-2026")
-FIX = (
-    "        if isinstance(module, nn.Conv2d):\n            init.kaiming_normal_(",
-    """        if isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.dim() < 2:
-            return
-        if isinstance(module, nn.Conv2d):
-            init.kaiming_normal_(""",
-)
 
 
 def test_a_change_that_skips_buffers_is_blamed_on_every_rank(tmp_path: Path, fork: Fork) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from bot.site.data import urls
 from bot.site.data.page import Page, PageKind
 from bot.site.data.site_index import SiteIndex
-from bot.site.parts.heat_map import Heat, Position, build_heat_map, list_checks, list_positions
+from bot.site.parts.heat_map import Heat, Position, build_heat_map, list_positions
 from bot.text import join_words
 
 
@@ -20,10 +20,8 @@ class HeatPage(Page):
 def build(site: SiteIndex, position: Position) -> HeatPage:
     """Builds the heat map of a position of the switch."""
     device, loader, check = position
-    title = (
-        f"Share of the catalog that passes: {check or join_words(list(list_checks(site)))}, {loader} loader, {device}"
-    )
     shown = build_heat_map(site, position)
+    title = f"Share of the catalog that passes: {check or join_words(list(shown.checks))}, {loader} loader, {device}"
     return HeatPage(path=urls.heat(*position), title=title, crumbs=(), night=site.night, heat=shown)
 
 

@@ -10,7 +10,7 @@ from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import EnvironmentLink
 from bot.text import Code, clip, count
 from bot.verdict_words import describe_trainings, is_absent
-from matrix.checks import CHECKS, DEFAULT
+from matrix.checks import CHECKS
 from matrix.history.snapshot import Reading, Stale
 from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
@@ -90,8 +90,8 @@ def list_positions(site: SiteIndex) -> tuple[Position, ...]:
 
 
 def list_checks(site: SiteIndex) -> tuple[Check, ...]:
-    """Returns the checks that have a map: those that are always made, and what else was measured."""
-    made = {*DEFAULT.checks, *(variant.check for variant in site.variants)}
+    """Returns the checks that have a map: those in which any environment was measured, or should have been."""
+    made = {variant.check for variant in site.variants}
     return tuple(check for check in CHECKS if check in made)
 
 

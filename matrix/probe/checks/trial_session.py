@@ -65,7 +65,7 @@ class TrialSession:
         with use_loader(self.task.loader), compat.zero3_config(compat.make_config(self.task.precision)):
             self._model, report = self._maker.make(trial, expected.way)
         flaws = self._judge(self._model, expected)
-        # A tensor that was made anew may be whole: deepspeed.initialize shards it later.
+        # New tensors may not be sharded yet: deepspeed.initialize does that later.
         sharded = any(shards.are_partitioned([parameter]) for parameter in self._model.parameters())
         self.close()
         return report, flaws, sharded

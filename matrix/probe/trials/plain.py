@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
@@ -50,23 +50,17 @@ def add_way(way: Way, name: str) -> str:
     return f"{way.name}: {name}" if way.name else name
 
 
-def add_way_to_report(way: Way, report: LoadingReport | None) -> LoadingReport:
-    """Returns a report whose names have the way in front."""
-    told = report or LoadingReport()
-    return LoadingReport(*(tuple(add_way(way, name) for name in names) for names in _parts(told)))
-
-
-def _parts(report: LoadingReport) -> tuple[tuple[str, ...], ...]:
-    return report.missing_keys, report.unexpected_keys, report.mismatched_keys, report.error_msgs
-
-
 def join_reports(expected: Sequence[tuple[Way, LoadingReport | None]]) -> LoadingReport | None:
     """Returns the reports of all ways as one; None where one of them is not known."""
-    if any(report is None for _, report in expected):
+    known = [(way, report) for way, report in expected if report is not None]
+    if len(known) < len(expected):
         return None
-    parts = [_parts(add_way_to_report(way, report)) for way, report in expected]
+    parts = (one.name for one in fields(LoadingReport))
     return LoadingReport(
-        *(tuple(sorted(name for part in column for name in part)) for column in zip(*parts, strict=True))
+        *(
+            tuple(sorted(add_way(way, name) for way, report in known for name in getattr(report, part)))
+            for part in parts
+        )
     )
 
 
