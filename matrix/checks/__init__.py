@@ -13,7 +13,7 @@ from graphlib import TopologicalSorter
 from pkgutil import iter_modules
 from typing import Final
 
-from matrix.check_protocol import CheckDescription
+from matrix.check_protocol import CheckDescription, Trial
 from matrix.model import CaseKey, Check, Configuration, Loader, Precision, Variant
 
 
@@ -37,6 +37,14 @@ def group_checks(checks: Sequence[Check]) -> tuple[tuple[Check, ...], ...]:
     """Returns the checks that share a model together, and each that makes models of its own by itself."""
     sharing = tuple(check for check in checks if CHECKS[check].trial is None)
     return tuple(filter(None, (sharing, *((check,) for check in checks if CHECKS[check].trial))))
+
+
+def get_trial(check: Check) -> Trial:
+    """Returns how a check makes models of its own; raises ValueError for one that does not."""
+    trial = CHECKS[check].trial
+    if trial is None:
+        raise ValueError(f"{check} makes no models of its own")
+    return trial
 
 
 NEEDED_FOR_SAFE: Final = frozenset(check for check, description in CHECKS.items() if description.needed_for_safe)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from matrix.check_protocol import Flaw, LoadingReport, Trial, Way
-from matrix.checks import CHECKS
+from matrix.checks import get_trial
 from matrix.job import Task
 from matrix.model import Architecture, Check, Kind
 from matrix.probe import compat
@@ -44,9 +44,7 @@ class TrialSession:
 
     def run(self, check: Check) -> Seen:
         """Makes the model of each way and returns what this rank saw. Raises whatever upstream raises."""
-        started, trial = time.perf_counter(), CHECKS[check].trial
-        if trial is None:
-            raise ValueError(f"{check} makes no models of its own")
+        started, trial = time.perf_counter(), get_trial(check)
         flaws: Flaws = {}
         reports: list[tuple[Way, LoadingReport | None]] = []
         partitioned = True

@@ -24,7 +24,7 @@ from matrix.probe.ranks.ipc import Channel, Child, fork, map_in_processes, merge
 from matrix.probe.ranks.processors import count_builders
 from matrix.probe.ranks.shared import add_shared, share_loaders
 from matrix.probe.tiny import recipes
-from matrix.probe.trials.plain import build_trials, describe_expected
+from matrix.probe.trials.plain import build_trial, describe_expected
 from matrix.verdicts import Verdict
 
 Emit = Callable[[dict[str, Any]], None]
@@ -112,7 +112,7 @@ def prepare_trials(job: Job, root: Path, shared: Fixtures, builders: int) -> Fix
 
     def build(item: tuple[Architecture, Check]) -> dict[str, Any]:
         architecture, check = item
-        return {"fixtures": list(map(asdict, build_trials(architecture, root, of(architecture), [check])))}
+        return {"fixtures": list(map(asdict, build_trial(architecture, root, of(architecture), check)))}
 
     fixtures: Fixtures = {}
     died = Failure("BuilderDied", f"its process ended early, or it took longer than {job.timeout:.0f} s")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from matrix.check_protocol import LoadingReport, NotApplicableError, Trial, Way
-from matrix.checks import CHECKS
+from matrix.checks import get_trial
 from matrix.model import Architecture, Check, Failure, Precision, What
 from matrix.probe.checkpoint.fixture import (
     Fixture,
@@ -69,7 +69,7 @@ def _file(root: Path, architecture: str, check: str, requested: Precision) -> Pa
 
 
 def load_expected(root: Path, architecture: str, check: str, requested: Precision) -> list[Expected]:
-    """Reads what the models of each way should hold, as `build_trials` stored it."""
+    """Reads what the models of each way should hold, as `build_trial` stored it."""
     found: list[Expected] = torch.load(_file(root, architecture, check, requested), weights_only=False)  # our own file
     return found
 
@@ -83,21 +83,18 @@ def describe_expected(root: Path, architecture: str, check: str, requested: Prec
     }
 
 
-def build_trials(
-    architecture: Architecture, root: Path, shared: Sequence[Fixture], checks: Sequence[Check]
-) -> list[Fixture]:
-    """Builds the fixtures of `checks`, in each dtype that the `shared` ones, which are built, have.
+def build_trial(architecture: Architecture, root: Path, shared: Sequence[Fixture], check: Check) -> list[Fixture]:
+    """Builds the fixtures of `check`, in each dtype that the `shared` ones, which are built, have.
 
     Where nothing can be loaded in a dtype, that is what all of them say. Raises nothing.
     """
-    broken = [replace(one, check=check) for check in checks for one in shared if one.verdict is not Verdict.PASS]
+    broken = [replace(one, check=check) for one in shared if one.verdict is not Verdict.PASS]
     requested = [one.requested for one in shared if one.verdict is Verdict.PASS]
-    if not checks or not requested:
+    if not requested:
         return broken
     model = recipes.build(architecture)
     fill(model, sentinels(copy_state(model)))
-    built = [PlainTrial(check, model, architecture.id, root).build(requested) for check in checks]
-    return [*broken, *(fixture for fixtures in built for fixture in fixtures)]
+    return [*broken, *PlainTrial(check, model, architecture.id, root).build(requested)]
 
 
 @dataclass(frozen=True)
@@ -116,10 +113,7 @@ class PlainTrial:
     @property
     def trial(self) -> Trial:
         """What the check does."""
-        trial = CHECKS[self.check].trial
-        if trial is None:
-            raise ValueError(f"{self.check} makes no models of its own")
-        return trial
+        return get_trial(self.check)
 
     def build(self, requested: Sequence[Precision]) -> list[Fixture]:
         """Writes the checkpoints of every way, and what each should hold in each dtype; what goes wrong is in the fixtures."""
