@@ -29,11 +29,18 @@ def from_pretrained(folder: Path, name: str, asked: str) -> Any:
 
 
 def observe(model: Any) -> dict[str, torch.Tensor]:
-    """Every buffer and every frozen parameter, in full. All parameters are gathered at once, whatever their dtypes."""
-    seen = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    """Every buffer and every frozen parameter, in full.
+
+    All parameters are gathered at once first, which has to work whatever their dtypes. They are read one by one: up to
+    0.19.7, deepspeed waits for the last of a list only (https://github.com/deepspeedai/DeepSpeed/pull/8539).
+    """
     with deepspeed.zero.GatheredParameters(list(model.parameters())):
-        frozen = {name: value for name, value in model.named_parameters() if not value.requires_grad}
-        return seen | {name: value.detach().clone() for name, value in frozen.items()}
+        seen = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    for name, value in model.named_parameters():
+        if not value.requires_grad:
+            with deepspeed.zero.GatheredParameters([value]):
+                seen[name] = value.detach().clone()
+    return seen
 
 
 def differ(model: Any, plain: Any) -> dict[str, str]:
