@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from matrix.model import Kind, Scalar
+from matrix.model import Failure, Kind, Scalar
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,11 @@ class NotApplicableError(Exception):
     """Raised for a model that a check cannot be made with; the message says why, for people."""
 
 
+def is_inapplicable(failure: Failure) -> bool:
+    """Returns whether `failure` is a NotApplicableError, as records have it."""
+    return failure.type == NotApplicableError.__name__
+
+
 @dataclass(frozen=True)
 class Way:
     """One way to make the model of a check: from which checkpoint, as which class."""
@@ -187,6 +192,8 @@ class Trial:
     """Writes the checkpoints of each way that this model can be made in. Raises NotApplicableError where there is none."""
     make: Callable[[Maker, Way], Any] = load
     """Returns the model; all ranks do the same in the same order."""
+    loads: bool = True
+    """Whether `make` loads a checkpoint. Where it does not, all is computed, and nothing has to agree in every bit."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,14 @@ class Answer(StrEnum):
         return {Answer.SAFE: 0, Answer.UNSAFE: 1, Answer.UNKNOWN: INFRASTRUCTURE}[self]
 
 
+def is_left_out(check: Check, verdict: Verdict) -> bool:
+    """Returns whether the answer does without a check: it does not apply to the model, or fails without ZeRO-3 too.
+
+    Not without those that safe needs.
+    """
+    return check not in NEEDED_FOR_SAFE and verdict in (Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN)
+
+
 @dataclass(frozen=True)
 class Tried:
     """An architecture in an environment, as last measured in `night`, on its device. `stale`: it may be out of date.
@@ -93,11 +101,11 @@ class Tried:
     def by_training(self, loader: Loader) -> Mapping[Training, Mapping[Check, Verdict]]:
         """Returns the verdict of each check that was measured with `loader`, for each precision and configuration.
 
-        A check that safe does not need is left out where it does not apply to the model, or fails without ZeRO-3 too.
+        Those that are left out are not there.
         """
         found: dict[Training, dict[Check, Verdict]] = {}
         for variant, verdict in sorted(self.measured(loader).items(), key=lambda item: VARIANTS.index(item[0])):
-            if variant.check in NEEDED_FOR_SAFE or verdict not in (Verdict.UNSUPPORTED, Verdict.BASELINE_BROKEN):
+            if not is_left_out(variant.check, verdict):
                 found.setdefault((variant.precision, variant.configuration), {})[variant.check] = verdict
         return found
 

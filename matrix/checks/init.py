@@ -23,5 +23,5 @@ CHECK = CheckDescription(
         call="from_config",
         meaning="a new model is made from its configuration, and its initial values are compared with those of one process",
     ),
-    trial=Trial(prepare, make),
+    trial=Trial(prepare, make, loads=False),
 )

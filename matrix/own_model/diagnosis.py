@@ -9,9 +9,8 @@ from itertools import groupby
 
 from packaging.version import Version
 
-from matrix.advice.safety import Answer
+from matrix.advice.safety import Answer, is_left_out
 from matrix.catalog.lock import TINY, ScannedVersion
-from matrix.check_protocol import NotApplicableError
 from matrix.checks import CHECKS, NEEDED_FOR_SAFE
 from matrix.model import Case, Cell, Check, EnvironmentInfo, Finding, Kind, Loader, Precision, Source, What
 from matrix.own_model.causes import Causes, is_only_rounded
@@ -96,7 +95,9 @@ def add_reasons(found: Diagnosis, looked: ScannedVersion) -> Diagnosis:
     failing = {
         case.architecture
         for case in found.stock
-        if not CHECKS[case.check].needs_saved and case.verdict is Verdict.BASELINE_BROKEN and not is_left_out(case)
+        if not CHECKS[case.check].needs_saved
+        and case.verdict is Verdict.BASELINE_BROKEN
+        and not is_left_out(case.check, case.verdict)
     }
     unchecked = {
         name: f"it is not checked: {why}"
@@ -138,21 +139,14 @@ def _answer(cases: Sequence[Case], resolved: Resolved) -> Answer:
     return Answer.SAFE if _right(cases) and not has_unseen_sites(resolved) else Answer.UNKNOWN
 
 
-def is_left_out(case: Case) -> bool:
-    """Returns whether the answer does without a case: its check does not apply to the model, or fails without ZeRO-3 too.
-
-    Not without those that safe needs.
-    """
-    inapplicable = case.error is not None and case.error.type == NotApplicableError.__name__
-    return case.check not in NEEDED_FOR_SAFE and (inapplicable or case.verdict is Verdict.BASELINE_BROKEN)
-
-
 def _of(cell: Cell, loader: Loader) -> tuple[Case, ...]:
     return tuple(case for case in cell.cases if case.loader is loader)
 
 
 def _right(cases: Sequence[Case]) -> bool:
-    return _made(cases) and all(case.verdict is Verdict.PASS for case in cases if not is_left_out(case))
+    return _made(cases) and all(
+        case.verdict is Verdict.PASS for case in cases if not is_left_out(case.check, case.verdict)
+    )
 
 
 def _made(cases: Sequence[Case]) -> bool:
@@ -165,7 +159,7 @@ def _made(cases: Sequence[Case]) -> bool:
 
 def _gives_back(cases: Sequence[Case], right: tuple[Verdict, ...] = (Verdict.PASS,)) -> bool:
     """Returns whether all were `right` that could: no loader helps what fails in one process too, without a wrong value."""
-    tried = [case for case in cases if not is_left_out(case)]
+    tried = [case for case in cases if not is_left_out(case.check, case.verdict)]
     loadable = [case for case in tried if case.verdict is not Verdict.BASELINE_BROKEN or case.findings]
     return _made(cases) and bool(loadable) and all(case.verdict in right for case in loadable)
 

@@ -7,22 +7,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
-from typing import Final
 
 from matrix.advice.advice import Age, Ask, advise
 from matrix.advice.sources import open_source
-from matrix.check_protocol import NotApplicableError
+from matrix.check_protocol import is_inapplicable
 from matrix.checks import DEFAULT, Axes
 from matrix.errors import EnvironmentFailedError, MatrixError, ProbeDiedError, RejectedTargetError
 from matrix.measure.cell import measure
 from matrix.measure.request import Progress, Request, Target
-from matrix.model import Cell, Source
+from matrix.model import Cell, Failure, Source
 from matrix.process.messages import Resolved
 from matrix.process.temporary import keep, temporary_folder
 from matrix.verdicts import Verdict
-
-NOT_MEASURED: Final = {"UnsupportedPrecisionError", NotApplicableError.__name__}
-"""The types of the errors of a case whose precision cannot be trained in, or whose check does not apply; the probe raises them."""
 
 
 def compute_identity(source: Source) -> str:
@@ -70,6 +66,11 @@ def find_safe_pairs(cell: Cell, source: str, today: date) -> list[str]:
     return [pair for pair in right if all(pair in others for others in safe)]
 
 
+def _is_of_a_case(error: Failure) -> bool:
+    """Returns whether not the model is unsupported, but a precision that cannot be trained in, or a check that does not apply."""
+    return error.type == "UnsupportedPrecisionError" or is_inapplicable(error)
+
+
 def measure_own_model(
     source: Source | None, request: Request, progress: Progress, axes: Axes = DEFAULT
 ) -> tuple[Cell, Resolved]:
@@ -85,7 +86,7 @@ def measure_own_model(
     if cell.error:
         raise EnvironmentFailedError(cell.environment.id, f"{cell.error.type}: {cell.error.message}")
     for case in cell.cases:
-        if case.verdict is Verdict.UNSUPPORTED and not (case.error and case.error.type in NOT_MEASURED):
+        if case.verdict is Verdict.UNSUPPORTED and not (case.error and _is_of_a_case(case.error)):
             raise RejectedTargetError(case.architecture, case.error.message if case.error else "there is no such class")
     names = dict.fromkeys(task.architecture for task in request.tasks)
     return cell, (target.resolved if target else None) or Resolved(", ".join(names))

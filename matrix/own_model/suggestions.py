@@ -6,11 +6,11 @@ PURE: no input or output.
 from collections.abc import Iterator
 
 from matrix.advice.fixed_loader import FIXED_LOADER
-from matrix.advice.safety import Answer
+from matrix.advice.safety import Answer, is_left_out
 from matrix.checks import CHECKS
 from matrix.model import Case
 from matrix.own_model.causes import KnownCause
-from matrix.own_model.diagnosis import Diagnosis, is_left_out
+from matrix.own_model.diagnosis import Diagnosis
 from matrix.text import make_printable
 from matrix.verdicts import Verdict
 
@@ -20,7 +20,9 @@ def suggest_fixes(found: Diagnosis) -> Iterator[str]:
     for name, why in found.reasons.items():
         with_version = f"{name} with transformers {found.environment.transformers}"
         yield make_printable(f"- known of {with_version}: {' '.join(why.split())}")
-    broken = {case.check for case in found.stock if _unexplained(case, found) and not is_left_out(case)}
+    broken = {
+        case.check for case in found.stock if _unexplained(case, found) and not is_left_out(case.check, case.verdict)
+    }
     if any(not CHECKS[check].needs_saved for check in broken):
         yield "- look at the model first: save_pretrained and from_pretrained do not restore it without ZeRO-3 either"
     elif broken:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
-from matrix.advice.safety import Answer
-from matrix.check_protocol import NotApplicableError
+from matrix.advice.safety import Answer, is_left_out
+from matrix.check_protocol import is_inapplicable
 from matrix.checks import CHECKS
 from matrix.model import Case, Kind
 from matrix.own_model.causes import KnownCause
-from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites, is_left_out
+from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites
 from matrix.own_model.suggestions import suggest_fixes
 from matrix.text import KINDS, describe_difference, describe_limits, join_words, make_printable
 from matrix.verdicts import Verdict
@@ -42,7 +42,7 @@ def _rests_on(found: Diagnosis) -> str:
     unsafe = f", in {join_words(sorted(by_answer[Answer.UNSAFE]))}" if by_answer[Answer.UNSAFE] else ""
     if not by_answer[Answer.SAFE] or found.answer is Answer.UNKNOWN:
         return unsafe
-    checks = ", ".join(dict.fromkeys(case.check for case in found.stock if not is_left_out(case)))
+    checks = ", ".join(dict.fromkeys(case.check for case in found.stock if not is_left_out(case.check, case.verdict)))
     safe = f"in {join_words(sorted(by_answer[Answer.SAFE]))}: {checks}"
     return f"{unsafe}; safe {safe}" if unsafe else f", {safe}"
 
@@ -147,7 +147,7 @@ def _describe_verdict(case: Case) -> str:
 
 def _said(case: Case) -> str:
     words = _describe_verdict(case)
-    if case.error and case.error.type == NotApplicableError.__name__:
+    if case.error and is_inapplicable(case.error):
         return f"does not apply: {case.error.message}"
     if case.error is None:
         return words

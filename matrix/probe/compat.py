@@ -43,17 +43,20 @@ def require_trainable(precision: Precision) -> None:
 
 
 def load_pretrained(model_class: Any, folder: Path, requested: Precision, **options: Any) -> Any:
-    """Calls `from_pretrained` and asks it for a dtype, by the option `dtype`, which was `torch_dtype` before 4.56."""
+    """Calls `from_pretrained` and asks it for a dtype."""
+    return model_class.from_pretrained(folder, **_ask_for(requested), **options)
+
+
+def _ask_for(requested: Precision) -> dict[str, torch.dtype]:
+    """Returns the option that asks for a dtype: `dtype`, which was `torch_dtype` before 4.56."""
     stock = inspect.unwrap(importlib.import_module("transformers.modeling_utils").PreTrainedModel.from_pretrained)
     option = "dtype" if "dtype" in stock.__code__.co_varnames else "torch_dtype"
-    return model_class.from_pretrained(folder, **{option: getattr(torch, requested.dtype)}, **options)
+    return {option: getattr(torch, requested.dtype)}
 
 
 def build_from_config(model_class: Any, folder: Path, requested: Precision) -> Any:
-    """Calls what `from_config` of an auto class calls, with the configuration in `folder`; see `load_pretrained`."""
-    stock = importlib.import_module("transformers.modeling_utils").PreTrainedModel._from_config
-    option = "dtype" if "dtype" in inspect.unwrap(stock).__code__.co_consts else "torch_dtype"
-    asked = {option: getattr(torch, requested.dtype)}
+    """Calls what `from_config` of an auto class calls, with the configuration in `folder`, and asks it for a dtype."""
+    asked = _ask_for(requested)
     # In the configuration too: a class whose parts are made by auto classes asks that for the dtype.
     config = model_class.config_class.from_pretrained(folder, **asked)
     return model_class._from_config(config, **asked)

@@ -20,7 +20,7 @@ from matrix.advice.safety import Answer, Tried, answer_pairs, find_tried
 from matrix.advice.safety_text import describe_answers
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
-from matrix.model import Device, Loader
+from matrix.model import Check, Device, Loader
 from matrix.verdicts import Verdict
 
 _Edge = tuple[Loader, str]
@@ -70,12 +70,10 @@ class Grid:
     rows: tuple[GridRow, ...]
 
     @property
-    def checks(self) -> tuple[str, ...]:
+    def checks(self) -> tuple[Check, ...]:
         """What any of its environments was measured with."""
         cells = [cell for row in self.rows for place in row.places for cell in place]
-        return tuple(
-            dict.fromkeys(chip.check.partition(" ")[0] for cell in cells for line in cell.lines for chip in line.cells)
-        )
+        return tuple(dict.fromkeys(chip.check for cell in cells for line in cell.lines for chip in line.cells))
 
     @property
     def trainings(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from bot.site.data.site_index import SiteIndex
 from bot.text import Code, clip
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
-from matrix.model import CaseKey, Loader
+from matrix.model import CaseKey, Check, Loader
 from matrix.verdicts import Verdict
 
 
@@ -19,7 +19,8 @@ class CaseChip:
     """A case in a table; `verdict` is None where it is untested."""
 
     loader: Loader
-    check: str
+    check: Check
+    trained_in: str
     verdict: Verdict | None
     page: str
 
@@ -33,9 +34,9 @@ class CaseColumn:
     cells: tuple[CaseChip, ...]
 
     @property
-    def checks(self) -> tuple[str, ...]:
+    def checks(self) -> tuple[Check, ...]:
         """The checks of its cells."""
-        return tuple(cell.check.partition(" ")[0] for cell in self.cells)
+        return tuple(cell.check for cell in self.cells)
 
 
 @dataclass(frozen=True)
@@ -96,4 +97,4 @@ def build_cell(reading: Reading, key: CaseKey) -> CaseChip:
     """Returns a case of the environment of `reading`, measured or not; its page is empty where there is none."""
     verdict = get_verdict(reading, key)
     page = urls.case(reading.cell.environment.id, key) if verdict else ""
-    return CaseChip(key.loader, key.variant.what, verdict, page)
+    return CaseChip(key.loader, key.check, key.variant.trained_in, verdict, page)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from matrix.check_protocol import LoadingReport, NotApplicableError, Trial, Way
+from matrix.check_protocol import LoadingReport, NotApplicableError, Trial, Way, is_inapplicable
 from matrix.checks import get_trial
 from matrix.model import Architecture, Check, Failure, Precision, What
 from matrix.probe.checkpoint.fixture import (
@@ -135,7 +135,7 @@ class PlainTrial:
         made = [one for one in tried.values() if isinstance(one, Expected)]
         refused = {name: one for name, one in tried.items() if isinstance(one, Failure)}
         if not made:
-            unsupported = all(one.type == NotApplicableError.__name__ for one in refused.values())
+            unsupported = all(map(is_inapplicable, refused.values()))
             verdict = Verdict.UNSUPPORTED if unsupported else Verdict.BASELINE_BROKEN
             return replace(fixture, verdict=verdict, error=next(iter(refused.values())))
         torch.save(made, _file(self.root, self.architecture, self.check, fixture.requested))
@@ -158,8 +158,8 @@ class PlainTrial:
                 self._make(replace(maker, requested=Precision.FLOAT32), way)
         masks = self.masks.setdefault(way.name, find_masks(one, other))
         random = measure_random(masks, one, other)
-        exact = self.exact.setdefault(way.name, {} if report else one)
-        reference = replace(make_reference(model, one), computed=report is None)
+        exact = self.exact.setdefault(way.name, {} if self.trial.loads else one)
+        reference = replace(make_reference(model, one), computed=not self.trial.loads)
         return Expected(way, reference, report, random, find_tied(model, one), exact)
 
 
@@ -172,7 +172,7 @@ def _require_loaded(model: Model, report: LoadingReport | None) -> None:
 
 def describe_refusal(refused: Failure) -> str:
     """Returns in words why a way is not compared."""
-    if refused.type == NotApplicableError.__name__:
+    if is_inapplicable(refused):
         return f"not compared: {refused.message}"
     return f"not compared: without ZeRO-3 it raises {refused.type}: {' '.join(refused.message.split())[:200]}"
 

@@ -144,6 +144,22 @@ def test_as_many_units_in_the_last_place_are_forgiven_as_asked(newest: Path) -> 
     assert json.loads(done.stdout.lower()) == [False, False, False, True, True]
 
 
+NEAR = """
+import torch
+from matrix.probe.checkpoint.judge import Reference, judge
+right = torch.tensor([0.1, 0.3])
+near = torch.nextafter(right, torch.tensor(9.0))
+for computed in (False, True):
+    reference = Reference({"inv_freq": right}, {}, {}, frozenset(), computed=computed)
+    print([len(judge("inv_freq", held, reference).flaws) for held in (near, torch.nextafter(near, torch.tensor(9.0)))])
+"""
+
+
+def test_a_unit_is_forgiven_in_the_checkpoint_only_where_nothing_was_loaded(newest: Path) -> None:
+    done = subprocess.run([newest, "-c", NEAR], stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [[1, 1], [0, 1]]
+
+
 def test_what_is_rounded_is_quoted(said: Said) -> None:
     (flaw,) = said["inverse", "inverse.bfloat16().float()"]["flaws"]
     assert (flaw["expected"][0], flaw["actual"][0]) == (pytest.approx(0.1, abs=1e-8), 0.10009765625)
