@@ -159,8 +159,8 @@ class Checkpoints(Protocol):
     def save_config(self, config: Any, folder: Path) -> None:
         """Writes a configuration in the place of that in `folder`."""
 
-    def write(self, folder: Path, shards: Sequence[Mapping[str, Any]]) -> None:
-        """Writes a checkpoint of so many files, with the configuration of the model."""
+    def write(self, folder: Path, shards: Sequence[Mapping[str, Any]], kind: str = "safetensors") -> None:
+        """Writes a checkpoint of so many files, with the configuration of the model. `kind` is `bin` for torch's own format."""
 
     def save(self, model: Any, folder: Path, **options: Any) -> None:
         """Saves a model with `save_pretrained` and `options`. Raises what upstream raises."""

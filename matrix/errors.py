@@ -319,6 +319,14 @@ class NotAConfigError(MatrixError):
         super().__init__(f"{path} is not the configuration of a model: {problem}")
 
 
+class BadIndexError(MatrixError):
+    """A checkpoint whose index cannot be followed: `from_pretrained` would fail on the model's own files."""
+
+    def __init__(self, index: Path, problem: str) -> None:
+        alone = "The check needs no weights: pass the config.json itself to check without them"
+        super().__init__(make_printable(f"{index} {problem}. {alone}"))
+
+
 class RejectedTargetError(MatrixError):
     """The measured interpreter cannot make a model of what was named."""
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from matrix.check_protocol import CheckDescription, Checkpoints, CheckWords, NotApplicableError, Trial, Way
 
 FILES = 3
+FORMATS = {"safetensors": "safetensors", "bin": "torch's own format"}
+"""How the names of files end, and what that is called. Releases that read one of them only leave the other out."""
 
 
 def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
@@ -12,11 +14,13 @@ def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
     written = checkpoints.written
     if len(written) < 2:
         raise NotApplicableError("the checkpoint has a single tensor, which cannot be in several files")
-    folder, files = checkpoints.folder("dealt"), min(FILES, len(written))
     # By name, so that a buffer and the parameters of its module are next to each other.
-    names = sorted(written)
-    checkpoints.write(folder, [{name: written[name] for name in names[file::files]} for file in range(files)])
-    return [Way(folder=folder)]
+    names, files = sorted(written), min(FILES, len(written))
+    shards = [{name: written[name] for name in names[file::files]} for file in range(files)]
+    ways = [Way(name, checkpoints.folder(kind)) for kind, name in FORMATS.items()]
+    for way, kind in zip(ways, FORMATS, strict=True):
+        checkpoints.write(way.folder, shards, kind)
+    return ways
 
 
 CHECK = CheckDescription(
@@ -24,7 +28,7 @@ CHECK = CheckDescription(
         verb="load",
         doing="loading several files",
         call="from_pretrained, of several files",
-        meaning="a checkpoint in several files is loaded, with the tensors of each module in different ones",
+        meaning="a checkpoint in several files is loaded, in each format, with the tensors of each module in different ones",
     ),
     trial=Trial(prepare),
 )

@@ -11,6 +11,7 @@ from matrix.errors import ConflictingOptionsError, NoConfigError, NoSuchTargetEr
 from matrix.model import Architecture, Source
 from matrix.own_model.config_file import parse_config, read_config
 from matrix.own_model.hub import fetch_config, is_repository
+from matrix.own_model.weight_index import require_files
 
 PICKLES: Final = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 _NAME: Final = re.compile(r"[\w.-]+(:\w+)?")
@@ -27,14 +28,16 @@ def find_catalogued(target: str, catalog: Sequence[Architecture]) -> tuple[Archi
 def find_source(target: str, *, trusted: bool = False, full: bool = False) -> Source:
     """Returns where the model that `target` names comes from; code in its folder is only run where that is `trusted`.
 
-    Reads at most one JSON file, from a hub where there is no such path. Raises the errors on targets of `matrix.errors`,
-    and what `matrix.own_model.hub.fetch_config` raises.
+    Reads one JSON file, and the index of a checkpoint next to it; from a hub where there is no such path. Raises the
+    errors on targets of `matrix.errors`, and what `matrix.own_model.hub.fetch_config` raises.
     """
     path = Path(target).expanduser()
     if path.suffix in PICKLES:
         raise PickleTargetError(path)
     if path.is_dir() and not (path / "config.json").is_file():
         raise NoConfigError(path)
+    if path.is_dir():
+        require_files(path)
     if path.exists():
         return _in_a_file(path / "config.json" if path.is_dir() else path, trusted=trusted, full=full)
     if is_repository(target):

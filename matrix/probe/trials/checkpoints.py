@@ -4,8 +4,9 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -14,6 +15,8 @@ from matrix.probe.checkpoint.fixture import Model, read_checkpoint, save
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.index.json")
 """The files of a checkpoint that hold its tensors or say where they are."""
+_STEMS: Final = {"safetensors": "model", "bin": "pytorch_model"}
+"""How the names of the files begin that `from_pretrained` looks for."""
 
 
 class PlainCheckpoints:
@@ -44,19 +47,19 @@ class PlainCheckpoints:
         """Returns a folder for a checkpoint of that name, relative to that of the architecture."""
         return Path(f"{self._check}.{name}")
 
-    def write(self, folder: Path, shards: Sequence[Mapping[str, Tensor]]) -> None:
+    def write(self, folder: Path, shards: Sequence[Mapping[str, Tensor]], kind: str = "safetensors") -> None:
         """Writes a checkpoint of so many files and their index, and all that is in the first one besides weights."""
         target = self._path / folder
         shutil.copytree(self._path / "checkpoint", target, ignore=shutil.ignore_patterns(*WEIGHTS))
-        names = [f"model-{number + 1:05}-of-{len(shards):05}.safetensors" for number in range(len(shards))]
+        stem = _STEMS[kind]
+        names = [f"{stem}-{number + 1:05}-of-{len(shards):05}.{kind}" for number in range(len(shards))]
         for name, tensors in zip(names, shards, strict=True):
-            save_file(
-                {key: value.contiguous().clone() for key, value in tensors.items()}, target / name, {"format": "pt"}
-            )
+            whole = {key: value.contiguous().clone() for key, value in tensors.items()}
+            torch.save(whole, target / name) if kind == "bin" else save_file(whole, target / name, {"format": "pt"})
         where = {key: name for name, tensors in zip(names, shards, strict=True) for key in tensors}
         size = sum(value.numel() * value.element_size() for tensors in shards for value in tensors.values())
         index = {"metadata": {"total_size": size}, "weight_map": where}
-        (target / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+        (target / f"{stem}.{kind}.index.json").write_text(json.dumps(index), encoding="utf-8")
 
     def save_config(self, config: Any, folder: Path) -> None:
         """Writes a configuration in the place of another."""

@@ -127,3 +127,38 @@ def test_a_checkpoint_without_a_configuration_is_refused(here: Path, file: str, 
     (here / "weights" / file).touch()
     with pytest.raises(MatrixError, match=rf"weights has no config\.json.*: {words}"):
         find_source("weights")
+
+
+INDEX = json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}})
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        (
+            INDEX,
+            "names a file that is not there: model-00002-of-00002.safetensors. The check needs no weights: pass the",
+        ),
+        ("{", "is not the index of a checkpoint"),
+        ('{"weight_map": []}', "is not the index of a checkpoint"),
+        ("[" * 100_000, "is not the index of a checkpoint"),
+    ],
+)
+def test_an_index_that_cannot_be_followed_is_told_and_the_configuration_alone_is_not(index: str, words: str) -> None:
+    folder = model("mine")
+    (folder / "model-00001-of-00002.safetensors").touch()
+    (folder / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(MatrixError, match=re.escape(words)) as caught:
+        find_source("mine")
+    assert caught.value.exit_code == 2
+    assert find_source("mine/config.json").label == "mine"
+
+
+@pytest.mark.parametrize("there", ["model-00002-of-00002.safetensors", "model.safetensors"])
+def test_an_index_whose_files_are_there_or_are_not_taken_is_no_hindrance(there: str) -> None:
+    folder = model("mine")
+    for name in ("model-00001-of-00002.safetensors", there):
+        (folder / name).touch()
+    (folder / "model.safetensors.index.json").write_text(INDEX)
+    (folder / "pytorch_model.bin.index.json").write_text(INDEX.replace("safetensors", "bin"))
+    assert find_source("mine").label == "mine"

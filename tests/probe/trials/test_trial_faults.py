@@ -60,3 +60,9 @@ def test_the_tensor_and_how_it_is_wrong_are_named(
 ) -> None:
     found = {finding["tensor"]: finding["kind"] for finding in told[way][check]["findings"]}
     assert found[tensor] == kind
+
+
+def test_a_file_that_is_left_out_is_missed_in_either_format(told: dict[str, Any]) -> None:
+    lost = [finding["tensor"].split(": ") for finding in told["files_left_out"]["shards"]["findings"]]
+    ways = {way: {name for one, name in lost if one == way} for way, _ in lost}
+    assert ways["safetensors"] == ways["torch's own format"]

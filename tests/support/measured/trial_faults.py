@@ -57,8 +57,8 @@ def lose_prefix(stock: Any, cls: Any, *args: Any, **options: Any) -> Any:
 
 
 def lose_files(stock: Any, cls: Any, folder: Path, **options: Any) -> Any:
-    index = folder / "model.safetensors.index.json"
-    if not index.exists():
+    index = next(folder.glob("*.index.json"), None)
+    if index is None:
         return stock(cls, folder, **options)
     text = index.read_text()
     values = json.loads(text)
