@@ -119,8 +119,16 @@ def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | No
         error=build_error_view(cell.error, cell.environment.world_size),
         coverage=_coverage(cell, lock),
         shared=tuple(sorted({case.precision for case in cell.cases if case.measured_with}, key=[*Precision].index)),
+        spared=_count_spared(cell.cases),
         notes=tuple(_notes(cell.cases)),
     )
+
+
+def _count_spared(cases: Sequence[Case]) -> int:
+    """Returns how many cases of the stock loader have none of the fixed one, since there is nothing that it could mend."""
+    fixed = {case.key for case in cases if case.loader is Loader.FIXED}
+    needless = [case for case in cases if case.error or not case.verdict.wrong_values]
+    return sum(case.key._replace(loader=Loader.FIXED) not in fixed for case in needless) if fixed else 0
 
 
 def _notes(cases: Iterable[Case]) -> Iterator[Sentence]:

@@ -77,7 +77,8 @@ class EnvironmentView:
     """One environment and how far its measurement got. `untested` counts planned cases without a verdict.
 
     `coverage` is None where the catalog does not know that version of transformers. `shared` are the precisions in which
-    the fixed loader is the stock one, and was not run. `notes` are what a user should know though nothing fails of it.
+    the fixed loader is the stock one, and was not run. `spared` counts the cases in which it was left out, since the
+    stock one is right or raises. `notes` are what a user should know though nothing fails of it.
     """
 
     anchor: str
@@ -92,6 +93,7 @@ class EnvironmentView:
     error: ErrorView | None
     coverage: CoverageView | None = None
     shared: tuple[Precision, ...] = ()
+    spared: int = 0
     notes: tuple[Sentence, ...] = ()
 
     @property
@@ -110,7 +112,8 @@ class EnvironmentView:
         """The coverage, in words."""
         known = self.coverage.words if self.coverage else "coverage unknown: the catalog was not made with this version"
         same = f"; in {join_words(self.shared)} the fixed loader is the stock one, so one measurement serves both"
-        return known + (same if self.shared else "")
+        spared = f"; the fixed loader was not measured in {count(self.spared, 'case')}, where the stock one is right or raises"
+        return known + (same if self.shared else "") + (spared if self.spared else "")
 
     @property
     def device(self) -> str:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -24,8 +24,10 @@ from matrix.job import Job
 from matrix.measure.cell import measure
 from matrix.measure.probe_process import last_line, run_job
 from matrix.measure.request import Progress, Request
+from matrix.measure.selection import choose_architectures, choose_effort
+from matrix.measure.sparing import measure_sparingly
 from matrix.measure.tasks import plan_tasks
-from matrix.model import Architecture, Device, Loader, Precision
+from matrix.model import Architecture, Cell, Device, Loader, Precision
 
 FIRST: Final = next(iter(CHECKS))
 SMALLEST: Final = Axes((Loader.STOCK,), (FIRST,), (Precision.FLOAT32,))
@@ -85,14 +87,19 @@ def measure_goals(bench: Bench, sample: int) -> tuple[list[Launch], list[Goal]]:
 
 def measure_set(environments: Sequence[Environment], bench: Bench) -> Goal:
     """Installs the environments from the package caches and measures each, as the default command does."""
-    tasks = plan_tasks(bench.architectures)
     started = time.perf_counter()
     with TemporaryDirectory(prefix="set-", dir=bench.out) as name:
         folder = Path(name)
-        requests = [
-            Request(folder, tasks, environment=e, venv=folder / e.id, device=bench.device) for e in environments
-        ]
-        cells = [measure(request, bench.progress) for request in requests]
+        cells = [_measure(one, environments[0], folder, bench) for one in environments]
         sum_set(cells, [e.id for e in environments], folder)
     minutes = (time.perf_counter() - started) / 60
     return Goal("default set, installed and measured now", minutes, DEFAULT_SET_MINUTES, "min")
+
+
+def _measure(environment: Environment, newest: Environment, folder: Path, bench: Bench) -> Cell:
+    effort = choose_effort(environment, newest, bench.device)
+    architectures = choose_architectures([], "auto", bench.device, environment.transformers)
+    tasks = plan_tasks(architectures, Axes(precisions=effort.precisions))
+    request = Request(folder, tasks, environment, venv=folder / environment.id, device=bench.device)
+    request = replace(request, confirmations=effort.confirmations)
+    return (measure_sparingly if effort.sparing else measure)(request, bench.progress)

@@ -90,12 +90,15 @@ def _is_site(borne: str) -> bool:
     return "." in borne
 
 
-def select_covering(lock: Lock) -> tuple[str, ...]:
-    """Returns a small set of architectures with all that `list_borne` says of every scanned version, sorted."""
+def select_covering(lock: Lock, version: str = "") -> tuple[str, ...]:
+    """Returns a small set of architectures with all that `list_borne` says of a version, sorted.
+
+    For a version that was not scanned, it has all that any scanned version has.
+    """
     borne: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for version in lock.versions:
-        for name, found in list_borne(lock, version).items():
-            borne[name] |= {(version, one) for one in found}
+    for scanned in [version] if version in lock.versions else lock.versions:
+        for name, found in list_borne(lock, scanned).items():
+            borne[name] |= {(scanned, one) for one in found}
     return cover(borne, lambda name: rank_head(name.partition(":")[2]))
 
 

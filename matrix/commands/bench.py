@@ -10,11 +10,11 @@ from matrix.benchmark.goals import sum_set
 from matrix.benchmark.measure import Bench, measure_goals, measure_set
 from matrix.benchmark.text import describe_machine, format_json, make_goals_table, make_launches_table
 from matrix.command_line.options import DEVICES, require_choice
-from matrix.commands.run import choose_architectures
 from matrix.environments.choose import load_environments
 from matrix.environments.install import install
 from matrix.errors import OutputError
 from matrix.measure.device import resolve_device
+from matrix.measure.selection import choose_architectures
 from matrix.progress import TerminalProgress
 from matrix.results.read import read_run
 from matrix.text import make_printable
@@ -48,7 +48,9 @@ def measure_speed(
     with TerminalProgress() as progress:
         interpreter = python or install(known[0], venv or Path(".zero3/venvs") / known[0].id)
         where = resolve_device(device, 2)
-        measured = Bench(interpreter, choose_architectures([], "auto", where), where, out, progress)
+        measured = Bench(
+            interpreter, choose_architectures([], "auto", where, known[0].transformers), where, out, progress
+        )
         launches, reached = measure_goals(measured, sample)
         if results:
             reached.append(sum_set(read_run(results).cells, [e.id for e in wanted], results))

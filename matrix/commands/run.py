@@ -3,16 +3,12 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from matrix.catalog.catalog import load_catalog, read_added
-from matrix.catalog.coverage import select_covering
-from matrix.catalog.lockfile import read_lock
-from matrix.catalog.select import select
 from matrix.checks import CHECKS, DEFAULT, Axes
 from matrix.command_line.options import DEVICES, Architectures, require_choice
 from matrix.command_line.output import say
@@ -20,32 +16,14 @@ from matrix.environments.choose import find_environment, load_environments, read
 from matrix.errors import INFRASTRUCTURE, CancelledError, ConflictingOptionsError, ProbeDiedError
 from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
-from matrix.measure.request import Request
+from matrix.measure.request import Progress, Request
+from matrix.measure.selection import PARTS, Effort, choose_architectures, choose_effort
+from matrix.measure.sparing import measure_sparingly
 from matrix.measure.tasks import parse_choices, plan_tasks
-from matrix.model import Architecture, Cell, Configuration, Device, Loader, Precision
+from matrix.model import Cell, Configuration, Loader, Precision
 from matrix.progress import show_progress
 
-PARTS = ("auto", "full", "sites")
-"""Which part of the catalog is measured where no architecture is named."""
 KEPT = "the results so far are kept, and the same command with --resume continues"
-
-
-def choose_architectures(globs: Sequence[str], part: str, device: Device) -> tuple[Architecture, ...]:
-    """Returns what `globs` name, else that `part` of the catalog; says on stderr what the part leaves out.
-
-    Raises UnknownNameError.
-    """
-    catalog = load_catalog()
-    if globs or part == "full" or (part == "auto" and device is Device.CUDA):
-        return select(catalog, globs)
-    lock = read_lock()
-    left_out = {locked.id for locked in lock.architectures} - {*select_covering(lock), *read_added()}
-    say(
-        f"measuring {len(catalog) - len(left_out)} architectures, at least one for each buffer site and for each module "
-        f"class that a float32 list names; {len(left_out)} others are left out (--catalog full measures them too)",
-        err=True,
-    )
-    return tuple(architecture for architecture in catalog if architecture.id not in left_out)
 
 
 def measure_cell(
@@ -66,13 +44,23 @@ def measure_cell(
             "float32 list names. auto: full on GPUs, else sites."
         ),
     ] = "auto",
-    loader: Annotated[str, typer.Option(help="stock, fixed, or both with a comma between them.")] = "stock,fixed",
+    loader: Annotated[
+        str,
+        typer.Option(
+            help="stock, fixed, or both with a comma between them. On a CPU the default set is measured with the fixed "
+            "loader only where the stock one gives wrong values."
+        ),
+    ] = ",".join(Loader),
     check: Annotated[str, typer.Option(help=f"{', '.join(CHECKS)}, or several with commas.")] = ",".join(
         DEFAULT.checks
     ),
-    precision: Annotated[str, typer.Option(help=f"{', '.join(Precision)}, or several with commas.")] = ",".join(
-        DEFAULT.precisions
-    ),
+    precision: Annotated[
+        str,
+        typer.Option(
+            help=f"{', '.join(Precision)}, or several with commas. Default: {','.join(DEFAULT.precisions)}; on a CPU "
+            "bf16 alone for the older pairs of the default set."
+        ),
+    ] = "",
     configuration: Annotated[
         str,
         typer.Option(
@@ -83,8 +71,12 @@ def measure_cell(
     world_size: Annotated[int, typer.Option(help="Number of ranks.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds after which a case counts as hung.")] = 120.0,
     confirmations: Annotated[
-        int, typer.Option(help="Reruns of a failing case. An exception that repeats is rerun only once.")
-    ] = 2,
+        int | None,
+        typer.Option(
+            help="Reruns of a failing case. An exception that repeats is rerun only once. Default: 2; on a CPU 1 for "
+            "the default set."
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the earlier results in --out, and measure what is missing.")
     ] = False,
@@ -98,16 +90,18 @@ def measure_cell(
     if python and environment:
         why = "one measures what is installed, the other installs what it measures"
         raise ConflictingOptionsError("--python", "--environment", why)
+    known, where = load_environments(), resolve_device(device, world_size)
+    named = read_named_environment(os.environ, known)
+    found = find_environment(environment, (*known, *filter(None, [named]))) if environment else None
+    chosen = architecture or catalog != "auto" or loader != ",".join(Loader)
+    effort = Effort() if chosen else choose_effort(found, known[0], where)
     axes = Axes(
         parse_choices("loader", Loader, loader),
         parse_choices("check", CHECKS, check),
-        parse_choices("precision", Precision, precision),
+        parse_choices("precision", Precision, precision) if precision else effort.precisions,
         parse_choices("configuration", Configuration, configuration),
     )
-    known = load_environments()
-    named = read_named_environment(os.environ, known)
-    found = find_environment(environment, (*known, *filter(None, [named]))) if environment else None
-    architectures = choose_architectures(architecture or [], catalog, resolve_device(device, world_size))
+    architectures = choose_architectures(architecture or [], catalog, where, found.transformers if found else "")
     request = Request(
         out=out,
         tasks=plan_tasks(architectures, axes),
@@ -117,17 +111,17 @@ def measure_cell(
         device=device,
         world_size=world_size,
         timeout=timeout,
-        confirmations=confirmations,
+        confirmations=effort.confirmations if confirmations is None else confirmations,
         resume=resume,
         again=again,
     )
-    raise typer.Exit(summarise(_measure(request)))
+    raise typer.Exit(summarise(_measure(request, measure_sparingly if effort.sparing else measure)))
 
 
-def _measure(request: Request) -> Cell:
+def _measure(request: Request, do: Callable[[Request, Progress], Cell]) -> Cell:
     try:
         with show_progress() as progress:
-            return measure(request, progress)
+            return do(request, progress)
     except CancelledError:
         raise CancelledError(KEPT) from None
     except ProbeDiedError:

@@ -300,3 +300,12 @@ def test_the_report_says_where_one_measurement_serves_both_loaders() -> None:
     shared = replace(case(loader=Loader.FIXED), measured_with=Loader.STOCK)
     both, alone = (build_report(Run((cell(*cases),))).environments[0].covered for cases in ([case(), shared], [case()]))
     assert both == f"{alone}; in float32 the fixed loader is the stock one, so one measurement serves both"
+
+
+def test_the_report_counts_where_the_fixed_loader_had_nothing_to_mend() -> None:
+    wrong = case(verdict=Verdict.CORRUPT)
+    spared, every = (
+        build_report(Run((cell(case(check=Check("save")), wrong, *fixed),))).environments[0].covered
+        for fixed in ([replace(wrong, loader=Loader.FIXED)], [])
+    )
+    assert spared == f"{every}; the fixed loader was not measured in 1 case, where the stock one is right or raises"

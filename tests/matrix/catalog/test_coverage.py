@@ -108,7 +108,10 @@ def test_the_selection_bears_every_site_of_every_version() -> None:
 
 def test_the_selection_bears_a_site_that_only_an_older_version_has() -> None:
     changed = LockedArchitecture("a:A", "other", {"4.57.6": {**NORM, **GATE}, "5.5.4": NORM}, "4.57.6", "5.5.4")
-    assert select_covering(lock(changed, locked("b:BForCausalLM", NORM, "4.57.6"))) == ("a:A",)
+    every = lock(changed, locked("b:BForCausalLM", NORM, "4.57.6"))
+    assert select_covering(every) == ("a:A",)
+    assert select_covering(every, "5.5.4") == ("b:BForCausalLM",)
+    assert select_covering(every, "5.5.3") == ("a:A",)  # not scanned
 
 
 def test_the_selection_bears_every_module_class_that_a_list_keeps_in_float32() -> None:
