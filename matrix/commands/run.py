@@ -13,6 +13,8 @@ from matrix.checks import CHECKS, DEFAULT, Axes
 from matrix.command_line.options import DEVICES, Architectures, require_choice
 from matrix.command_line.output import say
 from matrix.environments.choose import find_environment, load_environments, read_named_environment
+from matrix.environments.interpreter import describe
+from matrix.environments.spec import Environment
 from matrix.errors import INFRASTRUCTURE, CancelledError, ConflictingOptionsError, ProbeDiedError
 from matrix.measure.cell import measure
 from matrix.measure.device import resolve_device
@@ -101,12 +103,14 @@ def measure_cell(
         parse_choices("precision", Precision, precision) if precision else effort.precisions,
         parse_choices("configuration", Configuration, configuration),
     )
-    architectures = choose_architectures(architecture or [], catalog, where, found.transformers if found else "")
+    installed = python or Path(sys.executable)
+    release = "" if architecture else _find_release(found, installed)
+    architectures = choose_architectures(architecture or [], catalog, where, release)
     request = Request(
         out=out,
         tasks=plan_tasks(architectures, axes),
         environment=found,
-        interpreter=None if environment else (python or Path(sys.executable)),
+        interpreter=None if found else installed,
         venv=venv,
         device=device,
         world_size=world_size,
@@ -116,6 +120,10 @@ def measure_cell(
         again=again,
     )
     raise typer.Exit(summarise(_measure(request, measure_sparingly if effort.sparing else measure)))
+
+
+def _find_release(environment: Environment | None, installed: Path) -> str:
+    return environment.transformers if environment else describe(installed)["transformers"]
 
 
 def _measure(request: Request, do: Callable[[Request, Progress], Cell]) -> Cell:
