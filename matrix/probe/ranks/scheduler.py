@@ -129,8 +129,7 @@ def _tell_alike(fixtures: Fixtures, emit: Emit) -> None:
     for architecture, names in sorted(alike.items()):
         sys.stderr.write(f"{architecture}: their dtype has too few values to tell them apart: {', '.join(names)}\n")
     if alike:
-        number = sum(map(len, alike.values()))
-        emit({"remark": f"cannot tell apart {number} tensors of {len(alike)} architectures, which the log names"})
+        emit({"remark": f"tensors that cannot be told apart: {sum(map(len, alike.values()))}; the log names them"})
 
 
 @dataclass
