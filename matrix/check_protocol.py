@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from matrix.model import Failure, Kind, Scalar
+from matrix.saved_names import SavedNames, Specs
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ class Way:
     """Its class, looked for where the model's own class is defined, then in transformers; empty for the model's own class."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What `from_pretrained` is given besides the dtype."""
+    borrowed: bool = False
+    """Whether the checkpoint has names of another release: it is compared only where one process takes all that it needs from it."""
 
 
 class Checkpoints(Protocol):
@@ -146,6 +149,19 @@ class Checkpoints(Protocol):
     @property
     def written(self) -> Mapping[str, Any]:
         """The tensors of its checkpoint, by the names that `save_pretrained` of this release gave them."""
+
+    @property
+    def older(self) -> Sequence[SavedNames]:
+        """What only older releases save of this class, as the catalog knows it, the oldest first.
+
+        Raises NotApplicableError where that list cannot be read.
+        """
+
+    def give_values(self, tensors: Specs) -> Mapping[str, Any]:
+        """Returns tensors of these dtypes and shapes, each with values of its own."""
+
+    def make_other_config(self, recipe: Mapping[str, Any]) -> Any:
+        """Returns the configuration that a tiny recipe of the catalog gives; None for the model's own, and one refused here."""
 
     def read(self, folder: Path) -> Mapping[str, Any]:
         """Returns the tensors of a checkpoint, by the names that they have there."""

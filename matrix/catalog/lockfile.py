@@ -35,6 +35,8 @@ CENSUS: Final = (
     *(f"probe/checkpoint/{name}.py" for name in ("baseline", "fixture", "floats", "judge", "sentinels")),
 )
 """What the census follows from, besides what is installed and what it is asked."""
+SAVED: Final = (*CENSUS, "saved_names.py", "probe/discovery/saved.py")
+"""What the names that a version saves follow from, besides what is installed and what is asked."""
 _LOCK_FILES: Final = (
     *CENSUS,
     *(f"catalog/{name}.py" for name in ("families", "lock", "lockfile", "set_cover")),

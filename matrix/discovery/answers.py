@@ -47,3 +47,12 @@ class Discovery:
     version: str
     found: tuple[FoundClass, ...]
     unreached: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SavedAnswer:
+    """What `save_pretrained` of one release writes of an architecture's tiny model; nothing, and a `message`, where it fails."""
+
+    id: str
+    tensors: Mapping[str, str]
+    message: str = ""

@@ -97,11 +97,11 @@ def make_lock(environments: Sequence[Environment], means: DiscoverySetup) -> Loc
 
 def _discovery(environment: Environment, means: DiscoverySetup) -> Discovery:
     def ask() -> Discovery:
-        interpreter = _installed(environment, means)
+        interpreter = install_interpreter(environment, means)
         means.progress.step(f"looking for buffers in transformers {environment.transformers}")
-        return discover(environment.transformers, interpreter, means.configs, _log(environment, means))
+        return discover(environment.transformers, interpreter, means.configs, find_log(environment, means))
 
-    return _once(cache_path("discovery", DISCOVERY, environment, means, ""), _DISCOVERY, ask)
+    return ask_once(cache_path("discovery", DISCOVERY, environment, means, ""), _DISCOVERY, ask)
 
 
 def _census(
@@ -110,20 +110,22 @@ def _census(
     entries = build_questions(asked, gathering)
 
     def ask() -> tuple[CensusAnswer, ...]:
-        interpreter = _installed(environment, means)
+        interpreter = install_interpreter(environment, means)
         means.progress.step(f"making {len(entries)} architectures of transformers {environment.transformers} tiny")
-        return ask_census(entries, interpreter, _log(environment, means))
+        return ask_census(entries, interpreter, find_log(environment, means))
 
     question = json.dumps(entries, sort_keys=True)
-    return _once(cache_path("census", CENSUS, environment, means, question), _ANSWERS, ask)
+    return ask_once(cache_path("census", CENSUS, environment, means, question), _ANSWERS, ask)
 
 
-def _installed(environment: Environment, means: DiscoverySetup) -> Path:
+def install_interpreter(environment: Environment, means: DiscoverySetup) -> Path:
+    """Installs an environment and returns its interpreter; raises EnvironmentFailedError."""
     means.progress.step(f"installing {environment.id}")
     return install(environment, means.venvs / environment.id)
 
 
-def _log(environment: Environment, means: DiscoverySetup) -> Path:
+def find_log(environment: Environment, means: DiscoverySetup) -> Path:
+    """Returns where all other output of the probe in that environment goes."""
     return means.venvs / f"{environment.id}.log"
 
 
@@ -135,7 +137,7 @@ def cache_path(
     return means.venvs / f"{environment.id}.{topic}.{digest[:12]}.json"
 
 
-def _once(file: Path, kind: TypeAdapter[_Value], ask: Callable[[], _Value]) -> _Value:
+def ask_once(file: Path, kind: TypeAdapter[_Value], ask: Callable[[], _Value]) -> _Value:
     """Returns what an earlier run kept in `file`; where that cannot be read, asks and keeps the answer there."""
     try:
         return kind.validate_json(file.read_bytes())

@@ -9,7 +9,7 @@ from typing import Final
 
 from matrix.process.run import ROOT
 
-_FILES: Final = ("model", "verdicts", "check_protocol", "job")
+_FILES: Final = ("model.py", "verdicts.py", "check_protocol.py", "job.py", "saved_names.py", "saved_names.json")
 _FOLDERS: Final = ("checks", "probe")
 """What the probe and the checks are made of, below `matrix`."""
 _LIMIT: Final = 4 << 20
@@ -28,11 +28,11 @@ def compute_probe_hash(root: Path = ROOT) -> str:
 
 
 def _list_code(folder: Path) -> Iterator[Path]:
-    """Yields Python files, and every link instead of what it leads to; an older commit of ours has not all of them."""
+    """Yields Python files, the names that older releases save, and every link instead of what it leads to; an older commit of ours has not all of them."""
     if folder.is_symlink():
         yield folder
         return
-    yield from (path for name in _FILES if os.path.lexists(path := folder / f"{name}.py"))
+    yield from (path for name in _FILES if os.path.lexists(path := folder / name))
     for top in (folder / name for name in _FOLDERS):
         if top.is_symlink():
             yield top

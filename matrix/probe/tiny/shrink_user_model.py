@@ -11,6 +11,7 @@ from transformers import PretrainedConfig
 from matrix.model import Architecture, Source
 from matrix.probe.tiny import buffer_sites as sites
 from matrix.probe.tiny import recipes, search, user_model
+from matrix.probe.tiny.plain_tables import shrink_tables
 
 FAMILY = "own"
 MOST_PARAMETERS = 64_000_000
@@ -90,7 +91,8 @@ def _squeezed(source: Source, full: PretrainedConfig, values: Mapping[str, Any])
 
 def _with(source: Source, full: PretrainedConfig, values: Mapping[str, Any], sizes: Mapping[str, Any]) -> Source:
     """Returns `source` with `values`, shrunk by the rules except for the given `sizes`; as JSON would hold it."""
-    small = recipes.replace_sizes(full, values, recipes.merge(recipes.shrink(full), sizes))
+    by_rule = recipes.merge(recipes.shrink(full), shrink_tables(full))
+    small = recipes.replace_sizes(full, values, recipes.merge(by_rule, sizes))
     # Through JSON, since it travels to the ranks that way: what is tried here is what they get.
     return replace(source, tiny=json.loads(json.dumps(small)), full=True)
 

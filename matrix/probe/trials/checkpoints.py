@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,8 +11,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from matrix.model import Check
-from matrix.probe.checkpoint.fixture import Model, read_checkpoint, save
+from matrix.check_protocol import NotApplicableError
+from matrix.model import Architecture, Check
+from matrix.probe.checkpoint.fixture import Model, fixture_folder, read_checkpoint, save
+from matrix.probe.checkpoint.sentinels import sentinels
+from matrix.probe.compat import list_packages
+from matrix.probe.tiny import recipes
+from matrix.saved_names import SavedNames, Specs, UnreadableNamesError, read_older
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.index.json")
 """The files of a checkpoint that hold its tensors or say where they are."""
@@ -20,16 +26,37 @@ _STEMS: Final = {"safetensors": "model", "bin": "pytorch_model"}
 
 
 class PlainCheckpoints:
-    """What a check's `prepare` gets, as `matrix.check_protocol.Checkpoints` documents it; `path` is the architecture's folder."""
+    """What a check's `prepare` gets, as `matrix.check_protocol.Checkpoints` documents it."""
 
-    def __init__(self, model: Model, path: Path, check: Check) -> None:
+    def __init__(self, model: Model, architecture: Architecture, root: Path, check: Check) -> None:
         self.model = model
-        self._path, self._check = path, check
+        self._architecture, self._check = architecture, check
+        self._path = fixture_folder(root, architecture.id)
 
     @property
     def written(self) -> Mapping[str, Tensor]:
         """The tensors of the checkpoint."""
         return self.read(Path("checkpoint"))
+
+    @property
+    def older(self) -> Sequence[SavedNames]:
+        """What only older releases save of this class."""
+        try:
+            return read_older(self._architecture.id.partition("@")[0], list_packages()["transformers"])
+        except UnreadableNamesError as error:
+            raise NotApplicableError(f"the list of the names that older releases save: {error}") from error
+
+    def give_values(self, tensors: Specs) -> Mapping[str, Tensor]:
+        """Returns tensors of these dtypes and shapes, full of sentinels."""
+        return sentinels({name: _make_zeros(*spec.split()) for name, spec in tensors.items()})
+
+    def make_other_config(self, recipe: Mapping[str, Any]) -> Any:
+        """Returns the configuration of another recipe than the model's own, None where it is refused."""
+        if self._architecture.source is None and recipe == self._architecture.config:
+            return None
+        with suppress(Exception):  # what fits one release need not fit another
+            return recipes.make_tiny_config(type(self.model), recipe)
+        return None
 
     def read(self, folder: Path) -> Mapping[str, Tensor]:
         """Returns the tensors of a checkpoint."""
@@ -68,3 +95,7 @@ class PlainCheckpoints:
     def save(self, model: Model, folder: Path, **options: Any) -> None:
         """Saves a model."""
         save(model, self._path / folder, **options)
+
+
+def _make_zeros(dtype: str, *shape: str) -> Tensor:
+    return torch.zeros([int(size) for size in shape], dtype=getattr(torch, dtype))

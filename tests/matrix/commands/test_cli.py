@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from matrix.catalog.catalog import read_config_exceptions, read_popular
-from matrix.catalog.lockfile import CENSUS, DISCOVERY, read_lock
+from matrix.catalog.lockfile import CENSUS, DISCOVERY, SAVED, read_lock
 from matrix.discovery.build_lock import DiscoverySetup, build_questions, cache_path, pick_environments
 from matrix.discovery.merge_versions import LockBuilder, choose_popular
 from matrix.environments.choose import load_environments, read_named_environment
@@ -127,11 +127,13 @@ def test_the_catalog_is_made_where_no_index_answers(tmp_path: Path) -> None:
     asked = build_questions(choose_popular(means.popular, (), means.configs), LockBuilder())
     cache_path("discovery", DISCOVERY, environment, means, "").write_text('{"version": "5.5.4", "found": []}')
     cache_path("census", CENSUS, environment, means, json.dumps(asked, sort_keys=True)).write_text("[]")
+    cache_path("saved", SAVED, environment, means, "[]").write_text("[]")
     done = matrix("catalog", "--set", "last-broken", "--out", tmp_path / "lock", "--venvs", tmp_path, **nowhere)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("warning: cannot determine the newest release of transformers: ")
     assert len(done.stderr.splitlines()) == 1
     assert list(read_lock(tmp_path / "lock").versions) == ["5.5.4"]
+    assert json.loads((tmp_path / "saved_names.json").read_text()) == {"releases": ["5.5.4"], "architectures": {}}
 
 
 def test_a_set_that_is_none_makes_no_lock(tmp_path: Path) -> None:

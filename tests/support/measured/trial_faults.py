@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,12 @@ from transformers.integrations import is_deepspeed_zero3_enabled as under_zero3
 from matrix.checks import CHECKS
 from matrix.job import Job, Task
 from matrix.model import Architecture, Check, Device, Loader
+from matrix.probe.discovery.saved import describe_tensors
 from matrix.probe.ranks import zygote
 from matrix.probe.ranks.scheduler import run_job
 from matrix.probe.tiny import recipes
+from matrix.probe.trials import checkpoints as trial_checkpoints
+from matrix.saved_names import fold, read_older
 
 LLAMA = Architecture("llama:LlamaForCausalLM", "control")
 Base = transformers.PreTrainedModel
@@ -119,18 +123,44 @@ def measure(job: Job, way: str) -> dict[str, Any]:
     return cases
 
 
+def write_older_names(folder: Path) -> Path:
+    """Writes what an older release might have saved: names without the prefix, which are loaded, and one that no release knows."""
+    saved = describe_tensors(recipes.build(LLAMA).state_dict())
+    known = {name.removeprefix("model."): spec for name, spec in saved.items()}
+    unknown = {name.replace("norm.weight", "scale"): spec for name, spec in saved.items()}
+    entries = [
+        {"first": release, "last": release, "recipe": {}, "names": fold(names)}
+        for release, names in (("4.1.0", unknown), ("4.2.0", known))
+    ]
+    file = folder / "saved_names.json"
+    file.write_text(json.dumps({"architectures": {LLAMA.id: entries}}))
+    return file
+
+
 def main() -> None:
     out = claim_stdout()
-    trials = [Check(name) for name, check in CHECKS.items() if check.trial]
-    tasks = tuple(Task(LLAMA.id, Loader.STOCK, (check,)) for check in trials)
-    job = Job((LLAMA,), tasks, Device.CPU, timeout=60.0, confirmations=0)
+    with tempfile.TemporaryDirectory() as folder:
+        vars(trial_checkpoints)["read_older"] = partial(read_older, path=write_older_names(Path(folder)))
+        told = measure_all()
+        (Path(folder) / "saved_names.json").write_text("{")
+        told["unreadable"] = measure(make_job(Check("layouts")), "")
+    out.write(json.dumps(told))
+    out.close()
+
+
+def make_job(*checks: Check) -> Job:
+    tasks = tuple(Task(LLAMA.id, Loader.STOCK, (check,)) for check in checks)
+    return Job((LLAMA,), tasks, Device.CPU, timeout=60.0, confirmations=0)
+
+
+def measure_all() -> dict[str, Any]:
+    job = make_job(*(Check(name) for name, check in CHECKS.items() if check.trial))
     zygote.warm_up(job)
     recipes.import_classes(job.architectures)
     break_call("from_pretrained", LOADING)
     break_call("_from_config", BUILDING)
     break_call("resize_token_embeddings", RESIZING)
-    out.write(json.dumps({way: measure(job, way) for way in WAYS}))
-    out.close()
+    return {way: measure(job, way) for way in WAYS}
 
 
 if __name__ == "__main__":
