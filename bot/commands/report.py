@@ -9,6 +9,7 @@ import typer
 from bot.render import render
 from bot.report.build import build_report as report_of
 from bot.report.terminal import print_report
+from matrix.advice.known import load_known
 from matrix.catalog.catalog import load_catalog
 from matrix.catalog.families import FAMILIES
 from matrix.catalog.lockfile import read_lock
@@ -24,7 +25,7 @@ def report(
     ] = None,
 ) -> None:
     """Write report.html and report.md from results, and print their summary."""
-    context = report_of(read_run(directory), family_names(), read_lock())
+    context = report_of(read_run(directory), family_names(), read_lock(), load_known())
     paths = [write(out or directory, name, render(name, context)) for name in ("report.html", "report.md")]
     print_report(context, sys.stdout)
     for path in paths:

@@ -63,10 +63,20 @@ class Part(Generic[T]):
 
 
 @dataclass(frozen=True)
+class Upstream:
+    """A failure that is known upstream. The `links`, texts and addresses, notify nobody there of the comment."""
+
+    title: str
+    outlook: str
+    links: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Row:
     """One failure of an architecture: which checks show it, its verdicts on base and head, and the evidence.
 
-    `note` says which change caused a regression, and for anything else the reason of its outcome.
+    `note` says which change caused a regression, and for anything else the reason of its outcome; `known` what is known
+    of it upstream.
     """
 
     architecture: Code
@@ -74,6 +84,7 @@ class Row:
     change: str
     evidence: EvidenceView | None
     note: str = ""
+    known: tuple[Upstream, ...] = ()
 
 
 @dataclass(frozen=True)

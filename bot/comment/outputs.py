@@ -17,6 +17,7 @@ from bot.render import render
 from bot.report.labels import format_options
 from bot.text import Code, clip, strip_marks
 from bot.untrusted.artifacts import Rejected
+from matrix.advice.known import load_known
 from matrix.comparison.compare import Comparison, Role
 from matrix.comparison.outcome import Outcome
 from matrix.comparison.plan import ComparisonPlan
@@ -36,7 +37,7 @@ def build_view(facts: Facts, comparison: Comparison, rejected: Sequence[Rejected
     counted = count_outcomes(comparison)
     doubted = find_doubts(counted, comparison, facts, rejected)
     head = choose_headline(counted, doubted)
-    pins = _pins(facts.plan)
+    pins, known = _pins(facts.plan), load_known()  # what regressed is news, and is not explained by that
     return CommentView(
         repository=facts.plan.repository,
         number=facts.plan.number,
@@ -51,8 +52,8 @@ def build_view(facts: Facts, comparison: Comparison, rejected: Sequence[Rejected
         command=_command(facts.plan, pins.get(Role.HEAD, {}), comparison),
         regressed=build_rows(comparison, BLAMED, _other(pins)),
         fixed=build_rows(comparison, [Outcome.FIXED]),
-        still_broken=build_rows(comparison, [Outcome.STILL_BROKEN]),
-        flaky=build_rows(comparison, [Outcome.FLAKY]),
+        still_broken=build_rows(comparison, [Outcome.STILL_BROKEN], known=known),
+        flaky=build_rows(comparison, [Outcome.FLAKY], known=known),
         gaps=build_gaps(comparison, facts, rejected),
         revisions=_revisions(pins, comparison),
         places=Part.whole(

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from bot.comment.context import Facts, Gap, Part, Row
+from bot.comment.context import Facts, Gap, Part, Row, Upstream
 from bot.comment.headline import is_untested
 from bot.comment.words import ATTRIBUTIONS, ROLES, clean_sentence, clean_words
 from bot.report.evidence import Signature, build_evidence
@@ -16,9 +16,10 @@ from bot.report.labels import DEFAULT_WORLD_SIZE
 from bot.text import MESSAGE_LIMIT, clip
 from bot.untrusted.artifacts import Rejected
 from bot.verdict_words import describe_variants
+from matrix.advice.known import Known, find_known
 from matrix.comparison.compare import ComparedCase, Comparison, Role
 from matrix.comparison.outcome import Attribution, Outcome
-from matrix.model import Case, Loader, Variant
+from matrix.model import Case, EnvironmentInfo, Loader, Variant
 from matrix.text import join_lines
 from matrix.verdicts import Verdict
 
@@ -30,10 +31,12 @@ _WRONG_ON = {
 """Where to look for what is wrong, when not on head."""
 
 
-def build_rows(comparison: Comparison, outcomes: Sequence[Outcome], other: str = "") -> Part[Row]:
+def build_rows(
+    comparison: Comparison, outcomes: Sequence[Outcome], other: str = "", known: Sequence[Known] = ()
+) -> Part[Row]:
     """Returns the cases with one of `outcomes`, the worst verdict first, in one row for checks and precisions that fail alike.
 
-    `other` is the package that may be the cause besides the one under comparison.
+    `other` is the package that may be the cause besides the one under comparison; `known` what is known upstream.
     """
     alike: dict[Hashable, list[ComparedCase]] = defaultdict(list)
     for one in rank_cases(comparison, outcomes):
@@ -46,7 +49,7 @@ def build_rows(comparison: Comparison, outcomes: Sequence[Outcome], other: str =
             _likeness(_signature(comparison, one)),
         )
         alike[key].append(one)
-    return Part.whole(tuple(_row(comparison, group, other) for group in alike.values()))
+    return Part.whole(tuple(_row(comparison, group, known, other) for group in alike.values()))
 
 
 def rank_cases(comparison: Comparison, outcomes: Sequence[Outcome]) -> list[ComparedCase]:
@@ -60,7 +63,7 @@ def _rank(one: ComparedCase, outcomes: Sequence[Outcome]) -> tuple[int, int]:
     return outcomes.index(one.outcome), case.verdict.rank if case else len(Verdict)
 
 
-def _row(comparison: Comparison, group: Sequence[ComparedCase], other: str) -> Row:
+def _row(comparison: Comparison, group: Sequence[ComparedCase], known: Sequence[Known], other: str) -> Row:
     first = group[0]
     signature = _signature(comparison, first)
     checks = describe_variants(one.key.variant for one in group)
@@ -70,7 +73,19 @@ def _row(comparison: Comparison, group: Sequence[ComparedCase], other: str) -> R
         change=_change(first),
         evidence=build_evidence(signature, (), limit=1) if signature else None,
         note=_note(first, other),
+        known=tuple(_describe(one) for one in _explain(comparison, first, known)),
     )
+
+
+def _explain(comparison: Comparison, one: ComparedCase, known: Sequence[Known]) -> tuple[Known, ...]:
+    case = _wrong(one)
+    info = _environment(comparison, one, case) if case else None
+    return find_known(known, [case], info) if case and info else ()
+
+
+def _describe(known: Known) -> Upstream:
+    links = (url.replace("https://github.com/", "https://redirect.github.com/") for url in known.issues)
+    return Upstream(known.title, known.outlook, tuple((url.rpartition("/")[2], url) for url in links))
 
 
 def _note(one: ComparedCase, other: str) -> str:
@@ -103,10 +118,15 @@ def _signature(comparison: Comparison, one: ComparedCase) -> Signature | None:
     case = _wrong(one)
     if case is None:
         return None
+    info = _environment(comparison, one, case)
+    return Signature.of(case, info.world_size if info else DEFAULT_WORLD_SIZE)
+
+
+def _environment(comparison: Comparison, one: ComparedCase, case: Case) -> EnvironmentInfo | None:
+    """Returns where `case`, one of those compared, was measured."""
     role = next(role for role, measured in one.cases.items() if measured is case)
     cells = comparison.runs[role].cells if role in comparison.runs else ()
-    world_size = cells[0].environment.world_size if cells else DEFAULT_WORLD_SIZE
-    return Signature.of(case, world_size)
+    return cells[0].environment if cells else None
 
 
 def _likeness(signature: Signature | None) -> Hashable:

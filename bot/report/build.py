@@ -22,6 +22,7 @@ from bot.report.labels import format_command, label_cells
 from bot.report.statements import Placed, build_statements, summarize_cells
 from bot.text import Code, Sentence, clip, count
 from bot.verdict_words import describe_tensors
+from matrix.advice.known import Known
 from matrix.catalog.coverage import Coverage, compute_coverage
 from matrix.catalog.gaps import LEFT_OUT, Place
 from matrix.catalog.lock import Lock
@@ -41,10 +42,16 @@ NOTES_SHOWN = 8
 Signatures = dict[Signature, list[CaseView]]
 
 
-def build_report(run: Run, families: Mapping[str, str] = MappingProxyType({}), lock: Lock | None = None) -> Report:
+def build_report(
+    run: Run,
+    families: Mapping[str, str] = MappingProxyType({}),
+    lock: Lock | None = None,
+    known: Sequence[Known] = (),
+) -> Report:
     """Builds the report of a run. `families` maps architecture ids to family names, in the order of the catalog.
 
-    `lock` says which architectures each version of transformers has, from which the report computes coverage.
+    `lock` says which architectures each version of transformers has, from which the report computes coverage; `known`
+    is what is known upstream.
     """
     names = label_cells(run.cells)
     environments = [
@@ -68,7 +75,7 @@ def build_report(run: Run, families: Mapping[str, str] = MappingProxyType({}), l
         checks=checks,
         columns=columns,
         families=tuple(_families(rows, families)),
-        findings=build_statements(placed),
+        findings=build_statements(placed, known),
     )
 
 

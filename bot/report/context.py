@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bot.text import Code, Sentence, count, join_words
 from bot.verdict_words import describe_variants, is_failing
+from matrix.advice.known import Known
 from matrix.checks import VARIANTS
 from matrix.environments.packages import CROSSED, INSTALLED, PINNED
 from matrix.model import EnvironmentInfo, Kind, Loader, Precision, Timing, Variant, What
@@ -301,13 +302,15 @@ class Family:
 class Statement:
     """One kind of failure in words, for all architectures, loaders and environments that have it.
 
-    `where` names environments and loaders, `sentence` says what happened. `cases` begins with the quoted one.
+    `where` names environments and loaders, `sentence` says what happened. `cases` begins with the quoted one, of which
+    `known` are the entries of known.toml that explain it.
     """
 
     verdict: Verdict
     where: Sentence
     sentence: Sentence
     cases: tuple[CaseView, ...]
+    known: tuple[Known, ...] = ()
 
     @property
     def example(self) -> CaseView:

@@ -8,6 +8,7 @@ from bot.report.context import CaseView, Statement
 from bot.report.evidence import describe_report_difference
 from bot.text import Code, Sentence, capitalize, clip, count, describe_ranks, format_values, join_words
 from bot.verdict_words import describe_control, describe_reported, describe_trainings, describe_verdict
+from matrix.advice.known import Known
 from matrix.checks import CHECKS, find_variants
 from matrix.model import Case, CaseKey, Cell, Check, Failure, Finding, Variant
 from matrix.text import KINDS, join_lines
@@ -48,14 +49,17 @@ def _gaps(cells: Sequence[Cell]) -> list[str]:
     return [*gaps, f"{count(untested, 'planned case')} {were} not measured."] if untested else gaps
 
 
-def build_statements(cases: Iterable[Placed]) -> tuple[Statement, ...]:
-    """Returns what went wrong: the worst verdict first, then what hits the most architectures in the most environments."""
+def build_statements(cases: Iterable[Placed], known: Sequence[Known] = ()) -> tuple[Statement, ...]:
+    """Returns what went wrong: the worst verdict first, then what hits the most architectures in the most environments.
+
+    `known` is what is known upstream.
+    """
     placed = list(_reached(list(cases)))
     environments = len({case.view.environment.anchor for case in placed})
     folded = sorted(
         _folded(_groups(placed)), key=lambda groups: (groups[0].verdict.rank, -groups[0].size, -len(groups))
     )
-    return tuple(_statement(groups, environments) for groups in folded)
+    return tuple(_statement(groups, environments, known) for groups in folded)
 
 
 def find_not_reached(cases: Iterable[Case]) -> Mapping[CaseKey, CaseKey]:
@@ -168,8 +172,9 @@ def _way(finding: Finding) -> tuple[str, str, tuple[int, ...], bool, str]:
     return finding.site, finding.kind, finding.ranks, finding.reported_missing, control
 
 
-def _statement(groups: Sequence[_Group], environments: int) -> Statement:
-    first = groups[0]
+def _statement(groups: Sequence[_Group], environments: int, known: Sequence[Known]) -> Statement:
+    first, place = groups[0], groups[0].quoted.view.environment.info
+    cause = first.finding or first.quoted.case.error
     views = [placed.view for group in groups for placed in group.cases if placed is not first.quoted]
     detail = _finding(first, first.finding) if first.finding else _error(first) or _report(first)
     return Statement(
@@ -177,6 +182,7 @@ def _statement(groups: Sequence[_Group], environments: int) -> Statement:
         where=_where(groups, environments),
         sentence=(*_headline(groups), *detail, "."),
         cases=(first.quoted.view, *views),
+        known=tuple(one for one in known if cause and one.explains(first.quoted.case, place, cause)),
     )
 
 

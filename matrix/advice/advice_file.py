@@ -1,6 +1,6 @@
 """PURE. The file of a published site that `python -m matrix advise` reads: `api/v1/advice.json`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Final, Literal
 
@@ -32,9 +32,13 @@ class AdviceEnvironment:
 
 @dataclass(frozen=True)
 class AdviceFile:
-    """Every verdict, by architecture, environment and case (`stock-load`). `newest` is the date of the newest nightly run, null before the first one."""
+    """Every verdict, by architecture, environment and case (`stock-load`). `newest` is the date of the newest nightly run, null before the first one.
+
+    `known` names the entries of known.toml that explain what the stock loader did wrong, by architecture and environment.
+    """
 
     schema: Literal[1]
     newest: date | None
     environments: tuple[AdviceEnvironment, ...]
     verdicts: dict[_Text, dict[_Text, dict[_Text, Verdict]]]
+    known: dict[_Text, dict[_Text, tuple[_Text, ...]]] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Upstream failures that are known: which wrong tensors and exceptions are theirs, and where they are discussed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -73,6 +73,17 @@ class Known:
     def explains(self, case: Case, environment: EnvironmentInfo, cause: Failure | Finding) -> bool:
         """Returns whether it is why `case` has `cause`, an exception or a wrong tensor, in `environment`."""
         return any(match.explains(case, environment, cause) for match in self.match)
+
+
+def describe_known(known: Known, about: str = "") -> str:
+    """Returns where a failure is discussed, and what it is; `about` is what it hits."""
+    return f"known upstream ({', '.join(known.issues)}): {known.title}{about}"
+
+
+def find_known(known: Iterable[Known], cases: Iterable[Case], environment: EnvironmentInfo) -> tuple[Known, ...]:
+    """Returns the entries that explain anything that went wrong in `cases`, all in `environment`."""
+    wrong = [(case, cause) for case in cases for cause in (*case.findings, *([case.error] if case.error else ()))]
+    return tuple(one for one in known if any(one.explains(case, environment, cause) for case, cause in wrong))
 
 
 _ENTRY: Final = TypeAdapter(Known)

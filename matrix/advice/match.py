@@ -4,7 +4,7 @@ PURE: no input or output.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -32,7 +32,12 @@ class Ranks(StrEnum):
         """Returns the pattern of the wrong `ranks` among `world_size`."""
         wrong = set(ranks)
         patterns = {cls.ALL: range(world_size), cls.ABOVE_ZERO: range(1, world_size), cls.ZERO: range(1)}
-        return next((pattern for pattern, which in patterns.items() if wrong == set(which)), cls.SOME)
+        return next((pattern for pattern, which in patterns.items() if _are_all(wrong, which)), cls.SOME)
+
+
+def _are_all(ranks: Collection[int], which: range) -> bool:
+    """Returns whether `ranks`, each there once, are all of `which`, which a stranger's record may make as long as it likes."""
+    return len(ranks) == which.stop - which.start and all(rank in which for rank in ranks)
 
 
 def _specifier(text: str) -> str:

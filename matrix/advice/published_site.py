@@ -6,6 +6,7 @@ from datetime import date
 from pydantic import TypeAdapter, ValidationError
 
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
+from matrix.advice.known import load_known
 from matrix.advice.safety import Tried
 from matrix.checks import VARIANTS
 from matrix.download import DownloadError, fetch
@@ -18,6 +19,7 @@ class PublishedSite:
     def __init__(self, address: str) -> None:
         self._file = _fetch(f"{address.rstrip('/')}/{PATH}")
         self.night = self._file.newest or date.min  # a site before its first nightly run
+        self._known = load_known()
         self._environments = {one.id: one for one in self._file.environments}
 
     @property
@@ -37,8 +39,9 @@ class PublishedSite:
 
     def _tried(self, one: AdviceEnvironment, name: str) -> Tried:
         cases = self._file.verdicts[name].get(one.id, {})
-        known = ((variant, cases.get(variant.slug)) for variant in VARIANTS)
-        verdicts = {variant: verdict for variant, verdict in known if verdict}
+        found = ((variant, cases.get(variant.slug)) for variant in VARIANTS)
+        verdicts = {variant: verdict for variant, verdict in found if verdict}
+        ids = self._file.known.get(name, {}).get(one.id, ())
         return Tried(
             one.id,
             one.transformers,
@@ -48,6 +51,7 @@ class PublishedSite:
             verdicts,
             stale=one.stale,
             flaky=one.flaky,
+            known=tuple(known for known in self._known if known.id in ids),
         )
 
 

@@ -10,6 +10,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from matrix.advice.known import Known, find_known
 from matrix.checks import NEEDED_FOR_SAFE, VARIANTS
 from matrix.errors import INFRASTRUCTURE
 from matrix.history.snapshot import Pair, Reading, is_too_old
@@ -62,6 +63,8 @@ class Tried:
     flaky: int = 0
     only: Precision | None = None
     """The precision that is asked about; None for all."""
+    known: tuple[Known, ...] = ()
+    """What is known upstream of what the stock loader did wrong."""
 
     @property
     def pair(self) -> Pair:
@@ -141,6 +144,12 @@ class Tried:
 
 def _all_passed(verdicts: Mapping[Check, Verdict]) -> bool:
     return verdicts.keys() >= NEEDED_FOR_SAFE and set(verdicts.values()) == {Verdict.PASS}
+
+
+def explain_stock(reading: Reading, architecture: str, known: Iterable[Known]) -> tuple[Known, ...]:
+    """Returns the entries of `known` that explain what the stock loader did wrong with an architecture."""
+    keys = [key for key in reading.keys_of.get(architecture, ()) if key.loader is Loader.STOCK]
+    return find_known(known, [reading.cases[key].case for key in keys], reading.cell.environment)
 
 
 def find_tried(readings: Iterable[Reading], architecture: str) -> tuple[Tried, ...]:

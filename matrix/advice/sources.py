@@ -1,12 +1,14 @@
 """Opens the sources of advice: a folder of results, a history or its database, or a published site."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Protocol
 
+from matrix.advice.known import load_known
 from matrix.advice.published_site import PublishedSite
-from matrix.advice.safety import Tried, find_tried
+from matrix.advice.safety import Tried, explain_stock, find_tried
 from matrix.advice.source_type import SourceType, detect_source_type
 from matrix.environments.packages import UNCROSSED
 from matrix.errors import MatrixError, NotMeasuredError, UnknownNameError
@@ -42,6 +44,7 @@ class SnapshotSource:
     def __init__(self, snapshot: Snapshot) -> None:
         self.night = snapshot.night
         self._readings = {reading.cell.environment.id: reading for reading in snapshot.readings}
+        self._known = load_known()
 
     @property
     def names(self) -> Sequence[str]:
@@ -49,8 +52,9 @@ class SnapshotSource:
         return sorted({key.architecture for reading in self._readings.values() for key in reading.cases})
 
     def tried(self, name: str) -> Sequence[Tried]:
-        """Returns what was measured of one of `names`."""
-        return find_tried(self._readings.values(), name)
+        """Returns what was measured of one of `names`, and what is known of what went wrong."""
+        found = find_tried(self._readings.values(), name)
+        return [replace(one, known=explain_stock(self._readings[one.environment], name, self._known)) for one in found]
 
     def others(self, tried: Tried) -> Mapping[str, str]:
         """Returns the versions of the other packages there that decide a result."""

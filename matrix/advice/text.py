@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from matrix.advice.advice import Advice, Age, Ask
 from matrix.advice.fixed_loader import FIXED_LOADER
+from matrix.advice.known import describe_known
 from matrix.advice.safety import Answer, Tried, answer_pairs
 from matrix.advice.safety_text import describe_answers
 from matrix.history.snapshot import TRUSTED, is_too_old
@@ -41,6 +42,7 @@ def _values(tried: Tried, loader: Loader) -> dict[str, Any]:
     values = {name: value for name, value in vars(tried).items() if name != "only"}
     return {
         **values,
+        "known": [known.id for known in tried.known],
         "night": tried.night.isoformat(),
         "verdicts": verdicts,
         "answers": dict(tried.answers(loader)),
@@ -54,6 +56,7 @@ def advice_lines(advice: Advice) -> Iterator[str]:
         yield _old(advice.age)
     for tried in advice.asked[:SHOWN]:
         yield f"  {_pair(tried)}: {_format_measurement(tried, advice.ask.loader)}"
+        yield from _causes(tried, advice.ask.loader)
         if _fixed_helps(tried, advice.ask):
             fixed = describe_answers(tried, Loader.FIXED)
             yield f"    with the fixed loader it is {fixed} ({make_printable(FIXED_LOADER)})"
@@ -64,6 +67,11 @@ def advice_lines(advice: Advice) -> Iterator[str]:
         )
     elif not advice.safe:
         yield "no pair of releases is known to be safe"
+
+
+def _causes(tried: Tried, loader: Loader) -> Iterator[str]:
+    if loader is Loader.STOCK and tried.answer(loader) is Answer.UNSAFE:
+        yield from (make_printable(f"    {describe_known(known)}; {known.outlook}") for known in tried.known)
 
 
 def _answer(advice: Advice) -> str:

@@ -6,6 +6,7 @@ PURE: no input or output.
 from collections.abc import Iterator
 
 from matrix.advice.fixed_loader import FIXED_LOADER
+from matrix.advice.known import describe_known
 from matrix.advice.safety import Answer, is_left_out
 from matrix.checks import CHECKS
 from matrix.model import Case
@@ -60,7 +61,7 @@ def _explain(cause: KnownCause) -> str:
     if cause.tensors:
         parts.append(f"with the fixed loader {_some(cause.kept, cause.tensors)} right")
     where = f" ({sites})" if sites else ""
-    return f"- known upstream ({', '.join(known.issues)}): {known.title}{where}; {'; '.join(parts)}"
+    return f"- {describe_known(known, where)}; {'; '.join(parts)}"
 
 
 def _say_at_stage_0(cause: KnownCause) -> str:

@@ -15,6 +15,7 @@ from bot.site.data.site_index import SiteIndex
 from bot.site.data.views import VERDICTS, VerdictEntry
 from bot.text import clip, render_json, strip_marks
 from matrix.advice.advice_file import PATH, AdviceEnvironment, AdviceFile
+from matrix.advice.safety import explain_stock
 from matrix.checks import case_keys
 from matrix.history.snapshot import Reading
 from matrix.model import Check, Configuration, Device, Loader, Precision
@@ -193,7 +194,13 @@ def _advice(site: SiteIndex) -> AdviceFile:
         for key, dated in reading.cases.items():
             cases = verdicts[clip(key.architecture)].setdefault(clip(reading.cell.environment.id), {})
             cases[key.variant.slug] = dated.case.verdict
-    return AdviceFile(1, site.night, tuple(map(_advice_environment, site.readings)), verdicts)
+    known: dict[str, dict[str, tuple[str, ...]]] = {}
+    for reading in site.readings:
+        for name in reading.keys_of:
+            if found := explain_stock(reading, name, site.known):
+                ids = tuple(one.id for one in found)
+                known.setdefault(clip(name), {})[clip(reading.cell.environment.id)] = ids
+    return AdviceFile(1, site.night, tuple(map(_advice_environment, site.readings)), verdicts, known)
 
 
 def _advice_environment(reading: Reading) -> AdviceEnvironment:

@@ -201,6 +201,19 @@ def test_what_was_wrong_is_that_of_base_where_it_is_fixed() -> None:
     assert row.evidence.verdict is Verdict.CORRUPT
 
 
+def test_what_was_broken_before_has_what_is_known_of_it_and_no_link_that_notifies_upstream() -> None:
+    view = build_view(facts(), comparison(STILL, REGRESSED))
+    (still,), (regressed,) = view.still_broken.items, view.regressed.items
+    assert [known.outlook for known in still.known] == ["fixed in transformers 5.6.0"]
+    assert not regressed.known
+    told = (
+        "; known upstream: [45402](https://redirect.github.com/huggingface/transformers/pull/45402), "
+        "[45397](https://redirect.github.com/huggingface/transformers/issues/45397), "
+        "persistent buffers are loaded on no rank; fixed in transformers 5"
+    )
+    assert told in render_comment(view)
+
+
 def test_the_worst_comes_first() -> None:
     new = compared(Outcome.NEW_BROKEN, "n:New")
     rows = build_view(facts(), comparison(new, CRASHED, REGRESSED)).regressed.items

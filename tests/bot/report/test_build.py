@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from bot.render import render
 from bot.report.build import build_report
 from bot.report.labels import format_command
 from bot.text import strip_marks
 from bot.verdict_words import describe_verdict
+from matrix.advice.known import load_known
 from matrix.checks import DEFAULT
 from matrix.model import (
     Case,
@@ -54,6 +56,17 @@ def test_a_finding_in_words() -> None:
             ),
         )
     ]
+
+
+def test_a_finding_has_what_is_known_of_it_upstream() -> None:
+    report = build_report(Run((cell(case(verdict=Verdict.CORRUPT)),)), known=load_known())
+    assert [known.id for known in report.findings[0].known] == ["buffers-skipped"]
+    link = "https://github.com/huggingface/transformers/pull/45402"
+    for name, linked in {"report.md": f"45402]({link})", "report.html": f'<a href="{link}"'}.items():
+        text = render(name, report)
+        assert "Known upstream: persistent buffers are loaded on no rank; " in text
+        assert linked in text
+        assert "fixed in transformers 5.6.0." in text
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from matrix.advice.advice import Ask
 from matrix.advice.fixed_loader import FIXED_LOADER
+from matrix.advice.known import load_known
 from matrix.advice.safety import Tried
 from matrix.advice.text import advice_lines, advice_values
 from matrix.model import Check, Configuration, Loader, Precision, Variant
@@ -32,6 +33,19 @@ def test_what_is_not_safe_has_its_reason_a_way_out_and_the_five_nearest_safe_pai
             for minor in range(6, 11)
         ),
     ]
+
+
+def test_what_is_known_of_a_failure_is_told_with_its_links_and_the_release_that_mends_it() -> None:
+    known = tuple(one for one in load_known() if one.id == "new-head-never-initialised")
+    lines = told(broken("4.57.6", known=known), transformers="4.57.6")
+    assert lines[2] == (
+        "    known upstream (https://github.com/huggingface/transformers/issues/28244, "
+        "https://github.com/huggingface/transformers/pull/28245): a new classification head is never initialised, "
+        "nor anything else that the checkpoint does not have; fixed in transformers 5.0.0"
+    )
+    assert "known upstream" not in "".join(
+        told(broken("4.57.6", known=known), transformers="4.57.6", loader=Loader.FIXED)
+    )
 
 
 def test_a_safe_pair_that_was_asked_for_needs_no_others() -> None:
@@ -187,6 +201,7 @@ def test_programs_get_the_question_the_answer_and_each_pair() -> None:
             "verdicts": {"stock-load": "pass", "stock-save": "pass", "fixed-load": "pass", "fixed-save": "pass"},
             "stale": False,
             "flaky": 0,
+            "known": [],
             "answers": {"float32": "safe"},
         }
     ]
