@@ -12,6 +12,7 @@ WHATS: Mapping[What, str] = {
     What.PARAMETER: "parameter",
     What.BUFFER: "buffer",
     What.NONPERSISTENT: "non-persistent buffer",
+    What.OUTPUT: "output",
 }
 
 

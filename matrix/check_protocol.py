@@ -137,6 +137,8 @@ class Way:
     """What `from_pretrained` is given besides the dtype."""
     borrowed: bool = False
     """Whether the checkpoint has names of another release: it is compared only where one process takes all that it needs from it."""
+    note: str = ""
+    """What a user should know about it."""
 
 
 class Checkpoints(Protocol):
@@ -181,6 +183,12 @@ class Checkpoints(Protocol):
     def save(self, model: Any, folder: Path, **options: Any) -> None:
         """Saves a model with `save_pretrained` and `options`. Raises what upstream raises."""
 
+    def save_trainable(self, folder: Path) -> str:
+        """Saves a model with values that it can be trained with, and a batch for it. Returns in words what is in the batch.
+
+        Raises NotApplicableError where nothing fits its `forward`.
+        """
+
 
 class Maker(Protocol):
     """What a check's `make` gets: the same calls in one process and, on each rank, under ZeRO-3."""
@@ -210,6 +218,8 @@ class Trial:
     """Returns the model; all ranks do the same in the same order."""
     loads: bool = True
     """Whether `make` loads a checkpoint. Where it does not, all is computed, and nothing has to agree in every bit."""
+    trains: bool = False
+    """Whether the model does one step with the batch in the folder of its checkpoint; outputs and moved values are compared then."""
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,12 @@ class Kind(StrEnum):
 
 
 class What(StrEnum):
-    """What a tensor is to its module. Only a non-persistent buffer is in no checkpoint."""
+    """What a tensor is to its module. Non-persistent buffers and outputs are in no checkpoint."""
 
     PARAMETER = "parameter"
     BUFFER = "buffer"
     NONPERSISTENT = "nonpersistent"
+    OUTPUT = "output"
 
 
 class Loader(StrEnum):

@@ -3,14 +3,14 @@
 PURE: no input or output.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from matrix.advice.safety import Answer, is_left_out
 from matrix.check_protocol import is_inapplicable
 from matrix.checks import CHECKS
-from matrix.model import Case, Kind
+from matrix.model import Case, Kind, Precision
 from matrix.own_model.causes import KnownCause
 from matrix.own_model.diagnosis import Diagnosis, Wrong, has_unseen_sites
 from matrix.own_model.suggestions import suggest_fixes
@@ -42,9 +42,19 @@ def _rests_on(found: Diagnosis) -> str:
     unsafe = f", in {join_words(sorted(by_answer[Answer.UNSAFE]))}" if by_answer[Answer.UNSAFE] else ""
     if not by_answer[Answer.SAFE] or found.answer is Answer.UNKNOWN:
         return unsafe
-    checks = ", ".join(dict.fromkeys(case.check for case in found.stock if not is_left_out(case.check, case.verdict)))
+    checks = ", ".join(_name_checks(found.stock, by_answer[Answer.SAFE]))
     safe = f"in {join_words(sorted(by_answer[Answer.SAFE]))}: {checks}"
     return f"{unsafe}; safe {safe}" if unsafe else f", {safe}"
+
+
+def _name_checks(cases: Sequence[Case], safe: Sequence[Precision]) -> Iterator[str]:
+    """Yields the checks that were made, with their precisions where they were not made in all that are `safe`."""
+    made: dict[str, dict[Precision, None]] = {}
+    for case in cases:
+        if not is_left_out(case.check, case.verdict):
+            made.setdefault(case.check, {})[case.precision] = None
+    for check, precisions in made.items():
+        yield check if {*safe} <= {*precisions} else f"{check} (in {join_words(sorted(precisions))} only)"
 
 
 def _left_out(found: Diagnosis) -> str:

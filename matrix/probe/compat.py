@@ -6,7 +6,7 @@ import importlib.metadata
 import inspect
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,7 @@ ZERO3: dict[str, Any] = {
     "train_micro_batch_size_per_gpu": 1,  # never train_batch_size: it is asserted before the ranks are known
     "zero_optimization": {"stage": 3, "stage3_gather_16bit_weights_on_model_save": True},
     "zero_allow_untested_optimizer": True,
+    "gradient_clipping": 0.0,  # the default is a norm of one, which would change a step
 }
 
 
@@ -172,14 +173,16 @@ def _source(thing: Any) -> str:
     return ""
 
 
-def initialize(model: Any, precision: Precision, stage: int = 3) -> Any:
+def initialize(
+    model: Any, precision: Precision, stage: int = 3, optimizer: Callable[..., Any] = torch.optim.AdamW
+) -> Any:
     """Returns a DeepSpeed engine that trains all of `model` that is not frozen; raises what `require_trainable` raises."""
     require_trainable(precision)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # AdamW refuses an empty list, which a model with only frozen parameters would give.
-    optimizer = torch.optim.AdamW(trainable) if trainable else None
+    chosen = optimizer(trainable) if trainable else None
     deepspeed = importlib.import_module("deepspeed")
-    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=make_config(precision, stage))
+    engine, *_ = deepspeed.initialize(model=model, optimizer=chosen, config=make_config(precision, stage))
     return engine
 
 

@@ -48,6 +48,7 @@ _WHATS: Final = {
     What.PARAMETER: "parameters",
     What.BUFFER: "persistent buffers",
     What.NONPERSISTENT: "non-persistent buffers",
+    What.OUTPUT: "outputs",
 }
 _KINDS: Final = {
     Kind.ABSENT: "absent",

@@ -97,7 +97,9 @@ def named_tensors(model: Model) -> dict[str, Tensor]:
 
 
 def classify_tensor(name: str, reference: Reference) -> What:
-    """Returns whether `name` is a parameter, a persistent or a non-persistent buffer."""
+    """Returns whether `name` is a parameter, a persistent or a non-persistent buffer, or an output."""
+    if name in reference.outputs:
+        return What.OUTPUT
     if name in reference.nonpersistent:
         return What.NONPERSISTENT
     return What.PARAMETER if name in reference.parameters else What.BUFFER

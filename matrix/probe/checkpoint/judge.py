@@ -40,6 +40,8 @@ class Reference:
     plain: dict[str, Tensor] = field(default_factory=dict)
     computed: bool = False
     """Whether all is computed, and nothing loaded: then nothing has to agree in every bit."""
+    outputs: frozenset[str] = frozenset()
+    """Those of `nonpersistent` that a forward gives, and no tensors of the model."""
     telling: frozenset[str] | None = None
     """The tensors whose values no other has by chance; None for all."""
 

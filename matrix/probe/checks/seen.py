@@ -31,5 +31,5 @@ def count_tensors(references: Iterable[Reference]) -> Tensors:
     for reference in references:
         parameters += len(reference.parameters)
         buffers += len(reference.expected) - len(reference.parameters)
-        computed += len(reference.nonpersistent)
+        computed += len(reference.nonpersistent) - len(reference.outputs)
     return Tensors(buffers, parameters, computed)

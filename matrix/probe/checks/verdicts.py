@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
-from matrix.check_protocol import LoadingReport
+from matrix.check_protocol import LoadingReport, NotApplicableError
 from matrix.job import Task
 from matrix.model import Case, Check, Failure, Finding, Kind, Note, Tensors, What
 from matrix.probe.checkpoint.fixture import Fixture
@@ -109,7 +109,11 @@ def _broken(observation: Observation, check: Check) -> tuple[Verdict, Failure] |
     return verdict, replace(blamed[0], ranks=ranks)
 
 
-_ENDS: Final = {"Hang": Verdict.HANG, UnsupportedPrecisionError.__name__: Verdict.UNSUPPORTED}
+_ENDS: Final = {
+    "Hang": Verdict.HANG,
+    UnsupportedPrecisionError.__name__: Verdict.UNSUPPORTED,
+    NotApplicableError.__name__: Verdict.UNSUPPORTED,
+}
 """What an end other than by an exception of upstream says of a case."""
 
 

@@ -13,10 +13,13 @@ from torch import Tensor
 
 from matrix.check_protocol import NotApplicableError
 from matrix.model import Architecture, Check
-from matrix.probe.checkpoint.fixture import Model, fixture_folder, read_checkpoint, save
+from matrix.probe.checkpoint.fixture import Model, copy_state, fill, fixture_folder, read_checkpoint, save
 from matrix.probe.checkpoint.sentinels import sentinels
 from matrix.probe.compat import list_packages
+from matrix.probe.exceptions import explain
 from matrix.probe.tiny import recipes
+from matrix.probe.trials.runnable import list_models
+from matrix.probe.trials.training import Batch, fill_randomly, find_batch, save_batch
 from matrix.saved_names import SavedNames, Specs, UnreadableNamesError, read_older
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.index.json")
@@ -95,6 +98,23 @@ class PlainCheckpoints:
     def save(self, model: Model, folder: Path, **options: Any) -> None:
         """Saves a model."""
         save(model, self._path / folder, **options)
+
+    def save_trainable(self, folder: Path) -> str:
+        """Saves the first model of the architecture that a batch fits, and the batch."""
+        why = "all sizes that were tried are too large, or do not fit each other"
+        refused: Exception | None = None
+        for model in list_models(self._architecture, self.model):
+            fill_randomly(model)
+            values, batch = copy_state(model), find_batch(model)
+            if isinstance(batch, Batch):
+                fill(model, values)
+                self.save(model, folder)
+                save_batch(batch, self._path / folder)
+                return "given " + ", ".join(f"{name} {list(value.shape)}" for name, value in batch.inputs.items())
+            refused = refused or batch
+        if refused:
+            why = str(refused) if isinstance(refused, NotApplicableError) else explain(refused)
+        raise NotApplicableError(f"no batch that was tried fits its forward: {why}")
 
 
 def _make_zeros(dtype: str, *shape: str) -> Tensor:

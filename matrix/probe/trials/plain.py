@@ -19,7 +19,6 @@ from matrix.probe.checkpoint.fixture import (
     fill,
     fixture_folder,
     make_sites,
-    named_tensors,
 )
 from matrix.probe.checkpoint.judge import Reference
 from matrix.probe.checkpoint.sentinels import sentinels
@@ -27,8 +26,9 @@ from matrix.probe.exceptions import failure
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import recipes
 from matrix.probe.trials.checkpoints import PlainCheckpoints
-from matrix.probe.trials.maker import SEED, ModelMaker
+from matrix.probe.trials.maker import SEED, Made, ModelMaker
 from matrix.probe.trials.spread import Masks, Random, find_masks, measure_random
+from matrix.probe.trials.training import find_tolerances
 from matrix.verdicts import Verdict
 
 
@@ -43,6 +43,8 @@ class Expected:
     tied: tuple[frozenset[str], ...] = ()
     exact: dict[str, Tensor] = field(default_factory=dict)
     """What is computed in float32, where nothing is loaded: ZeRO-3 may compute in it too, and round that."""
+    near: dict[str, float] = field(default_factory=dict)
+    """By how much a value may differ that was trained, or put out."""
 
 
 def add_way(way: Way, name: str) -> str:
@@ -131,7 +133,13 @@ class PlainTrial:
 
     def _make_all(self, fixture: Fixture, ways: Sequence[Way]) -> Fixture:
         watch = Stopwatch()
-        maker = ModelMaker(type(self.model), fixture_folder(self.root, self.architecture.id), fixture.requested, watch)
+        maker = ModelMaker(
+            type(self.model),
+            fixture_folder(self.root, self.architecture.id),
+            fixture.requested,
+            watch,
+            fixture.requested,
+        )
         tried = {way.name: self._try(maker, way) for way in ways}
         made = [one for one in tried.values() if isinstance(one, Expected)]
         refused = {name: one for name, one in tried.items() if isinstance(one, Failure)}
@@ -153,19 +161,21 @@ class PlainTrial:
             return replace(found, type=NotApplicableError.__name__, message=_say(found)) if way.borrowed else found
 
     def _make(self, maker: ModelMaker, way: Way) -> Expected:
-        model, report = maker.make(self.trial, way)
+        made = maker.make(self.trial, way)
+        model, report = made.model, made.report
         _require_loaded(model, report)
         if way.borrowed:
             self._require_whole(report)
-        one, other = _copy(model), _copy(maker.make(self.trial, way, SEED + 1)[0])
+        one, other = _copy(made), _copy(maker.make(self.trial, way, SEED + 1))
         if maker.requested is not Precision.FLOAT32 and way.name not in self.masks:
             with suppress(Exception):  # what cannot be made in float32 has the masks of its own dtype
-                self._make(replace(maker, requested=Precision.FLOAT32), way)
+                self._make(replace(maker, requested=Precision.FLOAT32, precision=Precision.FLOAT32), way)
         masks = self.masks.setdefault(way.name, find_masks(one, other))
         random = measure_random(masks, one, other)
         exact = self.exact.setdefault(way.name, {} if self.trial.loads else one)
-        reference = replace(make_reference(model, one), computed=not self.trial.loads)
-        return Expected(way, reference, report, random, find_tied(model, one), exact)
+        reference = replace(make_reference(made, one), computed=not self.trial.loads)
+        near = find_tolerances(one, made.trained)
+        return Expected(way, reference, report, random, find_tied(model, one), exact, near)
 
     def _require_whole(self, report: LoadingReport | None) -> None:
         """Raises NotApplicableError where one process misses a tensor in the checkpoint, or does not say what it misses."""
@@ -195,9 +205,9 @@ def _say(raised: Failure) -> str:
     return f"without ZeRO-3 it raises {raised.type}: {' '.join(raised.message.split())[:200]}"
 
 
-def _copy(model: Model) -> dict[str, Tensor]:
+def _copy(made: Made) -> dict[str, Tensor]:
     """Returns copies of the tensors that one process writes whole. What it leaves unwritten cannot be compared."""
-    held = {name: tensor.detach().cpu() for name, tensor in named_tensors(model).items() if not tensor.is_meta}
+    held = {name: tensor.detach().cpu() for name, tensor in made.tensors.items() if not tensor.is_meta}
     return {name: tensor.clone() for name, tensor in held.items() if not _is_unwritten(tensor)}
 
 
@@ -209,8 +219,9 @@ def _widest(value: Tensor) -> torch.dtype:
     return torch.complex128 if value.is_complex() else torch.float64
 
 
-def make_reference(model: Model, values: dict[str, Tensor]) -> Reference:
+def make_reference(made: Made, values: dict[str, Tensor]) -> Reference:
     """Returns `values`, of a model that one process made, as what the ranks should hold."""
+    model, outputs = made.model, frozenset(made.trained.outputs)
     saved = set(model.state_dict())
     parameters = frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
     return Reference(
@@ -218,7 +229,8 @@ def make_reference(model: Model, values: dict[str, Tensor]) -> Reference:
         initial={},
         nonpersistent={name: value for name, value in values.items() if name not in saved},
         parameters=parameters & saved & set(values),
-        sites=make_sites(model, set(values)),
+        sites=make_sites(model, set(values) - outputs) | {name: f"{type(model).__name__}.{name}" for name in outputs},
+        outputs=outputs,
     )
 
 

@@ -83,6 +83,17 @@ def test_safe_names_every_precision_and_lines_that_are_alike_stand_once() -> Non
     ]
 
 
+def test_safe_says_which_check_was_made_in_one_precision_only() -> None:
+    reason = Failure("NotApplicableError", "it is made in float32 only")
+    trained = [
+        case(MINE, Verdict.PASS, check=Check("forward")),
+        case(MINE, Verdict.UNSUPPORTED, check=Check("forward"), precision=Precision.BF16, error=reason),
+    ]
+    lines = words(told(right_in_float32(*in_bf16(Verdict.PASS), *trained))).splitlines()
+    assert lines[0] == f"SAFE: {MINE}, in bf16 and float32: load, save, forward (in float32 only)"
+    assert "one forward and one step of SGD in bf16: does not apply: it is made in float32 only" in lines
+
+
 def test_unsafe_in_one_precision_and_safe_in_another_is_one_sentence() -> None:
     rounded = finding(kind=Kind.ROUNDED, reported_missing=False)
     found = told(right_in_float32(*in_bf16(Verdict.NARROWED, findings=(rounded,))))

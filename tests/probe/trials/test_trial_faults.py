@@ -52,6 +52,8 @@ def test_a_list_of_names_that_cannot_be_read_is_not_run(told: dict[str, Any]) ->
         ("zeros", {"init": "corrupt"}),
         ("rows_lost", {"resize": "corrupt"}),
         ("untied", {"resize": "corrupt"}),
+        ("summed", {"forward": "corrupt"}),
+        ("computed", {"forward": "corrupt"}),
     ],
 )
 def test_what_is_broken_is_seen_by_its_check_alone(told: dict[str, Any], way: str, expected: dict[str, str]) -> None:
@@ -66,6 +68,8 @@ def test_what_is_broken_is_seen_by_its_check_alone(told: dict[str, Any], way: st
         ("zeros", "init", "model.layers.0.mlp.up_proj.weight", "zeros"),
         ("rows_lost", "resize", "not tied: model.embed_tokens.weight", "partial"),
         ("untied", "resize", "tied: model.embed_tokens.weight", "untied"),
+        ("summed", "forward", "model.layers.0.mlp.up_proj.weight", "garbage"),
+        ("computed", "forward", "output.logits", "garbage"),
     ],
 )
 def test_the_tensor_and_how_it_is_wrong_are_named(
@@ -79,3 +83,16 @@ def test_a_file_that_is_left_out_is_missed_in_either_format(told: dict[str, Any]
     lost = [finding["tensor"].split(": ") for finding in told["files_left_out"]["shards"]["findings"]]
     ways = {way: {name for one, name in lost if one == way} for way, _ in lost}
     assert ways["safetensors"] == ways["torch's own format"]
+
+
+def test_a_step_that_is_wrong_leaves_the_outputs_before_it_right(told: dict[str, Any]) -> None:
+    whats = {finding["what"] for finding in told["summed"]["forward"]["findings"]}
+    assert whats == {"parameter"}
+    assert [note["about"] for note in told[""]["forward"]["notes"]] == ["the batch"]
+
+
+@pytest.mark.parametrize(("way", "reason"), [("unfed", "it needs condition_vector"), ("bf16", "in float32 only")])
+def test_what_cannot_be_trained_here_says_why(told: dict[str, Any], way: str, reason: str) -> None:
+    case = told[way]["forward"]
+    assert (case["verdict"], case["error"]["type"]) == ("unsupported", "NotApplicableError")
+    assert reason in case["error"]["message"]

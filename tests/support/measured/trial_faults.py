@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled as under_zero3
 
 from matrix.checks import CHECKS
 from matrix.job import Job, Task
-from matrix.model import Architecture, Check, Device, Loader
+from matrix.model import Architecture, Check, Device, Loader, Precision
 from matrix.probe.discovery.saved import describe_tensors
 from matrix.probe.ranks import zygote
 from matrix.probe.ranks.scheduler import run_job
@@ -33,6 +34,8 @@ from matrix.probe.trials import checkpoints as trial_checkpoints
 from matrix.saved_names import fold, read_older
 
 LLAMA = Architecture("llama:LlamaForCausalLM", "control")
+UNFED = Architecture("qwen2_5_omni_dit:Qwen2_5OmniToken2WavDiTModel", "rope")
+FORWARD = Check("forward")
 Base = transformers.PreTrainedModel
 
 state = {"way": ""}
@@ -107,7 +110,24 @@ LOADING = {
 }
 BUILDING = {"zeros": spoil(torch.Tensor.zero_, "layers.0.mlp.up_proj.weight")}
 RESIZING = {"rows_lost": spoil(lambda values: values[:40].fill_(3.0), "embed_tokens.weight"), "untied": untie}
-WAYS = ("", *LOADING, *BUILDING, *RESIZING)
+WAYS = ("", *LOADING, *BUILDING, *RESIZING, "summed", "computed")
+
+
+def break_training() -> None:
+    """Lets `summed` add the gradients of the ranks up instead of averaging them, and `computed` compute something else."""
+    from deepspeed.runtime.engine import DeepSpeedEngine
+
+    mlp = transformers.models.llama.modeling_llama.LlamaMLP
+    backward, forward = DeepSpeedEngine.backward, mlp.forward
+
+    def summed(self: Any, loss: torch.Tensor, *args: Any, **options: Any) -> Any:
+        factor = torch.distributed.get_world_size() if state["way"] == "summed" else 1
+        return backward(self, factor * loss, *args, **options)
+
+    def computed(self: Any, value: torch.Tensor) -> Any:
+        return forward(self, value) * (1.1 if state["way"] == "computed" and under_zero3() else 1.0)
+
+    DeepSpeedEngine.backward, mlp.forward = summed, computed
 
 
 def measure(job: Job, way: str) -> dict[str, Any]:
@@ -160,7 +180,11 @@ def measure_all() -> dict[str, Any]:
     break_call("from_pretrained", LOADING)
     break_call("_from_config", BUILDING)
     break_call("resize_token_embeddings", RESIZING)
-    return {way: measure(job, way) for way in WAYS}
+    break_training()
+    told = {way: measure(job, way) for way in WAYS}
+    told["unfed"] = measure(replace(job, architectures=(UNFED,), tasks=(Task(UNFED.id, Loader.STOCK, (FORWARD,)),)), "")
+    told["bf16"] = measure(replace(job, tasks=(Task(LLAMA.id, Loader.STOCK, (FORWARD,), Precision.BF16),)), "")
+    return told
 
 
 if __name__ == "__main__":
