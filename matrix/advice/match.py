@@ -55,8 +55,9 @@ Specifier = Annotated[str, AfterValidator(_specifier)]
 class Match:
     """Describes one way to look like a failure; an empty field matches anything, but empty `kinds` no rounded value.
 
-    `exception`, `message` and `frame` ask for an exception, `what`, `kinds`, `sites`, `ranks`, `reported` and
-    `at_stage_0` for a wrong tensor. `message` and `frame` are searched for; `sites` and `architectures` are globs.
+    `exception`, `message` and `frame` ask for an exception, `what`, `kinds`, `sites`, `tensors`, `ranks`, `reported` and
+    `at_stage_0` for a wrong tensor. `message` and `frame` are searched for; `sites`, `tensors` and `architectures` are
+    globs.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -67,6 +68,7 @@ class Match:
     what: What | None = None
     kinds: tuple[Kind, ...] = ()
     sites: tuple[str, ...] = ()
+    tensors: tuple[str, ...] = ()
     ranks: Ranks | None = None
     reported: bool | None = None
     at_stage_0: bool | None = None
@@ -88,7 +90,7 @@ class Match:
     def of_a_tensor(self) -> bool:
         """Whether it asks for a wrong tensor."""
         stated = self.reported is not None or self.at_stage_0 is not None
-        return bool(self.what or self.kinds or self.sites or self.ranks or stated)
+        return bool(self.what or self.kinds or self.sites or self.tensors or self.ranks or stated)
 
     def explains(self, case: Case, environment: EnvironmentInfo, cause: Failure | Finding) -> bool:
         """Returns whether `cause`, which `case` has in `environment`, looks like this."""
@@ -122,6 +124,7 @@ class Match:
             and self.what in (None, finding.what)
             and (finding.kind in self.kinds if self.kinds else finding.kind is not Kind.ROUNDED)
             and _globbed(finding.site, self.sites)
+            and _globbed(finding.tensor, self.tensors)
             and self.ranks in (None, Ranks.of(finding.ranks, world_size))
             and self.reported in (None, finding.reported_missing)
             and self.at_stage_0 in (None, finding.at_stage_0)

@@ -76,13 +76,18 @@ def find_causes(case: Case, environment: EnvironmentInfo, known: Sequence[Known]
     if case.verdict is Verdict.PASS or not case.verdict.row.measured:
         return ()
     alike = {
-        (found.what, found.site, found.kind, found.ranks, found.reported_missing, found.at_stage_0): found
+        (_way(found), found.what, found.site, found.kind, found.ranks, found.reported_missing, found.at_stage_0): found
         for found in case.findings
     }
     reasons: list[Finding | Failure] = [*alike.values(), *([case.error] if case.error else [])]
     found = (_cause(reason, case, environment, known) for reason in reasons)
     plain = Cause(case.verdict.replace("_", "-"), case.verdict, (case.verdict.row.meaning,))
     return tuple({cause.slug: cause for cause in found}.values()) or (plain,)
+
+
+def _way(finding: Finding) -> str:
+    """Returns in which way of its check the tensor is wrong; nothing where the check has one way only."""
+    return finding.tensor.rpartition(": ")[0]
 
 
 def _cause(reason: Failure | Finding, case: Case, environment: EnvironmentInfo, known: Sequence[Known]) -> Cause:

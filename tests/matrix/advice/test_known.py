@@ -52,6 +52,8 @@ def test_every_rule_explains_something_that_was_measured_and_nothing_that_anothe
         ('what = "buffer", kinds = ["shape"]', False),
         ('sites = ["Router.*"]', True),
         ('sites = ["Other.*"]', False),
+        ('tensors = ["model.layers.*"]', True),
+        ('tensors = ["a new head, *"]', False),
         ('ranks = "all"', True),
         ('ranks = "above_zero"', False),
         ("reported = false", False),
