@@ -8,7 +8,9 @@ from matrix.saved_names import SavedNames
 
 def prepare(checkpoints: Checkpoints) -> Sequence[Way]:
     """Writes a checkpoint with the model's own names, and one for each list of names that only older releases saved."""
-    ways = [*_use_own_names(checkpoints), *_use_older_names(checkpoints)]
+    own = list(_use_own_names(checkpoints))
+    seen = {frozenset(checkpoints.written), *(frozenset(checkpoints.read(way.folder)) for way in own)}
+    ways = [*own, *_use_older_names(checkpoints, seen)]
     if not ways:
         raise NotApplicableError(
             "save_pretrained of this release writes the names that the model itself has, and no other names of older releases are known"
@@ -23,31 +25,28 @@ def _use_own_names(checkpoints: Checkpoints) -> Iterator[Way]:
         return
     folder = checkpoints.folder("own-names")
     checkpoints.save(model, folder, save_original_format=False)
-    if set(checkpoints.read(folder)) != written:
-        yield Way("with the names of the model", folder)
+    names = set(checkpoints.read(folder))
+    if names != written:
+        same = [f", as transformers {one.last} saved it" for one in checkpoints.older if names == set(one.tensors)]
+        yield Way("".join(["with the names of the model", *same[-1:]]), folder)
 
 
-def _use_older_names(checkpoints: Checkpoints) -> Iterator[Way]:
-    """Yields the ways of each list once; of lists that have the same names, those of the newest."""
-    seen = {frozenset(checkpoints.written)}
+def _use_older_names(checkpoints: Checkpoints, seen: set[frozenset[str]]) -> Iterator[Way]:
+    """Yields the way of each list that is not `seen`; of lists that have the same names, that of the newest."""
     for names in reversed(checkpoints.older):
         if frozenset(names.tensors) not in seen:
             seen.add(frozenset(names.tensors))
-            yield from _use_list(checkpoints, names)
+            yield _use_list(checkpoints, names)
 
 
-def _use_list(checkpoints: Checkpoints, names: SavedNames) -> Iterator[Way]:
-    """Yields the list for the model in its own sizes, and in the sizes of the recipe that made the list, if they are others."""
-    words = f"with the names that transformers {names.last} saved"
-    values = checkpoints.give_values(names.tensors)
-    folder = checkpoints.folder(f"names-{names.last}")
-    checkpoints.write(folder, [values])
-    yield Way(words, folder, borrowed=True)
+def _use_list(checkpoints: Checkpoints, names: SavedNames) -> Way:
+    """Returns the way of one list, in the sizes of the recipe that it was made with."""
+    folder, words = checkpoints.folder(f"names-{names.last}"), f"with the names that transformers {names.last} saved"
+    checkpoints.write(folder, [checkpoints.give_values(names.tensors)])
     if config := checkpoints.make_other_config(names.recipe):
-        folder = checkpoints.folder(f"sizes-{names.last}")
-        checkpoints.write(folder, [values])
         checkpoints.save_config(config, folder)
-        yield Way(f"{words}, in the sizes of the catalog", folder, borrowed=True)
+        words += ", in the sizes of the catalog"
+    return Way(words, folder, borrowed=True)
 
 
 CHECK = CheckDescription(

@@ -1,6 +1,6 @@
 """What one process makes in each way of a check: what the ranks are compared with."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -144,9 +144,7 @@ class PlainTrial:
         made = [one for one in tried.values() if isinstance(one, Expected)]
         refused = {name: one for name, one in tried.items() if isinstance(one, Failure)}
         if not made:
-            unsupported = all(map(is_inapplicable, refused.values()))
-            verdict = Verdict.UNSUPPORTED if unsupported else Verdict.BASELINE_BROKEN
-            return replace(fixture, verdict=verdict, error=next(iter(refused.values())))
+            return _refuse(fixture, refused)
         torch.save(made, _file(self.root, self.architecture.id, self.check, fixture.requested))
         report = join_reports([(one.way, one.report) for one in made])
         left_out = tuple((name, describe_refusal(one)) for name, one in refused.items())
@@ -185,6 +183,15 @@ class PlainTrial:
             )
         if left := sorted({*report.missing_keys} - self.missing):
             raise NotApplicableError(f"one process leaves {len(left)} tensors missing, such as {left[0]}")
+
+
+def _refuse(fixture: Fixture, refused: Mapping[str, Failure]) -> Fixture:
+    """Returns `fixture` without a way that can be compared: broken where one of them should be, with that error."""
+    broken = [one for one in refused.values() if not is_inapplicable(one)]
+    if broken:
+        return replace(fixture, verdict=Verdict.BASELINE_BROKEN, error=broken[0])
+    why = "; ".join(add_way(Way(name), one.message) for name, one in refused.items())
+    return replace(fixture, verdict=Verdict.UNSUPPORTED, error=Failure(NotApplicableError.__name__, why))
 
 
 def _require_loaded(model: Model, report: LoadingReport | None) -> None:

@@ -34,6 +34,11 @@ def test_names_of_an_older_release_are_compared_where_one_process_takes_them_all
     assert notes == {"with the names that transformers 4.1.0 saved": reason}
 
 
+def test_names_of_an_older_release_are_loaded_in_the_sizes_that_go_with_them(told: dict[str, Any]) -> None:
+    ways = {finding["tensor"].partition(": ")[0] for finding in told["lost_prefix"]["layouts"]["findings"]}
+    assert ways == {"with the names that transformers 4.2.0 saved, in the sizes of the catalog"}
+
+
 def test_a_list_of_names_that_cannot_be_read_is_not_run(told: dict[str, Any]) -> None:
     case = told["unreadable"]["layouts"]
     assert case["verdict"] == "unsupported"

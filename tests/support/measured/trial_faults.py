@@ -144,13 +144,18 @@ def measure(job: Job, way: str) -> dict[str, Any]:
 
 
 def write_older_names(folder: Path) -> Path:
-    """Writes what an older release might have saved: names without the prefix, which are loaded, and one that no release knows."""
+    """Writes what older releases might have saved: names that no release knows, and names without the prefix, which are loaded.
+
+    The latter are of other sizes.
+    """
     saved = describe_tensors(recipes.build(LLAMA).state_dict())
-    known = {name.removeprefix("model."): spec for name, spec in saved.items()}
     unknown = {name.replace("norm.weight", "scale"): spec for name, spec in saved.items()}
+    narrow: dict[str, Any] = {"intermediate_size": 20}
+    saved = describe_tensors(recipes.build(replace(LLAMA, config=narrow)).state_dict())
+    known = {name.removeprefix("model."): spec for name, spec in saved.items()}
     entries = [
-        {"first": release, "last": release, "recipe": {}, "names": fold(names)}
-        for release, names in (("4.1.0", unknown), ("4.2.0", known))
+        {"first": release, "last": release, "recipe": recipe, "names": fold(names)}
+        for release, recipe, names in (("4.1.0", {}, unknown), ("4.2.0", narrow, known))
     ]
     file = folder / "saved_names.json"
     file.write_text(json.dumps({"architectures": {LLAMA.id: entries}}))
