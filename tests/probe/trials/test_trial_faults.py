@@ -96,6 +96,17 @@ def test_a_step_that_is_wrong_leaves_the_outputs_before_it_right(told: dict[str,
     assert [note["about"] for note in told[""]["forward"]["notes"]] == ["the batch"]
 
 
+def test_statistics_that_move_on_one_rank_only_name_the_other(told: dict[str, Any]) -> None:
+    assert told["norms"]["forward"]["verdict"] == "pass"
+    (found,) = told["statistics"]["forward"]["findings"]
+    assert (found["what"], found["site"], found["kind"], found["ranks"]) == (
+        "buffer",
+        "BatchNorm2d.running_mean",
+        "zeros",
+        [1],
+    )
+
+
 @pytest.mark.parametrize(("way", "reason"), [("unfed", "it needs condition_vector"), ("bf16", "in float32 only")])
 def test_what_cannot_be_trained_here_says_why(told: dict[str, Any], way: str, reason: str) -> None:
     case = told[way]["forward"]

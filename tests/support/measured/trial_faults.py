@@ -35,6 +35,7 @@ from matrix.saved_names import fold, read_older
 
 LLAMA = Architecture("llama:LlamaForCausalLM", "control")
 UNFED = Architecture("qwen2_5_omni_dit:Qwen2_5OmniToken2WavDiTModel", "rope")
+NORMS = Architecture("levit:LevitForImageClassification", "batchnorm")
 FORWARD = Check("forward")
 Base = transformers.PreTrainedModel
 
@@ -114,20 +115,28 @@ WAYS = ("", *LOADING, *BUILDING, *RESIZING, "summed", "computed")
 
 
 def break_training() -> None:
-    """Lets `summed` add the gradients of the ranks up instead of averaging them, and `computed` compute something else."""
+    """Lets `summed` add the gradients of the ranks up instead of averaging them, and `computed` compute something else.
+
+    `statistics` loses those of a batch norm on one rank, in the step.
+    """
     from deepspeed.runtime.engine import DeepSpeedEngine
 
     mlp = transformers.models.llama.modeling_llama.LlamaMLP
-    backward, forward = DeepSpeedEngine.backward, mlp.forward
+    backward, step, forward = DeepSpeedEngine.backward, DeepSpeedEngine.step, mlp.forward
 
     def summed(self: Any, loss: torch.Tensor, *args: Any, **options: Any) -> Any:
         factor = torch.distributed.get_world_size() if state["way"] == "summed" else 1
         return backward(self, factor * loss, *args, **options)
 
+    def lost(self: Any, *args: Any, **options: Any) -> Any:
+        if state["way"] == "statistics" and torch.distributed.get_rank() == 1:
+            next(one for one in self.module.modules() if isinstance(one, torch.nn.BatchNorm2d)).running_mean.zero_()
+        return step(self, *args, **options)
+
     def computed(self: Any, value: torch.Tensor) -> Any:
         return forward(self, value) * (1.1 if state["way"] == "computed" and under_zero3() else 1.0)
 
-    DeepSpeedEngine.backward, mlp.forward = summed, computed
+    DeepSpeedEngine.backward, DeepSpeedEngine.step, mlp.forward = summed, lost, computed
 
 
 def measure(job: Job, way: str) -> dict[str, Any]:
@@ -187,7 +196,9 @@ def measure_all() -> dict[str, Any]:
     break_call("resize_token_embeddings", RESIZING)
     break_training()
     told = {way: measure(job, way) for way in WAYS}
-    told["unfed"] = measure(replace(job, architectures=(UNFED,), tasks=(Task(UNFED.id, Loader.STOCK, (FORWARD,)),)), "")
+    for name, one, way in (("unfed", UNFED, ""), ("norms", NORMS, ""), ("statistics", NORMS, "statistics")):
+        task = Task(one.id, Loader.STOCK, (FORWARD,))
+        told[name] = measure(replace(job, architectures=(one,), tasks=(task,)), way)
     told["bf16"] = measure(replace(job, tasks=(Task(LLAMA.id, Loader.STOCK, (FORWARD,), Precision.BF16),)), "")
     return told
 
