@@ -186,6 +186,16 @@ def initialize(
     return engine
 
 
+def gathers_by_chance() -> bool:
+    """Returns whether what a forward gathers here may be written after it is used.
+
+    Up to 0.19.7 deepspeed waits for the last of several gathers only (DeepSpeed #8539), and on gloo none waits for another.
+    """
+    sources = _source(importlib.import_module("deepspeed.runtime.zero.partition_parameters"))
+    accelerator = importlib.import_module("deepspeed.accelerator").get_accelerator()
+    return accelerator.device_name() == "cpu" and "launch_handles[-1].wait()" in sources
+
+
 def find_kept_in_float32(model: Any) -> re.Pattern[str] | None:
     """Returns what finds the names of tensors that the model's lists keep in float32; None where they list nothing.
 

@@ -137,9 +137,14 @@ def load_batch(folder: Path) -> Batch:
 
 
 def train(model: Model, batch: Batch) -> Trained:
-    """Does one forward and one step: under ZeRO-3 with an engine, where that is on. Raises what upstream raises."""
+    """Does one forward and one step: under ZeRO-3 with an engine, where that is on. Raises what upstream raises.
+
+    Raises NotApplicableError where DeepSpeed cannot do it reliably here.
+    """
     descend = partial(torch.optim.SGD, lr=batch.rate)
     if compat.import_integration().is_deepspeed_zero3_enabled():
+        if compat.gathers_by_chance():
+            raise NotApplicableError("this deepspeed uses parameters on a CPU before all of them are gathered")
         engine = compat.initialize(model, Precision.FLOAT32, optimizer=descend)
         try:
             return Trained(_step(engine, model, batch, engine.backward, engine.step))
