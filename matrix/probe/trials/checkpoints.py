@@ -18,8 +18,8 @@ from matrix.probe.checkpoint.sentinels import sentinels
 from matrix.probe.compat import list_packages
 from matrix.probe.exceptions import explain
 from matrix.probe.tiny import recipes
+from matrix.probe.trials.batches import Batch, fill_randomly, find_batch, save_batch
 from matrix.probe.trials.runnable import list_models
-from matrix.probe.trials.training import Batch, fill_randomly, find_batch, save_batch
 from matrix.saved_names import SavedNames, Specs, UnreadableNamesError, read_older
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.index.json")

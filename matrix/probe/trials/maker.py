@@ -15,7 +15,8 @@ from matrix.probe.checkpoint.fixture import Model, named_tensors
 from matrix.probe.loading_report import listening
 from matrix.probe.stopwatch import Stopwatch
 from matrix.probe.tiny import classes
-from matrix.probe.trials.training import Trained, load_batch, train
+from matrix.probe.trials.batches import load_batch
+from matrix.probe.trials.training import Trained, train
 from matrix.probe.uninitialized import poisoned_memory
 
 SEED = 45402
@@ -77,7 +78,7 @@ class ModelMaker:
     def make(self, trial: Trial, way: Way, seed: int = SEED) -> Made:
         """Returns the model of `way`. Raises what upstream raises."""
         if trial.trains and self.precision is not Precision.FLOAT32:
-            raise NotApplicableError("it is made in float32 only: sums in fewer bits depend on their order")
+            raise NotApplicableError("it is made in float32 only, since sums in fewer bits depend on their order")
         torch.manual_seed(seed)
         with poisoned_memory(), self.watch.running(), listening() as heard:
             model = trial.make(self, way)

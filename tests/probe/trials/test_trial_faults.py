@@ -59,6 +59,7 @@ def test_a_list_of_names_that_cannot_be_read_is_not_run(told: dict[str, Any]) ->
         ("untied", {"resize": "corrupt"}),
         ("summed", {"forward": "corrupt"}),
         ("computed", {"forward": "corrupt"}),
+        ("nonfinite", {"forward": "corrupt"}),
     ],
 )
 def test_what_is_broken_is_seen_by_its_check_alone(told: dict[str, Any], way: str, expected: dict[str, str]) -> None:
@@ -75,6 +76,7 @@ def test_what_is_broken_is_seen_by_its_check_alone(told: dict[str, Any], way: st
         ("untied", "resize", "tied: model.embed_tokens.weight", "untied"),
         ("summed", "forward", "model.layers.0.mlp.up_proj.weight", "garbage"),
         ("computed", "forward", "output.logits", "garbage"),
+        ("nonfinite", "forward", "output.logits", "nonfinite"),
     ],
 )
 def test_the_tensor_and_how_it_is_wrong_are_named(

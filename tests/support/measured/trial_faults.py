@@ -111,13 +111,13 @@ LOADING = {
 }
 BUILDING = {"zeros": spoil(torch.Tensor.zero_, "layers.0.mlp.up_proj.weight")}
 RESIZING = {"rows_lost": spoil(lambda values: values[:40].fill_(3.0), "embed_tokens.weight"), "untied": untie}
-WAYS = ("", *LOADING, *BUILDING, *RESIZING, "summed", "computed")
+WAYS = ("", *LOADING, *BUILDING, *RESIZING, "summed", "computed", "nonfinite")
 
 
 def break_training() -> None:
-    """Lets `summed` add the gradients of the ranks up instead of averaging them, and `computed` compute something else.
+    """Lets `summed` add the gradients of the ranks up instead of averaging them.
 
-    `statistics` loses those of a batch norm on one rank, in the step.
+    `computed` and `nonfinite` compute something else. `statistics` loses those of a batch norm on one rank, in the step.
     """
     from deepspeed.runtime.engine import DeepSpeedEngine
 
@@ -134,7 +134,8 @@ def break_training() -> None:
         return step(self, *args, **options)
 
     def computed(self: Any, value: torch.Tensor) -> Any:
-        return forward(self, value) * (1.1 if state["way"] == "computed" and under_zero3() else 1.0)
+        factor = {"computed": 1.1, "nonfinite": float("nan")}.get(state["way"], 1.0)
+        return forward(self, value) * (factor if under_zero3() else 1.0)
 
     DeepSpeedEngine.backward, DeepSpeedEngine.step, mlp.forward = summed, lost, computed
 
