@@ -28,6 +28,8 @@ class Batch:
     outputs: tuple[str, ...]
     """Those that are finite in one process; the loss is made of the `learning` ones."""
     learning: tuple[str, ...]
+    frozen: tuple[str, ...]
+    """The parameters that the constructor freezes. A plain load may train them (transformers 5.24.0, patchtst)."""
 
 
 @torch.no_grad()
@@ -67,8 +69,10 @@ def _try(model: Model, inputs: Mapping[str, Tensor]) -> Batch | Exception:
         largest = max(float(one.grad.abs().max()) for one in model.parameters() if one.grad is not None and one.numel())
     except Exception as error:
         return error
-    possible = 0 < largest < float("inf")
-    return Batch(inputs, 1 / largest, tuple(finite), learning) if possible else NotApplicableError("no finite gradient")
+    if not 0 < largest < float("inf"):
+        return NotApplicableError("no finite gradient")
+    frozen = tuple(name for name, one in model.named_parameters() if not one.requires_grad)
+    return Batch(inputs, 1 / largest, tuple(finite), learning, frozen)
 
 
 def save_batch(batch: Batch, folder: Path) -> None:

@@ -84,4 +84,4 @@ class ModelMaker:
             model = trial.make(self, way)
         if not trial.trains:
             return Made(model, heard.report)
-        return Made(model, heard.report, train(model, load_batch(self.path / way.folder)))
+        return Made(model, heard.report, train(model, load_batch(self.path / way.folder), shaken=seed != SEED))
