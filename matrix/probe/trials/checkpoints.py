@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -50,8 +51,15 @@ class PlainCheckpoints:
             raise NotApplicableError(f"the list of the names that older releases save: {error}") from error
 
     def give_values(self, tensors: Specs) -> Mapping[str, Tensor]:
-        """Returns tensors of these dtypes and shapes, full of sentinels."""
-        return sentinels({name: _make_zeros(*spec.split()) for name, spec in tensors.items()})
+        """Returns tensors of these dtypes and shapes, full of sentinels. What is one tensor in the model gets the same ones.
+
+        Of those that have other shapes than the first, nothing is given: which one would be loaded is not said anywhere.
+        """
+        values = sentinels({name: _make_zeros(*spec.split()) for name, spec in tensors.items()})
+        for first, *others in _find_alike(self.model, values):
+            same = {name: values[first] for name in others if tensors[name] == tensors[first]}
+            values = {name: value for name, value in values.items() if name not in others} | same
+        return values
 
     def make_other_config(self, recipe: Mapping[str, Any]) -> Any:
         """Returns the configuration of another recipe than the model's own, None where it is refused."""
@@ -119,3 +127,20 @@ class PlainCheckpoints:
 
 def _make_zeros(dtype: str, *shape: str) -> Tensor:
     return torch.zeros([int(size) for size in shape], dtype=getattr(torch, dtype))
+
+
+def _find_alike(model: Model, names: Iterable[str]) -> Iterator[list[str]]:
+    """Yields those of `names` that are one tensor in the model. Releases differ in how they begin, not in how they end."""
+    held = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    tensors: dict[str, set[int]] = defaultdict(set)
+    ends: dict[int, set[str]] = defaultdict(set)
+    for name, tensor in held:
+        tensors[_end(name)].add(id(tensor))
+        ends[id(tensor)].add(_end(name))
+    alone = [found for found in ends.values() if all(len(tensors[end]) == 1 for end in found)]
+    alike = ([name for name in names if _end(name) in found] for found in alone)
+    yield from (found for found in alike if len(found) > 1)
+
+
+def _end(name: str) -> str:
+    return ".".join(name.split(".")[-2:])
