@@ -37,8 +37,8 @@ class TerminalProgress(AbstractContextManager["TerminalProgress"]):
         self.bar.stop()
 
     def begin(self, environment: str, cases: int) -> None:
-        """Shows that a cell begins, with so many cases to decide."""
-        self.environment, self.cases = environment, cases
+        """Shows that a cell begins, or goes on, with so many cases to decide."""
+        self.environment, self.cases, self.decided = environment, cases, set()
         self.bar.update(self.task, total=cases, completed=0)
         self.console.print(make_printable(environment), style="bold", end="", markup=False)
         self.console.print(f": {cases} cases to measure")
