@@ -30,7 +30,7 @@ DISCOVERY: Final = (
 CENSUS: Final = (
     *DISCOVERY,
     "probe/uninitialized.py",
-    "probe/discovery/census.py",
+    *(f"probe/discovery/{name}.py" for name in ("census", "each")),
     "probe/tiny/odd_sizes.py",
     *(f"probe/checkpoint/{name}.py" for name in ("baseline", "fixture", "floats", "judge", "sentinels")),
 )

@@ -9,12 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-
 from matrix.model import Architecture, Precision
 from matrix.probe.checkpoint.baseline import build_fixtures
+from matrix.probe.discovery.each import Values, answer_each
 from matrix.probe.exceptions import explain
-from matrix.probe.ranks.ipc import map_in_processes
 from matrix.probe.tiny import recipes, search
 from matrix.probe.tiny.buffer_sites import buffer_sites, float32_sites
 from matrix.probe.tiny.odd_sizes import make_uneven
@@ -25,8 +23,6 @@ TIMEOUT = 300.0
 
 MOST_PARAMETERS = 8_000_000
 """More than that, buffers included, is not tiny."""
-
-Values = dict[str, Any]
 
 
 def census(entry: Values) -> Values:
@@ -98,14 +94,5 @@ def try_plain_load(name: str, recipe: search.Recipe) -> tuple[bool, str]:
 
 def answer(question: Values) -> list[Values]:
     """Returns the answers, one for every architecture."""
-    torch.set_num_threads(1)
-    entries = question["architectures"]
-    for entry in entries:
-        with contextlib.suppress(Exception):
-            recipes.find_class(Architecture(entry["id"], ""))
     died = f"the search failed: its process ended early, or it took longer than {TIMEOUT:.0f} s"
-    answers = [
-        answer or {"id": entry["id"], "status": "error", "message": died}
-        for entry, answer in map_in_processes(entries, census, question["processes"], TIMEOUT)
-    ]
-    return sorted(answers, key=lambda answer: answer["id"])
+    return answer_each(question, census, TIMEOUT, {"status": "error", "message": died})

@@ -4,23 +4,19 @@ The question is {"architectures": [{"id", "config"}, ...], "processes": n}, `con
 {"id", "tensors"} for each, sorted by id, as `matrix.saved_names` has them; with a "message" where nothing is saved.
 """
 
-import contextlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
 from matrix.model import Architecture
 from matrix.probe.checkpoint.fixture import read_checkpoint, save
+from matrix.probe.discovery.each import Values, answer_each
 from matrix.probe.exceptions import explain
-from matrix.probe.ranks.ipc import map_in_processes
 from matrix.probe.tiny import recipes
 
 TIMEOUT = 60.0
 """Seconds that one model may take; the slowest takes three."""
-
-Values = dict[str, Any]
 
 
 def describe(entry: Values) -> Values:
@@ -43,14 +39,5 @@ def describe_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, str]:
 
 def answer(question: Values) -> list[Values]:
     """Returns the answers, one for every architecture."""
-    torch.set_num_threads(1)
-    entries = question["architectures"]
-    for entry in entries:
-        with contextlib.suppress(Exception):
-            recipes.find_class(Architecture(entry["id"], ""))
     died = f"its process ended early, or it took longer than {TIMEOUT:.0f} s"
-    answers = [
-        answer or {"id": entry["id"], "tensors": {}, "message": died}
-        for entry, answer in map_in_processes(entries, describe, question["processes"], TIMEOUT)
-    ]
-    return sorted(answers, key=lambda answer: answer["id"])
+    return answer_each(question, describe, TIMEOUT, {"tensors": {}, "message": died})
