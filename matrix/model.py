@@ -405,6 +405,11 @@ class Case:
         """The dtype that `from_pretrained` was asked for, as torch calls it."""
         return self.configuration.requested(self.precision).dtype
 
+    @property
+    def may_be_mended(self) -> bool:
+        """Whether it ended with wrong values, or a wrong report of them: what another loader may do better."""
+        return self.verdict.wrong_values and self.error is None
+
     def believed(self, confirmations: int) -> bool:
         """Returns whether it is measured enough: it passes, was decided without ranks, or failed in enough reruns.
 

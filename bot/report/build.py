@@ -134,7 +134,7 @@ def build_environment_view(anchor: str, cell: Cell, label: Code, lock: Lock | No
 def _count_spared(cases: Sequence[Case]) -> int:
     """Returns how many cases of the stock loader have none of the fixed one, since there is nothing that it could mend."""
     fixed = {case.key for case in cases if case.loader is Loader.FIXED}
-    needless = [case for case in cases if case.error or not case.verdict.wrong_values]
+    needless = [case for case in cases if not case.may_be_mended]
     return sum(case.key._replace(loader=Loader.FIXED) not in fixed for case in needless) if fixed else 0
 
 

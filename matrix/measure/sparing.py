@@ -16,7 +16,7 @@ def measure_sparingly(request: Request, progress: Progress) -> Cell:
     """
     deferred = tuple(task for task in request.tasks if _is_deferred(task))
     cell = measure(replace(request, tasks=tuple(task for task in request.tasks if not _is_deferred(task))), progress)
-    wrong = {case.key for case in cell.cases if case.verdict.wrong_values and not case.error}
+    wrong = {case.key for case in cell.cases if case.may_be_mended}
     spared = [key for task in deferred for key in task.keys if _of_stock(key) not in wrong]
     left = filter_remaining(deferred, spared)
     return measure(replace(request, tasks=left, resume=True), progress) if left and not cell.error else cell

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from matrix.checks import CHECKS
 from matrix.job import Job, Task
-from matrix.model import Architecture, Device, Loader, Source
+from matrix.model import Architecture, Device, Failure, Loader, Source
 from matrix.verdicts import Verdict
+from tests.support.runs import case
 
 ROOT = Path(__file__).parents[2]
 SHARED = [
@@ -85,3 +86,9 @@ def test_records_are_the_same_on_python_3_10() -> None:
     code = "import json; from matrix.model import *; from matrix.verdicts import Verdict; print(json.dumps([str(Verdict.PASS), Device.CUDA.backend, f'{Kind.ABSENT}']))"
     done = subprocess.run([python_3_10(), "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == ["pass", "nccl", "absent"]
+
+
+def test_another_loader_may_mend_wrong_values_and_not_what_raises() -> None:
+    raised = case(verdict=Verdict.CRASH, error=Failure("ValueError", "no"))
+    cases = (case(), raised, case(verdict=Verdict.CORRUPT), case(verdict=Verdict.MISREPORTED))
+    assert [one.may_be_mended for one in cases] == [False, False, True, True]

@@ -5,6 +5,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ class PlainCheckpoints:
         """The tensors of the checkpoint."""
         return self.read(Path("checkpoint"))
 
-    @property
+    @cached_property
     def older(self) -> Sequence[SavedNames]:
         """What only older releases save of this class."""
         try:
